@@ -1,0 +1,3 @@
+from bridge.web import create_app
+
+app = create_app()

@@ -1,0 +1,1 @@
+"""The TeamUp feed bridge: a studio's timetable as calendar feeds."""

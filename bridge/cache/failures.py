@@ -1,0 +1,99 @@
+"""Remembered failures: while one is, nobody waits, and one probe at a time looks if it is over."""
+
+import json
+import random
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bridge.cache.keys import Keys
+from bridge.cache.store import Store, Write
+from bridge.errors import Cause, Scope
+
+_FIRST, _LONGEST = 1.0, 60.0
+_JITTER = 0.1
+# How long a failure is remembered after the time for the next probe, if nobody asks.
+_LINGERS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The last failure of a filter set, or of the upstream as a whole.
+
+    Attributes:
+        count: failures in a row.
+        since: when the first of them was, in seconds since 1970.
+        at: when the last of them was.
+        until: nobody asks before it.
+    """
+
+    code: str
+    text: str
+    scope: Scope
+    count: int
+    since: float
+    at: float
+    until: float
+
+    def due(self, now: float) -> bool:
+        """Whether it is time for a probe."""
+        # A clock that was set back must not put the probe off for long.
+        return not now < self.until <= now + 400
+
+    def retry_after(self, now: float) -> int:
+        """Whole seconds after which asking again may help."""
+        return max(1, min(300, round(self.until - now) + 1))
+
+
+class Failures:
+    """Kept in the store, for the whole fleet."""
+
+    def __init__(self, store: Store, keys: Keys) -> None:
+        self._store = store
+        self._keys = keys
+
+    def current(self, key: str) -> Failure | None:
+        """The failure that concerns *key*: the upstream's own first."""
+        names = [self._keys.failure(), self._keys.failure(key)]
+        found = self._store.read(names)
+        return next((_decode(found[name].value) for name in names if name in found), None)
+
+    def remember(self, key: str, cause: Cause) -> Failure:
+        """Count another failure, and put the next probe off."""
+        name = self._name(key, cause.scope)
+        entry = self._store.read([name]).get(name)
+        before = _decode(entry.value) if entry else None
+        now = self._store.now()
+        count = before.count + 1 if before else 1
+        pause = min(_LONGEST, _FIRST * 2.0 ** min(count - 1, 10))
+        pause *= random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - not a secret
+        if cause.retry_after is not None:
+            pause = max(pause, cause.retry_after)
+        failure = Failure(
+            code=cause.code,
+            text=cause.text,
+            scope=cause.scope,
+            count=count,
+            since=before.since if before else now,
+            at=now,
+            until=now + pause,
+        )
+        self._store.commit({name: Write(_encode(failure), pause + _LINGERS)})
+        return failure
+
+    def clear(self, key: str) -> None:
+        """Forget what is remembered of *key* and of the upstream as a whole: it answered."""
+        names = [self._keys.failure(), self._keys.failure(key)]
+        if self._store.versions(names):
+            self._store.commit({name: Write(None) for name in names})
+
+    def _name(self, key: str, scope: Scope) -> str:
+        return self._keys.failure(None if scope is Scope.ACCOUNT else key)
+
+
+def _encode(failure: Failure) -> bytes:
+    return json.dumps({**asdict(failure), "scope": failure.scope.value}).encode()
+
+
+def _decode(value: bytes) -> Failure:
+    data: dict[str, Any] = json.loads(value)
+    return Failure(**{**data, "scope": Scope(data["scope"])})

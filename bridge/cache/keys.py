@@ -1,0 +1,45 @@
+"""The names of what is kept: each begins with the account and the format's version."""
+
+from dataclasses import dataclass
+
+FORMAT = "1"
+"""Raised when a value's form changes: what an older version of the program wrote is not seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The store's keys for one account."""
+
+    account: str
+
+    def _named(self, kind: str, rest: str = "") -> str:
+        return f"{self.account}:{FORMAT}:{kind}:{rest}"
+
+    def snapshot(self, key: str) -> str:
+        """The published snapshot of a filter set."""
+        return self._named("snapshot", key)
+
+    def lease(self, name: str) -> str:
+        """Who is at work on something."""
+        return self._named("lease", name)
+
+    def failure(self, key: str | None = None) -> str:
+        """A remembered failure: of one filter set, or of the upstream as a whole."""
+        return self._named("failure", "of-all" if key is None else f"of:{key}")
+
+    @property
+    def budget(self) -> str:
+        """The requests of the last minute, and the cool-down."""
+        return self._named("budget")
+
+    def learnt(self, name: str) -> str:
+        """What was learnt of the upstream's ways."""
+        return self._named("learnt", name)
+
+    def session(self, source: str, identity: int) -> str:
+        """The memory of one session."""
+        return self._named("session", f"{source}:{identity}")
+
+    def validator(self, feed: str) -> str:
+        """Since when a feed has been what it is."""
+        return self._named("validator", feed)

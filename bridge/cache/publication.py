@@ -1,0 +1,189 @@
+"""Publication: how a complete walk and what was published before become one snapshot.
+
+What upstream says is taken at once. What it no longer says is believed slowly: a page that shifted,
+a token that suddenly sees less or a half-broken answer must not empty anybody's calendar.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+
+from bridge.cache import revisions
+from bridge.cache.snapshot import Identity, Snapshot, ordered
+from bridge.filters import FilterSet
+from bridge.model import ClassSession, Published, Status
+from bridge.upstream.walk import WALK_SECONDS, Walk
+
+HISTORY_DAYS = 400
+_FEW = 5
+_OF_ALL, _OF_A_VENUE = 1 / 4, 1 / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How a filter set is published.
+
+    Attributes:
+        tombstones: what vanishes is shown as cancelled (it was looked for provider-wide);
+            otherwise it leaves, because it may only have moved out of the filter.
+        history: what is over is kept although the filter set's window has moved on.
+        shrink_hold: seconds for which suspicious losses are held.
+    """
+
+    tombstones: bool
+    history: bool
+    shrink_hold: float
+
+
+def publish(
+    filter_set: FilterSet,
+    walk: Walk,
+    previous: Snapshot | None,
+    memory: Mapping[Identity, Published],
+    rules: Rules,
+) -> Snapshot:
+    """The snapshot that follows *previous* after *walk*.
+
+    Args:
+        memory: sessions of the walk, and of *previous*, as they were last published under
+            whichever filter set.
+    """
+    merge = _Merge(filter_set, walk, previous, memory, rules)
+    merge.take()
+    merge.keep()
+    return Snapshot(
+        walked=walk.started,
+        covers_from=_covers_from(filter_set, walk, previous, rules),
+        published=ordered(merge.result),
+        tally=walk.tally,
+    )
+
+
+def without_held(snapshot: Snapshot) -> Snapshot:
+    """*snapshot* with what is held removed: the operator says that it is really gone."""
+    return replace(snapshot, published=tuple(one for one in snapshot.published if not one.held))
+
+
+class _Merge:
+    def __init__(
+        self,
+        filter_set: FilterSet,
+        walk: Walk,
+        previous: Snapshot | None,
+        memory: Mapping[Identity, Published],
+        rules: Rules,
+    ) -> None:
+        self.result: dict[Identity, Published] = {}
+        self._filter_set = filter_set
+        self._walk = walk
+        self._at = int(walk.started)
+        self._now = datetime.fromtimestamp(walk.started, UTC)
+        self._before = previous.by_identity if previous else {}
+        self._memory = memory
+        self._rules = rules
+        self._unusable = set(walk.unusable)
+
+    def take(self) -> None:
+        """What the walk has, as it is now."""
+        for session in self._walk.sessions:
+            known = self._memory.get(session.identity) or self._before.get(session.identity)
+            if not session.complete and known is not None and known.session.complete:
+                self._unusable.add(session.id)
+            elif known is not None and self._overtaken(known):
+                self.result[session.identity] = known
+            else:
+                self.result[session.identity] = revisions.published(session, self._at, known)
+
+    def keep(self) -> None:
+        """What the walk lacks."""
+        lacking = []
+        for identity, one in self._before.items():
+            if identity in self.result or not self._still_wanted(one):
+                continue
+            if one.session.ends <= self._now:
+                if not one.vanished:
+                    self.result[identity] = one
+            elif one.vanished:
+                self.result[identity] = one
+            else:
+                lacking.append(one)
+        suspicious = self._suspicious(lacking)
+        again = {_occasion(session) for session in self._walk.sessions if _live(session)}
+        for one in lacking:
+            kept = self._lacking(one, one.session.identity in suspicious, again)
+            if kept is not None:
+                self.result[one.session.identity] = kept
+
+    def _overtaken(self, known: Published) -> bool:
+        """Whether another walk, begun after this one, already published a change of it."""
+        return self._at < known.revision.content <= self._at + WALK_SECONDS
+
+    def _still_wanted(self, one: Published) -> bool:
+        if self._rules.history:
+            return one.session.ends >= self._now - timedelta(days=HISTORY_DAYS)
+        newer = self._memory.get(one.session.identity)
+        session = newer.session if newer and newer.revision.content > one.revision.content else None
+        return self._filter_set.matches(session or one.session, self._now.date())
+
+    def _suspicious(self, lacking: Sequence[Published]) -> frozenset[Identity]:
+        """Those of *lacking* that are too many at once to be believed."""
+        lost = [one.session for one in lacking]
+        if len(lost) <= _FEW:
+            return frozenset()
+        to_come = [
+            one.session
+            for one in self._before.values()
+            if one.session.ends > self._now and not one.vanished
+        ]
+        if len(lost) > len(to_come) * _OF_ALL:
+            return frozenset(session.identity for session in lost)
+        of_venue = Counter(_venue(session) for session in to_come)
+        lost_of_venue = Counter(_venue(session) for session in lost)
+        return frozenset(
+            session.identity
+            for session in lost
+            if lost_of_venue[_venue(session)] > of_venue[_venue(session)] * _OF_A_VENUE
+        )
+
+    def _lacking(
+        self, one: Published, suspicious: bool, again: Collection[object]
+    ) -> Published | None:
+        """What becomes of a session to come that the walk lacks; None: it is removed."""
+        since = self._at if one.lacking_since is None else one.lacking_since
+        if suspicious or one.held or one.session.id in self._unusable:
+            if self._walk.started - since >= self._rules.shrink_hold:
+                return None
+            return replace(one, lacking_since=since, held=True)
+        if one.lacking_since is None:
+            return replace(one, lacking_since=since)
+        if not self._rules.tombstones or _occasion(one.session) in again:
+            return None
+        cancelled = replace(one.session, status=Status.CANCELLED)
+        return replace(revisions.published(cancelled, self._at, one), vanished=True)
+
+
+def _live(session: ClassSession) -> bool:
+    return session.status is Status.ACTIVE
+
+
+def _venue(session: ClassSession) -> int | None:
+    return session.venue.id if session.venue else None
+
+
+def _occasion(session: ClassSession) -> object:
+    """What a session that was deleted and made anew has in common with the old one."""
+    return (_venue(session), session.start, session.title)
+
+
+def _covers_from(
+    filter_set: FilterSet, walk: Walk, previous: Snapshot | None, rules: Rules
+) -> float:
+    day: date = walk.day
+    earliest, _ = filter_set.window(day)
+    edge = earliest.timestamp() if earliest else float("-inf")
+    if not rules.history or previous is None or previous.walked < edge:
+        # between the last walk and this one's edge nobody looked
+        return edge
+    oldest = walk.started - HISTORY_DAYS * 86400
+    return min(edge, max(previous.covers_from, oldest))

@@ -1,0 +1,199 @@
+"""The snapshot: what one complete walk left published, and its form in the store."""
+
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass, replace
+from datetime import UTC, date, datetime
+from functools import cached_property
+from typing import Any
+
+from bridge.model import (
+    ClassSession,
+    Course,
+    Instructor,
+    OfferingType,
+    Published,
+    Revision,
+    Status,
+    Venue,
+    Visibility,
+)
+
+Identity = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A filter set's sessions as published: the unit that is shared, kept and served.
+
+    Attributes:
+        walked: when the walk began, in seconds since 1970.
+        covers_from: every session that ended at or after it is here, in seconds since 1970;
+            minus infinity where the filter set asked for all.
+        published: ordered by start and identity.
+        tally: dropped and repaired rows of the walk, by reason.
+    """
+
+    walked: float
+    covers_from: float
+    published: tuple[Published, ...]
+    tally: Mapping[str, int]
+
+    @property
+    def day(self) -> date:
+        """The UTC day of the walk, against which relative windows are resolved."""
+        return datetime.fromtimestamp(self.walked, UTC).date()
+
+    @cached_property
+    def by_identity(self) -> Mapping[Identity, Published]:
+        """Each session by what makes it the same one."""
+        return {one.session.identity: one for one in self.published}
+
+
+def ordered(published: Mapping[Identity, Published]) -> tuple[Published, ...]:
+    """The values, by start and identity."""
+    return tuple(sorted(published.values(), key=lambda o: (o.session.start, o.session.identity)))
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """The snapshot as compressed JSON; parts that sessions share stand in it once."""
+    parts = _Parts()
+    rows = [_row(one, parts) for one in snapshot.published]
+    data = {
+        "walked": snapshot.walked,
+        "covers_from": None if snapshot.covers_from == float("-inf") else snapshot.covers_from,
+        "tally": dict(snapshot.tally),
+        "parts": parts.listed,
+        "rows": rows,
+    }
+    return zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 6)
+
+
+def decode(value: bytes) -> Snapshot:
+    """The snapshot that *value* holds.
+
+    Raises:
+        ValueError: *value* is no snapshot of this version of the program.
+    """
+    try:
+        data = json.loads(zlib.decompress(value))
+        parts = [_part(one) for one in data["parts"]]
+        covers_from = data["covers_from"]
+        return Snapshot(
+            walked=float(data["walked"]),
+            covers_from=float("-inf") if covers_from is None else float(covers_from),
+            published=tuple(_published(row, parts) for row in data["rows"]),
+            tally=dict(data["tally"]),
+        )
+    except (zlib.error, LookupError, TypeError, ValueError) as err:
+        raise ValueError(f"no snapshot: {type(err).__name__}") from err
+
+
+def encode_session(published: Published) -> bytes:
+    """One session, by itself, as JSON."""
+    parts = _Parts()
+    row = _row(published, parts)
+    return json.dumps({"parts": parts.listed, "row": row}, separators=(",", ":")).encode()
+
+
+def decode_session(value: bytes) -> Published:
+    """The session that *value* holds.
+
+    Raises:
+        ValueError: *value* is no session of this version of the program.
+    """
+    try:
+        data = json.loads(value)
+        return _published(data["row"], [_part(one) for one in data["parts"]])
+    except (LookupError, TypeError, ValueError) as err:
+        raise ValueError(f"no session: {type(err).__name__}") from err
+
+
+Part = Venue | Instructor | Course | OfferingType
+
+_KINDS: Mapping[str, Callable[..., Part]] = {
+    "venue": Venue,
+    "instructor": Instructor,
+    "course": Course,
+    "type": lambda *values: _with_visibility(OfferingType(*values)),
+}
+_NAMES = {Venue: "venue", Instructor: "instructor", Course: "course", OfferingType: "type"}
+
+
+def _with_visibility(kind: OfferingType) -> OfferingType:
+    told = kind.visibility
+    return replace(kind, visibility=None if told is None else Visibility(told))
+
+
+class _Parts:
+    """Numbers the parts that sessions share."""
+
+    def __init__(self) -> None:
+        self.listed: list[list[Any]] = []
+        self._numbers: dict[Part, int] = {}
+
+    def number(self, part: Part | None) -> int | None:
+        if part is None:
+            return None
+        if part not in self._numbers:
+            self._numbers[part] = len(self.listed)
+            values = (one.value if isinstance(one, Visibility) else one for one in astuple(part))
+            self.listed.append([_NAMES[type(part)], *values])
+        return self._numbers[part]
+
+
+def _part(listed: list[Any]) -> Part:
+    name, *values = listed
+    return _KINDS[name](*values)
+
+
+def _row(one: Published, parts: _Parts) -> list[Any]:
+    session = one.session
+    return [
+        session.source,
+        session.id,
+        session.title,
+        int(session.start.timestamp()),
+        None if session.end is None else int(session.end.timestamp()),
+        session.status.value,
+        session.attending,
+        session.capacity,
+        parts.number(session.venue),
+        [parts.number(person) for person in session.instructors],
+        parts.number(session.course),
+        parts.number(session.offering_type),
+        session.booking_url,
+        session.staff_url,
+        session.complete,
+        list(astuple(one.revision)),
+        one.lacking_since,
+        one.held,
+        one.vanished,
+    ]
+
+
+def _published(row: list[Any], parts: list[Any]) -> Published:
+    (
+        source, identity, title, start, end, status, attending, capacity,
+        venue, people, course, kind, booking, staff, complete,
+        revision, lacking_since, held, vanished,
+    ) = row  # fmt: skip
+    session = ClassSession(
+        source=source,
+        id=identity,
+        title=title,
+        start=datetime.fromtimestamp(start, UTC),
+        end=None if end is None else datetime.fromtimestamp(end, UTC),
+        status=Status(status),
+        attending=attending,
+        capacity=capacity,
+        venue=None if venue is None else parts[venue],
+        instructors=tuple(parts[person] for person in people),
+        course=None if course is None else parts[course],
+        offering_type=None if kind is None else parts[kind],
+        booking_url=booking,
+        staff_url=staff,
+        complete=complete,
+    )
+    return Published(session, Revision(*revision), lacking_since, held, vanished)

@@ -1,0 +1,195 @@
+"""The doctor behind ``check``: looks at settings and upstream, and says what to change."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from bridge import config, services
+from bridge.config import Config, UpstreamPlan
+from bridge.errors import BridgeError, UpstreamError
+from bridge.feeds.catalogue import Catalogue, catalogue_of
+from bridge.feeds.selection import visible
+from bridge.feeds.spec import Audience
+from bridge.filters import FilterSet
+from bridge.model import ClassSession
+from bridge.services import Services
+from bridge.upstream.walk import Walk
+
+_VENDORS_LIMIT = 250
+_SHORT = 16
+_SKEW_SECONDS = 60
+
+
+class Level(Enum):
+    """How bad a finding is."""
+
+    GOOD = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    level: Level
+    topic: str
+    text: str
+
+
+@dataclass
+class Report:
+    """What was found.
+
+    Attributes:
+        sees: numbers of what the token reaches.
+        withheld: sessions that public feeds do not show, by reason.
+        feeds: ready-made addresses, by what they are of.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    sees: dict[str, int] = field(default_factory=dict)
+    withheld: dict[str, int] = field(default_factory=dict)
+    feeds: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing has to be changed; warnings alone do not count."""
+        return all(finding.level is not Level.ERROR for finding in self.findings)
+
+    def add(self, level: Level, topic: str, text: str) -> None:
+        """Add a finding."""
+        self.findings.append(Finding(level, topic, text))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "healthy": self.healthy,
+            "findings": [
+                {"level": one.level.value, "topic": one.topic, "text": one.text}
+                for one in self.findings
+            ],
+            "sees": self.sees,
+            "withheld": self.withheld,
+            "feeds": self.feeds,
+        }
+
+    def as_text(self) -> str:
+        """For people."""
+        lines = [f"{one.level.value:8}{one.topic}: {one.text}" for one in self.findings]
+        for title, numbers in (("sees", self.sees), ("withheld", self.withheld)):
+            if numbers:
+                listed = ", ".join(f"{number} {name}" for name, number in numbers.items())
+                lines.append(f"{title:8}{listed}")
+        lines.extend(f"feed    {name}: {address}" for name, address in self.feeds.items())
+        return "\n".join(lines)
+
+
+def examine(load: Callable[[], Config] = config.load) -> Report:
+    """Look at everything; whatever is wrong becomes a finding."""
+    report = Report()
+    try:
+        settings = load()
+        report.add(Level.GOOD, "settings", "all can be used")
+        for warning in _warnings(settings):
+            report.add(Level.WARNING, "settings", warning)
+        parts = services.build(settings)
+    except BridgeError as err:
+        report.add(Level.ERROR, "settings", str(err))
+        return report
+    try:
+        walk = parts.walker.walk(FilterSet(past=settings.window_past_days))
+    except UpstreamError as err:
+        report.add(Level.ERROR, "TeamUp", str(err))
+    else:
+        _examine_walk(report, walk, parts)
+    finally:
+        parts.close()
+    return report
+
+
+def _warnings(settings: Config) -> Iterator[str]:
+    if settings.requests_per_minute > _VENDORS_LIMIT:
+        yield f"TEAMUP_REQUESTS_PER_MINUTE is over TeamUp's own limit of {_VENDORS_LIMIT}"
+    secrets = {
+        "TEAMUP_API_TOKEN": (settings.token,),
+        "FEED_SIGNING_KEYS": settings.signing_keys,
+        "OPERATOR_TOKEN": (settings.operator_token,) if settings.operator_token else (),
+    }
+    for name, values in secrets.items():
+        if any(len(value) < _SHORT for value in values):
+            yield f"{name} is shorter than {_SHORT} characters, which can be guessed"
+    if settings.sandbox:
+        yield "this is the bundled sandbox studio; set TEAMUP_API_TOKEN for your own"
+    if settings.public_base_url is None:
+        yield "PUBLIC_BASE_URL is not set, so feeds do not carry their own address"
+
+
+def _examine_walk(report: Report, walk: Walk, parts: Services) -> None:
+    settings = parts.config
+    report.add(Level.GOOD, "TeamUp", "token, provider and mode are accepted")
+    skew = parts.client.skew
+    if skew is not None and abs(skew) > _SKEW_SECONDS:
+        report.add(Level.WARNING, "clock", f"this machine's clock is {-skew:+.0f} seconds off")
+    elif skew is not None:
+        report.add(Level.GOOD, "clock", "agrees with TeamUp's")
+    report.sees = {"sessions": len(walk.sessions), "pages": walk.pages}
+    for reason, number in walk.tally.items():
+        report.add(Level.WARNING, "rows", f"{number} {reason}")
+    audience = parts.defaults.audience
+    report.withheld = dict(_withheld(walk.sessions, audience))
+    per_ttl = settings.requests_per_minute * settings.cache_ttl / 60
+    if settings.plan is UpstreamPlan.WIDE and walk.pages > per_ttl / 2:
+        report.add(
+            Level.WARNING,
+            "plan",
+            f"one walk takes {walk.pages} pages, over half of the {per_ttl:.0f} requests per"
+            " CACHE_TTL: raise CACHE_TTL, or set UPSTREAM_PLAN=narrow",
+        )
+    people = {person.id for session in walk.sessions for person in session.instructors}
+    if len(people) == 1 and len(walk.sessions) > 1:
+        report.add(
+            Level.WARNING,
+            "permission",
+            "all sessions have the same instructor: a token with instructor permission only may"
+            " see nothing but its own; use one with manage_events",
+        )
+    report.add(
+        Level.GOOD,
+        "scope",
+        "only the dated sessions of courses are served; TeamUp keeps ordinary classes elsewhere,"
+        " and they are not shown",
+    )
+    found = catalogue_of(walk.sessions, audience)
+    report.sees |= {
+        "venues": len(found.venues),
+        "instructors": len(found.instructors),
+        "courses": len(found.courses),
+    }
+    report.feeds = _addresses(found, settings)
+
+
+def _withheld(sessions: Sequence[ClassSession], audience: Audience) -> Counter[str]:
+    reasons: Counter[str] = Counter()
+    for session in sessions:
+        if visible(session, audience):
+            continue
+        kind = session.offering_type
+        if kind is not None and kind.draft:
+            reasons["drafts"] += 1
+        elif kind is None or kind.visibility is None:
+            reasons["without a known visibility"] += 1
+        else:
+            reasons[f"visible to {kind.visibility.value}"] += 1
+    return reasons
+
+
+def _addresses(found: Catalogue, settings: Config) -> dict[str, str]:
+    base = settings.public_base_url or f"http://127.0.0.1:{settings.port}"
+    addresses = {"all classes": f"{base}/sessions.ics"}
+    for path, items in (("venues", found.venues), ("instructors", found.instructors)):
+        for item in items:
+            addresses[item.name] = f"{base}/{path}/{item.identity}.ics"
+    return addresses

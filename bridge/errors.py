@@ -1,0 +1,84 @@
+"""One tree of exceptions: every error that the bridge raises on purpose."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class BridgeError(Exception):
+    """Base of all. Its text is fit to be shown: it holds no secret and no upstream body."""
+
+
+class ConfigError(BridgeError):
+    """A setting cannot be used.
+
+    Args:
+        variable: the environment variable.
+        problem: what is wrong with its value, secrets left out.
+        accepted: what would be accepted.
+    """
+
+    def __init__(self, variable: str, problem: str, accepted: str) -> None:
+        super().__init__(f"{variable}: {problem}; accepted: {accepted}")
+        self.variable = variable
+
+
+class ParameterError(BridgeError):
+    """A query parameter, or a feed's path, asks for something that is not offered (HTTP 400)."""
+
+    def __init__(self, parameter: str, problem: str) -> None:
+        super().__init__(problem)
+        self.parameter = parameter
+
+
+class NotYetError(BridgeError):
+    """A documented option that this version parses and cannot render (HTTP 501)."""
+
+
+class Scope(Enum):
+    """What a failure of the upstream says something about."""
+
+    ACCOUNT = "account"
+    """The upstream as a whole: no connection, 429, 401, 403."""
+    KEY = "key"
+    """One question only: a server error, a malformed answer, a walk that never came consistent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why the upstream failed, in the form that is remembered, logged and shown.
+
+    Attributes:
+        code: the vendor's ``code``, or the bridge's own word for what happened.
+        text: one sentence: what is wrong, and what to do about it.
+        scope: what the failure says something about.
+        retry_after: seconds for which upstream asked to be left alone, if it did.
+    """
+
+    code: str
+    text: str
+    scope: Scope = Scope.KEY
+    retry_after: float | None = None
+
+
+class UpstreamError(BridgeError):
+    """A walk failed. Nothing of it is used."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(f"{cause.code}: {cause.text}")
+        self.cause = cause
+
+
+class UnavailableError(BridgeError):
+    """There is no copy to serve and none could be had in time (HTTP 503).
+
+    Attributes:
+        retry_after: whole seconds after which to ask again.
+    """
+
+    def __init__(self, text: str, *, retry_after: int) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+
+
+class StoreError(BridgeError):
+    """The shared store did not do what it was asked to."""

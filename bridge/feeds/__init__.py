@@ -1,0 +1,1 @@
+"""From a feed specification to the bytes that a calendar reads."""

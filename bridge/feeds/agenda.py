@@ -1,0 +1,49 @@
+"""The feed as plain text: an agenda for a terminal."""
+
+from collections.abc import Sequence
+from datetime import UTC, date
+from zoneinfo import ZoneInfo
+
+from bridge.feeds.selection import Shown, Subject
+from bridge.model import ClassSession
+
+# Not strftime's: that speaks the language of the machine.
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+_INDENT = "  "
+
+
+def render(shown: Sequence[Shown], subject: Subject) -> bytes:
+    """The sessions by day, each at its venue's local time."""
+    zones = {_zone(one.session) for one in shown}
+    single = zones.pop() if len(zones) == 1 else None
+    lines = [subject.name]
+    lines.append(f"Times are {single} time." if single else "Times are local to each venue.")
+    if not shown:
+        lines = [subject.name, "Nothing is on."]
+    day: date | None = None
+    for one in sorted(shown, key=lambda o: (_local(o.session)[0], o.session.start, o.uid)):
+        this, times = _local(one.session)
+        if this != day:
+            day = this
+            lines.append("")
+            lines.append(f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]} {day.year}")
+        lines.append(_INDENT + _line(one, times, "" if single else _zone(one.session)))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _line(one: Shown, times: str, zone: str) -> str:
+    venue = one.session.venue
+    where = venue.name if venue else ""
+    return "  ".join(filter(None, (times, zone, one.summary, f"@ {where}" if where else "")))
+
+
+def _zone(session: ClassSession) -> str:
+    return (session.venue and session.venue.zone) or "UTC"
+
+
+def _local(session: ClassSession) -> tuple[date, str]:
+    zone = ZoneInfo(name) if (name := _zone(session)) != "UTC" else UTC
+    start = session.start.astimezone(zone)
+    end = session.end.astimezone(zone) if session.end else None
+    return start.date(), f"{start:%H:%M}" + (f"-{end:%H:%M}" if end else "      ")

@@ -1,0 +1,155 @@
+"""iCalendar: the feed profile, written by the icalendar library. Its only home."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from icalendar import Calendar, Event, Timezone, TimezoneStandard, vText
+
+from bridge.feeds.selection import Shown, Subject
+from bridge.feeds.spec import FeedSpec
+from bridge.model import ClassSession, Status, Venue
+from bridge.text import clip
+
+PRODID = "-//TeamUp feed bridge//Feeds//EN"
+
+# Outlook cuts these at 255 UTF-16 units (MS-OXCICAL).
+_LINE = 255
+_DESCRIPTION = 2_000
+_HOUR = timedelta(hours=1)
+_RADIUS = "100"
+# CSS3 names with their values: RFC 7986, 5.9 takes the name, Apple the value.
+_COLOURS = (
+    ("teal", "#008080"),
+    ("steelblue", "#4682b4"),
+    ("darkorange", "#ff8c00"),
+    ("mediumseagreen", "#3cb371"),
+    ("slateblue", "#6a5acd"),
+    ("indianred", "#cd5c5c"),
+    ("darkcyan", "#008b8b"),
+    ("mediumvioletred", "#c71585"),
+)
+
+
+def render(
+    shown: Sequence[Shown], spec: FeedSpec, subject: Subject, *, base_url: str | None
+) -> bytes:
+    """The calendar: complete, CRLF, UTF-8, the same bytes for the same arguments.
+
+    Args:
+        base_url: the bridge's own address; without it the calendar carries none.
+    """
+    calendar = _calendar(spec, subject, base_url)
+    for one in shown:
+        calendar.add_component(_event(one))
+    if not shown:
+        # RFC 5545, 3.6 asks for at least one component.
+        calendar.add_component(_utc())
+    # In the order of the profile; the library would sort by name.
+    return bytes(calendar.to_ical(sorted=False))
+
+
+def _calendar(spec: FeedSpec, subject: Subject, base_url: str | None) -> Calendar:
+    name = clip(subject.name, _LINE)
+    about = f"Classes: {name}. Times, rooms and cancellations follow the studio's booking system."
+    colour, value = _COLOURS[hashlib.sha256(spec.name.encode()).digest()[0] % len(_COLOURS)]
+    calendar = Calendar()
+    _add(calendar, "VERSION", "2.0")
+    _add(calendar, "PRODID", PRODID)
+    _add(calendar, "CALSCALE", "GREGORIAN")
+    for title in ("NAME", "X-WR-CALNAME"):
+        _add(calendar, title, name)
+    for title in ("DESCRIPTION", "X-WR-CALDESC"):
+        _add(calendar, title, about)
+    if subject.zone:
+        _add(calendar, "X-WR-TIMEZONE", subject.zone)
+    if base_url and not spec.audience.private:
+        calendar.add("URL", base_url + spec.path())
+        calendar.add("SOURCE", base_url + spec.path(".ics"), parameters={"VALUE": "URI"})
+    # Without VALUE the default would be no duration at all (RFC 7986, 5.7).
+    calendar.add("REFRESH-INTERVAL", _HOUR, parameters={"VALUE": "DURATION"})
+    _add(calendar, "X-PUBLISHED-TTL", "PT1H")
+    _add(calendar, "COLOR", colour)
+    _add(calendar, "X-APPLE-CALENDAR-COLOR", value)
+    return calendar
+
+
+def _event(one: Shown) -> Event:
+    session = one.session
+    event = Event()
+    _add(event, "UID", one.uid)
+    # Without METHOD, DTSTAMP says when the event was last revised (RFC 5545, 3.8.7.2).
+    event.add("DTSTAMP", one.modified)
+    event.add("CREATED", one.created)
+    event.add("LAST-MODIFIED", one.modified)
+    event.add("SEQUENCE", one.sequence)
+    event.add("DTSTART", session.start)
+    if session.end is not None:
+        event.add("DTEND", session.end)
+    _add(event, "SUMMARY", clip(one.summary, _LINE))
+    _add(event, "STATUS", "CANCELLED" if one.status is Status.CANCELLED else "CONFIRMED")
+    # A timetable must not make its subscriber look busy.
+    _add(event, "TRANSP", "TRANSPARENT")
+    _add(event, "X-MICROSOFT-CDO-BUSYSTATUS", "FREE")
+    if session.venue is not None:
+        _place(event, session.venue)
+    _add(event, "DESCRIPTION", clip(_description(session), _DESCRIPTION))
+    if session.booking_url:
+        event.add("URL", session.booking_url)
+    kind = session.offering_type
+    category = kind and (kind.category or kind.name)
+    if category:
+        event.add("CATEGORIES", [clip(category, _LINE)])
+    return event
+
+
+def _place(event: Event, venue: Venue) -> None:
+    _add(event, "LOCATION", clip(venue.location, _LINE))
+    if venue.latitude is None or venue.longitude is None or venue.online:
+        return
+    latitude, longitude = f"{venue.latitude:.6f}", f"{venue.longitude:.6f}"
+    # Six decimals, always: the library would write as many as a number happens to have.
+    event.add("GEO", _Raw(f"{latitude};{longitude}"), encode=False)
+    place = _Raw(f"geo:{latitude},{longitude}")
+    title = clip(venue.name or venue.location, _LINE)
+    place.params.update({"VALUE": "URI", "X-APPLE-RADIUS": _RADIUS, "X-TITLE": title})
+    event.add("X-APPLE-STRUCTURED-LOCATION", place, encode=False)
+
+
+class _Raw(vText):
+    """A value that is no TEXT: nothing in it is escaped."""
+
+    def to_ical(self) -> bytes:
+        return str(self).encode()
+
+
+def _description(session: ClassSession) -> str:
+    """The facts first: some clients show two lines."""
+    facts = []
+    names = [one.name for one in session.instructors if one.name]
+    if names:
+        facts.append(f"Instructor{'s' if len(names) > 1 else ''}: {', '.join(names)}")
+    if session.course and session.course.name and session.course.name != session.title:
+        facts.append(f"Course: {session.course.name}")
+    if session.booking_url:
+        facts.append(f"Book: {session.booking_url}")
+    about = session.offering_type.description if session.offering_type else ""
+    return "\n".join(facts) + ("\n\n" if facts and about else "") + about
+
+
+def _utc() -> Timezone:
+    zone, standard = Timezone(), TimezoneStandard()
+    _add(zone, "TZID", "Etc/UTC")
+    standard.add("DTSTART", datetime(1970, 1, 1))  # noqa: DTZ001 - local time, as RFC 5545 has it
+    standard.add("TZOFFSETFROM", timedelta(0))
+    standard.add("TZOFFSETTO", timedelta(0))
+    _add(standard, "TZNAME", "UTC")
+    zone.add_component(standard)
+    return zone
+
+
+def _add(component: Any, name: str, value: str) -> None:
+    """Add a TEXT property, escaped; an empty one is left out."""
+    if value:
+        component.add(name, vText(value), encode=False)

@@ -1,0 +1,75 @@
+"""The feed as a JSON array: one object a session, also readable as FullCalendar's event source."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from bridge import moments, zones
+from bridge.feeds.selection import Shown
+
+
+def render(shown: Sequence[Shown]) -> bytes:
+    """The array, in the order of the calendar."""
+    return _encoded([_object(one) for one in shown])
+
+
+def cut(body: bytes, start: str | None, end: str | None, *, zone: str | None = None) -> bytes:
+    """Those objects of *body* that overlap a range, as FullCalendar asks for one.
+
+    Args:
+        start, end: RFC 3339 times or dates; the end is exclusive. None does not cut.
+        zone: the IANA zone of naive ones; UTC where it is not given or not known.
+
+    Raises:
+        ParameterError: one of them is no time.
+    """
+    first, last = _edge("start", start, zone), _edge("end", end, zone)
+    if first is None and last is None:
+        return body
+    return _encoded([one for one in json.loads(body) if _overlaps(one, first, last)])
+
+
+def _edge(name: str, text: str | None, zone: str | None) -> datetime | None:
+    if text is None:
+        return None
+    edge = moments.bound(name, text, edge=moments.Edge.FIRST, local=True)
+    return edge if edge.tzinfo else edge.replace(tzinfo=zones.zone(zone) or UTC)
+
+
+def _overlaps(one: dict[str, Any], first: datetime | None, last: datetime | None) -> bool:
+    start = datetime.fromisoformat(one["start"])
+    end = datetime.fromisoformat(one["end"] or one["start"])
+    return (first is None or end > first or start == end == first) and (
+        last is None or start < last
+    )
+
+
+def _encoded(objects: list[dict[str, Any]]) -> bytes:
+    lines = (json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in objects)
+    return ("[" + ",\n".join(lines) + "]\n").encode()
+
+
+def _object(one: Shown) -> dict[str, Any]:
+    session, venue, kind = one.session, one.session.venue, one.session.offering_type
+    return {
+        "id": one.uid,
+        "title": one.summary,
+        "start": _utc(session.start),
+        "end": _utc(session.end) if session.end else None,
+        "url": session.booking_url,
+        "status": session.status.value,
+        "location": venue.location if venue else "",
+        "description": kind.description if kind else "",
+        "venue": venue and {"id": venue.id, "name": venue.name, "timezone": venue.zone},
+        "instructors": [{"id": who.id, "name": who.name} for who in session.instructors],
+        "course": session.course and {"id": session.course.id, "name": session.course.name},
+        "type": kind and {"id": kind.id, "name": kind.name, "category": kind.category},
+        "availability": one.availability,
+        "updated": _utc(one.modified),
+        "sequence": one.sequence,
+    }
+
+
+def _utc(value: datetime) -> str:
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,163 @@
+"""Selection: which sessions a feed shows, and what of them its readers may see."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from bridge.cache.snapshot import Snapshot
+from bridge.config import Availability
+from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind
+from bridge.model import ClassSession, Published, Revision, Status
+
+_NAMESPACE = uuid.UUID("0b6c3c5e-52f7-4b86-9d9a-1f6a6f2b7f11")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A session as a feed's readers may see it. It holds nothing that they may not.
+
+    Attributes:
+        uid: the same in every feed, whatever the settings.
+        session: without counts, join link and staff address.
+        availability: None, ``"full"``, or the rounded number of free places.
+        modified: when anything that is shown changed last.
+        marked: whether it is told as cancelled.
+        status: what calendars are told; a feed may keep a cancelled session on.
+    """
+
+    uid: str
+    session: ClassSession
+    availability: str | int | None
+    created: datetime
+    modified: datetime
+    sequence: int
+    marked: bool
+    status: Status
+
+    @property
+    def summary(self) -> str:
+        """The title, with who teaches, and what is special."""
+        names = ", ".join(filter(None, (one.name for one in self.session.instructors)))
+        parts = [self.session.title, f" – {names}" if names else ""]
+        if self.availability == "full":
+            parts.append(" (Full)")
+        elif self.availability is not None:
+            parts.append(f" ({self.availability} left)")
+        return ("CANCELLED: " if self.marked else "") + "".join(parts)
+
+
+def uid(session: ClassSession) -> str:
+    """The session's UID: a UUID of its own identity, which no setting changes."""
+    return str(uuid.uuid5(_NAMESPACE, f"{session.source}:{session.id}"))
+
+
+def visible(session: ClassSession, audience: Audience) -> bool:
+    """Whether *audience* may see it. Nobody sees drafts, nor what came without a visibility."""
+    kind = session.offering_type
+    return kind is not None and not kind.draft and kind.visibility in audience.visibilities
+
+
+def select(snapshot: Snapshot, spec: FeedSpec) -> list[Shown]:
+    """The sessions of a feed, ordered by start and UID."""
+    found = [
+        _restricted(one, spec)
+        for one in snapshot.published
+        if visible(one.session, spec.audience)
+        and spec.filter_set.matches(one.session, snapshot.day)
+        and not (spec.cancelled is Cancelled.HIDE and one.session.status is Status.CANCELLED)
+    ]
+    return sorted(found, key=lambda one: (one.session.start, one.uid))
+
+
+def _restricted(one: Published, spec: FeedSpec) -> Shown:
+    session = one.session
+    cancelled = session.status is Status.CANCELLED
+    kept = cancelled and spec.cancelled is Cancelled.KEEP
+    venue = session.venue and replace(session.venue, join_url=None)
+    return Shown(
+        uid=uid(session),
+        session=replace(session, venue=venue, staff_url=None, attending=0, capacity=None),
+        availability=None if cancelled else _availability(session, spec.availability),
+        created=_instant(one.revision.created),
+        modified=_instant(_modified(one.revision, spec.availability)),
+        sequence=one.revision.sequence,
+        marked=cancelled,
+        status=Status.ACTIVE if kept else session.status,
+    )
+
+
+def _availability(session: ClassSession, told: Availability) -> str | int | None:
+    if told is Availability.NONE or session.places_left is None:
+        return None
+    if session.full:
+        return "full"
+    return session.places_rounded if told is Availability.SPOTS else None
+
+
+def _modified(revision: Revision, told: Availability) -> int:
+    """The last change of anything that the feed shows."""
+    seen = [revision.content]
+    if told is not Availability.NONE:
+        seen.append(revision.full)
+    if told is Availability.SPOTS:
+        seen.append(revision.places)
+    return max(seen)
+
+
+def _instant(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a feed is about, as far as its readers may know.
+
+    Attributes:
+        name: the last known name, or a plain word where none is known.
+        zone: the zone of the venue that it is about, or that all its sessions share.
+    """
+
+    name: str
+    zone: str | None
+
+
+_WORDS = {
+    Kind.VENUE: "Venue",
+    Kind.INSTRUCTOR: "Instructor",
+    Kind.COURSE: "Course",
+    Kind.SESSION: "Class",
+}
+
+
+def subject(snapshot: Snapshot, spec: FeedSpec, shown: list[Shown]) -> Subject:
+    """Name and zone of a feed, also of one that has nothing on at present."""
+    zones = {one.session.venue.zone if one.session.venue else None for one in shown}
+    zone = zones.pop() if len(zones) == 1 else None
+    if spec.identity is None:
+        return Subject("Classes", zone)
+    latest = ""
+    for session in _public(snapshot, spec.audience):
+        name, own_zone = _named(session, spec)
+        if name:
+            latest = name
+            zone = zone or own_zone
+    return Subject(latest or f"{_WORDS[spec.kind]} {spec.identity}", zone)
+
+
+def _public(snapshot: Snapshot, audience: Audience) -> Iterable[ClassSession]:
+    return (one.session for one in snapshot.published if visible(one.session, audience))
+
+
+def _named(session: ClassSession, spec: FeedSpec) -> tuple[str, str | None]:
+    """The name and zone that *session* knows for what the feed is about."""
+    venue = session.venue
+    if spec.kind is Kind.VENUE:
+        return (venue.name, venue.zone) if venue and venue.id == spec.identity else ("", None)
+    if spec.kind is Kind.COURSE:
+        course = session.course
+        return (course.name if course and course.id == spec.identity else "", None)
+    if spec.kind is Kind.INSTRUCTOR:
+        names = (one.name for one in session.instructors if one.id == spec.identity)
+        return (next(names, ""), None)
+    return (session.title if session.id == spec.identity else "", venue.zone if venue else None)

@@ -1,0 +1,96 @@
+"""The feed specification: everything that decides which bytes a feed is made of."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from bridge.config import Availability
+from bridge.filters import FilterSet
+from bridge.model import Visibility
+
+
+class Kind(Enum):
+    """What a feed's address names, spelled as in its path."""
+
+    VENUE = "venues"
+    INSTRUCTOR = "instructors"
+    COURSE = "courses"
+    SESSION = "sessions"
+    """One session (with an id), or any filter set (without one)."""
+
+
+class Cancelled(Enum):
+    """How a cancelled session is told."""
+
+    STATUS = "status"
+    """As cancelled, in title and status. Google hides such events."""
+    KEEP = "keep"
+    """In its title only, so that every client shows it."""
+    HIDE = "hide"
+    """Not at all."""
+
+
+class Times(Enum):
+    """How times are written."""
+
+    UTC = "utc"
+    LOCAL = "local"
+    """In the venue's zone, with its rules beside it."""
+
+
+class Format(Enum):
+    """A form that the same sessions are had in, spelled as in the path."""
+
+    ICS = "ics"
+    JSON = "json"
+    TEXT = "txt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """Who reads a feed: what they may see.
+
+    Attributes:
+        private: whether caches that others share must leave it alone.
+        visibilities: of the sessions that are shown.
+        availability: the most that is told about places.
+    """
+
+    private: bool = False
+    visibilities: frozenset[Visibility]
+    availability: Availability
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedSpec:
+    """A feed. Equal specifications of equal snapshots give equal bytes.
+
+    Attributes:
+        identity: the id in the address; None for a filter set at large.
+        query: the address's own query, canonical, without ``?``.
+    """
+
+    kind: Kind
+    identity: int | None
+    filter_set: FilterSet
+    audience: Audience = field(repr=False)
+    cancelled: Cancelled = Cancelled.STATUS
+    availability: Availability = Availability.NONE
+    times: Times = Times.UTC
+    query: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tells this feed from others, on every machine alike."""
+        return f"{self.kind.value}/{self.identity or ''}?{self.query}"
+
+    def path(self, extension: str = "") -> str:
+        """The canonical path below the bridge's address, with its query.
+
+        An address that ends in ``.ics`` keeps clients from asking what it is, also where a query
+        follows.
+        """
+        tail = "" if self.identity is None else f"/{self.identity}"
+        query = self.query
+        if query and extension:
+            query += f"&_={extension}"
+        return f"/{self.kind.value}{tail}{extension}" + (f"?{query}" if query else "")

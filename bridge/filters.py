@@ -1,0 +1,343 @@
+"""The filter set: which sessions a feed asks for. Canonical and hashable, it is the cache key."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime, time, timedelta
+from enum import Enum
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from bridge.errors import ParameterError
+from bridge.model import ClassSession, Status
+from bridge.moments import Edge, bound
+
+MAX_DAYS = 365
+MAX_VALUES = 100
+MAX_ID = 2**63 - 1
+
+
+class Occupancy(Enum):
+    """How booked a session is; ``has_waitlist`` is known to upstream alone."""
+
+    FULL = "full"
+    NOT_FULL = "not_full"
+    HAS_REGISTRATIONS = "has_registrations"
+    HAS_WAITLIST = "has_waitlist"
+    EMPTY = "empty"
+
+
+_OCCUPIED: dict[Occupancy, Callable[[ClassSession], bool]] = {
+    Occupancy.FULL: lambda session: session.full,
+    Occupancy.NOT_FULL: lambda session: not session.full,
+    Occupancy.HAS_REGISTRATIONS: lambda session: session.attending > 0,
+    Occupancy.EMPTY: lambda session: session.attending == 0,
+    # Nothing in a row tells of its waitlist: what upstream returned for the question has one.
+    Occupancy.HAS_WAITLIST: lambda session: True,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterSet:
+    """Which sessions: every spelling of the same question is one equal value.
+
+    Empty tuples and None do not restrict. Build it by :meth:`of` or :meth:`parse`, which sort and
+    de-duplicate. A relative window (``past``, ``future``: whole days) stays relative: it is
+    resolved against the UTC day of each refresh, so that midnight makes no new key.
+
+    The ``local_*`` bounds are in the venue's zone when naive; all others are UTC.
+    """
+
+    course: tuple[int, ...] = ()
+    venues: tuple[int, ...] = ()
+    instructors: tuple[int, ...] = ()
+    offering_types: tuple[int, ...] = ()
+    status: tuple[Status, ...] = ()
+    occupancy_status: tuple[Occupancy, ...] = ()
+    past: int | None = None
+    future: int | None = None
+    starts_at_gte: datetime | None = None
+    starts_at_lte: datetime | None = None
+    ends_at_gte: datetime | None = None
+    ends_at_lte: datetime | None = None
+    local_starts_at_gte: datetime | None = None
+    local_starts_at_lte: datetime | None = None
+    session: int | None = None
+
+    @property
+    def key(self) -> str:
+        """The canonical spelling, as a query string without ``?``."""
+        return self.query()
+
+    def query(self, *, without: Mapping[str, int | None] | None = None) -> str:
+        """The canonical query string.
+
+        Args:
+            without: values by field that go unsaid, because whoever reads it assumes them.
+        """
+        unsaid = without or {}
+        pairs = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value in (None, ()) or unsaid.get(field.name) == value:
+                continue
+            pairs.append((field.name, _spelled(value)))
+        return urlencode(pairs)
+
+    @classmethod
+    def of(cls, **given: Any) -> "FilterSet":
+        """Build one from any iterables of values, made canonical."""
+        if set(given.get("status", ())) == set(Status):
+            given["status"] = ()
+        canonical: dict[str, Any] = {
+            name: _canonical(value) if isinstance(value, (tuple, list, set, frozenset)) else value
+            for name, value in given.items()
+        }
+        return cls(**canonical)
+
+    @classmethod
+    def parse(
+        cls,
+        values: Mapping[str, Sequence[str]],
+        *,
+        past: int | None,
+        future: int | None,
+        course: int | None = None,
+        venue: int | None = None,
+        instructor: int | None = None,
+    ) -> "FilterSet":
+        """The filter set of a feed's query parameters.
+
+        Args:
+            values: the parameters of :data:`PARAMETERS` that were given, each with its values.
+            past, future: the window in days for a side on which nothing else is asked.
+            course, venue, instructor: what the feed's path fixes.
+
+        Raises:
+            ParameterError: a value, or a combination, that is not accepted.
+        """
+        given: dict[str, Any] = {}
+        fixed = {"course": course, "venues": venue, "instructors": instructor}
+        for field, identity in fixed.items():
+            if identity is None:
+                continue
+            if field in values:
+                raise ParameterError(
+                    field, f"{field}: the address already says which; leave it out"
+                )
+            given[field] = (identity,)
+        for name, texts in values.items():
+            field, read = PARAMETERS[name]
+            if field in given:
+                raise ParameterError(name, f"{name}: given a second time under another name")
+            given[field] = read(name, texts)
+        for side, default, suffix in (("past", past, "_gte"), ("future", future, "_lte")):
+            absolute = sorted(name for name in given if name.endswith(suffix))
+            if absolute and side in given:
+                raise ParameterError(
+                    side, f"{side}: cannot be combined with {absolute[0]}; give one of them"
+                )
+            if not absolute:
+                given.setdefault(side, default)
+        _check_order(given)
+        return cls.of(**given)
+
+    @property
+    def local(self) -> bool:
+        """Whether a session alone tells if it belongs, without asking upstream."""
+        return Occupancy.HAS_WAITLIST not in self.occupancy_status
+
+    def window(self, day: date) -> tuple[datetime | None, datetime | None]:
+        """The window at *day*: sessions end at or after the first, start before the second."""
+        midnight = datetime.combine(day, time(), UTC)
+        return (
+            None if self.past is None else midnight - timedelta(days=self.past),
+            None if self.future is None else midnight + timedelta(days=self.future + 1),
+        )
+
+    def matches(self, session: ClassSession, day: date) -> bool:
+        """Whether *session* belongs, as far as a session can tell.
+
+        Args:
+            day: the UTC day of the refresh, against which the relative window is resolved.
+        """
+        return (
+            self._selects(session)
+            and self._in_window(session, day)
+            and self._in_bounds(session)
+            and (not self.status or session.status in self.status)
+            and (
+                not self.occupancy_status
+                or any(_OCCUPIED[one](session) for one in self.occupancy_status)
+            )
+        )
+
+    def widened(self, **changes: Any) -> "FilterSet":
+        """The same with other values in some fields."""
+        return replace(self, **changes)
+
+    def _selects(self, session: ClassSession) -> bool:
+        kind = session.offering_type
+        return (
+            (self.session is None or session.id == self.session)
+            and (
+                not self.course or (session.course is not None and session.course.id in self.course)
+            )
+            and (not self.venues or (session.venue is not None and session.venue.id in self.venues))
+            and (
+                not self.instructors
+                or any(person.id in self.instructors for person in session.instructors)
+            )
+            and (not self.offering_types or (kind is not None and kind.id in self.offering_types))
+        )
+
+    def _in_window(self, session: ClassSession, day: date) -> bool:
+        earliest, latest = self.window(day)
+        return (earliest is None or session.ends >= earliest) and (
+            latest is None or session.start < latest
+        )
+
+    def _in_bounds(self, session: ClassSession) -> bool:
+        start, end = session.start, session.ends
+        return (
+            (self.starts_at_gte is None or start >= self.starts_at_gte)
+            and (self.starts_at_lte is None or start <= self.starts_at_lte)
+            and (self.ends_at_gte is None or end >= self.ends_at_gte)
+            and (self.ends_at_lte is None or end <= self.ends_at_lte)
+            and (
+                self.local_starts_at_gte is None or _at(session, self.local_starts_at_gte) <= start
+            )
+            and (
+                self.local_starts_at_lte is None or start <= _at(session, self.local_starts_at_lte)
+            )
+        )
+
+
+def _at(session: ClassSession, bound: datetime) -> datetime:
+    """The instant of a bound given in the venue's local time (UTC where the zone is unknown)."""
+    if bound.tzinfo is not None:
+        return bound
+    zone = session.venue.zone if session.venue else None
+    return bound.replace(tzinfo=ZoneInfo(zone) if zone else UTC).astimezone(UTC)
+
+
+def _canonical(values: Any) -> tuple[Any, ...]:
+    return tuple(sorted(set(values), key=lambda one: one.value if isinstance(one, Enum) else one))
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(_spelled(one) for one in value)
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, datetime):
+        text = value.replace(tzinfo=None).isoformat()
+        return text if value.tzinfo is None else f"{text}Z"
+    return str(value)
+
+
+def _items(name: str, texts: Sequence[str]) -> list[str]:
+    items = [item.strip() for text in texts for item in text.split(",")]
+    if not all(items):
+        raise ParameterError(name, f"{name}: a value is empty; give it a value or leave it out")
+    if len(items) > MAX_VALUES:
+        raise ParameterError(
+            name, f"{name}: {len(items)} values; at most {MAX_VALUES} are accepted"
+        )
+    return items
+
+
+def shown(text: str) -> str:
+    """A visitor's own text in an error: quoted, of a bounded length."""
+    return ascii(text if len(text) <= 40 else text[:40] + "…")
+
+
+def number(name: str, text: str, *, most: int) -> int:
+    """A whole number from 0 to *most*.
+
+    Raises:
+        ParameterError: anything else.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= 30 and int(text) <= most):
+        raise ParameterError(
+            name, f"{name}: {shown(text)} cannot be used; accepted: a whole number from 0 to {most}"
+        )
+    return int(text)
+
+
+def single(name: str, texts: Sequence[str]) -> str:
+    """The one value of a parameter that takes one.
+
+    Raises:
+        ParameterError: none or several different ones.
+    """
+    values = {text.strip() for text in texts}
+    if len(values) != 1 or values == {""}:
+        raise ParameterError(name, f"{name}: takes exactly one value")
+    return values.pop()
+
+
+def choice(name: str, text: str, accepted: type[Enum]) -> Any:
+    """The member of *accepted* that *text* names.
+
+    Raises:
+        ParameterError: it names none.
+    """
+    for member in accepted:
+        if member.value == text:
+            return member
+    names = ", ".join(str(member.value) for member in accepted)
+    raise ParameterError(name, f"{name}: {shown(text)} cannot be used; accepted: {names}")
+
+
+def _ids(name: str, texts: Sequence[str]) -> tuple[int, ...]:
+    return tuple(number(name, item, most=MAX_ID) for item in _items(name, texts))
+
+
+def _days(name: str, texts: Sequence[str]) -> int:
+    return number(name, single(name, texts), most=MAX_DAYS)
+
+
+def _choices(accepted: type[Enum]) -> Callable[[str, Sequence[str]], Any]:
+    return lambda name, texts: tuple(choice(name, item, accepted) for item in _items(name, texts))
+
+
+def _bound(edge: Edge, *, local: bool = False) -> Callable[[str, Sequence[str]], datetime]:
+    return lambda name, texts: bound(name, single(name, texts), edge=edge, local=local)
+
+
+PARAMETERS: Mapping[str, tuple[str, Callable[[str, Sequence[str]], Any]]] = {
+    "course": ("course", _ids),
+    "venues": ("venues", _ids),
+    "instructors": ("instructors", _ids),
+    "offering_types": ("offering_types", _ids),
+    "status": ("status", _choices(Status)),
+    "occupancy_status": ("occupancy_status", _choices(Occupancy)),
+    "starts_at_gte": ("starts_at_gte", _bound(Edge.FIRST)),
+    "starts_at_lte": ("starts_at_lte", _bound(Edge.LAST)),
+    "start_gte": ("starts_at_gte", _bound(Edge.FIRST)),
+    "start_lte": ("starts_at_lte", _bound(Edge.LAST)),
+    "ends_at_gte": ("ends_at_gte", _bound(Edge.FIRST)),
+    "ends_at_lte": ("ends_at_lte", _bound(Edge.LAST)),
+    "local_starts_at_gte": ("local_starts_at_gte", _bound(Edge.FIRST, local=True)),
+    "local_starts_at_lte": ("local_starts_at_lte", _bound(Edge.LAST, local=True)),
+    "past": ("past", _days),
+    "future": ("future", _days),
+}
+"""Each parameter's name: the field that it sets, and how its values are read."""
+
+
+def _check_order(given: Mapping[str, Any]) -> None:
+    for first, last in (
+        ("starts_at_gte", "starts_at_lte"),
+        ("ends_at_gte", "ends_at_lte"),
+        ("starts_at_gte", "ends_at_lte"),
+        ("local_starts_at_gte", "local_starts_at_lte"),
+    ):
+        low, high = given.get(first), given.get(last)
+        if low is None or high is None or (low.tzinfo is None) != (high.tzinfo is None):
+            continue
+        if low > high:
+            raise ParameterError(
+                first, f"{first}: is after {last}; no session can be in that range"
+            )

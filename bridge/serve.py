@@ -1,0 +1,106 @@
+"""The server: settings are checked first, then granian serves the application."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from environs import Env
+
+from bridge import config
+from bridge.config import Config
+from bridge.errors import ConfigError
+from bridge.sandbox import api
+from bridge.sandbox.server import PORT as SANDBOX_PORT
+from bridge.sandbox.server import SandboxServer
+from bridge.sandbox.timetable import believable_studio
+
+_HOME = Path(__file__).parent.parent
+# Threads wait for upstream when there is no copy yet; others must be there to answer meanwhile.
+_THREADS = 64
+_LOCAL = {"HOST": "127.0.0.1", "LOG_FORMAT": "console"}
+
+
+def command(settings: Config) -> list[str]:
+    """The command that serves the application."""
+    return [
+        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"),
+        *("--host", settings.host, "--port", str(settings.port)),
+        *("--workers", str(settings.workers), "--blocking-threads", str(_THREADS)),
+        # Without it the death of one worker ends the whole service.
+        "--respawn-failed-workers",
+        *("--workers-kill-timeout", "15"),
+        *("--working-dir", str(_HOME), "app:app"),
+    ]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve.
+
+    ``--local`` is what ``make run`` says: on loopback, readable logs, and the bundled sandbox
+    studio where no token is set. Without it a missing token is an error.
+    """
+    if list(arguments) not in ([], ["--local"]):
+        sys.exit("usage: python -m bridge.serve [--local]")
+    local = bool(arguments)
+    try:
+        if not local:
+            os.execv(sys.executable, command(config.load()))  # noqa: S606 - our own command
+        return _serve_locally()
+    except ConfigError as err:
+        sys.exit(f"the bridge cannot start. {err}")
+
+
+def _serve_locally() -> int:
+    env = Env()
+    env.read_env(_HOME / ".env", recurse=False)
+    for name, value in _LOCAL.items():
+        os.environ.setdefault(name, env.str(name, value))
+    if (env.str("TEAMUP_API_TOKEN", "") or "").strip():
+        return _supervise(command(config.load()))
+    with _sandbox() as studio:
+        os.environ.update(
+            {
+                "TEAMUP_API_TOKEN": api.TOKEN,
+                "TEAMUP_BASE_URL": studio.url,
+                config.SANDBOX_FLAG: "1",
+            }
+        )
+        settings = config.load()
+        print(  # noqa: T201 - for the person who typed make run
+            "TEAMUP_API_TOKEN is not set, so this is the bundled sandbox studio, not yours.\n"
+            f"  studio's API  {studio.url}\n"
+            f"  the bridge    http://{settings.host}:{settings.port}/\n"
+            "Set TEAMUP_API_TOKEN, in the environment or in .env, to serve your own timetable.",
+            flush=True,
+        )
+        return _supervise(command(settings))
+
+
+def _sandbox() -> SandboxServer:
+    studio = api.create_api(believable_studio(datetime.now(UTC).date()), requests_per_minute=1000)
+    try:
+        # The same port each time finds the same history in the store.
+        return SandboxServer(studio, SANDBOX_PORT)
+    except (OSError, SystemExit):
+        return SandboxServer(studio)
+
+
+def _supervise(arguments: list[str]) -> int:
+    """Run the server beside this process, and end it when this process is told to end."""
+    with subprocess.Popen(arguments) as server:  # noqa: S603 - our own command
+
+        def forward(number: int, frame: FrameType | None) -> None:
+            server.send_signal(signal.SIGTERM)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, forward)
+        return server.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

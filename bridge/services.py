@@ -1,0 +1,104 @@
+"""Wiring: which parts there are, and who is given whom. It happens here and nowhere else."""
+
+from dataclasses import dataclass
+
+from bridge.cache.keys import Keys
+from bridge.cache.ledger import StoreLedger
+from bridge.cache.lifetimes import Lifetimes
+from bridge.cache.memory import MemoryStore
+from bridge.cache.plan import NarrowPlan, Plan, WidePlan
+from bridge.cache.snapshots import SnapshotCache
+from bridge.cache.store import Store
+from bridge.clock import Clock, SystemClock
+from bridge.config import Config, UpstreamPlan
+from bridge.errors import ConfigError
+from bridge.feeds.feed import Feeds
+from bridge.feeds.query import Defaults
+from bridge.filters import FilterSet
+from bridge.upstream.account import Account
+from bridge.upstream.client import Client
+from bridge.upstream.sources import COURSE_SESSIONS
+from bridge.upstream.walk import Walker
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of a running bridge."""
+
+    config: Config
+    clock: Clock
+    store: Store
+    client: Client
+    walker: Walker
+    cache: SnapshotCache
+    plan: Plan
+    feeds: Feeds
+    defaults: Defaults
+
+    def close(self) -> None:
+        """Stop what runs in the background, and let go of connections and files."""
+        self.cache.close()
+        self.client.close()
+        self.store.close()
+
+
+def build(config: Config, *, clock: Clock | None = None, store: Store | None = None) -> Services:
+    """Put a bridge together.
+
+    Args:
+        store: in the place of the one that the settings name.
+
+    Raises:
+        ConfigError: the settings name a store that cannot be had.
+    """
+    clock = clock or SystemClock()
+    store = store or open_store(config, clock)
+    account = Account.of(config)
+    keys = Keys(account.name)
+    ledger = StoreLedger(store, keys, per_minute=config.requests_per_minute)
+    client = Client(account, ledger, clock, connections=config.page_concurrency)
+    walker = Walker(
+        client,
+        ledger,
+        COURSE_SESSIONS,
+        clock,
+        origin=account.origin,
+        style=config.list_style,
+        concurrency=config.page_concurrency,
+        now=store.now,
+    )
+    cache = SnapshotCache(
+        store=store, keys=keys, walker=walker, lifetimes=Lifetimes.of(config), clock=clock
+    )
+    plan = _plan(config, cache)
+    return Services(
+        config=config,
+        clock=clock,
+        store=store,
+        client=client,
+        walker=walker,
+        cache=cache,
+        plan=plan,
+        feeds=Feeds(
+            plan, store, keys, max_bytes=config.cache_max_bytes, base_url=config.public_base_url
+        ),
+        defaults=Defaults.of(config),
+    )
+
+
+def open_store(config: Config, clock: Clock) -> Store:
+    """The store that the settings name.
+
+    Raises:
+        ConfigError: it cannot be had.
+    """
+    if config.cache_url == "memory://":
+        return MemoryStore(clock)
+    raise ConfigError("CACHE_URL", "this store is not built yet", "memory://")
+
+
+def _plan(config: Config, cache: SnapshotCache) -> Plan:
+    if config.plan is UpstreamPlan.WIDE:
+        return WidePlan(cache, past=config.window_past_days, shrink_hold=config.shrink_hold)
+    default = FilterSet(past=config.window_past_days, future=config.window_future_days)
+    return NarrowPlan(cache, default, shrink_hold=config.shrink_hold)

@@ -1,0 +1,92 @@
+"""Text from upstream, made fit to be shown in a calendar, a page or a terminal."""
+
+import re
+from html.parser import HTMLParser
+
+# C0 controls but tab and newline, DEL, lone surrogates: one of them makes strict parsers reject a
+# whole calendar. The bidirectional marks stay: right-to-left names need them.
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+# Everything that some reader takes for the end of a line.
+_BREAKS = re.compile(r"\r\n|[\r\n\x0b\x0c\x85\u2028\u2029]")
+_BLANKS = re.compile(r"[^\S\n]+")
+_MAX_MARKUP = 20_000
+_ELLIPSIS = "…"
+
+_BLOCKS = frozenset(
+    "address article aside blockquote br dd div dl dt figure footer h1 h2 h3 h4 h5 h6 header hr li"
+    " main nav ol p pre section table tr ul".split()
+)
+_HIDDEN = frozenset(("script", "style", "template", "title", "head"))
+
+
+def lines(value: str) -> str:
+    """Plain text of any number of lines: breaks are newlines, nothing unsafe, no ragged blanks."""
+    value = _UNSAFE.sub("", _BREAKS.sub("\n", value))
+    stripped = (_BLANKS.sub(" ", line).strip() for line in value.split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(stripped)).strip("\n")
+
+
+def one_line(value: str) -> str:
+    """The same in one line."""
+    return " ".join(lines(value).split())
+
+
+def clip(value: str, units: int) -> str:
+    """At most *units* UTF-16 code units of *value*, cut between characters and marked by ``…``.
+
+    Outlook counts in UTF-16 and cuts at 255 (MS-OXCICAL 2.1.3.1.1.20).
+    """
+    if len(value.encode("utf-16-le", "surrogatepass")) <= units * 2:
+        return value
+    room = units - 1
+    kept = []
+    for character in value:
+        room -= 2 if ord(character) > 0xFFFF else 1
+        if room < 0:
+            break
+        kept.append(character)
+    # A joiner or a variation selector at the cut would take hold of the mark.
+    return "".join(kept).rstrip("\u200d\ufe0f ") + _ELLIPSIS
+
+
+class _Plain(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _HIDDEN:
+            self._hidden += 1
+        elif tag in _BLOCKS:
+            self.parts.append("\n\n" if tag == "p" else "\n")
+            if tag == "li":
+                self.parts.append("- ")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _HIDDEN:
+            self._hidden = max(0, self._hidden - 1)
+        elif tag in _BLOCKS and tag != "br":
+            self.parts.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.parts.append(re.sub(r"\s+", " ", data))
+
+
+_MARKUP = re.compile(r"<(?:/?[a-zA-Z][^<>]{0,2000}|!--[^<>]{0,2000})>|&(?:#?[0-9A-Za-z]{1,31});")
+
+
+def plain(value: str) -> str:
+    """*value*, which may be HTML or plain text, as plain text.
+
+    Clients show tags as they stand. What has no tag and no entity is taken as plain text, so that
+    its own line breaks are kept.
+    """
+    value = value[:_MAX_MARKUP]
+    if not _MARKUP.search(value):
+        return lines(value)
+    parser = _Plain()
+    parser.feed(value)
+    parser.close()
+    return lines("".join(parser.parts))

@@ -1,0 +1,1 @@
+"""TeamUp: the only package that knows the vendor."""

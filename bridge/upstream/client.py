@@ -1,0 +1,251 @@
+"""One page from upstream: sent with care, read against a deadline, tried at most three times."""
+
+import json
+import random
+import threading
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlencode
+
+import requests
+
+from bridge.clock import Clock
+from bridge.errors import Cause, Scope, UpstreamError
+from bridge.upstream import failures
+from bridge.upstream.account import Account
+from bridge.upstream.deadline import Deadline, Guard, GuardedAdapter
+from bridge.upstream.ledger import Ledger, Purpose
+
+PAGE_SECONDS = 10.0
+MAX_BYTES = 8 * 1024 * 1024
+_ATTEMPTS = 3
+_CONNECT_SECONDS = 5.0
+_CHUNK = 16 * 1024
+_LAST_WAIT = 2.0
+
+Params = Sequence[tuple[str, str]]
+
+
+class MissingPageError(UpstreamError):
+    """Upstream has no page of that number: rows went while the walk was under way."""
+
+
+class Client:
+    """Asks upstream as one account.
+
+    Safe to use from several threads at once.
+
+    Args:
+        connections: how many pages are fetched at a time.
+
+    Attributes:
+        skew: seconds by which upstream's clock was ahead of this machine's at the last answer.
+    """
+
+    def __init__(
+        self, account: Account, ledger: Ledger, clock: Clock, *, connections: int = 4
+    ) -> None:
+        self._account = account
+        self._ledger = ledger
+        self._clock = clock
+        self.skew: float | None = None
+        # another token may want another scheme
+        self._scheme_name = f"scheme of {account.token_mark}"
+        self._http = requests.Session()
+        # A .netrc would replace the Authorization header, a proxy variable would see the token.
+        self._http.trust_env = False
+        self._http.cookies.set_policy(_NoCookies())
+        adapter = GuardedAdapter(pool_connections=2, pool_maxsize=connections * 2, max_retries=0)
+        for scheme in ("https://", "http://"):
+            self._http.mount(scheme, adapter)
+
+    def page(
+        self,
+        path: str,
+        params: Params,
+        *,
+        limit: Deadline,
+        purpose: Purpose = Purpose.LIVE,
+        cancelled: threading.Event | None = None,
+    ) -> Mapping[str, Any]:
+        """The decoded body of one page.
+
+        Args:
+            path: below the base address.
+            limit: the deadline of the walk that the page belongs to.
+            cancelled: set when the walk has failed elsewhere.
+
+        Raises:
+            UpstreamError: what went wrong at the last attempt.
+        """
+        cancelled = cancelled or threading.Event()
+        for attempt in range(1, _ATTEMPTS + 1):
+            self._await_turn(limit, purpose, cancelled)
+            try:
+                return self._with_scheme(path, params, limit)
+            except UpstreamError as err:
+                cause = err.cause
+                if cause.retry_after is not None:
+                    self._ledger.cool_down(cause.retry_after)
+                    if cause.retry_after >= limit.remaining:
+                        raise
+                if attempt == _ATTEMPTS or not _worth_another(err) or limit.passed:
+                    raise
+                if cause.retry_after is None:
+                    # jitter of a whole step, so that pages that failed together part
+                    pause = random.uniform(0.5, 1.0) * min(_LAST_WAIT, 0.25 * 2**attempt)  # noqa: S311
+                    self._clock.wait(cancelled, min(pause, limit.remaining))
+        raise AssertionError("the last attempt returns or raises")
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._http.close()
+
+    def _await_turn(self, limit: Deadline, purpose: Purpose, cancelled: threading.Event) -> None:
+        while wait := self._ledger.reserve(purpose):
+            if wait >= limit.remaining:
+                raise UpstreamError(
+                    Cause("budget", "the budget of TEAMUP_REQUESTS_PER_MINUTE is used up for now")
+                )
+            if self._clock.wait(cancelled, wait):
+                break
+        if cancelled.is_set():
+            raise UpstreamError(Cause("cancelled", "another page of the same walk failed"))
+
+    def _with_scheme(self, path: str, params: Params, limit: Deadline) -> Mapping[str, Any]:
+        """Ask with the scheme that has worked, or else with each in turn until one does."""
+        known = self._ledger.learnt(self._scheme_name)
+        schemes = (known,) if known in self._account.schemes else self._account.schemes
+        for scheme in schemes:
+            try:
+                body = self._ask(path, params, scheme, limit)
+            except UpstreamError as err:
+                if isinstance(err, _Unauthorised) and scheme != schemes[-1]:
+                    continue
+                raise
+            if scheme != known:
+                self._ledger.learn(self._scheme_name, scheme)
+            return body
+        raise AssertionError("an account has at least one scheme")
+
+    def _ask(self, path: str, params: Params, scheme: str, limit: Deadline) -> Mapping[str, Any]:
+        deadline = Deadline(self._clock, PAGE_SECONDS, limit)
+        with Guard(deadline.remaining) as guard:
+            try:
+                status, headers, content = self._fetch(path, params, scheme, deadline)
+            except requests.RequestException as err:
+                raise UpstreamError(_broken(err, deadline, guard)) from None
+            if guard.fired or deadline.passed:
+                raise UpstreamError(_slow())
+        self._compare_clocks(headers.get("Date"))
+        body = _decoded(content, status)
+        if status == 200:
+            return body
+        cause = failures.refusal(status, body, headers.get("Retry-After"), self._clock.now())
+        if status == 401:
+            raise _Unauthorised(cause)
+        if status == 404:
+            raise MissingPageError(cause)
+        raise UpstreamError(cause)
+
+    def _compare_clocks(self, date: str | None) -> None:
+        try:
+            self.skew = parsedate_to_datetime(date or "").timestamp() - self._clock.now()
+        except (ValueError, TypeError, IndexError, OverflowError):
+            self.skew = None
+
+    def _fetch(
+        self, path: str, params: Params, scheme: str, deadline: Deadline
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+            "Authorization": f"{scheme} {self._account.token}",
+            "User-Agent": "teamup-feed-bridge",
+        }
+        if self._account.provider_id:
+            headers["TeamUp-Provider-ID"] = self._account.provider_id
+        if self._account.request_mode:
+            headers["Teamup-Request-Mode"] = self._account.request_mode
+        left = max(0.05, deadline.remaining)
+        with self._http.get(
+            f"{self._account.base_url}/{path}?{urlencode(params)}",
+            headers=headers,
+            timeout=(min(_CONNECT_SECONDS, left), left),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            content = bytearray()
+            for chunk in response.iter_content(_CHUNK):
+                content += chunk
+                if len(content) > MAX_BYTES:
+                    raise UpstreamError(
+                        Cause("oversize", f"an answer from TeamUp was over {MAX_BYTES} bytes")
+                    )
+                if deadline.passed:
+                    break
+            return response.status_code, response.headers, bytes(content)
+
+
+class _Unauthorised(UpstreamError):
+    """401: the scheme may be the wrong one."""
+
+
+class _NoCookies(DefaultCookiePolicy):
+    """Nothing that upstream sends is kept for a later request."""
+
+    def set_ok(self, cookie: object, request: object) -> bool:
+        return False
+
+
+def _worth_another(err: UpstreamError) -> bool:
+    code, scope = err.cause.code, err.cause.scope
+    if isinstance(err, (_Unauthorised, MissingPageError)) or code in ("oversize", "redirect"):
+        return False
+    return err.cause.retry_after is not None or scope is Scope.KEY or code in _TRANSIENT
+
+
+_TRANSIENT = frozenset({"unreachable", "timeout"})
+
+
+def _slow() -> Cause:
+    return Cause(
+        "timeout", f"TeamUp did not answer within {PAGE_SECONDS:.0f} seconds", Scope.ACCOUNT
+    )
+
+
+def _broken(err: requests.RequestException, deadline: Deadline, guard: Guard) -> Cause:
+    """The cause of a failed exchange; the library's own text stays out, it may hold the address."""
+    if guard.fired or deadline.passed or isinstance(err, requests.Timeout):
+        return _slow()
+    if isinstance(err, requests.exceptions.SSLError):
+        return Cause(
+            "tls", "the secure connection to TeamUp failed: check TEAMUP_BASE_URL", Scope.ACCOUNT
+        )
+    if isinstance(err, requests.ConnectionError):
+        return Cause(
+            "unreachable",
+            "TeamUp cannot be reached: check the network, and TEAMUP_BASE_URL",
+            Scope.ACCOUNT,
+        )
+    return Cause("malformed", "TeamUp's answer was cut short or garbled")
+
+
+def _decoded(content: bytes, status: int) -> Mapping[str, Any]:
+    try:
+        body = json.loads(content, parse_constant=_not_json)
+    except (ValueError, RecursionError):
+        body = None
+    if isinstance(body, Mapping):
+        return body
+    if status == 200:
+        raise UpstreamError(
+            Cause("malformed", "TeamUp's answer is not the JSON object that was expected")
+        )
+    return {}
+
+
+def _not_json(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")

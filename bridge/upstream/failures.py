@@ -1,0 +1,99 @@
+"""What went wrong upstream, as causes that say what to do about it."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from bridge.errors import Cause, Scope
+from bridge.filters import PARAMETERS
+
+_MIN_RETRY, _MAX_RETRY, _DEFAULT_RETRY = 1.0, 300.0, 60.0
+
+_REFUSED = "TeamUp refused the token: check TEAMUP_API_TOKEN, and TEAMUP_AUTH_SCHEME if it is set"
+_PERMISSION = (
+    "the token's user lacks permission: give it one of manage_events, attendances,"
+    " instructor_manage_events, instructor_attendances or developer in TeamUp, or use another"
+    " TEAMUP_API_TOKEN"
+)
+_MODE = "TeamUp does not accept the request mode: set TEAMUP_REQUEST_MODE to provider or customer"
+_PROVIDER = "TeamUp does not accept the provider: check TEAMUP_PROVIDER_ID"
+_NO_PROVIDER = "the token reaches several providers: set TEAMUP_PROVIDER_ID to the one to show"
+
+_BY_CODE: Mapping[str, str] = {
+    "authentication_failed": _REFUSED,
+    "not_authenticated": _REFUSED,
+    "permission_denied": _PERMISSION,
+    "mode_not_allowed": _MODE,
+    "provider_invalid": _PROVIDER,
+    "provider_header_invalid": _PROVIDER,
+    "provider_header_missing": _NO_PROVIDER,
+}
+_BY_WORD = (("mode", _MODE), ("provider", _PROVIDER))
+_BY_STATUS: Mapping[int, str] = {
+    401: _REFUSED,
+    403: _PERMISSION,
+    404: "TeamUp knows no such address: check TEAMUP_BASE_URL",
+}
+
+
+def refusal(status: int, body: Any, retry_after: str | None, now: float) -> Cause:
+    """The cause that an answer other than 200 stands for.
+
+    Args:
+        status: HTTP status.
+        body: the decoded body, or None. Of it only the code and parameters' names are kept.
+        retry_after: the header as it came.
+        now: seconds since 1970, for a Retry-After that is a date.
+    """
+    code = body.get("code") if isinstance(body, Mapping) else None
+    if not (isinstance(code, str) and re.fullmatch(r"[a-z][a-z0-9_]{1,60}", code)):
+        code = f"http_{status}"
+    if status == 429:
+        seconds = pause(retry_after, now)
+        return Cause(
+            code,
+            f"TeamUp asks for a pause (429), {seconds:.0f} seconds are kept: lower"
+            " TEAMUP_REQUESTS_PER_MINUTE if this happens often",
+            Scope.ACCOUNT,
+            seconds,
+        )
+    advice = _BY_CODE.get(code) or next((said for word, said in _BY_WORD if word in code), None)
+    if advice or status in (401, 403):
+        return Cause(code, advice or _BY_STATUS[status], Scope.ACCOUNT)
+    if status in range(300, 400):
+        return Cause(
+            "redirect",
+            "TeamUp answered with a redirect, which is not followed: check TEAMUP_BASE_URL",
+        )
+    if status == 400:
+        return Cause(code, f"TeamUp does not accept the question{_named(body)}")
+    return Cause(code, _BY_STATUS.get(status, f"TeamUp answered with status {status}"))
+
+
+def _named(body: Any) -> str:
+    """Those of the bridge's own parameters that an error body names."""
+    errors = body.get("field_errors") if isinstance(body, Mapping) else None
+    known = {*PARAMETERS, "expand", "fields", "sort", "page", "page_size"}
+    names = sorted(known.intersection(errors)) if isinstance(errors, Mapping) else []
+    return f" ({', '.join(names)})" if names else ""
+
+
+def pause(retry_after: str | None, now: float) -> float:
+    """Seconds that a Retry-After asks for, from 1 to 300; 60 where it cannot be used.
+
+    Source: RFC 9110, 10.2.3: a number of seconds, or a date.
+    """
+    if retry_after is None:
+        return _DEFAULT_RETRY
+    value = retry_after.strip()
+    if re.fullmatch(r"[0-9]{1,20}", value):
+        seconds = float(value)
+    else:
+        try:
+            at = parsedate_to_datetime(value)
+            seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return _DEFAULT_RETRY
+    return min(_MAX_RETRY, max(_MIN_RETRY, seconds))

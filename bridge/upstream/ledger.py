@@ -1,0 +1,32 @@
+"""What all who ask upstream must agree on, wherever they run."""
+
+from enum import Enum
+from typing import Protocol
+
+
+class Purpose(Enum):
+    """Why upstream is asked: the share of the budget that such requests may take together."""
+
+    LIVE = 1.0
+    """Somebody waits for it, or just took an old copy."""
+    AHEAD = 0.5
+    """Refreshing what was asked for lately, so that nobody will have to wait."""
+
+
+class Ledger(Protocol):
+    """The request budget, the cool-down and what was learnt of the upstream's ways."""
+
+    def reserve(self, purpose: Purpose) -> float:
+        """Take one request out of the budget: 0.0, or the seconds until it is worth asking again.
+
+        While a cool-down lasts, nothing is granted.
+        """
+
+    def cool_down(self, seconds: float) -> None:
+        """Let nobody ask for *seconds*."""
+
+    def learnt(self, name: str) -> str | None:
+        """What was learnt under *name*, if anything."""
+
+    def learn(self, name: str, value: str) -> None:
+        """Remember *value* under *name* for everybody."""

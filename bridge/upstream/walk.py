@@ -1,0 +1,209 @@
+"""The walk: every page of one question, complete or failed, never partial."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bridge.clock import Clock
+from bridge.config import ListStyle
+from bridge.errors import Cause, UpstreamError
+from bridge.filters import FilterSet
+from bridge.model import ClassSession
+from bridge.upstream.client import Client, MissingPageError, Params
+from bridge.upstream.deadline import Deadline
+from bridge.upstream.ledger import Ledger, Purpose
+from bridge.upstream.parser import lacking, parse, row_id
+from bridge.upstream.sources import Source, questions
+
+WALK_SECONDS = 120.0
+MAX_PAGES = 1_000
+
+_INCONSISTENT = Cause(
+    "inconsistent", "TeamUp's pages did not fit together, twice in a row: rows were moving"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What upstream said, all of it.
+
+    Attributes:
+        started: seconds since 1970; the sessions are at least as new.
+        sessions: by id, each once.
+        unusable: ids of rows that could not be used.
+        tally: dropped and repaired rows, by reason.
+        pages: how many were read.
+    """
+
+    started: float
+    sessions: tuple[ClassSession, ...]
+    unusable: frozenset[int]
+    tally: Mapping[str, int]
+    pages: int
+
+    @property
+    def day(self) -> Any:
+        """The UTC day of the walk, against which relative windows are resolved."""
+        return datetime.fromtimestamp(self.started, UTC).date()
+
+
+Heartbeat = Callable[[int], None]
+"""Called with the number of pages read so far, after each."""
+
+
+class Walker:
+    """Walks one source with one client.
+
+    Args:
+        now: the time that walks are dated with: seconds since 1970, the same for the whole fleet.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        ledger: Ledger,
+        source: Source,
+        clock: Clock,
+        *,
+        origin: str,
+        style: ListStyle = ListStyle.CSV,
+        concurrency: int = 4,
+        now: Callable[[], float] | None = None,
+    ) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._source = source
+        self._clock = clock
+        self._origin = origin
+        self._style = style
+        self._concurrency = concurrency
+        self._now = now or clock.now
+
+    def walk(
+        self,
+        filter_set: FilterSet,
+        *,
+        purpose: Purpose = Purpose.LIVE,
+        heartbeat: Heartbeat = lambda pages: None,
+    ) -> Walk:
+        """All sessions that upstream has for *filter_set*, filtered again here.
+
+        Raises:
+            UpstreamError: the walk failed; nothing of it is to be used.
+        """
+        started = self._now()
+        day = datetime.fromtimestamp(started, UTC).date()
+        progress = _Progress(heartbeat, Deadline(self._clock, WALK_SECONDS), purpose)
+        rows: list[object] = []
+        for question in questions(self._source, filter_set, day, self._style):
+            rows.extend(self._consistent(question, progress))
+        parsed = parse(rows, self._source, self._origin)
+        # An unknown parameter is ignored upstream without a word, and everything returned.
+        kept = tuple(one for one in parsed.sessions if filter_set.matches(one, day))
+        return Walk(started, kept, parsed.unusable, parsed.tally, progress.pages)
+
+    def _consistent(self, question: Params, progress: "_Progress") -> list[object]:
+        for _ in range(2):
+            rows = self._all_pages(question, progress)
+            if rows is not None:
+                return rows
+        raise UpstreamError(_INCONSISTENT)
+
+    def _all_pages(self, question: Params, progress: "_Progress") -> list[object] | None:
+        """The rows of all pages, or None where the pages do not fit together."""
+        first = self._first_page(question, progress)
+        count, rows = _envelope(first)
+        pages = 1
+        if first.get("next") is not None and rows:
+            pages = -(-count // len(rows))
+        if pages > MAX_PAGES:
+            raise UpstreamError(Cause("too_many", f"TeamUp tells of more than {MAX_PAGES} pages"))
+        try:
+            rest = self._in_parallel(question, range(2, pages + 1), progress)
+        except MissingPageError:
+            return None
+        for page in rest:
+            other, more = _envelope(page)
+            if other != count:
+                return None
+            rows.extend(more)
+        distinct = {row_id(row) for row in rows} - {None}
+        nameless = sum(row_id(row) is None for row in rows)
+        return rows if len(distinct) + nameless == count else None
+
+    def _first_page(self, question: Params, progress: "_Progress") -> Mapping[str, Any]:
+        plain = self._ledger.learnt("fields") == "refused"
+        page = self._page(question, 1, progress, with_fields=not plain)
+        if plain or not lacking(_envelope(page)[1], self._source):
+            return page
+        again = self._page(question, 1, progress, with_fields=False)
+        if not lacking(_envelope(again)[1], self._source):
+            self._ledger.learn("fields", "refused")
+        return again
+
+    def _in_parallel(
+        self, question: Params, numbers: Sequence[int], progress: "_Progress"
+    ) -> list[Mapping[str, Any]]:
+        if not numbers:
+            return []
+        fields = self._ledger.learnt("fields") != "refused"
+        workers = min(self._concurrency, len(numbers))
+        with ThreadPoolExecutor(workers, thread_name_prefix="page") as pool:
+            futures = [
+                pool.submit(self._page, question, number, progress, with_fields=fields)
+                for number in numbers
+            ]
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            failed = next((one for one in done if one.exception()), None)
+            if failed:
+                progress.cancelled.set()
+                for future in futures:
+                    future.cancel()
+                progress.cancelled = threading.Event()
+                failed.result()
+            return [future.result() for future in futures]
+
+    def _page(
+        self, question: Params, number: int, progress: "_Progress", *, with_fields: bool
+    ) -> Mapping[str, Any]:
+        params = [*question, ("page", str(number)), ("expand", ",".join(self._source.expand))]
+        if with_fields:
+            params.append(("fields", ",".join(self._source.fields)))
+        page = self._client.page(
+            self._source.path,
+            params,
+            limit=progress.limit,
+            purpose=progress.purpose,
+            cancelled=progress.cancelled,
+        )
+        progress.step()
+        return page
+
+
+class _Progress:
+    """What the pages of one walk share."""
+
+    def __init__(self, heartbeat: Heartbeat, limit: Deadline, purpose: Purpose) -> None:
+        self.limit = limit
+        self.purpose = purpose
+        self.cancelled = threading.Event()
+        self._heartbeat = heartbeat
+        self._lock = threading.Lock()
+        self.pages = 0
+
+    def step(self) -> None:
+        with self._lock:
+            self.pages += 1
+            self._heartbeat(self.pages)
+
+
+def _envelope(page: Mapping[str, Any]) -> tuple[int, list[object]]:
+    count, rows = page.get("count"), page.get("results")
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise UpstreamError(Cause("malformed", "TeamUp's answer has no usable count of its rows"))
+    if not isinstance(rows, list):
+        raise UpstreamError(Cause("malformed", "TeamUp's answer has no list of rows"))
+    return count, list(rows)

@@ -1,0 +1,96 @@
+"""The Flask application: routes, errors, and the parts behind them."""
+
+import os
+import re
+import sys
+
+from flask import Flask, Request
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import BaseConverter, ValidationError
+
+from bridge import cli, config, services
+from bridge.errors import ConfigError
+from bridge.feeds.spec import Format
+from bridge.filters import MAX_ID
+from bridge.services import Services
+from bridge.web import errors, feeds, index, operations
+
+_MAX_QUERY = 8_000
+
+
+def create_app(parts: Services | None = None) -> Flask:
+    """The application.
+
+    Args:
+        parts: a bridge that is put together already; otherwise the environment says which.
+
+    Without usable settings the process ends here, with one line that names the variable; under
+    ``flask`` the commands remain, since ``check`` has to say what is wrong.
+    """
+    app = Flask("bridge.web", static_folder=None)
+    cli.register(app)
+    if parts is None:
+        try:
+            parts = services.build(config.load())
+        except ConfigError as err:
+            if not _commands_only():
+                sys.exit(f"the bridge cannot start. {err}")
+            return app
+    app.extensions["bridge"] = parts
+    app.request_class = _BoundedRequest
+    app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False
+    app.url_map.converters.update(feed_id=_FeedId, feed_format=_FeedFormat)
+    app.register_blueprint(feeds.blueprint)
+    app.register_blueprint(index.blueprint)
+    app.register_blueprint(operations.blueprint)
+    errors.register(app)
+    if hops := parts.config.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # how Flask wants middleware added
+            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops
+        )
+    return app
+
+
+def _commands_only() -> bool:
+    """Whether Flask's command line loads the application, and not a server."""
+    return os.environ.get("FLASK_RUN_FROM_CLI") == "true"
+
+
+class _BoundedRequest(Request):
+    """A request whose query is not looked at beyond a length that no feed needs."""
+
+    max_content_length = 0
+    max_form_memory_size = 0
+
+    @property
+    def overlong(self) -> bool:
+        """Whether its address is longer than any that the bridge hands out."""
+        return len(self.query_string) > _MAX_QUERY
+
+
+class _FeedId(BaseConverter):
+    """An id, and maybe a slug: for people, and for clients that name a calendar after it."""
+
+    regex = r"[0-9]{1,19}(?:-[^/]*)?"
+
+    def to_python(self, value: str) -> int:
+        """The id."""
+        digits = re.match(r"[0-9]+", value, re.ASCII)
+        if digits is None or int(digits[0]) > MAX_ID:
+            raise ValidationError
+        return int(digits[0])
+
+
+class _FeedFormat(BaseConverter):
+    """The form that an address ends in."""
+
+    regex = "|".join(one.value for one in Format)
+
+    def to_python(self, value: str) -> Format:
+        """The form."""
+        return Format(value)
+
+    def to_url(self, value: Format) -> str:
+        """Its spelling."""
+        return value.value

@@ -1,0 +1,88 @@
+"""Errors as a visitor sees them: what is wrong and what to do, in the form that was asked for."""
+
+import json
+import logging
+import uuid
+
+from flask import Flask, Response, render_template, request
+from werkzeug.exceptions import HTTPException, RequestURITooLarge
+
+from bridge.errors import NotYetError, ParameterError, UnavailableError
+from bridge.web.responses import ALLOWED, CORS
+
+log = logging.getLogger(__name__)
+
+_TITLES = {
+    400: "This address asks for something that is not offered",
+    404: "There is nothing at this address",
+    405: "This address is read only",
+    414: "This address is too long",
+    500: "The bridge failed",
+    501: "Not built yet",
+    503: "The timetable cannot be had at present",
+}
+_ADVICE = {
+    404: "The address may be misspelled. Feeds are at /venues/<id>.ics, /instructors/<id>.ics,"
+    " /courses/<id>.ics and /sessions.ics.",
+    405: "GET and HEAD are accepted.",
+    414: "Ask for fewer things at once.",
+}
+
+
+def register(app: Flask) -> None:
+    """Make *app* answer errors so."""
+
+    @app.before_request
+    def refuse_overlong() -> None:
+        if request.overlong:  # type: ignore[attr-defined]  # of the application's own request class
+            raise RequestURITooLarge
+
+    @app.errorhandler(ParameterError)
+    def bad_parameter(err: ParameterError) -> Response:
+        return _answer(400, str(err))
+
+    @app.errorhandler(NotYetError)
+    def not_yet(err: NotYetError) -> Response:
+        return _answer(501, str(err))
+
+    @app.errorhandler(UnavailableError)
+    def unavailable(err: UnavailableError) -> Response:
+        return _answer(503, str(err), {"Retry-After": str(err.retry_after)})
+
+    @app.errorhandler(HTTPException)
+    def refused(err: HTTPException) -> Response:
+        code = err.code or 500
+        headers = {"Allow": ALLOWED} if code == 405 else {}
+        return _answer(code, _ADVICE.get(code, "The request cannot be answered."), headers)
+
+    @app.errorhandler(Exception)
+    def broken(err: Exception) -> Response:
+        mark = uuid.uuid4().hex[:12]
+        log.error("request failed", exc_info=err, extra={"mark": mark, "route": request.url_rule})
+        return _answer(500, f"The fault is logged under {mark}; ask again in a moment.")
+
+
+def _answer(code: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    title = _TITLES.get(code, "This cannot be answered")
+    path = request.path
+    if path.endswith((".ics", ".txt")):
+        body, kind = f"{title}: {text}\n", "text/plain; charset=utf-8"
+    elif path.endswith(".json"):
+        problem = {"type": "about:blank", "title": title, "status": code, "detail": text}
+        body, kind = json.dumps(problem) + "\n", "application/problem+json"
+    else:
+        body = render_template("error.html", title=title, text=text, code=code)
+        kind = "text/html; charset=utf-8"
+    return Response(
+        body,
+        status=code,
+        headers={
+            "Content-Type": kind,
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'",
+            **CORS,
+            **(headers or {}),
+        },
+    )

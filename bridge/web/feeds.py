@@ -1,0 +1,49 @@
+"""The routes of the feeds: of a venue, an instructor, a course, a session, any filter set."""
+
+from flask import Blueprint, Response, current_app, request
+
+from bridge.feeds import jsonfeed
+from bridge.feeds.feed import Body, Feed
+from bridge.feeds.query import feed_spec
+from bridge.feeds.spec import Format, Kind
+from bridge.services import Services
+from bridge.web import responses
+
+blueprint = Blueprint("feeds", __name__)
+
+# FullCalendar appends these to every request of a JSON source, so they are no part of the question.
+_RANGE = frozenset({"start", "end", "timeZone"})
+
+
+@blueprint.route("/venues/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.VENUE})
+@blueprint.route(
+    "/instructors/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.INSTRUCTOR}
+)
+@blueprint.route("/courses/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.COURSE})
+@blueprint.route("/sessions/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.SESSION})
+@blueprint.route("/sessions.<feed_format:form>", defaults={"kind": Kind.SESSION, "identity": None})
+def show(kind: Kind, identity: int | None, form: Format) -> Response:
+    """A feed, in the form that its address ends in."""
+    services: Services = current_app.extensions["bridge"]
+    besides = _RANGE if form is Format.JSON else frozenset[str]()
+    pairs = request.args.items(multi=True)
+    spec = feed_spec(kind, identity, pairs, services.defaults, besides=besides)
+    feed = services.feeds.get(spec, form)
+    if form is Format.JSON:
+        feed = _cut(feed)
+    return responses.feed_response(request, feed, spec, form, services.config)
+
+
+def _cut(feed: Feed) -> Feed:
+    """The range that a calendar widget asked for, cut from the whole feed."""
+    plain = jsonfeed.cut(
+        feed.body.plain,
+        request.args.get("start"),
+        request.args.get("end"),
+        zone=request.args.get("timeZone"),
+    )
+    if plain is feed.body.plain:
+        return feed
+    body = feed.body
+    cut = Body.of(plain, changed=body.changed, name=body.name, sessions=body.sessions)
+    return Feed(cut, feed.lookup)

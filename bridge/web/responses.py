@@ -1,0 +1,94 @@
+"""Responses of feeds: validators, lifetimes and the state of the cache, in headers."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from flask import Request, Response
+from werkzeug.http import http_date, is_resource_modified
+
+from bridge.cache.snapshots import Lookup, Served
+from bridge.config import Config
+from bridge.feeds.feed import Body, Feed
+from bridge.feeds.spec import FeedSpec, Format
+
+MIME_TYPES: Mapping[Format, str] = {
+    Format.ICS: "text/calendar; charset=utf-8",
+    Format.JSON: "application/json",
+    Format.TEXT: "text/plain; charset=utf-8",
+}
+_SAFE = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+CORS = {"Access-Control-Allow-Origin": "*"}
+EXPOSED = "Age, Cache-Status, Content-Disposition, ETag, Last-Modified, Link, Retry-After"
+ALLOWED = "GET, HEAD, OPTIONS"
+
+
+def feed_response(
+    request: Request, feed: Feed, spec: FeedSpec, form: Format, config: Config
+) -> Response:
+    """The feed, or 304 where the client has it already (RFC 9110, 13.2.2)."""
+    body = feed.body
+    zipped = _wants_gzip(request)
+    tag = f'"{body.tag}{"-gz" if zipped else ""}"'
+    headers = {
+        "ETag": tag,
+        "Last-Modified": http_date(body.changed),
+        "Cache-Control": _cache_control(spec, config),
+        "Age": str(int(feed.lookup.age)),
+        "Vary": "Accept-Encoding",
+        "Cache-Status": cache_status(feed.lookup),
+        "Access-Control-Expose-Headers": EXPOSED,
+        **CORS,
+        **_SAFE,
+    }
+    if not spec.audience.private:
+        page = (config.public_base_url or "") + spec.path()
+        headers["Link"] = f'<{page}>; rel="alternate"; type="text/html"'
+    # What the client has is compared in whole seconds: its dates have no more.
+    if not is_resource_modified(
+        request.environ, etag=tag.strip('"'), last_modified=http_date(body.changed)
+    ):
+        return Response(status=304, headers=headers)
+    headers["Content-Type"] = MIME_TYPES[form]
+    headers["Content-Disposition"] = f'inline; filename="{_filename(body)}.{form.value}"'
+    if zipped:
+        headers["Content-Encoding"] = "gzip"
+    return Response(body.zipped if zipped else body.plain, headers=headers)
+
+
+def cache_status(lookup: Lookup) -> str:
+    """How the cache took part (RFC 9211)."""
+    left = f"bridge; hit; ttl={int(lookup.left)}"
+    return {
+        Served.HIT: left,
+        Served.STALE: f"{left}; detail=stale",
+        Served.FETCHED: "bridge; fwd=miss; stored",
+        Served.REFRESHED: "bridge; fwd=stale; stored",
+        Served.FAILED: "bridge; fwd=stale; detail=failed",
+    }[lookup.served]
+
+
+def _cache_control(spec: FeedSpec, config: Config) -> str:
+    return (
+        f"{'private' if spec.audience.private else 'public'}, max-age={config.cache_ttl},"
+        f" stale-while-revalidate={config.stale_while_revalidate},"
+        f" stale-if-error={config.stale_if_error}"
+    )
+
+
+def _wants_gzip(request: Request) -> bool:
+    accepted = request.accept_encodings
+    return accepted.quality("gzip") > 0 and bool(accepted)
+
+
+def _filename(body: Body) -> str:
+    return slug(body.name) or "classes"
+
+
+def slug(name: str) -> str:
+    """*name* for an address: ASCII letters, digits and hyphens."""
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", ascii_name.lower())[:60].strip("-")

@@ -1,0 +1,200 @@
+"""What goes wrong on demand."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from bridge.sandbox.api import create_api
+from bridge.sandbox.faults import ELSEWHERE, Faults
+from bridge.sandbox.records import course, offering_type, venue
+from bridge.sandbox.server import SandboxServer
+from bridge.sandbox.studio import Studio
+
+Get = Callable[..., requests.Response]
+
+
+@pytest.fixture
+def faults() -> Faults:
+    return Faults()
+
+
+@pytest.fixture
+def server(faults: Faults) -> Iterator[SandboxServer]:
+    """Serves six sessions, two of them at venue 2."""
+    studio = Studio(
+        venues=[venue(1, "Hall", "UTC"), venue(2, "Loft", "UTC")],
+        offering_types=[offering_type(31, "Yoga")],
+        courses=[course(51, None, 31)],
+    )
+    for day in range(1, 7):
+        studio.add(starts_at=f"2026-01-0{day}T10:00:00Z", venue=2 if day > 4 else 1)
+    with SandboxServer(create_api(studio, faults=faults)) as server:
+        yield server
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers["Authorization"] = "Bearer sandbox-token"
+        yield session
+
+
+@pytest.fixture
+def get(server: SandboxServer, session: requests.Session) -> Get:
+    def ask(**args: Any) -> requests.Response:
+        url = f"{server.url}/course_sessions"
+        return session.get(url, params=args, timeout=5, allow_redirects=False)
+
+    return ask
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 502, 503, 504])
+def test_a_status_has_the_vendors_body(get: Get, faults: Faults, status: int) -> None:
+    faults.set("status", status)
+    response = get()
+    assert response.status_code == status
+    assert set(response.json()) == {"code", "message", "type", "field_errors"}
+    assert "Retry-After" not in response.headers
+
+
+@pytest.mark.parametrize("retry_after", ["2", "86400", "soon", "-1"])
+def test_retry_after_is_sent_as_it_is(get: Get, faults: Faults, retry_after: str) -> None:
+    faults.set("status", 429, retry_after=retry_after)
+    assert get().headers["Retry-After"] == retry_after
+
+
+def test_a_fault_can_strike_one_page_alone(get: Get, faults: Faults) -> None:
+    faults.set("status", 503, page=2)
+    assert get(page_size=2).status_code == 200
+    assert get(page_size=2, page=2).status_code == 503
+    assert get(page_size=2, page=3).status_code == 200
+    faults.set("status", 503, page=1)
+    assert get().status_code == 503
+
+
+def test_a_fault_ends_after_its_number_of_times(get: Get, faults: Faults) -> None:
+    faults.set("status", 500, times=2)
+    assert [get().status_code for _ in range(3)] == [500, 500, 200]
+    assert faults.listing() == {}
+
+
+def test_a_delay_passes_before_the_answer(get: Get, faults: Faults) -> None:
+    faults.set("delay", 0.2)
+    begun = time.monotonic()
+    assert get().status_code == 200
+    assert time.monotonic() - begun >= 0.2
+
+
+def test_html_comes_with_200(get: Get, faults: Faults) -> None:
+    faults.set("html")
+    response = get()
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("text/html")
+
+
+def test_a_truncated_body_is_shorter_than_its_content_length(get: Get, faults: Faults) -> None:
+    faults.set("truncate")
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
+        get()
+
+
+def test_invalid_json_is_complete_as_http(get: Get, faults: Faults) -> None:
+    faults.set("invalid_json")
+    response = get()
+    assert response.status_code == 200
+    with pytest.raises(requests.exceptions.JSONDecodeError):
+        response.json()
+
+
+def test_empty_lists_no_session(get: Get, faults: Faults) -> None:
+    faults.set("empty")
+    assert get().json() == {"count": 0, "next": None, "previous": None, "results": []}
+
+
+def test_visibility_can_go_missing(get: Get, faults: Faults) -> None:
+    faults.set("no_visibility")
+    for row in get(expand="course.offering_type").json()["results"]:
+        assert "customer_visibility" not in row["course"]["offering_type"]
+    faults.clear()
+    row = get(expand="course.offering_type").json()["results"][0]
+    assert row["course"]["offering_type"]["customer_visibility"] == "public"
+
+
+def test_expand_can_be_ignored(get: Get, faults: Faults) -> None:
+    faults.set("unexpanded")
+    assert get(expand="venue").json()["results"][0]["venue"] == 1
+
+
+def test_filters_can_be_ignored(get: Get, faults: Faults) -> None:
+    assert get(venues=2).json()["count"] == 2
+    faults.set("ignore_filters")
+    found = get(venues=2, starts_at_gte="2030-01-01T00:00:00Z", page_size=4).json()
+    assert (found["count"], len(found["results"])) == (6, 4)
+
+
+def test_a_duplicate_row_is_one_more_than_counted(get: Get, faults: Faults) -> None:
+    faults.set("duplicate_row")
+    found = get().json()
+    assert found["count"] == 6
+    assert [row["id"] for row in found["results"]] == [1, 2, 3, 4, 5, 6, 6]
+
+
+def test_hidden_rows_are_counted_nowhere(get: Get, faults: Faults) -> None:
+    faults.set("hide_every_nth", 3)
+    found = get().json()
+    assert found["count"] == 4
+    assert [row["id"] for row in found["results"]] == [1, 2, 4, 5]
+
+
+def test_next_can_point_to_another_host(get: Get, faults: Faults) -> None:
+    faults.set("foreign_next")
+    assert get().json()["next"] == ELSEWHERE
+    faults.set("foreign_next", "http://127.0.0.1:9/x")
+    assert get().json()["next"] == "http://127.0.0.1:9/x"
+
+
+def test_a_redirect_names_its_target(get: Get, faults: Faults) -> None:
+    faults.set("redirect", "https://elsewhere.example/")
+    response = get()
+    assert response.status_code == 302
+    assert response.headers["Location"] == "https://elsewhere.example/"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("stauts", 500), ("status", 200), ("status", "500"), ("delay", -1), ("html", 3)],
+)
+def test_an_unusable_fault_is_refused(faults: Faults, kind: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=kind):
+        faults.set(kind, value)
+    assert faults.listing() == {}
+
+
+def test_faults_are_switched_over_http(
+    get: Get, server: SandboxServer, session: requests.Session, faults: Faults
+) -> None:
+    url = f"{server.origin}/_sandbox/faults"
+    wanted = {"status": {"value": 503, "page": 1, "retry_after": "5"}, "html": True}
+    listing = session.put(url, json=wanted, timeout=5).json()
+    assert listing == session.get(url, timeout=5).json() == faults.listing()
+    assert set(listing) == {"status", "html"}
+    assert get().headers["Retry-After"] == "5"
+
+    session.put(url, json={"status": None}, timeout=5)
+    assert get().text.startswith("<!doctype html>")
+
+    assert session.delete(url, timeout=5).json() == {}
+    assert get().json()["count"] == 6
+
+
+@pytest.mark.parametrize("wanted", [[], {"nothing": 1}, {"status": {"code": 1}}, {"delay": "1"}])
+def test_an_unusable_fault_over_http_is_a_400(
+    server: SandboxServer, session: requests.Session, wanted: Any
+) -> None:
+    response = session.put(f"{server.origin}/_sandbox/faults", json=wanted, timeout=5)
+    assert response.status_code == 400
+    assert response.json()["message"]

@@ -1,0 +1,101 @@
+"""What the studio's staff do, as the API shows it."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import requests
+
+from bridge.sandbox.api import create_api
+from bridge.sandbox.records import course, instructor, offering_type, venue
+from bridge.sandbox.server import SandboxServer
+from bridge.sandbox.studio import Studio
+
+Listing = Callable[[], dict[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def studio() -> Studio:
+    studio = Studio(
+        venues=[venue(1, "Hall", "Europe/London"), venue(2, "Loft", "America/New_York")],
+        instructors=[instructor(5, "Zoë"), instructor(6, "Tom")],
+        offering_types=[offering_type(31, "Yoga")],
+        courses=[course(51, "Yoga", 31)],
+    )
+    studio.add(starts_at=datetime(2026, 1, 5, 18, tzinfo=UTC), instructors=[5])
+    return studio
+
+
+@pytest.fixture
+def listing(studio: Studio) -> Iterator[Listing]:
+    """All sessions as the API shows them, expanded, by id."""
+    with SandboxServer(create_api(studio)) as server, requests.Session() as session:
+        session.trust_env = False
+        session.headers["Authorization"] = "Bearer sandbox-token"
+        args = {"status": "active,cancelled", "expand": "venue,instructors,course.offering_type"}
+
+        def ask() -> dict[int, dict[str, Any]]:
+            response = session.get(f"{server.url}/course_sessions", params=args, timeout=5)
+            return {row["id"]: row for row in response.json()["results"]}
+
+        yield ask
+
+
+def test_an_added_session_is_believable(studio: Studio, listing: Listing) -> None:
+    added = studio.add(starts_at="2026-01-06T18:00:00+00:00", name="Special")
+    row = listing()[added["id"]]
+    assert (row["name"], row["status"], row["venue"]["id"]) == ("Special", "active", 1)
+    assert row["ends_at"] == "2026-01-06T19:00:00Z"
+    assert row["customer_url"] == "/p/123-demo-studio/course-sessions/2"
+    assert row["provider_url"].startswith("https://")
+
+
+def test_odd_values_are_sent_as_they_are(studio: Studio, listing: Listing) -> None:
+    id = studio.add(starts_at="soon", ends_at=None, status="postponed", venue=99)["id"]
+    row = listing()[id]
+    found = (row["starts_at"], row["ends_at"], row["status"], row["venue"])
+    assert found == ("soon", None, "postponed", 99)
+
+
+def test_a_naive_datetime_is_refused(studio: Studio) -> None:
+    with pytest.raises(ValueError, match="offset"):
+        studio.add(starts_at=datetime(2026, 1, 5, 18))  # noqa: DTZ001 - what it is about
+
+
+def test_a_session_is_cancelled_and_restored(studio: Studio, listing: Listing) -> None:
+    studio.cancel(1)
+    assert listing()[1]["status"] == "cancelled"
+    studio.restore(1)
+    assert listing()[1]["status"] == "active"
+
+
+def test_a_session_is_changed_in_each_respect(studio: Studio, listing: Listing) -> None:
+    studio.retime(1, datetime(2026, 2, 1, 9, tzinfo=UTC), datetime(2026, 2, 1, 10, tzinfo=UTC))
+    studio.rename(1, "Yin")
+    studio.book(1, 7)
+    studio.move(1, venue=2)
+    row = listing()[1]
+    assert (row["starts_at"], row["ends_at"]) == ("2026-02-01T09:00:00Z", "2026-02-01T10:00:00Z")
+    assert (row["name"], row["attending_count"], row["venue"]["id"]) == ("Yin", 7, 2)
+    assert [each["id"] for each in row["instructors"]] == [5]
+    studio.move(1, instructors=[6])
+    row = listing()[1]
+    assert (row["venue"]["id"], [each["id"] for each in row["instructors"]]) == (2, [6])
+
+
+def test_a_deleted_session_leaves_no_trace(studio: Studio, listing: Listing) -> None:
+    studio.delete(1)
+    assert listing() == {}
+    with pytest.raises(KeyError):
+        studio.cancel(1)
+
+
+def test_visibility_is_set_for_an_offering_type(studio: Studio, listing: Listing) -> None:
+    studio.set_visibility(31, "private")
+    assert listing()[1]["course"]["offering_type"]["customer_visibility"] == "private"
+
+
+def test_what_is_listed_is_a_copy(studio: Studio) -> None:
+    studio.sessions[0]["instructors"].append(6)
+    assert studio.sessions[0]["instructors"] == [5]

@@ -1,0 +1,396 @@
+"""A server of bare sockets that answers wrongly, slowly or not at all."""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import parse_qs, urlsplit
+
+#: Called with the connection, the request's head and how many requests came before it. It
+#: writes what it likes and returns; the connection is closed behind it.
+Script = Callable[[socket.socket, bytes, int], None]
+
+#: A whole page without sessions, and the start of one that a fault cuts short.
+EMPTY_PAGE: Final = b'{"count": 0, "next": null, "previous": null, "results": []}'
+
+_REASONS = {200: "OK", 429: "Too Many Requests", 503: "Service Unavailable"}
+_HEAD_LIMIT = 65_536
+_CHUNK = 65_536
+
+
+class RawUpstream:
+    """A server on loopback that hands each connection to `script`, in a thread of its own.
+
+    `script` may be replaced while it runs. Usable again after `stop`, on the same port. What a
+    script raises, other than for a connection that is gone, is raised when the `with` block
+    ends.
+    """
+
+    def __init__(self, script: Script, *, port: int = 0) -> None:
+        self.script = script
+        self.requests: list[bytes] = []
+        self.errors: list[BaseException] = []
+        self._port = port
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._workers: set[threading.Thread] = set()
+        self._stopping = threading.Event()
+        self._listener: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """The base address, without a slash at its end."""
+        if not self._port:
+            raise RuntimeError("not started, so there is no port yet")
+        return f"http://127.0.0.1:{self._port}/api/v2"
+
+    def start(self) -> None:
+        if self._listener is not None:
+            raise RuntimeError("already started")
+        self._stopping.clear()
+        self._listener = socket.create_server(("127.0.0.1", self._port), backlog=256)
+        self._listener.settimeout(0.02)
+        self._port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(
+            target=self._accept, args=(self._listener,), name="raw-upstream"
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends at once: connections are cut, and threads have ended when this returns.
+
+        Raises:
+            RuntimeError: if a script waits for something other than its connection.
+        """
+        if self._listener is None or self._thread is None:
+            return
+        self._stopping.set()
+        self._thread.join()
+        self._listener.close()
+        self._listener = self._thread = None
+        with self._lock:
+            workers = list(self._workers)
+            for connection in self._open:
+                # Wakes its thread from any read, write or `pause`.
+                with suppress(OSError):  # the client was first
+                    connection.shutdown(socket.SHUT_RDWR)
+        deadline = time.monotonic() + 5
+        for worker in workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+        if any(worker.is_alive() for worker in workers):
+            raise RuntimeError("a script does not end when its connection is cut")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        if error is None and self.errors:
+            raise self.errors[0]
+
+    def _accept(self, listener: socket.socket) -> None:
+        while not self._stopping.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # the time is up, or the client left already
+                continue
+            connection.settimeout(None)
+            worker = threading.Thread(target=self._serve, args=(connection,), name="raw-script")
+            with self._lock:
+                self._open.add(connection)
+                self._workers = {old for old in self._workers if old.is_alive()} | {worker}
+            worker.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            request = _head(connection)
+            if request:
+                with self._lock:
+                    number = len(self.requests)
+                    self.requests.append(request)
+                self.script(connection, request, number)
+        except OSError:
+            pass  # the client went away, or the server stops
+        except BaseException as error:  # noqa: BLE001 - shown by the test that ends the server
+            self.errors.append(error)
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+            connection.close()
+
+
+def _head(connection: socket.socket) -> bytes:
+    """The request up to the empty line; nothing if the client leaves before it."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        part = connection.recv(_CHUNK)
+        if not part or len(head) > _HEAD_LIMIT:
+            return b""
+        head += part
+    return head
+
+
+def params_of(request: bytes) -> dict[str, list[str]]:
+    """The query parameters in a request's head."""
+    target = request.split(b" ", 2)[1].decode("ascii", "replace")
+    return parse_qs(urlsplit(target).query, keep_blank_values=True)
+
+
+def page_of(request: bytes) -> int:
+    """The number of the page that a request asks for."""
+    return int(params_of(request).get("page", ["1"])[-1])
+
+
+def pause(connection: socket.socket, seconds: float | None) -> bool:
+    """Waits, for ever if None, and tells whether the connection is still there.
+
+    Ends early when the client leaves or the server stops: scripts wait with this, never with
+    `sleep`.
+    """
+    deadline = None if seconds is None else time.monotonic() + seconds
+    waiter = select.poll()
+    waiter.register(connection, select.POLLIN)
+    while True:
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            return True
+        if waiter.poll(None if left is None else left * 1000 + 1):
+            try:
+                if not connection.recv(_CHUNK):
+                    return False
+            except OSError:
+                return False
+
+
+def head(code: int = 200, headers: Mapping[str, str | int] | None = None) -> bytes:
+    """A response's head: JSON unless `headers` say otherwise, and `Connection: close`."""
+    every = {"Content-Type": "application/json", "Connection": "close", **(headers or {})}
+    lines = [f"HTTP/1.1 {code} {_REASONS.get(code, 'Whatever')}"]
+    lines += [f"{name}: {value}" for name, value in every.items()]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def page(rows: list[Any], *, count: int | None = None, next: str | None = None) -> bytes:
+    """A page of these rows as JSON, by default the only one."""
+    body = {
+        "count": len(rows) if count is None else count,
+        "next": next,
+        "previous": None,
+        "results": rows,
+    }
+    return json.dumps(body).encode()
+
+
+def status(code: int, headers: Mapping[str, str | int] | None = None, body: bytes = b"") -> Script:
+    """Answers with this status, headers and body."""
+    every = {"Content-Length": len(body), **(headers or {})}
+
+    def script(connection: socket.socket, request: bytes, n: int) -> None:
+        connection.sendall(head(code, every) + body)
+
+    return script
+
+
+def ok(body: bytes = EMPTY_PAGE, headers: Mapping[str, str | int] | None = None) -> Script:
+    """Answers 200 with this JSON."""
+    return status(200, headers, body)
+
+
+def redirect(location: str, code: int = 302) -> Script:
+    """Sends the client elsewhere."""
+    return status(code, {"Location": location})
+
+
+def drip_headers(seconds_per_byte: float = 1.0, body: bytes = EMPTY_PAGE) -> Script:
+    """A good answer whose headers come a byte at a time; the body then comes at once."""
+
+    def script(connection: socket.socket, request: bytes, n: int) -> None:
+        if _drip(connection, head(200, {"Content-Length": len(body)}), seconds_per_byte):
+            connection.sendall(body)
+
+    return script
+
+
+def drip_body(seconds_per_byte: float = 1.0, body: bytes = EMPTY_PAGE) -> Script:
+    """A good answer whose headers come at once and whose body comes a byte at a time."""
+
+    def script(connection: socket.socket, request: bytes, n: int) -> None:
+        connection.sendall(head(200, {"Content-Length": len(body)}))
+        _drip(connection, body, seconds_per_byte)
+
+    return script
+
+
+def _drip(connection: socket.socket, data: bytes, seconds_per_byte: float) -> bool:
+    for index in range(len(data)):
+        connection.sendall(data[index : index + 1])
+        if not pause(connection, seconds_per_byte):
+            return False
+    return True
+
+
+def short_content_length(body: bytes = EMPTY_PAGE, missing: int = 10) -> Script:
+    """A whole JSON text, but Content-Length promises `missing` bytes more; then it closes."""
+    return ok(body, {"Content-Length": len(body) + missing})
+
+
+def short_chunked(body: bytes = EMPTY_PAGE, *, within_chunk: bool = True) -> Script:
+    """Chunked, and closed inside a chunk; or else after a whole JSON text, without the last
+    chunk, so that only the framing tells that the end is missing."""
+    size = len(body) + 10 if within_chunk else len(body)
+    tail = b"" if within_chunk else b"\r\n"
+
+    def script(connection: socket.socket, request: bytes, n: int) -> None:
+        framed = f"{size:x}\r\n".encode() + body + tail
+        connection.sendall(head(200, {"Transfer-Encoding": "chunked"}) + framed)
+
+    return script
+
+
+def plain_close_midway(body: bytes = EMPTY_PAGE) -> Script:
+    """Half a body that ends where the connection does: nothing but its syntax betrays it."""
+
+    def script(connection: socket.socket, request: bytes, n: int) -> None:
+        connection.sendall(head() + body[: len(body) // 2])
+
+    return script
+
+
+def reset_in_body(body: bytes = EMPTY_PAGE) -> Script:
+    """Half a body, then a reset of the connection (SO_LINGER 0)."""
+
+    def script(connection: socket.socket, request: bytes, n: int) -> None:
+        connection.sendall(head(200, {"Content-Length": len(body)}) + body[: len(body) // 2])
+        pause(connection, 0.02)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    return script
+
+
+def html_ok() -> Script:
+    """A page for people with 200, as a captive portal or a maintenance page sends it."""
+    body = b"<!doctype html><title>We'll be right back</title><p>Maintenance</p>"
+    return ok(body, {"Content-Type": "text/html; charset=utf-8"})
+
+
+def invalid_utf8() -> Script:
+    """JSON with bytes inside a string that are not UTF-8."""
+    return ok(EMPTY_PAGE.replace(b"null", b'"\xff\xfe\xc3("', 1))
+
+
+def nan() -> Script:
+    """Otherwise good JSON with a NaN, which JSON has not and Python's parser accepts."""
+    return ok(EMPTY_PAGE.replace(b"[]", b'[{"id": 1, "max_occupancy": NaN}]'))
+
+
+def deep_nesting(depth: int = 200_000) -> Script:
+    """Well-formed JSON, nested this deep: too deep for a parser that recurses."""
+    return ok(EMPTY_PAGE.replace(b"[]", b"[" * depth + b"]" * depth))
+
+
+def long_number(digits: int = 5000) -> Script:
+    """An integer of this many digits: over 4,300, Python refuses it with a ValueError."""
+    return ok(EMPTY_PAGE.replace(b"0", b"9" * digits, 1))
+
+
+def oversize(size: int, *, declared: bool = False) -> Script:
+    """A good page behind `size` bytes of spaces; `declared` tells the size in advance."""
+
+    def script(connection: socket.socket, request: bytes, n: int) -> None:
+        length = {"Content-Length": size + len(EMPTY_PAGE)} if declared else None
+        connection.sendall(head(200, length))
+        spaces = b" " * _CHUNK
+        for sent in range(0, size, _CHUNK):
+            connection.sendall(spaces[: size - sent])
+        connection.sendall(EMPTY_PAGE)
+
+    return script
+
+
+def gzip_bomb(mb: int) -> Script:
+    """A good page behind `mb` MiB of spaces, about a thousandth of that on the wire."""
+    body = _bomb(mb)
+    return ok(body, {"Content-Encoding": "gzip"})
+
+
+def _bomb(mb: int) -> bytes:
+    spaces = b" " * 1_048_576
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    # A full flush forgets what came before, so the same block serves again and again.
+    block = packer.compress(spaces) + packer.flush(zlib.Z_FULL_FLUSH)
+    last = packer.compress(EMPTY_PAGE) + packer.flush()
+    check = 0
+    for _ in range(mb):
+        check = zlib.crc32(spaces, check)
+    check = zlib.crc32(EMPTY_PAGE, check)
+    size = mb * len(spaces) + len(EMPTY_PAGE)
+    magic = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+    return magic + block * mb + last + struct.pack("<II", check, size % 2**32)
+
+
+def silence() -> Script:
+    """Accepts, reads the request and never answers."""
+
+    def script(connection: socket.socket, request: bytes, n: int) -> None:
+        pause(connection, None)
+
+    return script
+
+
+class Switch(dict[int | None, Script]):
+    """Scripts by the number of the page asked for, None for any other; may be changed while
+    the server runs."""
+
+    def __call__(self, connection: socket.socket, request: bytes, n: int) -> None:
+        script = self.get(page_of(request)) or self[None]
+        script(connection, request, n)
+
+
+def switch(scripts: Mapping[int | None, Script]) -> Switch:
+    """One script for each page; see `Switch`."""
+    return Switch(scripts)
+
+
+def in_turn(*scripts: Script) -> Script:
+    """The first script for the first request, and so on; the last one for all that follow."""
+    lock = threading.Lock()
+    left = list(scripts)
+
+    def script(connection: socket.socket, request: bytes, n: int) -> None:
+        with lock:
+            chosen = left.pop(0) if len(left) > 1 else left[0]
+        chosen(connection, request, n)
+
+    return script
+
+
+@contextmanager
+def unanswered() -> Iterator[str]:
+    """The base address of a port where a connection is never made: connecting times out."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address = listener.getsockname()
+        waiting = [socket.socket() for _ in range(4)]
+        try:
+            for client in waiting:  # they fill the queue that nobody empties
+                client.setblocking(False)
+                client.connect_ex(address)
+            yield f"http://127.0.0.1:{address[1]}/api/v2"
+        finally:
+            for client in waiting:
+                client.close()
