@@ -1,0 +1,98 @@
+"""What tests share: settings, a clock, the sandbox studio, a bridge in front of it."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from clocks import ManualClock
+from flask.testing import FlaskClient
+
+from bridge import config, services
+from bridge.config import Config
+from bridge.sandbox.api import create_api
+from bridge.sandbox.faults import Faults
+from bridge.sandbox.server import SandboxServer
+from bridge.sandbox.studio import Studio
+from bridge.sandbox.timetable import believable_studio
+from bridge.services import Services
+from bridge.web import create_app
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+TOKEN = "a-token-of-the-tests"
+
+_NAMES = (
+    "TEAMUP_ CACHE_ REDIS_URL STALE_ REFRESH_AHEAD WINDOW_ FEED_ PUBLIC_ SHRINK_HOLD ALERT_URL"
+    " LOG_ EMBED_ CATALOG TRUSTED_PROXIES OPERATOR_TOKEN HOST PORT WEB_CONCURRENCY UPSTREAM_PLAN"
+    " BRIDGE_ FLASK_ DYNO"
+).split()
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of whoever runs the tests reaches them."""
+    for name in list(os.environ):
+        if any(name == one or (one.endswith("_") and name.startswith(one)) for one in _NAMES):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW)
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
+    """Settings by field name; what is not given has the default of the environment."""
+
+    def make(**fields: Any) -> Config:
+        monkeypatch.setenv("TEAMUP_API_TOKEN", TOKEN)
+        fields.setdefault("cache_url", "memory://")
+        return replace(config.load(), **fields)
+
+    return make
+
+
+@pytest.fixture
+def studio() -> Studio:
+    """The sandbox's timetable around NOW; change it, and upstream has changed."""
+    return believable_studio(NOW.date())
+
+
+@pytest.fixture
+def faults() -> Faults:
+    return Faults()
+
+
+@pytest.fixture
+def upstream(studio: Studio, faults: Faults) -> Iterator[SandboxServer]:
+    """The studio's API on loopback."""
+    api = create_api(studio, token=TOKEN, faults=faults, requests_per_minute=100_000)
+    with SandboxServer(api) as server:
+        yield server
+
+
+@pytest.fixture
+def make_bridge(
+    settings: Callable[..., Config], upstream: SandboxServer, clock: ManualClock
+) -> Iterator[Callable[..., Services]]:
+    """Bridges in front of the studio; all are closed at the end."""
+    made: list[Services] = []
+
+    def make(*, store: Any = None, at: ManualClock | None = None, **fields: Any) -> Services:
+        fields.setdefault("base_url", upstream.url)
+        parts = services.build(settings(**fields), clock=at or clock, store=store)
+        made.append(parts)
+        return parts
+
+    yield make
+    for parts in made:
+        parts.close()
+
+
+@pytest.fixture
+def client(make_bridge: Callable[..., Services]) -> FlaskClient:
+    """A browser, as it were, in front of a bridge with default settings."""
+    return create_app(make_bridge()).test_client()
