@@ -122,7 +122,7 @@ def load(env: Env | None = None) -> Config:
         requests_per_minute=read.whole("TEAMUP_REQUESTS_PER_MINUTE", 200, least=1),
         page_concurrency=read.whole("TEAMUP_PAGE_CONCURRENCY", 4, least=1, most=32),
         plan=read.member("UPSTREAM_PLAN", UpstreamPlan.WIDE),
-        cache_url=read.cache_url("CACHE_URL", "REDIS_URL", "memory://"),
+        cache_url=read.cache_url("CACHE_URL", "REDIS_URL", "sqlite:///var/bridge.sqlite3"),
         cache_ttl=read.whole("CACHE_TTL", 300, least=1),
         stale_while_revalidate=read.whole("STALE_WHILE_REVALIDATE", 3600),
         stale_if_error=read.whole("STALE_IF_ERROR", 604800),

@@ -81,4 +81,12 @@ class UnavailableError(BridgeError):
 
 
 class StoreError(BridgeError):
-    """The shared store did not do what it was asked to."""
+    """The shared store did not do what it was asked to.
+
+    Attributes:
+        readable: whether it may well answer reads all the same: it is full, locked or read-only.
+    """
+
+    def __init__(self, text: str, *, readable: bool) -> None:
+        super().__init__(text)
+        self.readable = readable

@@ -166,6 +166,11 @@ class Revision:
     counts: int
     links: int
 
+    @property
+    def latest(self) -> int:
+        """The last change of anything."""
+        return max(self.content, self.full, self.places, self.counts, self.links)
+
 
 @dataclass(frozen=True, slots=True)
 class Published:

@@ -1,13 +1,17 @@
 """Wiring: which parts there are, and who is given whom. It happens here and nowhere else."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from bridge.cache.keys import Keys
 from bridge.cache.ledger import StoreLedger
 from bridge.cache.lifetimes import Lifetimes
 from bridge.cache.memory import MemoryStore
 from bridge.cache.plan import NarrowPlan, Plan, WidePlan
+from bridge.cache.redis import RedisStore
+from bridge.cache.resilient import ResilientStore
 from bridge.cache.snapshots import SnapshotCache
+from bridge.cache.sqlite import SqliteStore
 from bridge.cache.store import Store
 from bridge.clock import Clock, SystemClock
 from bridge.config import Config, UpstreamPlan
@@ -19,6 +23,8 @@ from bridge.upstream.account import Account
 from bridge.upstream.client import Client
 from bridge.upstream.sources import COURSE_SESSIONS
 from bridge.upstream.walk import Walker
+
+_HOME = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
     cache = SnapshotCache(
         store=store, keys=keys, walker=walker, lifetimes=Lifetimes.of(config), clock=clock
     )
-    plan = _plan(config, cache)
+    plan = _plan(config, cache, clock)
     return Services(
         config=config,
         clock=clock,
@@ -92,13 +98,20 @@ def open_store(config: Config, clock: Clock) -> Store:
     Raises:
         ConfigError: it cannot be had.
     """
-    if config.cache_url == "memory://":
+    scheme, _, rest = config.cache_url.partition("://")
+    if scheme == "memory":
         return MemoryStore(clock)
-    raise ConfigError("CACHE_URL", "this store is not built yet", "memory://")
+    if scheme == "sqlite":
+        # three slashes: relative to the folder of app.py; four: absolute
+        return ResilientStore(SqliteStore(_HOME / rest.removeprefix("/"), clock), clock)
+    try:
+        return ResilientStore(RedisStore(config.cache_url, clock), clock)
+    except ValueError as err:
+        raise ConfigError("CACHE_URL", "its address cannot be used", "redis://host:6379/0") from err
 
 
-def _plan(config: Config, cache: SnapshotCache) -> Plan:
+def _plan(config: Config, cache: SnapshotCache, clock: Clock) -> Plan:
     if config.plan is UpstreamPlan.WIDE:
-        return WidePlan(cache, past=config.window_past_days, shrink_hold=config.shrink_hold)
+        return WidePlan(cache, clock, past=config.window_past_days, shrink_hold=config.shrink_hold)
     default = FilterSet(past=config.window_past_days, future=config.window_future_days)
     return NarrowPlan(cache, default, shrink_hold=config.shrink_hold)

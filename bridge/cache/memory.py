@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,8 @@ class MemoryStore:
         self._rows: LRUCache[str, _Row] = LRUCache(
             maxsize, getsizeof=lambda row: len(row.entry.value) + 200
         )
+        # told apart from the versions of every other store
+        self._name = uuid.uuid4().hex
         self._versions = itertools.count(1)
 
     def now(self) -> float:
@@ -60,7 +63,7 @@ class MemoryStore:
                 if (row.entry.version if row else None) != version:
                     return None
             now = self._clock.now()
-            version = str(next(self._versions))
+            version = f"{self._name}-{next(self._versions)}"
             for key, write in writes.items():
                 self._rows.pop(key, None)
                 if write.value is not None and len(write.value) + 200 <= self._rows.maxsize:

@@ -1,15 +1,20 @@
 """The plan: which snapshot answers a filter set. One that covers it, or else one of its own."""
 
-from dataclasses import dataclass
-from datetime import UTC, timedelta
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from cachetools import LRUCache
+
 from bridge.cache.publication import Rules
-from bridge.cache.snapshot import Snapshot
+from bridge.cache.snapshot import Snapshot, ordered
 from bridge.cache.snapshots import COLD_PATIENCE, Lookup, SnapshotCache
+from bridge.clock import Clock
 from bridge.filters import FilterSet
 
 _FURTHEST_ZONE = timedelta(hours=14)
+_JOINED = 32
 
 
 class Plan(Protocol):
@@ -17,6 +22,9 @@ class Plan(Protocol):
 
     def find(self, filter_set: FilterSet, *, patience: float = COLD_PATIENCE) -> Lookup:
         """A snapshot that holds every session of *filter_set*, and maybe others.
+
+        Args:
+            patience: seconds to wait where there is no copy.
 
         Raises:
             UnavailableError: none can be had.
@@ -37,20 +45,16 @@ class NarrowPlan:
     def find(self, filter_set: FilterSet, *, patience: float = COLD_PATIENCE) -> Lookup:
         """The filter set's own snapshot."""
         if filter_set.session is not None:
+            # Upstream takes no id; whoever asks for one session found it in another feed.
+            remembered = self._cache.remembered(filter_set.session)
+            if remembered is not None:
+                return remembered
             filter_set = self._default
         return self._cache.get(filter_set, self._rules, patience=patience)
 
     def known(self) -> Snapshot | None:
         """The copy of the default window, if there is one."""
         return self._cache.peek(self._default)
-
-
-@dataclass(frozen=True, slots=True)
-class _Joined:
-    """Two snapshots as one, kept as long as neither changes."""
-
-    versions: tuple[str, str]
-    snapshot: Snapshot
 
 
 class WidePlan:
@@ -60,31 +64,80 @@ class WidePlan:
         past: days back from which the walk asks. It has no upper edge.
     """
 
-    def __init__(self, cache: SnapshotCache, *, past: int, shrink_hold: float) -> None:
+    def __init__(
+        self, cache: SnapshotCache, clock: Clock, *, past: int, shrink_hold: float
+    ) -> None:
         self._cache = cache
+        self._clock = clock
         self._everything = FilterSet(past=past)
         self._wide = Rules(tombstones=True, history=True, shrink_hold=shrink_hold)
         self._own = Rules(tombstones=False, history=False, shrink_hold=shrink_hold)
+        self._archive = replace(self._own, settled=True)
+        self._lock = threading.Lock()
+        self._joined: LRUCache[str, Snapshot] = LRUCache(_JOINED)
 
     def find(self, filter_set: FilterSet, *, patience: float = COLD_PATIENCE) -> Lookup:
         """The wide snapshot where it covers *filter_set*, or else one of its own."""
         if not filter_set.local:
             return self._cache.get(filter_set, self._own, patience=patience)
+        began = self._clock.monotonic()
         wide = self._cache.get(self._everything, self._wide, patience=patience)
+        left = max(0.0, patience - (self._clock.monotonic() - began))
         if filter_set.session is not None or _covers(wide.snapshot, filter_set):
             return wide
-        return self._cache.get(filter_set, self._own, patience=patience)
+        if _earliest(filter_set, wide.snapshot) is None:
+            return self._with_archive(filter_set, wide, left)
+        return self._cache.get(filter_set, self._own, patience=left)
 
     def known(self) -> Snapshot | None:
         """The wide copy, if there is one."""
         return self._cache.peek(self._everything)
 
+    def _with_archive(self, filter_set: FilterSet, wide: Lookup, patience: float) -> Lookup:
+        """All there ever was of *filter_set*: what the wide snapshot lacks is asked for once."""
+        edge = _next_month(datetime.fromtimestamp(wide.snapshot.covers_from, UTC))
+        bounds = (filter_set.starts_at_lte, edge)
+        before = filter_set.widened(starts_at_lte=min(bound for bound in bounds if bound))
+        archive = self._cache.get(before, self._archive, patience=patience)
+        version = f"{wide.version}+{archive.version}"
+        with self._lock:
+            snapshot = self._joined.get(version)
+        if snapshot is None:
+            snapshot = _join(wide.snapshot, archive.snapshot)
+            with self._lock:
+                self._joined[version] = snapshot
+        return replace(wide, snapshot=snapshot, version=version)
 
-def _covers(snapshot: Snapshot, filter_set: FilterSet) -> bool:
-    """Whether every session of *filter_set* is surely in *snapshot*."""
-    earliest, _ = filter_set.window(snapshot.day)
+
+def _earliest(filter_set: FilterSet, snapshot: Snapshot) -> datetime | None:
+    """The latest instant before which nothing is asked for; None: there is no such."""
+    window, _ = filter_set.window(snapshot.day)
     local = filter_set.local_starts_at_gte
     if local is not None and local.tzinfo is None:
         local = local.replace(tzinfo=UTC) - _FURTHEST_ZONE
-    edges = (earliest, filter_set.starts_at_gte, filter_set.ends_at_gte, local)
-    return any(edge and edge.timestamp() >= snapshot.covers_from for edge in edges)
+    edges = (window, filter_set.starts_at_gte, filter_set.ends_at_gte, local)
+    return max((edge for edge in edges if edge), default=None)
+
+
+def _covers(snapshot: Snapshot, filter_set: FilterSet) -> bool:
+    """Whether every session of *filter_set* is surely in *snapshot*."""
+    earliest = _earliest(filter_set, snapshot)
+    return earliest is not None and earliest.timestamp() >= snapshot.covers_from
+
+
+def _next_month(instant: datetime) -> datetime:
+    """The first moment of the next month: an edge that moves seldom makes few keys."""
+    first = instant.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (first + timedelta(days=32)).replace(day=1)
+
+
+def _join(wide: Snapshot, archive: Snapshot) -> Snapshot:
+    """*wide*, with what *archive* has of the time that *wide* does not cover."""
+    older = {
+        one.session.identity: one
+        for one in archive.published
+        if one.session.ends.timestamp() < wide.covers_from
+    }
+    return replace(
+        wide, published=ordered({**older, **wide.by_identity}), covers_from=float("-inf")
+    )

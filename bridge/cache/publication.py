@@ -29,11 +29,13 @@ class Rules:
             otherwise it leaves, because it may only have moved out of the filter.
         history: what is over is kept although the filter set's window has moved on.
         shrink_hold: seconds for which suspicious losses are held.
+        settled: it lies in the past as a whole: fetched once, it is kept.
     """
 
     tombstones: bool
     history: bool
     shrink_hold: float
+    settled: bool = False
 
 
 def publish(
@@ -87,7 +89,7 @@ class _Merge:
     def take(self) -> None:
         """What the walk has, as it is now."""
         for session in self._walk.sessions:
-            known = self._memory.get(session.identity) or self._before.get(session.identity)
+            known = self._known(session.identity)
             if not session.complete and known is not None and known.session.complete:
                 self._unusable.add(session.id)
             elif known is not None and self._overtaken(known):
@@ -114,6 +116,13 @@ class _Merge:
             kept = self._lacking(one, one.session.identity in suspicious, again)
             if kept is not None:
                 self.result[one.session.identity] = kept
+
+    def _known(self, identity: Identity) -> Published | None:
+        """How a session was last published: here, or under another filter set if that was later."""
+        here, anywhere = self._before.get(identity), self._memory.get(identity)
+        if here is None or anywhere is None:
+            return here or anywhere
+        return max(anywhere, here, key=lambda one: (one.revision.content, one.revision.sequence))
 
     def _overtaken(self, known: Published) -> bool:
         """Whether another walk, begun after this one, already published a change of it."""

@@ -1,7 +1,7 @@
 """The snapshot cache: keyed by filter set, fresh for a while, and never emptied by a failure."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from cachetools import LRUCache
@@ -13,9 +13,9 @@ from bridge.cache.keys import Keys
 from bridge.cache.leases import Lease, LostLeaseError, acquire
 from bridge.cache.lifetimes import Age, Lifetimes
 from bridge.cache.memories import Memories
-from bridge.cache.publication import Rules
+from bridge.cache.publication import HISTORY_DAYS, Rules
 from bridge.cache.snapshot import Snapshot, decode, encode
-from bridge.cache.store import Store, Write
+from bridge.cache.store import Entry, Store, Write
 from bridge.clock import Clock
 from bridge.errors import Cause, Scope, UnavailableError, UpstreamError
 from bridge.filters import FilterSet
@@ -65,8 +65,18 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
+    """A snapshot in this worker.
+
+    Attributes:
+        version: its own.
+        stored: the version that the store had when it was last looked at; the snapshot there may
+            be an older one.
+        looked: when that was, on the monotonic clock.
+    """
+
     snapshot: Snapshot
     version: str
+    stored: str
     looked: float
 
 
@@ -110,12 +120,23 @@ class SnapshotCache:
         key = filter_set.key
         held = self._look(key)
         if held is not None:
-            age = self._lifetimes.age(key, held.snapshot.walked, self._store.now())
-            if age is Age.FRESH:
+            age = self._age(key, held)
+            if age is Age.FRESH or rules.settled:
                 return self._lookup(key, held, Served.HIT)
             if age is not Age.EXPIRED:
                 return self._past_its_time(filter_set, rules, held, age)
         return self._cold(filter_set, rules, patience)
+
+    def remembered(self, identity: int) -> Lookup | None:
+        """One session as it was last published under any filter set; upstream is not asked."""
+        one = self._memories.one(self._walker.row_object, identity)
+        if one is None:
+            return None
+        walked = float(one.revision.latest)
+        snapshot = Snapshot(walked, walked, (one,), {})
+        now = self._store.now()
+        version = f"{one.session.identity} {walked}"
+        return Lookup(snapshot, version, Served.HIT, self._lifetimes.ttl, max(0.0, now - walked))
 
     def peek(self, filter_set: FilterSet) -> Snapshot | None:
         """The copy that is there, of whatever age; upstream is not asked."""
@@ -172,28 +193,41 @@ class SnapshotCache:
         return Lookup(held.snapshot, held.version, served, left, max(0.0, now - walked))
 
     def _look(self, key: str) -> _Held | None:
-        """What this worker has, or the store where it has something newer."""
+        """What this worker has, or the store where that has something newer."""
         held = self._held.get(key)
         now = self._clock.monotonic()
         if held is not None and 0 <= now - held.looked < _LOOK_AGAIN:
             return held
+        return self._fetch(key)
+
+    def _fetch(self, key: str) -> _Held | None:
+        """Look into the store, and keep the newer of what is there and what is here.
+
+        A store that was away, or lost everything, has something older or nothing: what is here is
+        published again in time.
+        """
+        now = self._clock.monotonic()
+        held = self._held.get(key)
         name = self._keys.snapshot(key)
         version = self._store.versions([name]).get(name)
-        if held is not None and version in (held.version, None):
-            # A store that lost it has nothing newer; the copy here is published again in time.
-            held = _Held(held.snapshot, held.version, now)
+        if held is not None and version in (held.stored, None):
+            held = replace(held, looked=now)
         elif version is not None:
-            held = self._read(name, now) or held
+            entry = self._store.read([name]).get(name)
+            stored = self._decoded(entry) if entry else None
+            newer = held is None or (stored is not None and stored.walked > held.snapshot.walked)
+            if newer and stored is not None and entry is not None:
+                held = _Held(stored, entry.version, entry.version, now)
+            elif held is not None:
+                held = replace(held, stored=version, looked=now)
         if held is not None:
             self._held[key] = held
         return held
 
-    def _read(self, name: str, now: float) -> _Held | None:
-        entry = self._store.read([name]).get(name)
-        if entry is None:
-            return None
+    @staticmethod
+    def _decoded(entry: Entry) -> Snapshot | None:
         try:
-            return _Held(decode(entry.value), entry.version, now)
+            return decode(entry.value)
         except ValueError as err:
             log.warning("unreadable snapshot passed over", extra={"why": str(err)})
             return None
@@ -254,13 +288,7 @@ class SnapshotCache:
 
     def _adopt(self, key: str) -> bool:
         """Take over what somebody else published in the meantime; whether it is fresh."""
-        name = self._keys.snapshot(key)
-        held = self._held.get(key)
-        version = self._store.versions([name]).get(name)
-        if version is not None and (held is None or version != held.version):
-            held = self._read(name, self._clock.monotonic())
-            if held is not None:
-                self._held[key] = held
+        held = self._fetch(key)
         return held is not None and self._age(key, held) is Age.FRESH
 
     def _walk(self, flight: Flight, filter_set: FilterSet, rules: Rules, lease: Lease) -> None:
@@ -286,17 +314,17 @@ class SnapshotCache:
         """Merge *walk* with what was published, and publish it while *lease* is held."""
         key = filter_set.key
         name = self._keys.snapshot(key)
-        before = self._read(name, self._clock.monotonic()) or self._held.get(key)
+        before = self._fetch(key)
         previous = before.snapshot if before else None
         for _ in range(5):
             memory = self._memories.recall(walk, previous)
             snapshot = publication.publish(filter_set, walk, previous, memory.published, rules)
             writes, expect = memory.changes(snapshot)
-            writes[name] = Write(encode(snapshot), self._kept_for(snapshot))
+            writes[name] = Write(encode(snapshot), self._kept_for(rules))
             lease.renew()
             version = self._store.commit(writes, expect={**expect, **lease.expectation})
             if version is not None:
-                self._held[key] = _Held(snapshot, version, self._clock.monotonic())
+                self._held[key] = _Held(snapshot, version, version, self._clock.monotonic())
                 log.info(
                     "published",
                     extra={"key": key, "sessions": len(snapshot.published), "pages": walk.pages},
@@ -304,6 +332,9 @@ class SnapshotCache:
                 return
         raise RuntimeError("other filter sets kept publishing the same sessions")
 
-    def _kept_for(self, snapshot: Snapshot) -> float:
+    def _kept_for(self, rules: Rules) -> float:
+        """Seconds for which the store keeps a snapshot that nobody refreshes."""
+        if rules.settled:
+            return HISTORY_DAYS * 86400.0
         lifetimes = self._lifetimes
         return lifetimes.ttl * 2 + lifetimes.stale_if_error + 86400

@@ -82,6 +82,11 @@ class Walker:
         self._concurrency = concurrency
         self._now = now or clock.now
 
+    @property
+    def row_object(self) -> str:
+        """What the source calls its rows: part of a session's identity."""
+        return self._source.object
+
     def walk(
         self,
         filter_set: FilterSet,

@@ -1,0 +1,121 @@
+"""A store that may fail: behind it stands this process's memory until it is well again."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from bridge.cache.memory import MemoryStore
+from bridge.cache.store import Entry, Store, Write
+from bridge.clock import Clock
+from bridge.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+COOL_DOWN_SECONDS = 10.0
+
+
+class ResilientStore:
+    """*primary* while it works. While it does not, nothing here raises.
+
+    Once an operation failed, the primary is left alone for a while: each try may cost its full
+    timeout. Meanwhile writes go to this process's memory, which is read before the primary, and is
+    forgotten when the primary takes writes again: what the fleet agreed on counts.
+    """
+
+    def __init__(self, primary: Store, clock: Clock) -> None:
+        self._primary = primary
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._overlay: MemoryStore | None = None
+        self._no_reads_until = self._no_writes_until = float("-inf")
+        self.errors = 0
+
+    @property
+    def failing(self) -> bool:
+        """Whether writes go to this process's memory at present."""
+        return self._overlay is not None
+
+    def now(self) -> float:
+        """Seconds since 1970 by the primary's clock."""
+        return self._primary.now()
+
+    def read(self, keys: Sequence[str]) -> dict[str, Entry]:
+        """Those of *keys* that can be had."""
+        return self._through(keys, self._primary.read, lambda memory, k: memory.read(k))
+
+    def versions(self, keys: Sequence[str]) -> dict[str, str]:
+        """The versions of those of *keys* that can be had."""
+        return self._through(keys, self._primary.versions, lambda memory, k: memory.versions(k))
+
+    def commit(
+        self, writes: Mapping[str, Write], *, expect: Mapping[str, str | None] | None = None
+    ) -> str | None:
+        """Make all *writes*, or none of them; in this process only while the primary fails."""
+        if self._clock.monotonic() >= self._no_writes_until:
+            try:
+                version = self._primary.commit(writes, expect=expect)
+            except StoreError as err:
+                self._failed(err, writing=True)
+            else:
+                self._recovered()
+                return version
+        memory = self._memory()
+        # Of what stands in the primary alone, nobody can say any more if it is still so.
+        known = memory.versions(list(expect or {}))
+        checked = {key: one for key, one in (expect or {}).items() if key in known}
+        return memory.commit(writes, expect=checked)
+
+    def names(self, prefix: str) -> list[str]:
+        """The keys that begin with *prefix*, as far as they can be had."""
+        overlay = self._overlay
+        found = set(overlay.names(prefix)) if overlay else set()
+        if self._clock.monotonic() >= self._no_reads_until:
+            try:
+                found.update(self._primary.names(prefix))
+            except StoreError as err:
+                self._failed(err, writing=False)
+        return list(found)
+
+    def close(self) -> None:
+        """Close the primary."""
+        self._primary.close()
+
+    def _through(
+        self,
+        keys: Sequence[str],
+        ask: Callable[[Sequence[str]], dict[str, T]],
+        recall: Callable[[MemoryStore, Sequence[str]], dict[str, T]],
+    ) -> dict[str, T]:
+        overlay = self._overlay
+        found = recall(overlay, keys) if overlay else {}
+        missing = [key for key in keys if key not in found]
+        if missing and self._clock.monotonic() >= self._no_reads_until:
+            try:
+                found.update(ask(missing))
+            except StoreError as err:
+                self._failed(err, writing=False)
+        return found
+
+    def _memory(self) -> MemoryStore:
+        with self._lock:
+            if self._overlay is None:
+                self._overlay = MemoryStore(self._clock)
+            return self._overlay
+
+    def _failed(self, err: StoreError, *, writing: bool) -> None:
+        until = self._clock.monotonic() + COOL_DOWN_SECONDS
+        self._no_writes_until = until
+        if not (writing and err.readable):
+            self._no_reads_until = until
+        self.errors += 1
+        log.warning("the store failed", extra={"error": str(err), "seconds": COOL_DOWN_SECONDS})
+
+    def _recovered(self) -> None:
+        if self._overlay is None:
+            return
+        with self._lock:
+            self._overlay = None
+        log.info("the store works again")

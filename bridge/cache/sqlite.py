@@ -1,0 +1,197 @@
+"""The store of one machine: a SQLite file, shared by its workers and there after a restart."""
+
+import os
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bridge.cache.store import Entry, Write
+from bridge.clock import Clock
+from bridge.errors import StoreError
+
+T = TypeVar("T")
+
+_BUSY_MILLISECONDS = 500
+_TIDY_EVERY = 500
+# SQLite's limit on variables in a statement is at least 999 in every version.
+_AT_ONCE = 900
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS entries (
+    key TEXT PRIMARY KEY,
+    value BLOB NOT NULL,
+    version TEXT NOT NULL,
+    written REAL NOT NULL,
+    expires REAL
+);
+CREATE INDEX IF NOT EXISTS entries_by_expiry ON entries (expires) WHERE expires IS NOT NULL;
+"""
+# A clock that was set back must not keep a lease for ever: what was written later is gone.
+_ALIVE = "(expires IS NULL OR (expires > :now AND written <= :now + 1))"
+_CORRUPT = ("malformed", "not a database", "file is encrypted", "disk image")
+
+
+class SqliteStore:
+    """A store in a SQLite file in WAL mode.
+
+    A folder that has to be made is for its owner alone, and so is the file, which holds what is
+    not public. A corrupt file is set aside and a new one begun.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._commits = 0
+        self._inode: int | None = None
+        self._connection: sqlite3.Connection | None = None
+
+    def now(self) -> float:
+        """Seconds since 1970 by this machine's clock."""
+        return self._clock.now()
+
+    def read(self, keys: Sequence[str]) -> dict[str, Entry]:
+        """Those of *keys* that are there."""
+        rows = self._select("key, value, version", keys)
+        return {key: Entry(bytes(value), version) for key, value, version in rows}
+
+    def versions(self, keys: Sequence[str]) -> dict[str, str]:
+        """The versions of those of *keys* that are there."""
+        return dict(self._select("key, version", keys))
+
+    def commit(
+        self, writes: Mapping[str, Write], *, expect: Mapping[str, str | None] | None = None
+    ) -> str | None:
+        """Make all *writes*, or none of them (see :class:`~bridge.cache.store.Store`)."""
+        return self._do(lambda connection: self._commit(connection, writes, expect or {}))
+
+    def names(self, prefix: str) -> list[str]:
+        """The keys that begin with *prefix*."""
+        query = f"SELECT key FROM entries WHERE substr(key, 1, :length) = :prefix AND {_ALIVE}"  # noqa: S608
+        given = {"length": len(prefix), "prefix": prefix, "now": self.now()}
+        return self._do(lambda connection: [row[0] for row in connection.execute(query, given)])
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._disconnect()
+
+    def _select(self, columns: str, keys: Sequence[str]) -> list[Any]:
+        def select(connection: sqlite3.Connection) -> list[Any]:
+            rows: list[Any] = []
+            for start in range(0, len(keys), _AT_ONCE):
+                some = keys[start : start + _AT_ONCE]
+                given = {f"k{number}": key for number, key in enumerate(some)}
+                named = ",".join(f":{name}" for name in given)
+                query = f"SELECT {columns} FROM entries WHERE key IN ({named}) AND {_ALIVE}"  # noqa: S608
+                rows.extend(connection.execute(query, {**given, "now": self.now()}))
+            return rows
+
+        return self._do(select)
+
+    def _commit(
+        self,
+        connection: sqlite3.Connection,
+        writes: Mapping[str, Write],
+        expect: Mapping[str, str | None],
+    ) -> str | None:
+        version = uuid.uuid4().hex
+        now = self.now()
+        # IMMEDIATE: a transaction that begins by reading could not be made a writing one later.
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            query = f"SELECT version FROM entries WHERE key = :key AND {_ALIVE}"  # noqa: S608
+            for key, wanted in expect.items():
+                row = connection.execute(query, {"key": key, "now": now}).fetchone()
+                if (row[0] if row else None) != wanted:
+                    connection.execute("ROLLBACK")
+                    return None
+            gone = [(key,) for key, write in writes.items() if write.value is None]
+            kept = [
+                (key, write.value, version, now, None if write.ttl is None else now + write.ttl)
+                for key, write in writes.items()
+                if write.value is not None
+            ]
+            connection.executemany("DELETE FROM entries WHERE key = ?", gone)
+            connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", kept)
+            self._commits += 1
+            if self._commits % _TIDY_EVERY == 1:
+                connection.execute("DELETE FROM entries WHERE expires <= ?", (now,))
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # the error that led here is the one to tell
+                connection.execute("ROLLBACK")
+            raise
+        return version
+
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with self._lock:
+            try:
+                return work(self._connected())
+            except sqlite3.Error as err:
+                if isinstance(err, sqlite3.DatabaseError) and _is_corrupt(err):
+                    self._set_aside()
+                else:
+                    # The connection may be what is wrong: the file was replaced, or went away.
+                    self._disconnect()
+                # locked, full or read-only: what is in the file can still be read
+                raise StoreError(f"SQLite: {err}", readable=not _is_corrupt(err)) from err
+            except OSError as err:
+                raise StoreError(f"SQLite: {err.strerror or err}", readable=False) from err
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is not None:
+            return self._connection
+        if not self._path.parent.exists():
+            self._path.parent.mkdir(mode=0o700, parents=True)
+        if not self._path.exists():
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        connection = sqlite3.connect(
+            self._path,
+            timeout=_BUSY_MILLISECONDS / 1000,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            self._inode = self._path.stat().st_ino
+            connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+            if not self._prepared(connection):
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(_SCHEMA)
+            connection.execute("PRAGMA synchronous = NORMAL")
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    @staticmethod
+    def _prepared(connection: sqlite3.Connection) -> bool:
+        """Whether the table is there: a read-only file cannot be prepared, and need not be."""
+        query = "SELECT 1 FROM sqlite_master WHERE name = 'entries_by_expiry'"
+        return connection.execute(query).fetchone() is not None
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _set_aside(self) -> None:
+        """Move the corrupt file away, unless another worker has done so already."""
+        self._disconnect()
+        with suppress(FileNotFoundError):
+            if self._path.stat().st_ino != self._inode:
+                return
+            aside = f"{self._path}.corrupt-{time.time_ns()}"
+            os.rename(self._path, aside)
+            for suffix in ("-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    os.remove(f"{self._path}{suffix}")
+
+
+def _is_corrupt(err: sqlite3.Error) -> bool:
+    return any(word in str(err) for word in _CORRUPT)
