@@ -26,7 +26,7 @@ from bridge.upstream.walk import WALK_SECONDS
 
 def register(app: Flask) -> None:
     """Add the bridge's commands to ``flask``."""
-    for command in (check, feed, sandbox):
+    for command in (check, feed, accept, sandbox):
         app.cli.add_command(command)
 
 
@@ -81,6 +81,18 @@ def feed(path: str) -> None:
     body = parts.feeds.get(spec, found["form"], patience=WALK_SECONDS).body
     click.echo(f"{body.sessions} sessions", err=True)
     sys.stdout.buffer.write(body.plain)
+
+
+@click.command()
+@_explained
+def accept() -> None:
+    """Believe TeamUp that the sessions it suddenly no longer lists are gone: publish that."""
+    parts = services.build(config.load())
+    try:
+        removed = parts.refresher.accept()
+    finally:
+        parts.close()
+    click.echo(f"{removed} sessions were held, and are removed" if removed else "nothing is held")
 
 
 @click.command()

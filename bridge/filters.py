@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 from zoneinfo import ZoneInfo
 
 from bridge.errors import ParameterError
@@ -141,6 +141,11 @@ class FilterSet:
                 given.setdefault(side, default)
         _check_order(given)
         return cls.of(**given)
+
+    @classmethod
+    def of_key(cls, key: str) -> "FilterSet":
+        """The filter set whose :attr:`key` it is."""
+        return cls.parse(parse_qs(key), past=None, future=None)
 
     @property
     def local(self) -> bool:

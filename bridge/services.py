@@ -3,13 +3,21 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.cache.ahead import RefreshAhead
+from bridge.cache.alerts import Alerts
+from bridge.cache.asked import Asked
+from bridge.cache.failures import Failures
 from bridge.cache.keys import Keys
 from bridge.cache.ledger import StoreLedger
 from bridge.cache.lifetimes import Lifetimes
+from bridge.cache.memories import Memories
 from bridge.cache.memory import MemoryStore
 from bridge.cache.plan import NarrowPlan, Plan, WidePlan
+from bridge.cache.publisher import Publisher
 from bridge.cache.redis import RedisStore
+from bridge.cache.refresher import Refresher
 from bridge.cache.resilient import ResilientStore
+from bridge.cache.shelf import Shelf
 from bridge.cache.snapshots import SnapshotCache
 from bridge.cache.sqlite import SqliteStore
 from bridge.cache.store import Store
@@ -36,14 +44,21 @@ class Services:
     store: Store
     client: Client
     walker: Walker
-    cache: SnapshotCache
+    refresher: Refresher
+    ahead: RefreshAhead
     plan: Plan
     feeds: Feeds
     defaults: Defaults
 
+    def start(self) -> None:
+        """Begin what runs in the background of a server."""
+        if self.config.refresh_ahead:
+            self.ahead.start()
+
     def close(self) -> None:
         """Stop what runs in the background, and let go of connections and files."""
-        self.cache.close()
+        self.ahead.close()
+        self.refresher.close()
         self.client.close()
         self.store.close()
 
@@ -73,17 +88,49 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         concurrency=config.page_concurrency,
         now=store.now,
     )
+    lifetimes = Lifetimes.of(config)
+    alerts = Alerts(store, keys, config.alert_url)
+    shelf = Shelf(store, keys, clock)
+    failures = Failures(store, keys)
+    publisher = Publisher(store=store, keys=keys, shelf=shelf, lifetimes=lifetimes, alerts=alerts)
+    refresher = Refresher(
+        store=store,
+        keys=keys,
+        shelf=shelf,
+        walker=walker,
+        publisher=publisher,
+        lifetimes=lifetimes,
+        failures=failures,
+        clock=clock,
+    )
+    asked = Asked(store, keys, clock)
     cache = SnapshotCache(
-        store=store, keys=keys, walker=walker, lifetimes=Lifetimes.of(config), clock=clock
+        store=store,
+        shelf=shelf,
+        refresher=refresher,
+        lifetimes=lifetimes,
+        failures=failures,
+        memories=Memories(store, keys),
+        asked=asked,
     )
     plan = _plan(config, cache, clock)
+    ahead = RefreshAhead(
+        store=store,
+        keys=keys,
+        cache=cache,
+        asked=asked,
+        plan=plan,
+        clock=clock,
+        ttl=config.cache_ttl,
+    )
     return Services(
         config=config,
         clock=clock,
         store=store,
         client=client,
         walker=walker,
-        cache=cache,
+        refresher=refresher,
+        ahead=ahead,
         plan=plan,
         feeds=Feeds(
             plan, store, keys, max_bytes=config.cache_max_bytes, base_url=config.public_base_url
@@ -114,4 +161,4 @@ def _plan(config: Config, cache: SnapshotCache, clock: Clock) -> Plan:
     if config.plan is UpstreamPlan.WIDE:
         return WidePlan(cache, clock, past=config.window_past_days, shrink_hold=config.shrink_hold)
     default = FilterSet(past=config.window_past_days, future=config.window_future_days)
-    return NarrowPlan(cache, default, shrink_hold=config.shrink_hold)
+    return NarrowPlan(cache, COURSE_SESSIONS.object, default, shrink_hold=config.shrink_hold)

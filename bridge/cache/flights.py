@@ -1,14 +1,15 @@
 """Flights: one refresh per key in this process, however many wait for it."""
 
-import logging
+import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+
+import structlog
 
 from bridge.cache.failures import Failure
 from bridge.clock import Clock
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 _AT_A_TIME = 16
 
@@ -36,38 +37,50 @@ class Flight:
         self._done.set()
 
 
+Work = Callable[[Flight], None]
+
+
 class Flights:
-    """Runs flights in threads of its own: a request that began one may go, the flight stays."""
+    """Runs flights in threads of its own: a request that began one may go, the flight stays.
+
+    The threads are daemons: a process that is told to end does not wait for upstream.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._under_way: dict[str, Flight] = {}
+        self._waiting: queue.SimpleQueue[tuple[str, Flight, Work]] = queue.SimpleQueue()
         self._closing = threading.Event()
-        self._pool = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="flight")
+        self._threads = 0
 
-    def join(self, key: str, work: Callable[[Flight], None]) -> Flight:
+    def join(self, key: str, work: Work) -> Flight:
         """The flight of *key* that is under way, or a new one that does *work*."""
         with self._lock:
             flight = self._under_way.get(key)
             if flight is None:
                 flight = Flight(self._clock, self._closing)
                 self._under_way[key] = flight
-                self._pool.submit(self._fly, key, flight, work)
+                self._waiting.put((key, flight, work))
+                if self._threads < min(_AT_A_TIME, len(self._under_way)):
+                    self._threads += 1
+                    threading.Thread(target=self._run, name="flight", daemon=True).start()
             return flight
 
     def close(self) -> None:
         """Start no more, and tell those under way to end."""
         self._closing.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _fly(self, key: str, flight: Flight, work: Callable[[Flight], None]) -> None:
-        try:
-            work(flight)
-        except Exception:
-            # Nobody looks at the result of a flight but through what it published.
-            log.exception("refresh broke off", extra={"key": key})
-        finally:
-            with self._lock:
-                del self._under_way[key]
-            flight.land()
+    def _run(self) -> None:
+        while True:
+            key, flight, work = self._waiting.get()
+            try:
+                if not self._closing.is_set():
+                    work(flight)
+            except Exception:
+                # Nobody looks at the result of a flight but through what it published.
+                log.exception("refresh broke off", key=key)
+            finally:
+                with self._lock:
+                    del self._under_way[key]
+                flight.land()

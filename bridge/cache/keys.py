@@ -40,6 +40,14 @@ class Keys:
         """The memory of one session."""
         return self._named("session", f"{source}:{identity}")
 
+    def asked(self, key: str = "") -> str:
+        """When a filter set was asked for last."""
+        return self._named("asked", key)
+
+    def alert(self, topic: str) -> str:
+        """That an alert is raised."""
+        return self._named("alert", topic)
+
     def validator(self, feed: str) -> str:
         """Since when a feed has been what it is."""
         return self._named("validator", feed)

@@ -30,15 +30,26 @@ class Plan(Protocol):
             UnavailableError: none can be had.
         """
 
+    def rules_of(self, filter_set: FilterSet) -> Rules:
+        """How a filter set that has a snapshot of its own is published."""
+
     def known(self) -> Snapshot | None:
         """The widest copy at hand, for names and catalogues; upstream is not asked."""
 
 
 class NarrowPlan:
-    """Each filter set asks upstream for itself."""
+    """Each filter set asks upstream for itself.
 
-    def __init__(self, cache: SnapshotCache, default: FilterSet, *, shrink_hold: float) -> None:
+    Args:
+        source: the kind of row that sessions are upstream.
+        default: the filter set of the default window.
+    """
+
+    def __init__(
+        self, cache: SnapshotCache, source: str, default: FilterSet, *, shrink_hold: float
+    ) -> None:
         self._cache = cache
+        self._source = source
         self._default = default
         self._rules = Rules(tombstones=False, history=False, shrink_hold=shrink_hold)
 
@@ -46,11 +57,15 @@ class NarrowPlan:
         """The filter set's own snapshot."""
         if filter_set.session is not None:
             # Upstream takes no id; whoever asks for one session found it in another feed.
-            remembered = self._cache.remembered(filter_set.session)
+            remembered = self._cache.remembered(self._source, filter_set.session)
             if remembered is not None:
                 return remembered
             filter_set = self._default
         return self._cache.get(filter_set, self._rules, patience=patience)
+
+    def rules_of(self, filter_set: FilterSet) -> Rules:
+        """How a filter set is published."""
+        return self._rules
 
     def known(self) -> Snapshot | None:
         """The copy of the default window, if there is one."""
@@ -88,6 +103,10 @@ class WidePlan:
         if _earliest(filter_set, wide.snapshot) is None:
             return self._with_archive(filter_set, wide, left)
         return self._cache.get(filter_set, self._own, patience=left)
+
+    def rules_of(self, filter_set: FilterSet) -> Rules:
+        """How the wide snapshot, or one of its own, is published."""
+        return self._wide if filter_set == self._everything else self._own
 
     def known(self) -> Snapshot | None:
         """The wide copy, if there is one."""

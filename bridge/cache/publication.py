@@ -16,7 +16,7 @@ from bridge.model import ClassSession, Published, Status
 from bridge.upstream.walk import WALK_SECONDS, Walk
 
 HISTORY_DAYS = 400
-_FEW = 5
+FEW = 5
 _OF_ALL, _OF_A_VENUE = 1 / 4, 1 / 2
 
 
@@ -138,7 +138,7 @@ class _Merge:
     def _suspicious(self, lacking: Sequence[Published]) -> frozenset[Identity]:
         """Those of *lacking* that are too many at once to be believed."""
         lost = [one.session for one in lacking]
-        if len(lost) <= _FEW:
+        if len(lost) <= FEW:
             return frozenset()
         to_come = [
             one.session

@@ -1,16 +1,17 @@
 """A store that may fail: behind it stands this process's memory until it is well again."""
 
-import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
+
+import structlog
 
 from bridge.cache.memory import MemoryStore
 from bridge.cache.store import Entry, Store, Write
 from bridge.clock import Clock
 from bridge.errors import StoreError
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -111,7 +112,7 @@ class ResilientStore:
         if not (writing and err.readable):
             self._no_reads_until = until
         self.errors += 1
-        log.warning("the store failed", extra={"error": str(err), "seconds": COOL_DOWN_SECONDS})
+        log.warning("the store failed", error=str(err), seconds=COOL_DOWN_SECONDS)
 
     def _recovered(self) -> None:
         if self._overlay is None:

@@ -1,5 +1,6 @@
 """The Flask application: routes, errors, and the parts behind them."""
 
+import atexit
 import os
 import re
 import sys
@@ -8,7 +9,7 @@ from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
-from bridge import cli, config, services
+from bridge import cli, config, logs, services
 from bridge.errors import ConfigError
 from bridge.feeds.spec import Format
 from bridge.filters import MAX_ID
@@ -32,10 +33,15 @@ def create_app(parts: Services | None = None) -> Flask:
     if parts is None:
         try:
             parts = services.build(config.load())
+            logs.configure(parts.config)
         except ConfigError as err:
             if not _commands_only():
                 sys.exit(f"the bridge cannot start. {err}")
             return app
+        if not _commands_only():
+            parts.start()
+            # granian ends a worker by letting its interpreter finish
+            atexit.register(parts.close)
     app.extensions["bridge"] = parts
     app.request_class = _BoundedRequest
     app.url_map.strict_slashes = True

@@ -1,16 +1,16 @@
 """Errors as a visitor sees them: what is wrong and what to do, in the form that was asked for."""
 
 import json
-import logging
 import uuid
 
+import structlog
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException, RequestURITooLarge
 
 from bridge.errors import NotYetError, ParameterError, UnavailableError
 from bridge.web.responses import ALLOWED, CORS
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 _TITLES = {
     400: "This address asks for something that is not offered",
@@ -58,7 +58,7 @@ def register(app: Flask) -> None:
     @app.errorhandler(Exception)
     def broken(err: Exception) -> Response:
         mark = uuid.uuid4().hex[:12]
-        log.error("request failed", exc_info=err, extra={"mark": mark, "route": request.url_rule})
+        log.error("request failed", exc_info=err, mark=mark, route=str(request.url_rule))
         return _answer(500, f"The fault is logged under {mark}; ask again in a moment.")
 
 

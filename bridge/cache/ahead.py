@@ -1,0 +1,100 @@
+"""Refresh-ahead: what was asked for lately is kept fresh, so that no poll waits."""
+
+import threading
+
+import structlog
+
+from bridge.cache.asked import Asked
+from bridge.cache.keys import Keys
+from bridge.cache.leases import Lease, LostLeaseError, acquire
+from bridge.cache.plan import Plan
+from bridge.cache.publication import Rules
+from bridge.cache.snapshots import SnapshotCache
+from bridge.cache.store import Store
+from bridge.clock import Clock
+from bridge.filters import FilterSet
+
+log = structlog.get_logger()
+
+_SLOWEST, _FASTEST = 5.0, 0.25
+_PARTS_OF_TTL = 20
+_HOURLY = 3600.0
+
+
+class RefreshAhead:
+    """A thread that refreshes, in one process of the fleet at a time.
+
+    Args:
+        ttl: seconds for which snapshots are fresh.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        keys: Keys,
+        cache: SnapshotCache,
+        asked: Asked,
+        plan: Plan,
+        clock: Clock,
+        ttl: float,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._cache = cache
+        self._asked = asked
+        self._plan = plan
+        self._clock = clock
+        self._every = min(_SLOWEST, max(_FASTEST, ttl / _PARTS_OF_TTL))
+        self._closing = threading.Event()
+        self._lease: Lease | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread = threading.Thread(target=self._run, name="refresh-ahead", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End, and leave the work to another process."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join(2 * self._every)
+        if self._lease is not None:
+            self._lease.release()
+            self._lease = None
+
+    def tick(self) -> int:
+        """Begin the refreshes that are due, if this process is the one to do it; how many."""
+        if not self._elected():
+            return 0
+        return sum(self._cache.refresh_ahead(*due) for due in self._due())
+
+    def _run(self) -> None:
+        while not self._clock.wait(self._closing, self._every):
+            try:
+                self.tick()
+            except Exception:
+                # This thread has nobody to raise to, and must go on.
+                log.exception("refresh-ahead broke off")
+
+    def _elected(self) -> bool:
+        if self._lease is not None:
+            try:
+                self._lease.renew()
+            except LostLeaseError:
+                self._lease = None
+        if self._lease is None:
+            self._lease = acquire(self._store, self._keys, "ahead")
+        return self._lease is not None
+
+    def _due(self) -> list[tuple[FilterSet, Rules]]:
+        due = []
+        for key in self._asked.lately():
+            filter_set = FilterSet.of_key(key)
+            rules = self._plan.rules_of(filter_set)
+            # Many keys of their own would eat the budget; the wide one serves nearly all.
+            oldest = 0.0 if rules.history else _HOURLY
+            if self._cache.expires_within(key, self._every, not_before=oldest):
+                due.append((filter_set, rules))
+        return due

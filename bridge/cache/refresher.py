@@ -1,0 +1,184 @@
+"""The refresher: one walk per key at a time in the whole fleet."""
+
+import threading
+from dataclasses import dataclass
+
+import structlog
+
+from bridge.cache.failures import Failure, Failures
+from bridge.cache.flights import Flight, Flights
+from bridge.cache.keys import Keys
+from bridge.cache.leases import Lease, LostLeaseError, acquire
+from bridge.cache.lifetimes import Age, Lifetimes
+from bridge.cache.publication import Rules
+from bridge.cache.publisher import Publisher
+from bridge.cache.shelf import Shelf
+from bridge.cache.store import Store
+from bridge.clock import Clock
+from bridge.errors import Cause, Scope, StoreError, UpstreamError
+from bridge.filters import FilterSet
+from bridge.upstream.ledger import Purpose
+from bridge.upstream.walk import WALK_SECONDS, Walker
+
+log = structlog.get_logger()
+
+_POLL = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A refresh that is wanted.
+
+    Attributes:
+        walked: when the copy at hand was; a refresh ahead of time wants a newer one.
+    """
+
+    filter_set: FilterSet
+    rules: Rules
+    purpose: Purpose
+    walked: float
+
+    @property
+    def key(self) -> str:
+        return self.filter_set.key
+
+
+class Refresher:
+    """Walks for what is stale, or waits for whoever does."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        keys: Keys,
+        shelf: Shelf,
+        walker: Walker,
+        publisher: Publisher,
+        lifetimes: Lifetimes,
+        failures: Failures,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._shelf = shelf
+        self._walker = walker
+        self._publisher = publisher
+        self._lifetimes = lifetimes
+        self._failures = failures
+        self._clock = clock
+        self._flights = Flights(clock)
+
+    def refresh(
+        self,
+        filter_set: FilterSet,
+        rules: Rules,
+        failure: Failure | None,
+        purpose: Purpose = Purpose.LIVE,
+    ) -> Flight | None:
+        """Join or begin the refresh of *filter_set*; None while *failure* says to leave it.
+
+        Args:
+            failure: the one that is remembered, if any.
+        """
+        if failure is not None and not failure.due(self._store.now()):
+            return None
+        here = self._shelf.get(filter_set.key)
+        walked = here.snapshot.walked if here else float("-inf")
+        task = _Task(filter_set, rules, purpose, walked)
+        return self._flights.join(task.key, lambda flight: self._fly(flight, task))
+
+    def accept(self) -> int:
+        """Remove at once what is held; how many sessions that were.
+
+        Raises:
+            StoreError: refreshes left no moment for it.
+        """
+        prefix = self._keys.snapshot("")
+        keys = [name.removeprefix(prefix) for name in self._store.names(prefix)]
+        return sum(self._accept(key) for key in keys if self._publisher.held(key))
+
+    def close(self) -> None:
+        """Begin no more, and tell those under way to end."""
+        self._flights.close()
+
+    def _accept(self, key: str) -> int:
+        until = self._clock.monotonic() + WALK_SECONDS
+        while self._clock.monotonic() < until:
+            lease = self._lease(key)
+            if lease is not None:
+                try:
+                    return self._publisher.accept(key, lease)
+                finally:
+                    lease.release()
+            self._clock.wait(threading.Event(), _POLL)
+        raise StoreError("a refresh is under way: try again in a minute", readable=True)
+
+    def _lease(self, key: str) -> Lease | None:
+        return acquire(self._store, self._keys, f"refresh:{key}")
+
+    def _fly(self, flight: Flight, task: _Task) -> None:
+        """Publish a new snapshot, or see it published by somebody else."""
+        began = self._store.now()
+        until = self._clock.monotonic() + 2 * WALK_SECONDS
+        while not flight.closing.is_set() and self._clock.monotonic() < until:
+            failure = self._failures.current(task.key)
+            if failure is not None and failure.at > began:
+                flight.failure = failure
+                return
+            if self._done(task):
+                return
+            lease = self._lease(task.key)
+            if lease is None:
+                self._clock.wait(flight.closing, _POLL)
+                continue
+            try:
+                # It may have been published between the look and the lease.
+                if not self._done(task):
+                    self._walk_if_allowed(flight, task, lease, failure)
+                return
+            except LostLeaseError:
+                log.warning("a refresh took too long, and another took over", key=task.key)
+            finally:
+                lease.release()
+
+    def _done(self, task: _Task) -> bool:
+        """Whether what was wanted is there, whoever published it."""
+        here = self._shelf.fetch(task.key)
+        if here is None:
+            return False
+        walked = here.snapshot.walked
+        fresh = self._lifetimes.age(task.key, walked, self._store.now()) is Age.FRESH
+        return fresh and (task.purpose is not Purpose.AHEAD or walked > task.walked)
+
+    def _walk_if_allowed(
+        self, flight: Flight, task: _Task, lease: Lease, failure: Failure | None
+    ) -> None:
+        """Walk, unless the upstream as a whole has failed and another probe is under way."""
+        if failure is None or failure.scope is not Scope.ACCOUNT:
+            self._walk(flight, task, lease)
+            return
+        probe = acquire(self._store, self._keys, "probe")
+        if probe is not None:
+            try:
+                self._walk(flight, task, lease)
+            finally:
+                probe.release()
+
+    def _walk(self, flight: Flight, task: _Task, lease: Lease) -> None:
+        def alive(pages: int) -> None:
+            lease.renew()
+
+        try:
+            walk = self._walker.walk(task.filter_set, purpose=task.purpose, heartbeat=alive)
+            self._publisher.publish(task.filter_set, task.rules, walk, lease)
+        except UpstreamError as err:
+            flight.failure = self._failures.remember(task.key, err.cause)
+            log.warning("walk failed", key=task.key, cause=str(err))
+        except LostLeaseError:
+            raise
+        except Exception:
+            internal = Cause("internal", "the bridge itself failed; its log says where")
+            flight.failure = self._failures.remember(task.key, internal)
+            raise
+        else:
+            self._failures.clear(task.key)

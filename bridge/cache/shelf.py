@@ -1,0 +1,102 @@
+"""The shelf: the snapshots that this worker has decoded, in front of the shared store."""
+
+import threading
+from dataclasses import dataclass, replace
+
+import structlog
+from cachetools import LRUCache
+
+from bridge.cache.keys import Keys
+from bridge.cache.snapshot import Snapshot, decode
+from bridge.cache.store import Entry, Store
+from bridge.clock import Clock
+
+log = structlog.get_logger()
+
+_LOOK_AGAIN = 1.0
+_MAX_SESSIONS = 250_000
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A snapshot in this worker.
+
+    Attributes:
+        version: its own; differs for every publication.
+        stored: the version that the store had when it was last looked at; the snapshot there may
+            be an older one.
+        looked: when that was, on the monotonic clock.
+    """
+
+    snapshot: Snapshot
+    version: str
+    stored: str
+    looked: float
+
+
+class Shelf:
+    """Holds snapshots by key; the least recently used go first."""
+
+    def __init__(self, store: Store, keys: Keys, clock: Clock) -> None:
+        self._store = store
+        self._keys = keys
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._held: LRUCache[str, Held] = LRUCache(_MAX_SESSIONS, getsizeof=_size)
+
+    def get(self, key: str) -> Held | None:
+        """What is here; the store is not asked."""
+        with self._lock:
+            return self._held.get(key)
+
+    def put(self, key: str, snapshot: Snapshot, version: str) -> None:
+        """Hold what this worker just published."""
+        self._keep(key, Held(snapshot, version, version, self._clock.monotonic()))
+
+    def look(self, key: str) -> Held | None:
+        """What is here, or something newer from the store, which is asked once a second."""
+        held = self.get(key)
+        if held is not None and 0 <= self._clock.monotonic() - held.looked < _LOOK_AGAIN:
+            return held
+        return self.fetch(key)
+
+    def fetch(self, key: str) -> Held | None:
+        """Ask the store, and keep the newer of what is there and what is here.
+
+        A store that was away, or lost everything, has something older or nothing: what is here is
+        published again in time.
+        """
+        now = self._clock.monotonic()
+        held = self.get(key)
+        name = self._keys.snapshot(key)
+        version = self._store.versions([name]).get(name)
+        if held is not None and version in (held.stored, None):
+            held = replace(held, looked=now)
+        elif version is not None:
+            entry = self._store.read([name]).get(name)
+            stored = _decoded(entry)
+            newer = held is None or (stored is not None and stored.walked >= held.snapshot.walked)
+            if newer and stored is not None and entry is not None:
+                held = Held(stored, entry.version, entry.version, now)
+            elif held is not None:
+                held = replace(held, stored=version, looked=now)
+        if held is not None:
+            self._keep(key, held)
+        return held
+
+    def _keep(self, key: str, held: Held) -> None:
+        with self._lock:
+            self._held[key] = held
+
+
+def _size(held: Held) -> int:
+    # One that is larger than the whole shelf is still better held than decoded at every request.
+    return min(_MAX_SESSIONS, len(held.snapshot.published) + 1)
+
+
+def _decoded(entry: Entry | None) -> Snapshot | None:
+    try:
+        return decode(entry.value) if entry else None
+    except ValueError as err:
+        log.warning("unreadable snapshot passed over", why=str(err))
+        return None
