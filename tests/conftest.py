@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from clocks import ManualClock
 from flask.testing import FlaskClient
+from valkey import Valkey
 
 from bridge import config, services
 from bridge.config import Config
@@ -96,3 +97,11 @@ def make_bridge(
 def client(make_bridge: Callable[..., Services]) -> FlaskClient:
     """A browser, as it were, in front of a bridge with default settings."""
     return create_app(make_bridge()).test_client()
+
+
+@pytest.fixture
+def valkey() -> Iterator[Valkey]:
+    """A real server; it is gone at the end."""
+    server = Valkey()
+    yield server
+    server.kill()
