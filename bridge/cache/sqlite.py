@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 _BUSY_MILLISECONDS = 500
 _TIDY_EVERY = 500
+_ATTEMPTS = 20
 # SQLite's limit on variables in a statement is at least 999 in every version.
 _AT_ONCE = 900
 _SCHEMA = """
@@ -146,8 +147,7 @@ class SqliteStore:
     def _connected(self) -> sqlite3.Connection:
         if self._connection is not None:
             return self._connection
-        if not self._path.parent.exists():
-            self._path.parent.mkdir(mode=0o700, parents=True)
+        _make_private(self._path.parent)
         if not self._path.exists():
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         connection = sqlite3.connect(
@@ -159,9 +159,7 @@ class SqliteStore:
         try:
             self._inode = self._path.stat().st_ino
             connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
-            if not self._prepared(connection):
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.executescript(_SCHEMA)
+            self._prepare(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
         except BaseException:
             connection.close()
@@ -170,10 +168,20 @@ class SqliteStore:
         return connection
 
     @staticmethod
-    def _prepared(connection: sqlite3.Connection) -> bool:
-        """Whether the table is there: a read-only file cannot be prepared, and need not be."""
+    def _prepare(connection: sqlite3.Connection) -> None:
+        """Make the table, unless it is there: a read-only file need not be changed."""
         query = "SELECT 1 FROM sqlite_master WHERE name = 'entries_by_expiry'"
-        return connection.execute(query).fetchone() is not None
+        for attempts_left in reversed(range(_ATTEMPTS)):
+            try:
+                if connection.execute(query).fetchone() is None:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.executescript(_SCHEMA)
+                return
+            except sqlite3.OperationalError as err:
+                # The change to WAL does not wait for other workers that are about to make it too.
+                if "locked" not in str(err) or not attempts_left:
+                    raise
+                time.sleep(_BUSY_MILLISECONDS / 1000 / _ATTEMPTS)
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -191,6 +199,13 @@ class SqliteStore:
             for suffix in ("-wal", "-shm"):
                 with suppress(FileNotFoundError):
                     os.remove(f"{self._path}{suffix}")
+
+
+def _make_private(folder: Path) -> None:
+    """Make *folder*, and those above it, for their owner alone; leave one that is there."""
+    for one in (*reversed(folder.parents), folder):
+        if not one.exists():
+            one.mkdir(mode=0o700, exist_ok=True)
 
 
 def _is_corrupt(err: sqlite3.Error) -> bool:
