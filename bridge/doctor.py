@@ -1,7 +1,7 @@
 """The doctor behind ``check``: looks at settings and upstream, and says what to change."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -17,8 +17,6 @@ from bridge.model import ClassSession
 from bridge.services import Services
 from bridge.upstream.walk import Walk
 
-_VENDORS_LIMIT = 250
-_SHORT = 16
 _SKEW_SECONDS = 60
 
 
@@ -93,7 +91,7 @@ def examine(load: Callable[[], Config] = config.load) -> Report:
     try:
         settings = load()
         report.add(Level.GOOD, "settings", "all can be used")
-        for warning in _warnings(settings):
+        for warning in settings.warnings:
             report.add(Level.WARNING, "settings", warning)
         parts = services.build(settings)
     except BridgeError as err:
@@ -108,23 +106,6 @@ def examine(load: Callable[[], Config] = config.load) -> Report:
     finally:
         parts.close()
     return report
-
-
-def _warnings(settings: Config) -> Iterator[str]:
-    if settings.requests_per_minute > _VENDORS_LIMIT:
-        yield f"TEAMUP_REQUESTS_PER_MINUTE is over TeamUp's own limit of {_VENDORS_LIMIT}"
-    secrets = {
-        "TEAMUP_API_TOKEN": (settings.token,),
-        "FEED_SIGNING_KEYS": settings.signing_keys,
-        "OPERATOR_TOKEN": (settings.operator_token,) if settings.operator_token else (),
-    }
-    for name, values in secrets.items():
-        if any(len(value) < _SHORT for value in values):
-            yield f"{name} is shorter than {_SHORT} characters, which can be guessed"
-    if settings.sandbox:
-        yield "this is the bundled sandbox studio; set TEAMUP_API_TOKEN for your own"
-    if settings.public_base_url is None:
-        yield "PUBLIC_BASE_URL is not set, so feeds do not carry their own address"
 
 
 def _examine_walk(report: Report, walk: Walk, parts: Services) -> None:

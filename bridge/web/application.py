@@ -5,6 +5,7 @@ import os
 import re
 import sys
 
+import structlog
 from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
@@ -15,6 +16,8 @@ from bridge.feeds.spec import Format
 from bridge.filters import MAX_ID
 from bridge.services import Services
 from bridge.web import errors, feeds, index, operations
+
+log = structlog.get_logger()
 
 _MAX_QUERY = 8_000
 
@@ -39,6 +42,8 @@ def create_app(parts: Services | None = None) -> Flask:
                 sys.exit(f"the bridge cannot start. {err}")
             return app
         if not _commands_only():
+            for warning in parts.config.warnings:
+                log.warning("settings", text=warning)
             parts.start()
             # granian ends a worker by letting its interpreter finish
             atexit.register(parts.close)

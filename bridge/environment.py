@@ -1,0 +1,163 @@
+"""Environment variables, one reader a kind of value; what cannot be used says what would be."""
+
+import re
+from enum import Enum
+from ipaddress import ip_address
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from environs import Env
+
+from bridge.errors import ConfigError
+from bridge.model import Visibility
+
+E = TypeVar("E", bound=Enum)
+
+AUTO_SCHEMES = ("Bearer", "Token", "JWT")
+"""The Authorization schemes that are tried when none is set, in this order."""
+
+
+class Reader:
+    """Reads one kind of value each; what cannot be used becomes one line that helps."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    def text(self, name: str) -> str | None:
+        # An empty value is what a form or a compose file makes of "not set".
+        value: str | None = self._env.str(name, default=None)
+        return (value or "").strip() or None
+
+    def required(self, name: str, accepted: str) -> str:
+        value = self.header(name)
+        if value is None:
+            raise ConfigError(name, "is not set", accepted)
+        return value
+
+    def header(self, name: str) -> str | None:
+        """A value that goes into a request header; it is never shown."""
+        value = self.text(name)
+        if value is not None and not (value.isascii() and value.isprintable() and " " not in value):
+            raise ConfigError(
+                name, "holds a blank, a control or a non-ASCII character", "printable ASCII"
+            )
+        return value
+
+    def whole(self, name: str, default: int, *, least: int = 0, most: int = 10**12) -> int:
+        value = self.text(name)
+        if value is None:
+            return default
+        if not re.fullmatch(r"[0-9]{1,15}", value) or not least <= int(value) <= most:
+            upper = f" to {most}" if most < 10**12 else " or more"
+            raise _refused(name, value, f"a whole number, {least}{upper}")
+        return int(value)
+
+    def one_of(self, name: str, default: str | None, accepted: tuple[str, ...]) -> str | None:
+        value = self.text(name)
+        if value is None:
+            return default
+        if value.lower() not in accepted:
+            raise _refused(name, value, ", ".join(accepted))
+        return value.lower()
+
+    def member(self, name: str, default: E) -> E:
+        accepted = {str(one.value): one for one in type(default)}
+        chosen = self.one_of(name, str(default.value), tuple(accepted))
+        return accepted[str(chosen)]
+
+    def switch(self, name: str, *, default: bool) -> bool:
+        words = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
+        value = self.text(name)
+        if value is None:
+            return default
+        if value.lower() not in words:
+            raise _refused(name, value, "on, off")
+        return words[value.lower()]
+
+    def schemes(self, name: str) -> tuple[str, ...]:
+        accepted = {scheme.lower(): (scheme,) for scheme in AUTO_SCHEMES} | {"auto": AUTO_SCHEMES}
+        value = self.text(name) or "auto"
+        if value.lower() not in accepted:
+            raise _refused(name, value, f"auto, {', '.join(AUTO_SCHEMES)}")
+        return accepted[value.lower()]
+
+    def values(self, name: str) -> tuple[str, ...]:
+        return tuple(item.strip() for item in (self.text(name) or "").split(",") if item.strip())
+
+    def visibilities(self, name: str, default: frozenset[Visibility]) -> frozenset[Visibility]:
+        known = {one.value: one for one in Visibility}
+        values = self.values(name)
+        for value in values:
+            if value not in known:
+                raise _refused(name, value, ", ".join(known))
+        return frozenset(known[value] for value in values) or default
+
+    def origins(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        values = self.values(name)
+        for value in values:
+            if not re.fullmatch(
+                r"\*|'none'|'self'|https?://(\*\.)?[A-Za-z0-9.\-]+(:\d{1,5})?", value
+            ):
+                raise _refused(name, value, "*, or origins such as https://www.example.org")
+        return values or default
+
+    def web_address(self, name: str, *, bare: bool = False) -> str | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        parts = _split(value)
+        if (
+            parts is None
+            or parts.scheme not in ("http", "https")
+            or (bare and (parts.query or parts.fragment or parts.username))
+        ):
+            # An alert's address is a secret of its own; a base address is not.
+            shown = repr(value) if bare else "its value"
+            raise ConfigError(name, f"{shown} cannot be used", "an http or https address")
+        return value.rstrip("/") if bare else value
+
+    def upstream(self, name: str, default: str) -> str:
+        value = self.text(name) or default
+        parts = _split(value)
+        accepted = "an https address, or http on a loopback address"
+        if parts is None or parts.username or parts.password or parts.query or parts.fragment:
+            raise ConfigError(name, "its value cannot be used", accepted)
+        if parts.scheme != "https" and not (parts.scheme == "http" and _loopback(parts.hostname)):
+            raise _refused(name, value, accepted)
+        path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
+        return f"{parts.scheme}://{parts.netloc}{path}"
+
+    def cache_url(self, name: str, fallback: str, default: str) -> str:
+        named = name if self.text(name) else fallback
+        value = self.text(named) or default
+        if not re.match(r"memory://$|sqlite:///.+|rediss?://.+", value):
+            # It may hold a password.
+            scheme = value.split(":", 1)[0] if "://" in value else "value"
+            raise ConfigError(
+                named,
+                f"its {scheme!r} address cannot be used",
+                "sqlite:///relative/path, sqlite:////absolute/path, redis://…, rediss://…, memory://",
+            )
+        return value
+
+
+def _refused(name: str, value: str, accepted: str) -> ConfigError:
+    return ConfigError(name, f"{value[:80]!r} cannot be used", accepted)
+
+
+def _split(value: str) -> Any:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts if parts.hostname else None
+
+
+def _loopback(host: str | None) -> bool:
+    if host is None:
+        return False
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
