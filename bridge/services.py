@@ -26,6 +26,7 @@ from bridge.config import Config, UpstreamPlan
 from bridge.errors import ConfigError
 from bridge.feeds.feed import Feeds
 from bridge.feeds.query import Defaults
+from bridge.feeds.validators import Validators
 from bridge.filters import FilterSet
 from bridge.upstream.account import Account
 from bridge.upstream.client import Client
@@ -133,7 +134,11 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         ahead=ahead,
         plan=plan,
         feeds=Feeds(
-            plan, store, keys, max_bytes=config.cache_max_bytes, base_url=config.public_base_url
+            plan,
+            Validators(store, keys),
+            max_bytes=config.cache_max_bytes,
+            feed_max_bytes=config.feed_max_bytes,
+            base_url=config.public_base_url,
         ),
         defaults=Defaults.of(config),
     )

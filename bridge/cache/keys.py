@@ -48,6 +48,6 @@ class Keys:
         """That an alert is raised."""
         return self._named("alert", topic)
 
-    def validator(self, feed: str) -> str:
-        """Since when a feed has been what it is."""
-        return self._named("validator", feed)
+    def validators(self, bucket: int) -> str:
+        """Since when some feeds have been what they are."""
+        return self._named("validators", str(bucket))

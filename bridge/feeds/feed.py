@@ -3,23 +3,23 @@
 import base64
 import gzip
 import hashlib
-import json
 import threading
 from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
+import structlog
 from cachetools import LRUCache
 
-from bridge.cache.keys import Keys
 from bridge.cache.plan import Plan
 from bridge.cache.snapshots import COLD_PATIENCE, Lookup
-from bridge.cache.store import Store, Write
 from bridge.feeds import agenda, ics, jsonfeed
 from bridge.feeds.selection import select, subject
 from bridge.feeds.spec import FeedSpec, Format
+from bridge.feeds.validators import Validators
+
+log = structlog.get_logger()
 
 _GZIP_LEVEL = 6
-_VALIDATOR_SECONDS = 40 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Body:
 
     Attributes:
         name: what the feed is about, one line.
+        trimmed: sessions that were left out for the feed's size.
         tag: changes with the bytes, and with nothing else; the same on every machine.
         changed: the walk at which the tag last changed, in seconds since 1970.
     """
@@ -38,9 +39,12 @@ class Body:
     changed: float
     name: str
     sessions: int
+    trimmed: int
 
     @classmethod
-    def of(cls, plain: bytes, *, changed: float, name: str, sessions: int) -> "Body":
+    def of(
+        cls, plain: bytes, *, changed: float, name: str, sessions: int, trimmed: int = 0
+    ) -> "Body":
         """The body that *plain* makes."""
         digest = hashlib.sha256(plain).digest()[:18]
         return cls(
@@ -51,6 +55,7 @@ class Body:
             changed=changed,
             name=name,
             sessions=sessions,
+            trimmed=trimmed,
         )
 
     @property
@@ -82,15 +87,22 @@ class Feeds:
 
     Args:
         max_bytes: of rendered feeds that this worker keeps.
+        feed_max_bytes: of one calendar; what is over is trimmed. 0 for any size.
         base_url: the bridge's own address, if it is known.
     """
 
     def __init__(
-        self, plan: Plan, store: Store, keys: Keys, *, max_bytes: int, base_url: str | None
+        self,
+        plan: Plan,
+        validators: Validators,
+        *,
+        max_bytes: int,
+        feed_max_bytes: int,
+        base_url: str | None,
     ) -> None:
         self._plan = plan
-        self._store = store
-        self._keys = keys
+        self._validators = validators
+        self._feed_max_bytes = feed_max_bytes
         self._base_url = base_url
         self._lock = threading.Lock()
         # A lock is there as long as somebody holds it: nothing to tidy up.
@@ -122,31 +134,34 @@ class Feeds:
         return Feed(body, lookup)
 
     def _render(self, spec: FeedSpec, form: Format, lookup: Lookup) -> Body:
-        shown = select(lookup.snapshot, spec)
-        about = subject(lookup.snapshot, spec, shown)
+        found = select(lookup.snapshot, spec)
+        about = subject(lookup.snapshot, spec, found)
+        # Every form holds the sessions that fit into the calendar.
+        shown = ics.fitting(
+            found,
+            spec,
+            about,
+            base_url=self._base_url,
+            max_bytes=self._feed_max_bytes,
+            day=lookup.snapshot.day,
+        )
+        trimmed = len(found) - len(shown)
+        if trimmed:
+            log.warning("feed trimmed", feed=spec.name, sessions=len(shown), left_out=trimmed)
         if form is Format.ICS:
             plain = ics.render(shown, spec, about, base_url=self._base_url)
         elif form is Format.JSON:
             plain = jsonfeed.render(shown)
         else:
             plain = agenda.render(shown, about)
-        body = Body.of(plain, changed=lookup.snapshot.walked, name=about.name, sessions=len(shown))
-        changed = self._changed(f"{spec.name} {form.value}", body.tag, lookup.snapshot.walked)
-        return replace(body, changed=changed)
-
-    def _changed(self, name: str, tag: str, walked: float) -> float:
-        """The walk at which *tag* came to be this feed's; remembered, so that a restart is none."""
-        key = self._keys.validator(name)
-        entry = self._store.read([key]).get(key)
-        if entry is not None:
-            known = json.loads(entry.value)
-            if known["tag"] == tag:
-                return float(known["changed"])
-        value = json.dumps({"tag": tag, "changed": walked}).encode()
-        expect = {key: entry.version if entry else None}
-        if not self._store.commit({key: Write(value, _VALIDATOR_SECONDS)}, expect=expect):
-            # Another worker rendered the same just now, from the same snapshot or a newer one.
-            entry = self._store.read([key]).get(key)
-            known = json.loads(entry.value) if entry else {}
-            return float(known["changed"]) if known.get("tag") == tag else walked
-        return walked
+        body = Body.of(
+            plain,
+            changed=lookup.snapshot.walked,
+            name=about.name,
+            sessions=len(shown),
+            trimmed=trimmed,
+        )
+        name = f"{spec.name} {form.value}"
+        return replace(
+            body, changed=self._validators.changed(name, body.tag, lookup.snapshot.walked)
+        )

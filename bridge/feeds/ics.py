@@ -1,19 +1,23 @@
 """iCalendar: the feed profile, written by the icalendar library. Its only home."""
 
 import hashlib
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 
-from icalendar import Calendar, Event, Timezone, TimezoneStandard, vText
+from icalendar import Calendar, Event, Timezone, TimezoneDaylight, TimezoneStandard, vText
 
+from bridge import zones
 from bridge.feeds.selection import Shown, Subject
-from bridge.feeds.spec import FeedSpec
+from bridge.feeds.spec import FeedSpec, Times
+from bridge.feeds.zonerules import observances
 from bridge.model import ClassSession, Status, Venue
 from bridge.text import clip
 
 PRODID = "-//TeamUp feed bridge//Feeds//EN"
 
+_END = b"END:VCALENDAR\r\n"
 # Outlook cuts these at 255 UTF-16 units (MS-OXCICAL).
 _LINE = 255
 _DESCRIPTION = 2_000
@@ -41,18 +45,56 @@ def render(
         base_url: the bridge's own address; without it the calendar carries none.
     """
     calendar = _calendar(spec, subject, base_url)
-    for one in shown:
-        calendar.add_component(_event(one))
-    if not shown:
-        # RFC 5545, 3.6 asks for at least one component.
-        calendar.add_component(_utc())
+    for zone in _zones(shown, spec):
+        calendar.add_component(zone)
     # In the order of the profile; the library would sort by name.
-    return bytes(calendar.to_ical(sorted=False))
+    head, end = bytes(calendar.to_ical(sorted=False)).split(_END)
+    return head + b"".join(event(one, spec.times) for one in shown) + _END + end
+
+
+@lru_cache(maxsize=20_000)
+def event(one: Shown, times: Times) -> bytes:
+    """One event's lines: a pure function, and nearly all of the work."""
+    return bytes(_event(one, times).to_ical(sorted=False))
+
+
+def fitting(
+    shown: Sequence[Shown],
+    spec: FeedSpec,
+    subject: Subject,
+    *,
+    base_url: str | None,
+    max_bytes: int,
+    day: date,
+) -> Sequence[Shown]:
+    """Those of *shown* that a calendar of at most *max_bytes* holds.
+
+    What is over goes first, the oldest before the later; then what is farthest ahead.
+
+    Args:
+        max_bytes: 0 for any size.
+        day: where past and future divide: a UTC day, so that a refresh alone changes nothing.
+    """
+    sizes = [len(event(one, spec.times)) for one in shown]
+    frame = len(render(shown, spec, subject, base_url=base_url)) - sum(sizes)
+    excess = frame + sum(sizes) - max_bytes
+    if not max_bytes or excess <= 0:
+        return shown
+    midnight = datetime.combine(day, time(), UTC)
+    over = sum(one.session.start < midnight for one in shown)
+    first, last = 0, len(shown)
+    while excess > 0 and first < over:
+        excess -= sizes[first]
+        first += 1
+    while excess > 0 and last > first:
+        last -= 1
+        excess -= sizes[last]
+    return shown[first:last]
 
 
 def _calendar(spec: FeedSpec, subject: Subject, base_url: str | None) -> Calendar:
     name = clip(subject.name, _LINE)
-    about = f"Classes: {name}. Times, rooms and cancellations follow the studio's booking system."
+    about = f"{name}: times, places and cancellations as in the studio's booking system."
     colour, value = _COLOURS[hashlib.sha256(spec.name.encode()).digest()[0] % len(_COLOURS)]
     calendar = Calendar()
     _add(calendar, "VERSION", "2.0")
@@ -75,7 +117,7 @@ def _calendar(spec: FeedSpec, subject: Subject, base_url: str | None) -> Calenda
     return calendar
 
 
-def _event(one: Shown) -> Event:
+def _event(one: Shown, times: Times) -> Event:
     session = one.session
     event = Event()
     _add(event, "UID", one.uid)
@@ -84,9 +126,9 @@ def _event(one: Shown) -> Event:
     event.add("CREATED", one.created)
     event.add("LAST-MODIFIED", one.modified)
     event.add("SEQUENCE", one.sequence)
-    event.add("DTSTART", session.start)
+    event.add("DTSTART", _written(session.start, session, times))
     if session.end is not None:
-        event.add("DTEND", session.end)
+        event.add("DTEND", _written(session.end, session, times))
     _add(event, "SUMMARY", clip(one.summary, _LINE))
     _add(event, "STATUS", "CANCELLED" if one.status is Status.CANCELLED else "CONFIRMED")
     # A timetable must not make its subscriber look busy.
@@ -138,14 +180,42 @@ def _description(session: ClassSession) -> str:
     return "\n".join(facts) + ("\n\n" if facts and about else "") + about
 
 
-def _utc() -> Timezone:
-    zone, standard = Timezone(), TimezoneStandard()
-    _add(zone, "TZID", "Etc/UTC")
-    standard.add("DTSTART", datetime(1970, 1, 1))  # noqa: DTZ001 - local time, as RFC 5545 has it
-    standard.add("TZOFFSETFROM", timedelta(0))
-    standard.add("TZOFFSETTO", timedelta(0))
-    _add(standard, "TZNAME", "UTC")
-    zone.add_component(standard)
+def _written(instant: datetime, session: ClassSession, times: Times) -> datetime:
+    zone = zones.zone(session.venue.zone) if session.venue else None
+    if times is Times.UTC or zone is None:
+        return instant
+    local = instant.astimezone(zone)
+    # A local time that occurs twice means the first of the two (RFC 5545, 3.3.5).
+    return instant if local.fold else local
+
+
+def _zones(shown: Sequence[Shown], spec: FeedSpec) -> Iterator[Timezone]:
+    """The rules of the zones that times are written in."""
+    if not shown:
+        # RFC 5545, 3.6 asks for at least one component.
+        yield _timezone("Etc/UTC", 1970, 1970)
+        return
+    if spec.times is Times.UTC:
+        return
+    names = {one.session.venue.zone for one in shown if one.session.venue}
+    # An end may lie in the year after the last start.
+    years = [one.session.start.year for one in shown]
+    for name in sorted(name for name in names if name):
+        yield _timezone(name, min(years), max(years) + 1)
+
+
+def _timezone(name: str, first: int, last: int) -> Timezone:
+    zone = Timezone()
+    _add(zone, "TZID", name)
+    for one in observances(name, first, last):
+        part = TimezoneDaylight() if one.daylight else TimezoneStandard()
+        part.add("DTSTART", one.onset)
+        part.add("TZOFFSETFROM", one.before)
+        part.add("TZOFFSETTO", one.after)
+        _add(part, "TZNAME", one.name)
+        if one.rule:
+            part.add("RRULE", one.rule)
+        zone.add_component(part)
     return zone
 
 

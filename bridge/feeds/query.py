@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from bridge.config import Availability, Config
-from bridge.errors import NotYetError, ParameterError
+from bridge.errors import ParameterError
 from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind, Times
 from bridge.filters import PARAMETERS, FilterSet, Occupancy, choice, shown, single
 
@@ -58,7 +58,6 @@ def feed_spec(
 
     Raises:
         ParameterError: a parameter or value that is not accepted.
-        NotYetError: one that is, and cannot be rendered yet.
     """
     values = _gathered(pairs, besides)
     options = {name: values.pop(name) for name in _OPTIONS if name in values}
@@ -78,7 +77,7 @@ def feed_spec(
     }
     availability = read.get("availability", Availability.NONE)
     _check_told(availability, filter_set, defaults.audience)
-    spec = FeedSpec(
+    return FeedSpec(
         kind=kind,
         identity=identity,
         filter_set=filter_set,
@@ -88,9 +87,6 @@ def feed_spec(
         times=read.get("tz", Times.UTC),
         query=_canonical(kind, filter_set, past, future, read),
     )
-    if spec.times is Times.LOCAL:
-        raise NotYetError("tz=local is not rendered by this version yet; leave it out for UTC")
-    return spec
 
 
 _FIXED = {Kind.VENUE: "venue", Kind.INSTRUCTOR: "instructor", Kind.COURSE: "course"}

@@ -45,5 +45,11 @@ def _cut(feed: Feed) -> Feed:
     if plain is feed.body.plain:
         return feed
     body = feed.body
-    cut = Body.of(plain, changed=body.changed, name=body.name, sessions=body.sessions)
+    cut = Body.of(
+        plain,
+        changed=body.changed,
+        name=body.name,
+        sessions=body.sessions,
+        trimmed=body.trimmed,
+    )
     return Feed(cut, feed.lookup)

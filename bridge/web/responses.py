@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flask import Request, Response
 from werkzeug.http import http_date, is_resource_modified
 
-from bridge.cache.snapshots import Lookup, Served
+from bridge.cache.snapshots import Served
 from bridge.config import Config
 from bridge.feeds.feed import Body, Feed
 from bridge.feeds.spec import FeedSpec, Format
@@ -39,7 +39,7 @@ def feed_response(
         "Cache-Control": _cache_control(spec, config),
         "Age": str(int(feed.lookup.age)),
         "Vary": "Accept-Encoding",
-        "Cache-Status": cache_status(feed.lookup),
+        "Cache-Status": cache_status(feed),
         "Access-Control-Expose-Headers": EXPOSED,
         **CORS,
         **_SAFE,
@@ -59,16 +59,25 @@ def feed_response(
     return Response(body.zipped if zipped else body.plain, headers=headers)
 
 
-def cache_status(lookup: Lookup) -> str:
+def cache_status(feed: Feed) -> str:
     """How the cache took part (RFC 9211)."""
-    left = f"bridge; hit; ttl={int(lookup.left)}"
-    return {
+    served = feed.lookup.served
+    left = f"hit; ttl={int(feed.lookup.left)}"
+    parts = {
         Served.HIT: left,
-        Served.STALE: f"{left}; detail=stale",
-        Served.FETCHED: "bridge; fwd=miss; stored",
-        Served.REFRESHED: "bridge; fwd=stale; stored",
-        Served.FAILED: "bridge; fwd=stale; detail=failed",
-    }[lookup.served]
+        Served.STALE: left,
+        Served.FETCHED: "fwd=miss; stored",
+        Served.REFRESHED: "fwd=stale; stored",
+        Served.FAILED: "fwd=stale",
+    }
+    said = {Served.STALE: "stale", Served.FAILED: "failed"}.get(served)
+    details = [one for one in (said, "trimmed" if feed.body.trimmed else None) if one]
+    status = f"bridge; {parts[served]}"
+    if not details:
+        return status
+    # one word is a token, more are a string
+    detail = details[0] if len(details) == 1 else f'"{", ".join(details)}"'
+    return f"{status}; detail={detail}"
 
 
 def _cache_control(spec: FeedSpec, config: Config) -> str:
