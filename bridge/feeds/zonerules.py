@@ -70,7 +70,7 @@ def observances(zone: str, first: int, last: int) -> tuple[Observance, ...]:
     for change in changes:
         kinds[change.kind].append(change)
     years = last - first + 2
-    found = []
+    found: list[Observance] = []
     for alike in kinds.values():
         rule = _rule(alike) if len(alike) == years else None
         several = alike[:1] if rule else alike
