@@ -80,6 +80,18 @@ class UnavailableError(BridgeError):
         self.retry_after = retry_after
 
 
+class CrowdedError(BridgeError):
+    """Too much that is new was asked for at once (HTTP 429).
+
+    Attributes:
+        retry_after: whole seconds after which to ask again.
+    """
+
+    def __init__(self, text: str, *, retry_after: int) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+
+
 class StoreError(BridgeError):
     """The shared store did not do what it was asked to.
 

@@ -113,6 +113,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         failures=failures,
         memories=Memories(store, keys),
         asked=asked,
+        ledger=ledger,
     )
     plan = _plan(config, cache, clock)
     ahead = RefreshAhead(

@@ -40,9 +40,13 @@ class Keys:
         """The memory of one session."""
         return self._named("session", f"{source}:{identity}")
 
-    def asked(self, key: str = "") -> str:
-        """When a filter set was asked for last."""
-        return self._named("asked", key)
+    def asked(self, bucket: int) -> str:
+        """When some filter sets were asked for last."""
+        return self._named("asked", str(bucket))
+
+    def revoked(self, identity: str) -> str:
+        """That a private feed is revoked."""
+        return self._named("revoked", identity)
 
     def alert(self, topic: str) -> str:
         """That an alert is raised."""

@@ -1,5 +1,7 @@
 """The snapshot cache: keyed by filter set, fresh for a while, and never emptied by a failure."""
 
+import math
+import threading
 from dataclasses import dataclass
 from enum import Enum
 
@@ -12,9 +14,9 @@ from bridge.cache.refresher import Refresher
 from bridge.cache.shelf import Held, Shelf
 from bridge.cache.snapshot import Snapshot
 from bridge.cache.store import Store
-from bridge.errors import UnavailableError
+from bridge.errors import CrowdedError, UnavailableError
 from bridge.filters import FilterSet
-from bridge.upstream.ledger import Purpose
+from bridge.upstream.ledger import Ledger, Purpose
 
 COLD_PATIENCE = 8.0
 _OLD_PATIENCE = 4.0
@@ -65,6 +67,7 @@ class SnapshotCache:
         failures: Failures,
         memories: Memories,
         asked: Asked,
+        ledger: Ledger,
     ) -> None:
         self._store = store
         self._shelf = shelf
@@ -73,6 +76,8 @@ class SnapshotCache:
         self._failures = failures
         self._memories = memories
         self._asked = asked
+        self._ledger = ledger
+        self._door = threading.Lock()
 
     def get(
         self, filter_set: FilterSet, rules: Rules, *, patience: float = COLD_PATIENCE
@@ -85,12 +90,12 @@ class SnapshotCache:
 
         Raises:
             UnavailableError: there is none, and none came in time.
+            CrowdedError: there is none, and too many others are new as well.
         """
         key = filter_set.key
-        if not rules.settled:
-            self._asked.note(key)
         held = self._shelf.look(key)
         if held is not None:
+            self._asked.note(key, settled=rules.settled)
             age = self._age(key, held)
             if age is Age.FRESH or rules.settled:
                 return self._lookup(key, held, Served.HIT)
@@ -149,7 +154,12 @@ class SnapshotCache:
     def _cold(self, filter_set: FilterSet, rules: Rules, patience: float) -> Lookup:
         key = filter_set.key
         failure = self._failures.current(key)
-        flight = self._refresher.refresh(filter_set, rules, failure)
+        # Of a herd that asks for the same new thing, the first alone has to be let in.
+        with self._door:
+            purpose = Purpose.LIVE if failure else self._admitted(key, rules)
+            if failure is None:
+                self._asked.note(key, settled=rules.settled)
+        flight = self._refresher.refresh(filter_set, rules, failure, purpose)
         if failure is None and flight is not None:
             flight.wait(patience)
             held = self._shelf.get(key)
@@ -166,6 +176,23 @@ class SnapshotCache:
             " no earlier copy: ask again later",
             retry_after=failure.retry_after(self._store.now()),
         )
+
+    def _admitted(self, key: str, rules: Rules) -> Purpose:
+        """What upstream may be asked for *key* as.
+
+        Raises:
+            CrowdedError: it is new, and too much that is new was asked for lately.
+        """
+        if rules.history or self._asked.known(key):
+            return Purpose.LIVE
+        wait = self._ledger.reserve(Purpose.NEW)
+        if wait:
+            raise CrowdedError(
+                "too many new questions were asked at once, and this one is new: ask again later;"
+                " feeds that are in use are not affected",
+                retry_after=min(300, math.ceil(wait)),
+            )
+        return Purpose.NEW
 
     def _age(self, key: str, held: Held) -> Age:
         return self._lifetimes.age(key, held.snapshot.walked, self._store.now())

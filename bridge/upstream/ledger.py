@@ -9,6 +9,8 @@ class Purpose(Enum):
 
     LIVE = 1.0
     """Somebody waits for it, or just took an old copy."""
+    NEW = 0.25
+    """Somebody waits for what nobody asked for before: it may be made up."""
     AHEAD = 0.5
     """Refreshing what was asked for lately, so that nobody will have to wait."""
 

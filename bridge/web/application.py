@@ -6,7 +6,7 @@ import re
 import sys
 
 import structlog
-from flask import Flask, Request
+from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
@@ -18,8 +18,6 @@ from bridge.services import Services
 from bridge.web import errors, feeds, index, operations
 
 log = structlog.get_logger()
-
-_MAX_QUERY = 8_000
 
 
 def create_app(parts: Services | None = None) -> Flask:
@@ -48,7 +46,6 @@ def create_app(parts: Services | None = None) -> Flask:
             # granian ends a worker by letting its interpreter finish
             atexit.register(parts.close)
     app.extensions["bridge"] = parts
-    app.request_class = _BoundedRequest
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.url_map.converters.update(feed_id=_FeedId, feed_format=_FeedFormat)
@@ -66,18 +63,6 @@ def create_app(parts: Services | None = None) -> Flask:
 def _commands_only() -> bool:
     """Whether Flask's command line loads the application, and not a server."""
     return os.environ.get("FLASK_RUN_FROM_CLI") == "true"
-
-
-class _BoundedRequest(Request):
-    """A request whose query is not looked at beyond a length that no feed needs."""
-
-    max_content_length = 0
-    max_form_memory_size = 0
-
-    @property
-    def overlong(self) -> bool:
-        """Whether its address is longer than any that the bridge hands out."""
-        return len(self.query_string) > _MAX_QUERY
 
 
 class _FeedId(BaseConverter):

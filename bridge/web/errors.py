@@ -5,9 +5,13 @@ import uuid
 
 import structlog
 from flask import Flask, Response, render_template, request
-from werkzeug.exceptions import HTTPException, RequestURITooLarge
+from werkzeug.exceptions import (
+    HTTPException,
+    RequestHeaderFieldsTooLarge,
+    RequestURITooLarge,
+)
 
-from bridge.errors import NotYetError, ParameterError, UnavailableError
+from bridge.errors import CrowdedError, NotYetError, ParameterError, UnavailableError
 from bridge.web.responses import ALLOWED, CORS
 
 log = structlog.get_logger()
@@ -17,15 +21,21 @@ _TITLES = {
     404: "There is nothing at this address",
     405: "This address is read only",
     414: "This address is too long",
+    429: "Too much at once",
+    431: "The request's headers are too long",
     500: "The bridge failed",
     501: "Not built yet",
     503: "The timetable cannot be had at present",
 }
+_MAX_QUERY = 8_000
+_MAX_PATH = 4_000
+_MAX_HEADER = 16_000
 _ADVICE = {
     404: "The address may be misspelled. Feeds are at /venues/<id>.ics, /instructors/<id>.ics,"
     " /courses/<id>.ics and /sessions.ics.",
     405: "GET and HEAD are accepted.",
     414: "Ask for fewer things at once.",
+    431: "Send shorter ones.",
 }
 
 
@@ -34,8 +44,14 @@ def register(app: Flask) -> None:
 
     @app.before_request
     def refuse_overlong() -> None:
-        if request.overlong:  # type: ignore[attr-defined]  # of the application's own request class
+        if len(request.query_string) > _MAX_QUERY or len(request.path) > _MAX_PATH:
             raise RequestURITooLarge
+        if any(
+            len(value) > _MAX_HEADER
+            for name, value in request.environ.items()
+            if name.startswith("HTTP_") or name in ("CONTENT_TYPE", "CONTENT_LENGTH")
+        ):
+            raise RequestHeaderFieldsTooLarge
 
     @app.errorhandler(ParameterError)
     def bad_parameter(err: ParameterError) -> Response:
@@ -48,6 +64,10 @@ def register(app: Flask) -> None:
     @app.errorhandler(UnavailableError)
     def unavailable(err: UnavailableError) -> Response:
         return _answer(503, str(err), {"Retry-After": str(err.retry_after)})
+
+    @app.errorhandler(CrowdedError)
+    def crowded(err: CrowdedError) -> Response:
+        return _answer(429, str(err), {"Retry-After": str(err.retry_after)})
 
     @app.errorhandler(HTTPException)
     def refused(err: HTTPException) -> Response:
