@@ -52,12 +52,14 @@ class Cause:
         text: one sentence: what is wrong, and what to do about it.
         scope: what the failure says something about.
         retry_after: seconds for which upstream asked to be left alone, if it did.
+        transient: whether the same request may well succeed a moment later.
     """
 
     code: str
     text: str
     scope: Scope = Scope.KEY
     retry_after: float | None = None
+    transient: bool = False
 
 
 class UpstreamError(BridgeError):

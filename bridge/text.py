@@ -1,7 +1,9 @@
 """Text from upstream, made fit to be shown in a calendar, a page or a terminal."""
 
 import re
-from html.parser import HTMLParser
+from collections.abc import Iterator
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 # C0 controls but tab and newline, DEL, lone surrogates: one of them makes strict parsers reject a
 # whole calendar. The bidirectional marks stay: right-to-left names need them.
@@ -13,7 +15,7 @@ _MAX_MARKUP = 20_000
 _ELLIPSIS = "…"
 
 _BLOCKS = frozenset(
-    "address article aside blockquote br dd div dl dt figure footer h1 h2 h3 h4 h5 h6 header hr li"
+    "address article aside blockquote dd div dl dt figure footer h1 h2 h3 h4 h5 h6 header hr li"
     " main nav ol p pre section table tr ul".split()
 )
 _HIDDEN = frozenset(("script", "style", "template", "title", "head"))
@@ -49,31 +51,6 @@ def clip(value: str, units: int) -> str:
     return "".join(kept).rstrip("\u200d\ufe0f ") + _ELLIPSIS
 
 
-class _Plain(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _HIDDEN:
-            self._hidden += 1
-        elif tag in _BLOCKS:
-            self.parts.append("\n\n" if tag == "p" else "\n")
-            if tag == "li":
-                self.parts.append("- ")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _HIDDEN:
-            self._hidden = max(0, self._hidden - 1)
-        elif tag in _BLOCKS and tag != "br":
-            self.parts.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.parts.append(re.sub(r"\s+", " ", data))
-
-
 _MARKUP = re.compile(r"<(?:/?[a-zA-Z][^<>]{0,2000}|!--[^<>]{0,2000})>|&(?:#?[0-9A-Za-z]{1,31});")
 
 
@@ -86,7 +63,40 @@ def plain(value: str) -> str:
     value = value[:_MAX_MARKUP]
     if not _MARKUP.search(value):
         return lines(value)
-    parser = _Plain()
-    parser.feed(value)
-    parser.close()
-    return lines("".join(parser.parts))
+    root = LexborHTMLParser(value).root
+    return "" if root is None else lines("".join(_pieces(root)))
+
+
+def _pieces(root: LexborNode) -> Iterator[str]:
+    """The text below *root*, with breaks where one block of it ends and another begins."""
+    # The block and the hiddenness that each element is in, noted on the way down: looking up the
+    # tree from every text would take the square of a hostile depth.
+    block: dict[int, int] = {}
+    hidden: set[int] = set()
+    paragraphs: set[int] = set()
+    items: set[int] = set()
+    last = 0
+    for node in root.traverse(include_text=True):
+        above = node.parent.mem_id if node.parent else 0
+        if node.tag == "-text":
+            text = re.sub(r"\s+", " ", node.text_content or "")
+            here = block.get(above, 0)
+            if above in hidden or (here != last and not text.strip()):
+                continue
+            if here != last:
+                yield "\n\n" if here in paragraphs or last in paragraphs else "\n"
+                last = here
+                if here in items:
+                    yield "- "
+                    items.discard(here)
+            yield text
+            continue
+        if above in hidden or node.tag in _HIDDEN:
+            hidden.add(node.mem_id)
+        block[node.mem_id] = node.mem_id if node.tag in _BLOCKS else block.get(above, 0)
+        if node.tag == "p":
+            paragraphs.add(node.mem_id)
+        elif node.tag == "li":
+            items.add(node.mem_id)
+        elif node.tag == "br":
+            yield "\n"

@@ -91,7 +91,7 @@ class Client:
                     self._ledger.cool_down(cause.retry_after)
                     if cause.retry_after >= limit.remaining:
                         raise
-                if attempt == _ATTEMPTS or not _worth_another(err) or limit.passed:
+                if attempt == _ATTEMPTS or not cause.transient or limit.passed:
                     raise
                 if cause.retry_after is None:
                     # jitter of a whole step, so that pages that failed together part
@@ -200,19 +200,12 @@ class _NoCookies(DefaultCookiePolicy):
         return False
 
 
-def _worth_another(err: UpstreamError) -> bool:
-    code, scope = err.cause.code, err.cause.scope
-    if isinstance(err, (_Unauthorised, MissingPageError)) or code in ("oversize", "redirect"):
-        return False
-    return err.cause.retry_after is not None or scope is Scope.KEY or code in _TRANSIENT
-
-
-_TRANSIENT = frozenset({"unreachable", "timeout"})
-
-
 def _slow() -> Cause:
     return Cause(
-        "timeout", f"TeamUp did not answer within {PAGE_SECONDS:.0f} seconds", Scope.ACCOUNT
+        "timeout",
+        f"TeamUp did not answer within {PAGE_SECONDS:.0f} seconds",
+        Scope.ACCOUNT,
+        transient=True,
     )
 
 
@@ -229,8 +222,9 @@ def _broken(err: requests.RequestException, deadline: Deadline, guard: Guard) ->
             "unreachable",
             "TeamUp cannot be reached: check the network, and TEAMUP_BASE_URL",
             Scope.ACCOUNT,
+            transient=True,
         )
-    return Cause("malformed", "TeamUp's answer was cut short or garbled")
+    return Cause("malformed", "TeamUp's answer was cut short or garbled", transient=True)
 
 
 def _decoded(content: bytes, status: int) -> Mapping[str, Any]:
@@ -242,7 +236,11 @@ def _decoded(content: bytes, status: int) -> Mapping[str, Any]:
         return body
     if status == 200:
         raise UpstreamError(
-            Cause("malformed", "TeamUp's answer is not the JSON object that was expected")
+            Cause(
+                "malformed",
+                "TeamUp's answer is not the JSON object that was expected",
+                transient=True,
+            )
         )
     return {}
 

@@ -58,6 +58,7 @@ def refusal(status: int, body: Any, retry_after: str | None, now: float) -> Caus
             " TEAMUP_REQUESTS_PER_MINUTE if this happens often",
             Scope.ACCOUNT,
             seconds,
+            transient=True,
         )
     advice = _BY_CODE.get(code) or next((said for word, said in _BY_WORD if word in code), None)
     if advice or status in (401, 403):
@@ -69,7 +70,8 @@ def refusal(status: int, body: Any, retry_after: str | None, now: float) -> Caus
         )
     if status == 400:
         return Cause(code, f"TeamUp does not accept the question{_named(body)}")
-    return Cause(code, _BY_STATUS.get(status, f"TeamUp answered with status {status}"))
+    text = _BY_STATUS.get(status, f"TeamUp answered with status {status}")
+    return Cause(code, text, transient=status >= 500)
 
 
 def _named(body: Any) -> str:

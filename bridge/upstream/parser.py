@@ -2,9 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from types import NoneType
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -82,10 +84,18 @@ def lacking(rows: Iterable[object], source: Source) -> bool:
     That is what an answer looks like when upstream understood ``fields`` in another way. A single
     row that lacks something is a bad record, and no such sign.
     """
-    needed = [("starts_at",), ("venue",), ("instructors",), source.offering_type]
-    needed.append((*source.offering_type, "customer_visibility"))
     usable = [row for row in rows if isinstance(row, Mapping)]
-    return bool(usable) and any(not any(_has(row, path) for row in usable) for path in needed)
+    checks: list[Callable[[Row], bool]] = [
+        *(partial(_has, path=(name,)) for name in _PLAIN_FIELDS),
+        # a session may have no venue
+        lambda row: row.get("venue", 0) is None or _has(row, ("venue", "timezone")),
+        lambda row: isinstance(row.get("instructors", 0), (list, NoneType)),
+        partial(_has, path=(*source.offering_type, "customer_visibility")),
+    ]
+    return bool(usable) and not all(any(check(row) for row in usable) for check in checks)
+
+
+_PLAIN_FIELDS = ("id", "starts_at", "ends_at", "status", "attending_count", "max_occupancy")
 
 
 def _has(row: Any, path: tuple[str, ...]) -> bool:

@@ -21,6 +21,8 @@ from bridge.upstream.sources import Source, questions
 WALK_SECONDS = 120.0
 MAX_PAGES = 1_000
 
+_FIELDS, _SPOIL = "fields", "spoil the answer"
+
 _INCONSISTENT = Cause(
     "inconsistent", "TeamUp's pages did not fit together, twice in a row: rows were moving"
 )
@@ -140,21 +142,30 @@ class Walker:
         return rows if len(distinct) + nameless == count else None
 
     def _first_page(self, question: Params, progress: "_Progress") -> Mapping[str, Any]:
-        plain = self._ledger.learnt("fields") == "refused"
-        page = self._page(question, 1, progress, with_fields=not plain)
-        if plain or not lacking(_envelope(page)[1], self._source):
-            return page
-        again = self._page(question, 1, progress, with_fields=False)
-        if not lacking(_envelope(again)[1], self._source):
-            self._ledger.learn("fields", "refused")
-        return again
+        """Page 1; where ``fields`` turns out to spoil the answer, asked once more without it."""
+        if self._ledger.learnt(_FIELDS) == _SPOIL:
+            return self._page(question, 1, progress, with_fields=False)
+        refused: UpstreamError | None = None
+        try:
+            page = self._page(question, 1, progress, with_fields=True)
+        except UpstreamError as err:
+            if err.cause.code != "parameter_invalid":
+                raise
+            refused = err
+        else:
+            if not lacking(_envelope(page)[1], self._source):
+                return page
+        page = self._page(question, 1, progress, with_fields=False)
+        if refused or not lacking(_envelope(page)[1], self._source):
+            self._ledger.learn(_FIELDS, _SPOIL)
+        return page
 
     def _in_parallel(
         self, question: Params, numbers: Sequence[int], progress: "_Progress"
     ) -> list[Mapping[str, Any]]:
         if not numbers:
             return []
-        fields = self._ledger.learnt("fields") != "refused"
+        fields = self._ledger.learnt(_FIELDS) != _SPOIL
         workers = min(self._concurrency, len(numbers))
         with ThreadPoolExecutor(workers, thread_name_prefix="page") as pool:
             futures = [
