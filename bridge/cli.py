@@ -1,13 +1,15 @@
 """The command line: look at the settings, print a feed, run the sandbox."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import click
 from flask import Flask, current_app
@@ -17,16 +19,20 @@ from werkzeug.exceptions import HTTPException
 from bridge import config, services
 from bridge.doctor import examine
 from bridge.errors import BridgeError
+from bridge.feeds.private import Grant, audience
 from bridge.feeds.query import feed_spec
-from bridge.feeds.spec import Kind
+from bridge.feeds.spec import Format, Kind
+from bridge.filters import choice
+from bridge.model import Visibility
 from bridge.sandbox import server, timetable
 from bridge.services import Services
+from bridge.text import one_line
 from bridge.upstream.walk import WALK_SECONDS
 
 
 def register(app: Flask) -> None:
     """Add the bridge's commands to ``flask``."""
-    for command in (check, feed, accept, sandbox):
+    for command in (check, feed, sign, revoke, accept, sandbox):
         app.cli.add_command(command)
 
 
@@ -61,26 +67,80 @@ def check(as_json: bool) -> None:
 @_explained
 def feed(path: str) -> None:
     """Print the feed at PATH, written as after the host: 'venues/12.ics?past=7'."""
-    parts: Services = current_app.extensions.get("bridge") or services.build(config.load())
-    address = path if path.startswith("/") else f"/{path}"
-    adapter = current_app.url_map.bind("localhost")
-    where, _, query = address.partition("?")
+    parts = _parts()
+    kind, identity, form, pairs = _feed_address(path)
+    spec = feed_spec(kind, identity, pairs, parts.defaults)
+    click.echo("asking TeamUp …", err=True)
+    body = parts.feeds.get(spec, form, patience=WALK_SECONDS).body
+    click.echo(f"{body.sessions} sessions", err=True)
+    sys.stdout.buffer.write(body.plain)
+
+
+@click.command()
+@click.argument("path")
+@click.option("--visibility", default="public", help="Of which sessions, with commas.")
+@click.option("--counts", is_flag=True, help="Show exactly how many are booked.")
+@click.option("--join-links", is_flag=True, help="Show the links of online classes.")
+@click.option("--staff-links", is_flag=True, help="Show the address where staff manage a class.")
+@click.option("--label", default="", help="What the calendar is called.")
+@with_appcontext
+@_explained
+def sign(  # noqa: PLR0917 - one for each option
+    path: str, visibility: str, counts: bool, join_links: bool, staff_links: bool, label: str
+) -> None:
+    """Print the address of a private feed of PATH. Whoever has the address can read it."""
+    parts = _parts()
+    kind, identity, form, pairs = _feed_address(path)
+    names = [one.strip() for one in visibility.split(",")]
+    visibilities = [choice("--visibility", name, Visibility) for name in names]
+    who = audience(
+        visibilities,
+        counts=counts,
+        join_links=join_links,
+        staff_links=staff_links,
+        label=one_line(label)[:100],
+    )
+    # A mistake is told now, and not to whoever subscribes.
+    feed_spec(kind, identity, pairs, replace(parts.defaults, audience=who))
+    token = parts.private.sign(Grant(kind, identity, tuple(pairs), who))
+    click.echo(f"The feed's id, by which it can be revoked: {who.private}", err=True)
+    click.echo(f"{parts.config.public_base_url or ''}/private/{token}.{form.value}")
+
+
+@click.command()
+@click.argument("address")
+@with_appcontext
+@_explained
+def revoke(address: str) -> None:
+    """End a private feed, given its address or its id, on every machine within a minute."""
+    parts = _parts()
+    identity = address
+    if not re.fullmatch(r"[0-9a-f]{16}", address):
+        token = urlsplit(address).path.rpartition("/private/")[2].rpartition(".")[0]
+        identity = str(parts.private.open(token).audience.private)
+    click.echo(f"FEED_REVOKED={','.join(sorted({*parts.config.revoked, identity}))}")
+    parts.private.revoke(identity)
+    click.echo("revoked; the line above keeps it so even if the store is lost", err=True)
+
+
+def _parts() -> Services:
+    parts: Services | None = current_app.extensions.get("bridge")
+    return parts or services.build(config.load())
+
+
+def _feed_address(path: str) -> tuple[Kind, int | None, Format, list[tuple[str, str]]]:
+    """What a feed's address, as after the host, asks for."""
+    where, _, query = f"/{path.removeprefix('/')}".partition("?")
     endpoint: Any = None
     found: Mapping[str, Any] = {}
     with suppress(HTTPException):  # said below
-        endpoint, found = adapter.match(where, method="GET")
+        endpoint, found = current_app.url_map.bind("localhost").match(where, method="GET")
     if endpoint != "feeds.show":
         raise click.ClickException(
             f"{where} is no feed; feeds are venues/<id>.ics, instructors/<id>.ics,"
             " courses/<id>.ics, sessions/<id>.ics and sessions.ics?…, or .json, or .txt"
         )
-    kind: Kind = found["kind"]
-    pairs = parse_qsl(query, keep_blank_values=True)
-    spec = feed_spec(kind, found["identity"], pairs, parts.defaults)
-    click.echo("asking TeamUp …", err=True)
-    body = parts.feeds.get(spec, found["form"], patience=WALK_SECONDS).body
-    click.echo(f"{body.sessions} sessions", err=True)
-    sys.stdout.buffer.write(body.plain)
+    return found["kind"], found["identity"], found["form"], parse_qsl(query, keep_blank_values=True)
 
 
 @click.command()

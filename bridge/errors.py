@@ -70,6 +70,10 @@ class UpstreamError(BridgeError):
         self.cause = cause
 
 
+class UnknownFeedError(BridgeError):
+    """There is no such private feed: malformed, never signed, or revoked; nobody learns which."""
+
+
 class UnavailableError(BridgeError):
     """There is no copy to serve and none could be had in time (HTTP 503).
 

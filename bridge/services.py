@@ -25,6 +25,7 @@ from bridge.clock import Clock, SystemClock
 from bridge.config import Config, UpstreamPlan
 from bridge.errors import ConfigError
 from bridge.feeds.feed import Feeds
+from bridge.feeds.private import PrivateFeeds
 from bridge.feeds.query import Defaults
 from bridge.feeds.validators import Validators
 from bridge.filters import FilterSet
@@ -49,6 +50,7 @@ class Services:
     ahead: RefreshAhead
     plan: Plan
     feeds: Feeds
+    private: PrivateFeeds
     defaults: Defaults
 
     def start(self) -> None:
@@ -141,6 +143,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
             feed_max_bytes=config.feed_max_bytes,
             base_url=config.public_base_url,
         ),
+        private=PrivateFeeds(store, keys, clock, keys=config.signing_keys, revoked=config.revoked),
         defaults=Defaults.of(config),
     )
 

@@ -136,7 +136,7 @@ def _event(one: Shown, times: Times) -> Event:
     _add(event, "X-MICROSOFT-CDO-BUSYSTATUS", "FREE")
     if session.venue is not None:
         _place(event, session.venue)
-    _add(event, "DESCRIPTION", clip(_description(session), _DESCRIPTION))
+    _add(event, "DESCRIPTION", clip(_description(one), _DESCRIPTION))
     if session.booking_url:
         event.add("URL", session.booking_url)
     kind = session.offering_type
@@ -166,8 +166,9 @@ class _Raw(vText):
         return str(self).encode()
 
 
-def _description(session: ClassSession) -> str:
+def _description(one: Shown) -> str:
     """The facts first: some clients show two lines."""
+    session = one.session
     facts = []
     names = [one.name for one in session.instructors if one.name]
     if names:
@@ -176,6 +177,13 @@ def _description(session: ClassSession) -> str:
         facts.append(f"Course: {session.course.name}")
     if session.booking_url:
         facts.append(f"Book: {session.booking_url}")
+    # The rest is there only for those who may see it.
+    if one.booked:
+        facts.append(f"Booked: {one.booked}")
+    if session.venue and session.venue.join_url:
+        facts.append(f"Join: {session.venue.join_url}")
+    if session.staff_url:
+        facts.append(f"Manage: {session.staff_url}")
     about = session.offering_type.description if session.offering_type else ""
     return "\n".join(facts) + ("\n\n" if facts and about else "") + about
 

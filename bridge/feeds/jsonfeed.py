@@ -52,6 +52,12 @@ def _encoded(objects: list[dict[str, Any]]) -> bytes:
 
 def _object(one: Shown) -> dict[str, Any]:
     session, venue, kind = one.session, one.session.venue, one.session.offering_type
+    # These keys are there only for those who may see what is in them.
+    private = {
+        "booked": one.booked,
+        "join_url": venue.join_url if venue else None,
+        "staff_url": session.staff_url,
+    }
     return {
         "id": one.uid,
         "title": one.summary,
@@ -68,6 +74,7 @@ def _object(one: Shown) -> dict[str, Any]:
         "availability": one.availability,
         "updated": _utc(one.modified),
         "sequence": one.sequence,
+        **{name: value for name, value in private.items() if value is not None},
     }
 
 

@@ -19,8 +19,10 @@ class Shown:
 
     Attributes:
         uid: the same in every feed, whatever the settings.
-        session: without counts, join link and staff address.
-        availability: None, ``"full"``, or the rounded number of free places.
+        session: without counts, join link and staff address, unless they may be seen.
+        availability: None, ``"full"``, or the number of free places: rounded, unless exact counts
+            may be seen.
+        booked: how many are in and how many may be, where that may be seen.
         modified: when anything that is shown changed last.
         marked: whether it is told as cancelled.
         status: what calendars are told; a feed may keep a cancelled session on.
@@ -29,6 +31,7 @@ class Shown:
     uid: str
     session: ClassSession
     availability: str | int | None
+    booked: str | None
     created: datetime
     modified: datetime
     sequence: int
@@ -71,37 +74,54 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> list[Shown]:
 
 
 def _restricted(one: Published, spec: FeedSpec) -> Shown:
-    session = one.session
+    session, audience = one.session, spec.audience
     cancelled = session.status is Status.CANCELLED
     kept = cancelled and spec.cancelled is Cancelled.KEEP
-    venue = session.venue and replace(session.venue, join_url=None)
+    venue = session.venue
+    if venue is not None and not audience.join_links:
+        venue = replace(venue, join_url=None)
+    staff_url = session.staff_url if audience.staff_links else None
     return Shown(
         uid=uid(session),
-        session=replace(session, venue=venue, staff_url=None, attending=0, capacity=None),
-        availability=None if cancelled else _availability(session, spec.availability),
+        session=replace(session, venue=venue, staff_url=staff_url, attending=0, capacity=None),
+        availability=None if cancelled else _availability(session, spec),
+        booked=_booked(session) if audience.counts else None,
         created=_instant(one.revision.created),
-        modified=_instant(_modified(one.revision, spec.availability)),
+        modified=_instant(_modified(one.revision, spec)),
         sequence=one.revision.sequence,
         marked=cancelled,
         status=Status.ACTIVE if kept else session.status,
     )
 
 
-def _availability(session: ClassSession, told: Availability) -> str | int | None:
+def _availability(session: ClassSession, spec: FeedSpec) -> str | int | None:
+    told = spec.availability
     if told is Availability.NONE or session.places_left is None:
         return None
     if session.full:
         return "full"
-    return session.places_rounded if told is Availability.SPOTS else None
+    if told is not Availability.SPOTS:
+        return None
+    return session.places_left if spec.audience.counts else session.places_rounded
 
 
-def _modified(revision: Revision, told: Availability) -> int:
+def _booked(session: ClassSession) -> str:
+    of = "" if session.capacity is None else f" of {session.capacity}"
+    return f"{session.attending}{of}"
+
+
+def _modified(revision: Revision, spec: FeedSpec) -> int:
     """The last change of anything that the feed shows."""
+    told, audience = spec.availability, spec.audience
     seen = [revision.content]
     if told is not Availability.NONE:
         seen.append(revision.full)
     if told is Availability.SPOTS:
         seen.append(revision.places)
+    if audience.counts:
+        seen.append(revision.counts)
+    if audience.join_links or audience.staff_links:
+        seen.append(revision.links)
     return max(seen)
 
 
@@ -134,8 +154,8 @@ def subject(snapshot: Snapshot, spec: FeedSpec, shown: list[Shown]) -> Subject:
     """Name and zone of a feed, also of one that has nothing on at present."""
     zones = {one.session.venue.zone if one.session.venue else None for one in shown}
     zone = zones.pop() if len(zones) == 1 else None
-    if spec.identity is None:
-        return Subject("Classes", zone)
+    if spec.audience.label or spec.identity is None:
+        return Subject(spec.audience.label or "Classes", zone)
     latest = ""
     for session in _public(snapshot, spec.audience):
         name, own_zone = _named(session, spec)

@@ -50,14 +50,22 @@ class Audience:
     """Who reads a feed: what they may see.
 
     Attributes:
-        private: whether caches that others share must leave it alone.
+        private: the id of the private feed; None for the public. What is private no shared cache
+            may keep.
         visibilities: of the sessions that are shown.
         availability: the most that is told about places.
+        counts: whether exact counts are told.
+        join_links, staff_links: whether these are told.
+        label: what the owner calls the feed.
     """
 
-    private: bool = False
+    private: str | None = None
     visibilities: frozenset[Visibility]
     availability: Availability
+    counts: bool = False
+    join_links: bool = False
+    staff_links: bool = False
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +89,8 @@ class FeedSpec:
     @property
     def name(self) -> str:
         """What tells this feed from others, on every machine alike."""
-        return f"{self.kind.value}/{self.identity or ''}?{self.query}"
+        whose = f"private {self.audience.private} " if self.audience.private else ""
+        return f"{whose}{self.kind.value}/{self.identity or ''}?{self.query}"
 
     def path(self, extension: str = "") -> str:
         """The canonical path below the bridge's address, with its query.

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import requests
+import urllib3
 
 from bridge.clock import Clock
 from bridge.errors import Cause, Scope, UpstreamError
@@ -84,7 +85,7 @@ class Client:
         for attempt in range(1, _ATTEMPTS + 1):
             self._await_turn(limit, purpose, cancelled)
             try:
-                return self._with_scheme(path, params, limit)
+                return self._with_scheme(path, params, limit, purpose, cancelled)
             except UpstreamError as err:
                 cause = err.cause
                 if cause.retry_after is not None:
@@ -104,21 +105,29 @@ class Client:
         self._http.close()
 
     def _await_turn(self, limit: Deadline, purpose: Purpose, cancelled: threading.Event) -> None:
-        while wait := self._ledger.reserve(purpose):
+        while not cancelled.is_set() and (wait := self._ledger.reserve(purpose)):
             if wait >= limit.remaining:
                 raise UpstreamError(
                     Cause("budget", "the budget of TEAMUP_REQUESTS_PER_MINUTE is used up for now")
                 )
-            if self._clock.wait(cancelled, wait):
-                break
+            self._clock.wait(cancelled, wait)
         if cancelled.is_set():
             raise UpstreamError(Cause("cancelled", "another page of the same walk failed"))
 
-    def _with_scheme(self, path: str, params: Params, limit: Deadline) -> Mapping[str, Any]:
+    def _with_scheme(
+        self,
+        path: str,
+        params: Params,
+        limit: Deadline,
+        purpose: Purpose,
+        cancelled: threading.Event,
+    ) -> Mapping[str, Any]:
         """Ask with the scheme that has worked, or else with each in turn until one does."""
         known = self._ledger.learnt(self._scheme_name)
         schemes = (known,) if known in self._account.schemes else self._account.schemes
         for scheme in schemes:
+            if scheme != schemes[0]:
+                self._await_turn(limit, purpose, cancelled)
             try:
                 body = self._ask(path, params, scheme, limit)
             except UpstreamError as err:
@@ -135,7 +144,7 @@ class Client:
         with Guard(deadline.remaining) as guard:
             try:
                 status, headers, content = self._fetch(path, params, scheme, deadline)
-            except requests.RequestException as err:
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as err:
                 raise UpstreamError(_broken(err, deadline, guard)) from None
             if guard.fired or deadline.passed:
                 raise UpstreamError(_slow())
@@ -143,6 +152,8 @@ class Client:
         body = _decoded(content, status)
         if status == 200:
             return body
+        if self._account.token in str(body.get("code")):
+            body = {}
         cause = failures.refusal(status, body, headers.get("Retry-After"), self._clock.now())
         if status == 401:
             raise _Unauthorised(cause)
@@ -177,16 +188,21 @@ class Client:
             allow_redirects=False,
             stream=True,
         ) as response:
-            content = bytearray()
-            for chunk in response.iter_content(_CHUNK):
-                content += chunk
-                if len(content) > MAX_BYTES:
-                    raise UpstreamError(
-                        Cause("oversize", f"an answer from TeamUp was over {MAX_BYTES} bytes")
-                    )
-                if deadline.passed:
-                    break
-            return response.status_code, response.headers, bytes(content)
+            try:
+                content = _read(response, deadline)
+            except requests.RequestException:
+                # An error whose body is broken is still that error.
+                if response.status_code == 200:
+                    raise
+                content = b""
+            return response.status_code, response.headers, content
+
+
+_UNREACHABLE = (
+    requests.ConnectionError,
+    requests.exceptions.InvalidURL,
+    urllib3.exceptions.LocationParseError,
+)
 
 
 class _Unauthorised(UpstreamError):
@@ -200,6 +216,19 @@ class _NoCookies(DefaultCookiePolicy):
         return False
 
 
+def _read(response: requests.Response, deadline: Deadline) -> bytes:
+    content = bytearray()
+    for chunk in response.iter_content(_CHUNK):
+        content += chunk
+        if len(content) > MAX_BYTES:
+            raise UpstreamError(
+                Cause("oversize", f"an answer from TeamUp was over {MAX_BYTES} bytes")
+            )
+        if deadline.passed:
+            break
+    return bytes(content)
+
+
 def _slow() -> Cause:
     return Cause(
         "timeout",
@@ -209,7 +238,7 @@ def _slow() -> Cause:
     )
 
 
-def _broken(err: requests.RequestException, deadline: Deadline, guard: Guard) -> Cause:
+def _broken(err: Exception, deadline: Deadline, guard: Guard) -> Cause:
     """The cause of a failed exchange; the library's own text stays out, it may hold the address."""
     if guard.fired or deadline.passed or isinstance(err, requests.Timeout):
         return _slow()
@@ -217,7 +246,7 @@ def _broken(err: requests.RequestException, deadline: Deadline, guard: Guard) ->
         return Cause(
             "tls", "the secure connection to TeamUp failed: check TEAMUP_BASE_URL", Scope.ACCOUNT
         )
-    if isinstance(err, requests.ConnectionError):
+    if isinstance(err, _UNREACHABLE):
         return Cause(
             "unreachable",
             "TeamUp cannot be reached: check the network, and TEAMUP_BASE_URL",

@@ -30,7 +30,7 @@ _BY_CODE: Mapping[str, str] = {
     "provider_header_invalid": _PROVIDER,
     "provider_header_missing": _NO_PROVIDER,
 }
-_BY_WORD = (("mode", _MODE), ("provider", _PROVIDER))
+_BY_WORD = ((r"(^|_)mode(_|$)", _MODE), (r"(^|_)provider(_|$)", _PROVIDER))
 _BY_STATUS: Mapping[int, str] = {
     401: _REFUSED,
     403: _PERMISSION,
@@ -60,7 +60,7 @@ def refusal(status: int, body: Any, retry_after: str | None, now: float) -> Caus
             seconds,
             transient=True,
         )
-    advice = _BY_CODE.get(code) or next((said for word, said in _BY_WORD if word in code), None)
+    advice = _advice(code) if 400 <= status < 500 else None
     if advice or status in (401, 403):
         return Cause(code, advice or _BY_STATUS[status], Scope.ACCOUNT)
     if status in range(300, 400):
@@ -72,6 +72,11 @@ def refusal(status: int, body: Any, retry_after: str | None, now: float) -> Caus
         return Cause(code, f"TeamUp does not accept the question{_named(body)}")
     text = _BY_STATUS.get(status, f"TeamUp answered with status {status}")
     return Cause(code, text, transient=status >= 500)
+
+
+def _advice(code: str) -> str | None:
+    found = (said for word, said in _BY_WORD if re.search(word, code))
+    return _BY_CODE.get(code) or next(found, None)
 
 
 def _named(body: Any) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from types import NoneType
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -89,12 +88,14 @@ def lacking(rows: Iterable[object], source: Source) -> bool:
         *(partial(_has, path=(name,)) for name in _PLAIN_FIELDS),
         # a session may have no venue
         lambda row: row.get("venue", 0) is None or _has(row, ("venue", "timezone")),
-        lambda row: isinstance(row.get("instructors", 0), (list, NoneType)),
+        lambda row: _instructors(row.get("instructors", _ABSENT))[1],
         partial(_has, path=(*source.offering_type, "customer_visibility")),
     ]
     return bool(usable) and not all(any(check(row) for row in usable) for check in checks)
 
 
+# Not told, which is not the same as null.
+_ABSENT = object()
 _PLAIN_FIELDS = ("id", "starts_at", "ends_at", "status", "attending_count", "max_occupancy")
 
 
@@ -110,8 +111,8 @@ def _session(row: object, source: Source, origin: str, tally: Counter[str]) -> C
     identity = row_id(row)
     if identity is None:
         raise _DroppedError("no usable id")
-    venue, venue_told = _venue(row.get("venue"))
-    people, people_told = _instructors(row.get("instructors"))
+    venue, venue_told = _venue(row.get("venue", _ABSENT))
+    people, people_told = _instructors(row.get("instructors", _ABSENT))
     kind, kind_told = _offering_type(_walk(row, source.offering_type))
     course, course_told = _course(row.get("course"))
     zone = venue.zone if venue else None
@@ -239,6 +240,8 @@ def _degrees(value: object, most: int) -> float | None:
 def _instructors(value: object) -> tuple[tuple[Instructor, ...], bool]:
     if value is None:
         return (), True
+    if isinstance(value, Mapping):
+        value = [value]
     if not isinstance(value, list):
         return (), False
     people: dict[int, Instructor] = {}
@@ -248,7 +251,7 @@ def _instructors(value: object) -> tuple[tuple[Instructor, ...], bool]:
         if identity is not None:
             name = _name(one.get("name")) if isinstance(one, Mapping) else ""
             people[identity] = Instructor(identity, name)
-        told = told and isinstance(one, Mapping)
+        told = told and isinstance(one, Mapping) and identity is not None
     return tuple(people.values()), told
 
 

@@ -167,23 +167,28 @@ class Walker:
             return []
         fields = self._ledger.learnt(_FIELDS) != _SPOIL
         workers = min(self._concurrency, len(numbers))
+        cancelled = threading.Event()
         with ThreadPoolExecutor(workers, thread_name_prefix="page") as pool:
             futures = [
-                pool.submit(self._page, question, number, progress, with_fields=fields)
+                pool.submit(self._page, question, number, progress, fields, cancelled)
                 for number in numbers
             ]
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             failed = next((one for one in done if one.exception()), None)
             if failed:
-                progress.cancelled.set()
+                cancelled.set()
                 for future in futures:
                     future.cancel()
-                progress.cancelled = threading.Event()
                 failed.result()
             return [future.result() for future in futures]
 
     def _page(
-        self, question: Params, number: int, progress: "_Progress", *, with_fields: bool
+        self,
+        question: Params,
+        number: int,
+        progress: "_Progress",
+        with_fields: bool,
+        cancelled: threading.Event | None = None,
     ) -> Mapping[str, Any]:
         params = [*question, ("page", str(number)), ("expand", ",".join(self._source.expand))]
         if with_fields:
@@ -193,7 +198,7 @@ class Walker:
             params,
             limit=progress.limit,
             purpose=progress.purpose,
-            cancelled=progress.cancelled,
+            cancelled=cancelled,
         )
         progress.step()
         return page
@@ -205,7 +210,6 @@ class _Progress:
     def __init__(self, heartbeat: Heartbeat, limit: Deadline, purpose: Purpose) -> None:
         self.limit = limit
         self.purpose = purpose
-        self.cancelled = threading.Event()
         self._heartbeat = heartbeat
         self._lock = threading.Lock()
         self.pages = 0

@@ -11,11 +11,25 @@ from werkzeug.exceptions import (
     RequestURITooLarge,
 )
 
-from bridge.errors import CrowdedError, NotYetError, ParameterError, UnavailableError
+from bridge.errors import (
+    BridgeError,
+    CrowdedError,
+    NotYetError,
+    ParameterError,
+    UnavailableError,
+    UnknownFeedError,
+)
 from bridge.web.responses import ALLOWED, CORS
 
 log = structlog.get_logger()
 
+_CODES: dict[type[BridgeError], int] = {
+    ParameterError: 400,
+    UnknownFeedError: 404,
+    CrowdedError: 429,
+    NotYetError: 501,
+    UnavailableError: 503,
+}
 _TITLES = {
     400: "This address asks for something that is not offered",
     404: "There is nothing at this address",
@@ -53,21 +67,15 @@ def register(app: Flask) -> None:
         ):
             raise RequestHeaderFieldsTooLarge
 
-    @app.errorhandler(ParameterError)
-    def bad_parameter(err: ParameterError) -> Response:
-        return _answer(400, str(err))
-
-    @app.errorhandler(NotYetError)
-    def not_yet(err: NotYetError) -> Response:
-        return _answer(501, str(err))
-
-    @app.errorhandler(UnavailableError)
-    def unavailable(err: UnavailableError) -> Response:
-        return _answer(503, str(err), {"Retry-After": str(err.retry_after)})
-
-    @app.errorhandler(CrowdedError)
-    def crowded(err: CrowdedError) -> Response:
-        return _answer(429, str(err), {"Retry-After": str(err.retry_after)})
+    @app.errorhandler(BridgeError)
+    def expected(err: BridgeError) -> Response:
+        code = _CODES.get(type(err))
+        if code is None:
+            return broken(err)
+        after = getattr(err, "retry_after", None)
+        headers = {} if after is None else {"Retry-After": str(after)}
+        # Of a private feed nobody learns what is wrong with its address.
+        return _answer(code, _ADVICE[404] if code == 404 else str(err), headers)
 
     @app.errorhandler(HTTPException)
     def refused(err: HTTPException) -> Response:

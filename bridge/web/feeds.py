@@ -1,5 +1,7 @@
 """The routes of the feeds: of a venue, an instructor, a course, a session, any filter set."""
 
+from dataclasses import replace
+
 from flask import Blueprint, Response, current_app, request
 
 from bridge.feeds import jsonfeed
@@ -28,6 +30,19 @@ def show(kind: Kind, identity: int | None, form: Format) -> Response:
     besides = _RANGE if form is Format.JSON else frozenset[str]()
     pairs = request.args.items(multi=True)
     spec = feed_spec(kind, identity, pairs, services.defaults, besides=besides)
+    feed = services.feeds.get(spec, form)
+    if form is Format.JSON:
+        feed = _cut(feed)
+    return responses.feed_response(request, feed, spec, form, services.config)
+
+
+@blueprint.route("/private/<path:token>.<feed_format:form>")
+def show_private(token: str, form: Format) -> Response:
+    """A signed feed. Whatever is wrong with its address, the answer is the same."""
+    services: Services = current_app.extensions["bridge"]
+    grant = services.private.open(token)
+    defaults = replace(services.defaults, audience=grant.audience)
+    spec = feed_spec(grant.kind, grant.identity, grant.pairs, defaults)
     feed = services.feeds.get(spec, form)
     if form is Format.JSON:
         feed = _cut(feed)

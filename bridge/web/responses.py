@@ -44,7 +44,9 @@ def feed_response(
         **CORS,
         **_SAFE,
     }
-    if not spec.audience.private:
+    if spec.audience.private:
+        headers["X-Robots-Tag"] = "noindex"
+    else:
         page = (config.public_base_url or "") + spec.path()
         headers["Link"] = f'<{page}>; rel="alternate"; type="text/html"'
     # What the client has is compared in whole seconds: its dates have no more.

@@ -381,9 +381,9 @@ def in_turn(*scripts: Script) -> Script:
 
 
 @contextmanager
-def unanswered() -> Iterator[str]:
+def unanswered(port: int = 0) -> Iterator[str]:
     """The base address of a port where a connection is never made: connecting times out."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+    with socket.create_server(("127.0.0.1", port), backlog=0) as listener:
         address = listener.getsockname()
         waiting = [socket.socket() for _ in range(4)]
         try:

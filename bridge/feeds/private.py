@@ -1,0 +1,168 @@
+"""Private feeds: signed addresses that say what they show, and can be revoked."""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cachetools import TTLCache
+from itsdangerous import BadData, URLSafeSerializer
+
+from bridge.cache.keys import Keys
+from bridge.cache.store import Store, Write
+from bridge.clock import Clock
+from bridge.config import Availability
+from bridge.errors import StoreError, UnknownFeedError
+from bridge.feeds.spec import Audience, Kind
+from bridge.model import Visibility
+
+_SALT = "private feed"
+_FORM = 1
+_LOOK_AGAIN = 30.0
+_MOST = 10_000
+_LONGEST = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a private feed's address grants.
+
+    Attributes:
+        kind, identity, pairs: the feed's address, with its query as given.
+        audience: who may read it, with the id by which it is revoked.
+    """
+
+    kind: Kind
+    identity: int | None
+    pairs: tuple[tuple[str, str], ...]
+    audience: Audience
+
+
+def audience(
+    visibilities: Iterable[Visibility],
+    *,
+    counts: bool = False,
+    join_links: bool = False,
+    staff_links: bool = False,
+    label: str = "",
+) -> Audience:
+    """A new audience, with an id of its own."""
+    return Audience(
+        private=secrets.token_hex(8),
+        visibilities=frozenset(visibilities),
+        availability=Availability.SPOTS,
+        counts=counts,
+        join_links=join_links,
+        staff_links=staff_links,
+        label=label,
+    )
+
+
+class PrivateFeeds:
+    """Signs, opens and revokes.
+
+    Args:
+        keys: signing keys, newest first; those behind the first open what they once signed.
+        revoked: ids that are revoked whatever the store says.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        names: Keys,
+        clock: Clock,
+        *,
+        keys: Sequence[str],
+        revoked: frozenset[str],
+    ) -> None:
+        self._store = store
+        self._names = names
+        self._revoked = revoked
+        # the library signs with the last of several keys
+        self._serializer = URLSafeSerializer(list(reversed(keys)), salt=_SALT) if keys else None
+        self._looked: TTLCache[str, bool] = TTLCache(_MOST, _LOOK_AGAIN, timer=clock.monotonic)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether there is a key to sign with."""
+        return self._serializer is not None
+
+    def sign(self, grant: Grant) -> str:
+        """The token of an address that grants *grant*.
+
+        Raises:
+            UnknownFeedError: there is no key to sign with.
+        """
+        if self._serializer is None:
+            raise UnknownFeedError("private feeds are off: set FEED_SIGNING_KEYS")
+        who = grant.audience
+        payload = [
+            _FORM,
+            who.private,
+            grant.kind.value,
+            grant.identity,
+            grant.pairs,
+            sorted(one.value for one in who.visibilities),
+            [int(one) for one in (who.counts, who.join_links, who.staff_links)],
+            who.label,
+        ]
+        return str(self._serializer.dumps(payload))
+
+    def open(self, token: str) -> Grant:
+        """What *token* grants.
+
+        Raises:
+            UnknownFeedError: nothing; the reason is not told.
+        """
+        unknown = UnknownFeedError("there is no such feed")
+        if self._serializer is None or len(token) > _LONGEST:
+            raise unknown
+        try:
+            grant = _grant(self._serializer.loads(token))
+        except (BadData, ValueError, TypeError) as err:
+            raise unknown from err
+        if self.is_revoked(str(grant.audience.private)):
+            raise unknown
+        return grant
+
+    def is_revoked(self, identity: str) -> bool:
+        """Whether the feed of that id is revoked; a worker looks every half minute."""
+        if identity in self._revoked:
+            return True
+        known = self._looked.get(identity)
+        if known is None:
+            known = bool(self._store.versions([self._names.revoked(identity)]))
+            self._looked[identity] = known
+        return known
+
+    def revoke(self, identity: str) -> None:
+        """Revoke the feed of that id, for the whole fleet and for good.
+
+        Raises:
+            StoreError: the store did not take it.
+        """
+        name = self._names.revoked(identity)
+        self._store.commit({name: Write(b"revoked")})
+        self._looked.pop(identity, None)
+        if getattr(self._store, "failing", False):
+            raise StoreError("the store did not take it: add it to FEED_REVOKED", readable=True)
+
+
+def _grant(payload: Any) -> Grant:
+    form, identity, kind, of, pairs, visibilities, (counts, join, staff), label = payload
+    if form != _FORM:
+        raise ValueError("signed by another version of the program")
+    return Grant(
+        Kind(kind),
+        of,
+        tuple((str(name), str(value)) for name, value in pairs),
+        Audience(
+            private=str(identity),
+            visibilities=frozenset(Visibility(one) for one in visibilities),
+            availability=Availability.SPOTS,
+            counts=bool(counts),
+            join_links=bool(join),
+            staff_links=bool(staff),
+            label=str(label),
+        ),
+    )
