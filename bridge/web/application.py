@@ -15,7 +15,7 @@ from bridge.errors import ConfigError
 from bridge.feeds.spec import Format
 from bridge.filters import MAX_ID
 from bridge.services import Services
-from bridge.web import errors, feeds, index, operations
+from bridge.web import errors, feeds, index, operations, requestlog
 
 log = structlog.get_logger()
 
@@ -52,6 +52,7 @@ def create_app(parts: Services | None = None) -> Flask:
     app.register_blueprint(feeds.blueprint)
     app.register_blueprint(index.blueprint)
     app.register_blueprint(operations.blueprint)
+    requestlog.register(app, parts.config.log_requests)
     errors.register(app)
     if hops := parts.config.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # how Flask wants middleware added

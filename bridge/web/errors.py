@@ -1,10 +1,9 @@
 """Errors as a visitor sees them: what is wrong and what to do, in the form that was asked for."""
 
 import json
-import uuid
 
 import structlog
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, g, render_template, request
 from werkzeug.exceptions import (
     HTTPException,
     RequestHeaderFieldsTooLarge,
@@ -85,9 +84,8 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def broken(err: Exception) -> Response:
-        mark = uuid.uuid4().hex[:12]
-        log.error("request failed", exc_info=err, mark=mark, route=str(request.url_rule))
-        return _answer(500, f"The fault is logged under {mark}; ask again in a moment.")
+        log.error("request failed", exc_info=err, route=str(request.url_rule))
+        return _answer(500, f"The fault is logged under {g.request_id}; ask again in a moment.")
 
 
 def _answer(code: int, text: str, headers: dict[str, str] | None = None) -> Response:
