@@ -3,8 +3,8 @@
 import re
 from enum import Enum
 from ipaddress import ip_address
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import TypeVar
+from urllib.parse import SplitResult, urlsplit
 
 from environs import Env
 
@@ -29,17 +29,20 @@ class Reader:
         return (value or "").strip() or None
 
     def required(self, name: str, accepted: str) -> str:
-        value = self.header(name)
+        value = self.header(name, secret=True)
         if value is None:
             raise ConfigError(name, "is not set", accepted)
         return value
 
-    def header(self, name: str) -> str | None:
-        """A value that goes into a request header; it is never shown."""
+    def header(self, name: str, *, secret: bool = False) -> str | None:
+        """A value that goes into a request header."""
         value = self.text(name)
         if value is not None and not (value.isascii() and value.isprintable() and " " not in value):
+            shown = "its value" if secret else repr(value[:80])
             raise ConfigError(
-                name, "holds a blank, a control or a non-ASCII character", "printable ASCII"
+                name,
+                f"{shown} holds a blank, a control or a non-ASCII character",
+                "printable ASCII",
             )
         return value
 
@@ -109,10 +112,10 @@ class Reader:
         if (
             parts is None
             or parts.scheme not in ("http", "https")
-            or (bare and (parts.query or parts.fragment or parts.username))
+            or (bare and (parts.query or parts.fragment or "@" in parts.netloc))
         ):
             # An alert's address is a secret of its own; a base address is not.
-            shown = repr(value) if bare else "its value"
+            shown = _told(value) if bare else "its value"
             raise ConfigError(name, f"{shown} cannot be used", "an http or https address")
         return value.rstrip("/") if bare else value
 
@@ -120,10 +123,14 @@ class Reader:
         value = self.text(name) or default
         parts = _split(value)
         accepted = "an https address, or http on a loopback address"
-        if parts is None or parts.username or parts.password or parts.query or parts.fragment:
-            raise ConfigError(name, "its value cannot be used", accepted)
-        if parts.scheme != "https" and not (parts.scheme == "http" and _loopback(parts.hostname)):
-            raise _refused(name, value, accepted)
+        if (
+            parts is None
+            or "@" in parts.netloc
+            or parts.query
+            or parts.fragment
+            or (parts.scheme != "https" and not _plain_loopback(parts))
+        ):
+            raise ConfigError(name, f"{_told(value)} cannot be used", accepted)
         path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
         return f"{parts.scheme}://{parts.netloc}{path}"
 
@@ -145,19 +152,24 @@ def _refused(name: str, value: str, accepted: str) -> ConfigError:
     return ConfigError(name, f"{value[:80]!r} cannot be used", accepted)
 
 
-def _split(value: str) -> Any:
+def _split(value: str) -> SplitResult | None:
     try:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError:
         return None
-    return parts if parts.hostname else None
+    # urlsplit passes over blanks and line breaks
+    return parts if parts.hostname and value.isprintable() and " " not in value else None
 
 
-def _loopback(host: str | None) -> bool:
-    if host is None:
-        return False
+def _told(address: str) -> str:
+    """An address in an error: what stands before an @ may be a password."""
+    return "its value" if "@" in address else repr(address[:80])
+
+
+def _plain_loopback(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
     try:
-        return ip_address(host).is_loopback
+        return parts.scheme == "http" and ip_address(host).is_loopback
     except ValueError:
-        return host.lower() == "localhost"
+        return parts.scheme == "http" and host.lower() == "localhost"

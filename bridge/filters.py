@@ -338,6 +338,9 @@ def _check_order(given: Mapping[str, Any]) -> None:
         ("ends_at_gte", "ends_at_lte"),
         ("starts_at_gte", "ends_at_lte"),
         ("local_starts_at_gte", "local_starts_at_lte"),
+        ("local_starts_at_gte", "starts_at_lte"),
+        ("local_starts_at_gte", "ends_at_lte"),
+        ("starts_at_gte", "local_starts_at_lte"),
     ):
         low, high = given.get(first), given.get(last)
         if low is None or high is None or (low.tzinfo is None) != (high.tzinfo is None):

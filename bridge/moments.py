@@ -10,7 +10,7 @@ from bridge.errors import ParameterError
 # Written out rather than left to datetime.fromisoformat, which also takes week dates and the like.
 _WRITTEN = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
-    r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?:([Zz])|([+\- ])(\d\d):?(\d\d))?)?",
+    r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?:([Zz])|([+\- ])(\d\d):?([0-5]\d))?)?",
     re.ASCII,
 )
 _YEARS = range(1900, 3000)

@@ -18,6 +18,7 @@ _BLOCKS = frozenset(
     "address article aside blockquote dd div dl dt figure footer h1 h2 h3 h4 h5 h6 header hr li"
     " main nav ol p pre section table tr ul".split()
 )
+_BETWEEN = {"br": "\n", "td": " ", "th": " "}
 _HIDDEN = frozenset(("script", "style", "template", "title", "head"))
 
 
@@ -98,5 +99,5 @@ def _pieces(root: LexborNode) -> Iterator[str]:
             paragraphs.add(node.mem_id)
         elif node.tag == "li":
             items.add(node.mem_id)
-        elif node.tag == "br":
-            yield "\n"
+        elif node.tag in _BETWEEN:
+            yield _BETWEEN[node.tag]

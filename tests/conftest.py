@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from clocks import ManualClock
+from environs import Env
 from flask.testing import FlaskClient
 from valkey import Valkey
 
@@ -51,7 +52,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
     def make(**fields: Any) -> Config:
         monkeypatch.setenv("TEAMUP_API_TOKEN", TOKEN)
         fields.setdefault("cache_url", "memory://")
-        return replace(config.load(), **fields)
+        return replace(config.load(Env()), **fields)
 
     return make
 

@@ -1,0 +1,826 @@
+"""What a studio's staff do, and what a subscriber then sees: through HTTP, from end to end."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import webhook
+from clocks import ManualClock
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from bridge.cache.sqlite import SqliteStore
+from bridge.cache.store import Write
+from bridge.config import Availability, UpstreamPlan
+from bridge.filters import FilterSet
+from bridge.sandbox.faults import Faults
+from bridge.sandbox.records import Row
+from bridge.sandbox.studio import Studio
+from bridge.services import Services
+from bridge.web import create_app
+
+NOW = datetime(2026, 11, 23, 12, 0, 0, 700_000, tzinfo=UTC)
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+# longer than any key is fresh, shorter than any copy is old
+PAST_TTL = 341.0
+HOLD = 21_600
+WALK = FilterSet(past=30)
+
+# The class that is changed is a Vinyasa of Priya's (14) at Riverside (12), in course 52.
+PATHS = (
+    "/venues/12.ics",
+    "/venues/13.ics",
+    "/venues/14.ics",
+    "/instructors/14.ics",
+    "/instructors/15.ics",
+    "/instructors/21.ics",
+    "/courses/52.ics",
+    "/courses/54.ics",
+    "/sessions.ics",
+)
+CONCERNED = ("/venues/12.ics", "/instructors/14.ics", "/courses/52.ics", "/sessions.ics")
+
+Event = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A feed as it came: its bytes, what is around the events, and each event by UID."""
+
+    body: bytes
+    frame: bytes
+    blocks: Mapping[str, bytes]
+
+    @classmethod
+    def of(cls, body: bytes) -> "Feed":
+        frame, *rest = body.split(b"BEGIN:VEVENT\r\n")
+        blocks = {}
+        for one in rest:
+            block, _, tail = one.partition(b"END:VEVENT\r\n")
+            blocks[properties(block)["UID"]] = block
+            frame += tail
+        assert frame.endswith(b"END:VCALENDAR\r\n")
+        return cls(body, frame, blocks)
+
+    def event(self, uid: str) -> Event:
+        """The properties of one event."""
+        return properties(self.blocks[uid])
+
+    @property
+    def events(self) -> dict[str, Event]:
+        return {uid: properties(block) for uid, block in self.blocks.items()}
+
+
+def properties(block: bytes) -> dict[str, str]:
+    """Name and parameters → value, unfolded."""
+    lines = block.replace(b"\r\n ", b"").decode().split("\r\n")
+    pairs = (line.partition(":") for line in lines if line)
+    return {name: value for name, _, value in pairs}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What is not the same, to the byte, in two bodies of a feed."""
+
+    gone: set[str] = field(default_factory=set)
+    new: set[str] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set)
+
+    @classmethod
+    def between(cls, before: Feed, after: Feed) -> "Difference":
+        assert after.frame == before.frame
+        both = before.blocks.keys() & after.blocks.keys()
+        difference = cls(
+            gone=before.blocks.keys() - both,
+            new=after.blocks.keys() - both,
+            changed={uid for uid in both if before.blocks[uid] != after.blocks[uid]},
+        )
+        assert (difference == cls()) == (before.body == after.body)
+        return difference
+
+
+SAME = Difference()
+
+
+@dataclass
+class World:
+    """A studio, a bridge in front of it, and a subscriber in front of that."""
+
+    clock: ManualClock
+    studio: Studio
+    parts: Services
+    client: FlaskClient
+
+    def get(self, path: str, **headers: str) -> TestResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.client.get(path, headers=named)
+
+    def read(self, path: str) -> Feed:
+        response = self.get(path)
+        assert response.status_code == 200
+        return Feed.of(response.data)
+
+    def read_all(self, paths: tuple[str, ...] = PATHS) -> dict[str, Feed]:
+        return {path: self.read(path) for path in paths}
+
+    def refresh(self, after: float = PAST_TTL, *, walk: FilterSet = WALK) -> None:
+        """Let the copy grow stale, and one refresh come to its end."""
+        self.clock.move(after)
+        flight = self.parts.refresher.refresh(walk, self.parts.plan.rules_of(walk), None)
+        assert flight is not None
+        assert flight.wait(20)
+        assert flight.failure is None
+        assert self.parts.plan.find(walk).age == 0
+
+    def uid(self, session: int) -> str:
+        """As the session's own feed tells it."""
+        [uid] = self.read(f"/sessions/{session}.ics").blocks
+        return uid
+
+    def uids(self, rows: Iterable[Row]) -> set[str]:
+        """Of those that the public may see at all."""
+        feeds = (self.read(f"/sessions/{row['id']}.ics") for row in rows)
+        return {uid for feed in feeds for uid in feed.blocks}
+
+    @property
+    def stamp(self) -> str:
+        """Now, as a revision is dated."""
+        return ical(datetime.fromtimestamp(self.clock.now(), UTC))
+
+    @property
+    def minutes(self) -> str:
+        """Now, as SEQUENCE counts."""
+        since = datetime.fromtimestamp(self.clock.now(), UTC) - EPOCH
+        return str(since // timedelta(minutes=1))
+
+    def revised(self) -> dict[str, str]:
+        """What every change of content sets."""
+        return {"DTSTAMP": self.stamp, "LAST-MODIFIED": self.stamp}
+
+    def rescheduled(self) -> dict[str, str]:
+        """What every change of time, place or status sets."""
+        return {**self.revised(), "SEQUENCE": self.minutes}
+
+
+def ical(moment: datetime) -> str:
+    return moment.strftime("%Y%m%dT%H%M%SZ")
+
+
+def moment(text: str) -> datetime:
+    return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW)
+
+
+@pytest.fixture
+def make_world(
+    make_bridge: Callable[..., Services], studio: Studio, clock: ManualClock, tmp_path: Path
+) -> Callable[..., World]:
+    def make(database: str = "store.sqlite3", **fields: Any) -> World:
+        store = SqliteStore(tmp_path / database, clock)
+        parts = make_bridge(store=store, **fields)
+        return World(clock, studio, parts, create_app(parts).test_client())
+
+    return make
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    return make_world()
+
+
+@pytest.fixture
+def target(studio: Studio) -> Row:
+    """The next of the evening classes on a Tuesday; in it there is room, and it takes place."""
+    found = next(
+        row
+        for row in studio.sessions
+        if row["course"] == 52
+        and row["instructors"] == [14]
+        and row["status"] == "active"
+        and datetime.fromisoformat(row["starts_at"]) > NOW
+    )
+    assert found["venue"] == 12
+    studio.book(found["id"], 6)
+    return found
+
+
+class TestOneChange:
+    """Each shows within one refresh in every feed concerned, and nowhere anything else."""
+
+    @pytest.fixture
+    def before(self, world: World, target: Row) -> dict[str, Feed]:
+        feeds = world.read_all()
+        for path in PATHS:
+            assert (world.uid(target["id"]) in feeds[path].blocks) is (path in CONCERNED)
+        return feeds
+
+    @staticmethod
+    def changed(
+        world: World, before: dict[str, Feed], uid: str, *paths: str
+    ) -> Iterator[tuple[Event, Event]]:
+        """The event before and after in each feed that shows it; no other has changed at all."""
+        for path, feed in world.read_all().items():
+            difference = Difference.between(before[path], feed)
+            assert difference == (Difference(changed={uid}) if path in paths else SAME), path
+            if path in paths:
+                yield before[path].event(uid), feed.event(uid)
+
+    def test_a_cancelled_class_is_told_as_cancelled(
+        self, world: World, target: Row, before: dict[str, Feed]
+    ) -> None:
+        uid = world.uid(target["id"])
+        world.studio.cancel(target["id"])
+        world.refresh()
+        for old, new in self.changed(world, before, uid, *CONCERNED):
+            told = {"SUMMARY": f"CANCELLED: {old['SUMMARY']}", "STATUS": "CANCELLED"}
+            assert new == {**old, **told, **world.rescheduled()}
+            assert old["STATUS"] == "CONFIRMED"
+
+    def test_a_class_that_takes_place_after_all_is_as_before_with_a_new_revision(
+        self, world: World, target: Row, before: dict[str, Feed]
+    ) -> None:
+        uid = world.uid(target["id"])
+        world.studio.cancel(target["id"])
+        world.refresh()
+        cancelled = world.read("/sessions.ics").event(uid)
+        world.studio.restore(target["id"])
+        world.refresh()
+        for old, new in self.changed(world, before, uid, *CONCERNED):
+            assert new == {**old, **world.rescheduled()}
+            assert int(new["SEQUENCE"]) > int(cancelled["SEQUENCE"])
+
+    def test_a_retimed_class_is_told_at_its_new_time(
+        self, world: World, target: Row, before: dict[str, Feed]
+    ) -> None:
+        uid = world.uid(target["id"])
+        starts = datetime.fromisoformat(target["starts_at"]) + timedelta(days=1, hours=2)
+        ends = starts + timedelta(minutes=90)
+        world.studio.retime(target["id"], starts, ends)
+        world.refresh()
+        for old, new in self.changed(world, before, uid, *CONCERNED):
+            told = {"DTSTART": ical(starts), "DTEND": ical(ends)}
+            assert new == {**old, **told, **world.rescheduled()}
+
+    def test_a_class_retimed_out_of_the_window_leaves_the_feeds_that_have_one(
+        self, world: World, target: Row, before: dict[str, Feed]
+    ) -> None:
+        uid = world.uid(target["id"])
+        starts = NOW + timedelta(days=150)
+        world.studio.retime(target["id"], starts, starts + timedelta(hours=1))
+        world.refresh()
+        after = world.read_all()
+        for path in PATHS:
+            difference = Difference.between(before[path], after[path])
+            if path == "/courses/52.ics":
+                assert difference == Difference(changed={uid})
+            else:
+                assert difference == (Difference(gone={uid}) if path in CONCERNED else SAME)
+
+    def test_a_renamed_class_has_another_title_and_no_other_sequence(
+        self, world: World, target: Row, before: dict[str, Feed]
+    ) -> None:
+        uid = world.uid(target["id"])
+        world.studio.rename(target["id"], "Slow Flow; by candlelight, twice")
+        world.refresh()
+        for old, new in self.changed(world, before, uid, *CONCERNED):
+            title = "Slow Flow\\; by candlelight\\, twice – Priya Raman"
+            # the course, whose name the title was, is now a fact of its own
+            told = {"SUMMARY": title, "DESCRIPTION": new["DESCRIPTION"]}
+            assert new == {**old, **told, **world.revised()}
+            assert "Vinyasa Flow: Evenings" in new["DESCRIPTION"]
+
+    def test_a_class_at_another_venue_leaves_the_one_feed_and_joins_the_other(
+        self, world: World, target: Row, before: dict[str, Feed]
+    ) -> None:
+        uid = world.uid(target["id"])
+        world.studio.move(target["id"], venue=13)
+        world.refresh()
+        after = world.read_all()
+        where = {"/venues/12.ics": Difference(gone={uid}), "/venues/13.ics": Difference(new={uid})}
+        elsewhere = before["/venues/13.ics"].blocks.values()
+        place = {
+            name: value
+            for name, value in properties(next(iter(elsewhere))).items()
+            if name in ("LOCATION", "GEO") or name.startswith("X-APPLE")
+        }
+        for path in PATHS:
+            changed = Difference(changed={uid}) if path in CONCERNED else SAME
+            difference = Difference.between(before[path], after[path])
+            assert difference == where.get(path, changed), path
+        old = dict(before["/sessions.ics"].event(uid))
+        for name in [name for name in old if name.startswith("X-APPLE")]:
+            del old[name]
+        for path in ("/venues/13.ics", *CONCERNED[1:]):
+            assert after[path].event(uid) == {**old, **place, **world.rescheduled()}
+
+    def test_a_class_of_another_instructor_leaves_the_one_feed_and_joins_the_other(
+        self, world: World, target: Row, before: dict[str, Feed]
+    ) -> None:
+        uid = world.uid(target["id"])
+        world.studio.move(target["id"], instructors=[15])
+        world.refresh()
+        after = world.read_all()
+        where = {
+            "/instructors/14.ics": Difference(gone={uid}),
+            "/instructors/15.ics": Difference(new={uid}),
+        }
+        for path in PATHS:
+            changed = Difference(changed={uid}) if path in CONCERNED else SAME
+            difference = Difference.between(before[path], after[path])
+            assert difference == where.get(path, changed), path
+        old = before["/sessions.ics"].event(uid)
+        told = {
+            name: old[name].replace("Priya Raman", "José Ibáñez")
+            for name in ("SUMMARY", "DESCRIPTION")
+        }
+        for path in ("/instructors/15.ics", "/venues/12.ics", "/courses/52.ics", "/sessions.ics"):
+            new = after[path].event(uid)
+            assert {**new, "SEQUENCE": ""} == {**old, **told, **world.revised(), "SEQUENCE": ""}
+
+    def test_another_instructor_is_no_change_of_time_place_or_status(
+        self, world: World, target: Row, before: dict[str, Feed]
+    ) -> None:
+        uid = world.uid(target["id"])
+        world.studio.move(target["id"], instructors=[15])
+        world.refresh()
+        sequence = world.read("/sessions.ics").event(uid)["SEQUENCE"]
+        assert sequence == before["/sessions.ics"].event(uid)["SEQUENCE"]
+
+    def test_a_deleted_class_is_cancelled_at_the_second_refresh_until_it_would_have_ended(
+        self, world: World, target: Row, before: dict[str, Feed]
+    ) -> None:
+        uid = world.uid(target["id"])
+        world.studio.delete(target["id"])
+        world.refresh()
+        for path, feed in world.read_all().items():
+            assert feed.body == before[path].body
+        world.refresh()
+        for old, new in self.changed(world, before, uid, *CONCERNED):
+            told = {"SUMMARY": f"CANCELLED: {old['SUMMARY']}", "STATUS": "CANCELLED"}
+            assert new == {**old, **told, **world.rescheduled()}
+        tombstone = world.read("/sessions.ics").blocks[uid]
+        ends = datetime.fromisoformat(target["ends_at"]).timestamp()
+        world.refresh(ends - world.clock.now() - 60)
+        assert world.read("/sessions.ics").blocks[uid] == tombstone
+        world.refresh()
+        assert all(uid not in feed.blocks for feed in world.read_all().values())
+
+    def test_a_class_that_was_deleted_and_made_anew_is_another_event_and_none_is_cancelled(
+        self, world: World, target: Row, before: dict[str, Feed]
+    ) -> None:
+        uid = world.uid(target["id"])
+        [row] = [row for row in world.studio.sessions if row["id"] == target["id"]]
+        world.studio.delete(target["id"])
+        anew = world.studio.add(**{**row, "id": 99_999_999})
+        world.refresh()
+        world.refresh()
+        new_uid = world.uid(anew["id"])
+        for path, feed in world.read_all().items():
+            difference = Difference.between(before[path], feed)
+            expected = Difference(gone={uid}, new={new_uid}) if path in CONCERNED else SAME
+            assert difference == expected, path
+        assert world.read("/sessions.ics").event(new_uid)["STATUS"] == "CONFIRMED"
+
+    def test_a_new_class_is_there_and_first_seen_now(
+        self, world: World, target: Row, before: dict[str, Feed]
+    ) -> None:
+        starts = NOW + timedelta(days=2)
+        row = world.studio.add(starts_at=starts, venue=12, course=52, instructors=[14])
+        world.refresh()
+        uid = world.uid(row["id"])
+        for path, feed in world.read_all().items():
+            difference = Difference.between(before[path], feed)
+            assert difference == (Difference(new={uid}) if path in CONCERNED else SAME), path
+        event = world.read("/sessions.ics").event(uid)
+        assert {name: event[name] for name in ("CREATED", "LAST-MODIFIED", "SEQUENCE")} == {
+            "CREATED": world.stamp,
+            "LAST-MODIFIED": world.stamp,
+            "SEQUENCE": world.minutes,
+        }
+
+    def test_two_changes_at_once_are_one_revision(
+        self, world: World, target: Row, before: dict[str, Feed]
+    ) -> None:
+        uid = world.uid(target["id"])
+        world.studio.rename(target["id"], "Slow Flow")
+        world.studio.cancel(target["id"])
+        world.refresh()
+        for _, new in self.changed(world, before, uid, *CONCERNED):
+            assert new["SUMMARY"] == "CANCELLED: Slow Flow – Priya Raman"
+            assert new["SEQUENCE"] == world.minutes
+
+
+class TestVisibility:
+    PATHS = ("/venues/12.ics", "/instructors/13.ics", "/courses/53.ics", "/sessions.ics")
+
+    def test_a_class_made_private_leaves_every_public_feed_and_comes_back_the_same(
+        self, world: World
+    ) -> None:
+        before = world.read_all((*self.PATHS, "/venues/13.ics"))
+        edge = datetime(NOW.year, NOW.month, NOW.day, tzinfo=UTC) - timedelta(days=30)
+        concerned = {
+            world.uid(row["id"])
+            for row in world.studio.sessions
+            if row["course"] == 53 and datetime.fromisoformat(row["ends_at"]) >= edge
+        }
+        world.studio.set_visibility(32, "private")
+        world.refresh()
+        for path, feed in before.items():
+            hidden = world.read(path)
+            assert not concerned & hidden.blocks.keys()
+            kept = feed.blocks.keys() - concerned
+            assert {uid: hidden.blocks[uid] for uid in kept} == {
+                uid: feed.blocks[uid] for uid in kept
+            }
+        world.studio.set_visibility(32, "public")
+        world.refresh()
+        for path, feed in before.items():
+            again = world.read(path)
+            assert again.frame == feed.frame
+            assert again.blocks.keys() == feed.blocks.keys()
+            for uid, old in feed.events.items():
+                new = again.event(uid)
+                if uid in concerned:
+                    revised = {name: new[name] for name in ("DTSTAMP", "LAST-MODIFIED")}
+                    assert new == {**old, **revised}
+                    assert revised["LAST-MODIFIED"] >= old["LAST-MODIFIED"]
+                else:
+                    assert new == old
+
+    def test_what_happens_to_a_private_class_changes_no_public_feed(self, world: World) -> None:
+        before = world.read_all()
+        private = next(
+            row
+            for row in world.studio.sessions
+            if row["course"] == 57 and datetime.fromisoformat(row["starts_at"]) > NOW
+        )
+        world.studio.cancel(private["id"])
+        world.studio.rename(private["id"], "Canary")
+        world.refresh()
+        assert {path: feed.body for path, feed in world.read_all().items()} == {
+            path: feed.body for path, feed in before.items()
+        }
+
+
+class TestNarrow:
+    """Each feed asks for itself."""
+
+    VENUE = FilterSet(venues=(12,), past=30, future=90)
+    FEW = FilterSet(instructors=(21,), past=0, future=7)
+    FEW_PATH = "/instructors/21.ics?past=0&future=7"
+
+    @pytest.fixture
+    def world(self, make_world: Callable[..., World]) -> World:
+        return make_world(plan=UpstreamPlan.NARROW)
+
+    def test_a_cancelled_class_is_told_as_cancelled(self, world: World, target: Row) -> None:
+        before = world.read("/venues/12.ics")
+        world.studio.cancel(target["id"])
+        world.refresh(walk=self.VENUE)
+        uid = world.uid(target["id"])
+        after = world.read("/venues/12.ics")
+        assert Difference.between(before, after) == Difference(changed={uid})
+        assert after.event(uid)["STATUS"] == "CANCELLED"
+        assert after.event(uid)["SEQUENCE"] == world.minutes
+
+    def test_a_deleted_class_leaves_by_the_second_refresh(self, world: World, target: Row) -> None:
+        uid = world.uid(target["id"])
+        before = world.read("/venues/12.ics")
+        world.studio.delete(target["id"])
+        world.refresh(walk=self.VENUE)
+        world.refresh(walk=self.VENUE)
+        after = world.read("/venues/12.ics")
+        assert Difference.between(before, after) == Difference(gone={uid})
+
+    @pytest.mark.parametrize("fault", ["unexpanded", "no_visibility"])
+    def test_what_comes_in_a_form_that_cannot_be_used_stays_as_it_was(
+        self, world: World, faults: Faults, fault: str
+    ) -> None:
+        """Also where that form hides that a session belongs to the feed."""
+        before = world.read(self.FEW_PATH)
+        assert 0 < len(before.blocks) <= 5
+        faults.set(fault)
+        for _ in range(4):
+            world.refresh(walk=self.FEW)
+            assert world.read(self.FEW_PATH).body == before.body
+
+
+class TestAFormThatCannotBeUsed:
+    @pytest.mark.parametrize("fault", ["unexpanded", "no_visibility"])
+    def test_leaves_every_feed_as_it_was(
+        self, world: World, faults: Faults, fault: str, target: Row
+    ) -> None:
+        before = world.read_all()
+        faults.set(fault)
+        for _ in range(3):
+            world.refresh()
+            for path, feed in world.read_all().items():
+                assert feed.body == before[path].body
+        faults.clear()
+        world.studio.cancel(target["id"])
+        world.refresh()
+        difference = Difference.between(before["/sessions.ics"], world.read("/sessions.ics"))
+        assert difference == Difference(changed={world.uid(target["id"])})
+
+
+class TestBooking:
+    PLAIN = "/venues/12.ics"
+    FULL = "/venues/12.ics?availability=full"
+    SPOTS = "/venues/12.ics?availability=spots"
+
+    @pytest.fixture
+    def world(self, make_world: Callable[..., World]) -> World:
+        return make_world(public_availability=Availability.SPOTS)
+
+    @pytest.fixture
+    def before(self, world: World, target: Row) -> dict[str, Feed]:
+        return world.read_all((self.PLAIN, self.FULL, self.SPOTS))
+
+    @staticmethod
+    def book(world: World, target: Row, attending: int) -> dict[str, Feed]:
+        """The three feeds after so many have booked: there are 18 places."""
+        world.studio.book(target["id"], attending)
+        world.refresh()
+        cls = TestBooking
+        return world.read_all((cls.PLAIN, cls.FULL, cls.SPOTS))
+
+    @pytest.mark.parametrize("attending", [0, 7, 14, 18, 25])
+    def test_changes_nothing_in_a_feed_that_does_not_tell(
+        self, world: World, target: Row, before: dict[str, Feed], attending: int
+    ) -> None:
+        after = self.book(world, target, attending)
+        assert after[self.PLAIN].body == before[self.PLAIN].body
+
+    def test_short_of_full_changes_nothing_in_a_feed_that_tells_full(
+        self, world: World, target: Row, before: dict[str, Feed]
+    ) -> None:
+        after = self.book(world, target, 17)
+        assert after[self.FULL].body == before[self.FULL].body
+
+    def test_to_full_moves_last_modified_and_not_sequence(
+        self, world: World, target: Row, before: dict[str, Feed]
+    ) -> None:
+        uid = world.uid(target["id"])
+        after = self.book(world, target, 18)
+        for path in (self.FULL, self.SPOTS):
+            assert Difference.between(before[path], after[path]) == Difference(changed={uid})
+            new = after[path].event(uid)
+            title = "Vinyasa Flow: Evenings – Priya Raman (Full)"
+            assert new == {**before[path].event(uid), "SUMMARY": title, **world.revised()}
+
+    def test_beyond_full_changes_nothing_more(
+        self, world: World, target: Row, before: dict[str, Feed]
+    ) -> None:
+        full = self.book(world, target, 18)
+        over = self.book(world, target, 21)
+        assert {path: feed.body for path, feed in over.items()} == {
+            path: feed.body for path, feed in full.items()
+        }
+
+    def test_given_back_is_room_again(
+        self, world: World, target: Row, before: dict[str, Feed]
+    ) -> None:
+        uid = world.uid(target["id"])
+        self.book(world, target, 18)
+        after = self.book(world, target, 6)
+        new = after[self.FULL].event(uid)
+        assert new == {**before[self.FULL].event(uid), **world.revised()}
+        assert after[self.PLAIN].body == before[self.PLAIN].body
+
+    def test_tells_spots_rounded_and_changes_nothing_until_they_round_to_others(
+        self, world: World, target: Row, before: dict[str, Feed]
+    ) -> None:
+        uid = world.uid(target["id"])
+        # 12 left are told as 10, and so are 10
+        assert before[self.SPOTS].event(uid)["SUMMARY"].endswith("(10 left)")
+        assert self.book(world, target, 8)[self.SPOTS].body == before[self.SPOTS].body
+        after = self.book(world, target, 15)
+        assert Difference.between(before[self.SPOTS], after[self.SPOTS]) == Difference(
+            changed={uid}
+        )
+        old, new = before[self.SPOTS].event(uid), after[self.SPOTS].event(uid)
+        title = "Vinyasa Flow: Evenings – Priya Raman (3 left)"
+        assert new == {**old, "SUMMARY": title, **world.revised()}
+
+
+class TestConditionalRequests:
+    def test_are_304_for_the_rest_of_the_day_while_nothing_changes_upstream(
+        self, world: World
+    ) -> None:
+        first = {path: world.get(path) for path in PATHS}
+        for after in (PAST_TTL, 3_000.5, 3_500.0, 7_200.25, 20_000.0):
+            world.refresh(after)
+            for path, response in first.items():
+                tag, date = response.headers["ETag"], response.headers["Last-Modified"]
+                for headers in (
+                    {"If_None_Match": tag},
+                    {"If_Modified_Since": date},
+                    {"If_None_Match": tag, "If_Modified_Since": date},
+                ):
+                    answer = world.get(path, **headers)
+                    assert answer.status_code == 304
+                    assert answer.data == b""
+                    assert answer.headers["ETag"] == tag
+                assert world.get(path).headers["Last-Modified"] == date
+        assert datetime.fromtimestamp(world.clock.now(), UTC).date() == NOW.date()
+
+    def test_are_304_after_a_restart(self, world: World, make_world: Callable[..., World]) -> None:
+        first = {path: world.get(path).headers for path in PATHS}
+        world.refresh()
+        restarted = make_world()
+        for path, headers in first.items():
+            answer = restarted.get(path, If_None_Match=headers["ETag"])
+            assert answer.status_code == 304
+            again = restarted.get(path)
+            assert again.headers["Last-Modified"] == headers["Last-Modified"]
+
+    def test_are_200_where_something_changed_and_304_where_nothing_did(
+        self, world: World, target: Row
+    ) -> None:
+        tags = {path: world.get(path).headers["ETag"] for path in PATHS}
+        world.studio.cancel(target["id"])
+        world.refresh()
+        for path, tag in tags.items():
+            answer = world.get(path, If_None_Match=tag)
+            assert answer.status_code == (200 if path in CONCERNED else 304), path
+
+
+class TestALostStore:
+    def numbers(self, feed: Feed) -> dict[str, int]:
+        return {uid: int(event["SEQUENCE"]) for uid, event in feed.events.items()}
+
+    def seen(self, world: World, target: Row) -> Feed:
+        """What a subscriber has, after a few changes."""
+        world.read("/sessions.ics")
+        world.studio.cancel(target["id"])
+        world.refresh()
+        world.studio.restore(target["id"])
+        world.refresh()
+        return world.read("/sessions.ics")
+
+    def test_takes_no_sequence_back_in_a_new_process(
+        self, world: World, target: Row, make_world: Callable[..., World]
+    ) -> None:
+        before = self.seen(world, target)
+        world.clock.move(61)
+        after = make_world("another.sqlite3").read("/sessions.ics")
+        old, new = self.numbers(before), self.numbers(after)
+        assert new.keys() == old.keys()
+        assert all(new[uid] >= old[uid] for uid in old)
+
+    def test_changes_nothing_in_a_process_that_goes_on(
+        self, world: World, target: Row, tmp_path: Path
+    ) -> None:
+        before = self.seen(world, target)
+        store = SqliteStore(tmp_path / "store.sqlite3", world.clock)
+        store.commit({name: Write(None) for name in store.names("")})
+        store.close()
+        assert world.read("/sessions.ics").body == before.body
+        world.refresh()
+        assert world.read("/sessions.ics").body == before.body
+        world.studio.cancel(target["id"])
+        world.refresh()
+        uid = world.uid(target["id"])
+        after = world.read("/sessions.ics")
+        assert Difference.between(before, after) == Difference(changed={uid})
+        assert after.event(uid)["CREATED"] == before.event(uid)["CREATED"]
+        assert int(after.event(uid)["SEQUENCE"]) > int(before.event(uid)["SEQUENCE"])
+
+    def test_is_filled_again_by_a_process_that_goes_on(
+        self,
+        world: World,
+        target: Row,
+        tmp_path: Path,
+        make_world: Callable[..., World],
+    ) -> None:
+        before = self.seen(world, target)
+        store = SqliteStore(tmp_path / "store.sqlite3", world.clock)
+        store.commit({name: Write(None) for name in store.names("")})
+        store.close()
+        world.refresh()
+        assert make_world().read("/sessions.ics").body == before.body
+
+
+class TestATokenThatSuddenlySeesATenth:
+    @pytest.fixture
+    def hook(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[webhook.WebHook]:
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        with webhook.listening() as hook:
+            yield hook
+
+    @pytest.fixture
+    def world(self, make_world: Callable[..., World], hook: webhook.WebHook) -> World:
+        return make_world(alert_url=hook.url)
+
+    @staticmethod
+    def shrink(world: World) -> list[Row]:
+        """The rows that are no longer seen."""
+        lost = [row for n, row in enumerate(world.studio.sessions) if n % 10]
+        for row in lost:
+            world.studio.delete(row["id"])
+        return lost
+
+    @staticmethod
+    def left(world: World, before: Feed) -> set[str]:
+        """What remains of a feed: what is still seen, and what took place until now."""
+        now = datetime.fromtimestamp(world.clock.now(), UTC)
+        seen = world.uids(world.studio.sessions)
+        over = {uid for uid, event in before.events.items() if moment(event["DTEND"]) <= now}
+        return before.blocks.keys() & (seen | over)
+
+    def test_leaves_feeds_as_they_were_for_the_hold_and_then_loses_without_cancelling(
+        self, world: World, hook: webhook.WebHook
+    ) -> None:
+        before = world.read_all()
+        self.shrink(world)
+        world.refresh()
+        lacking_since = world.clock.now()
+        kind, alert = hook.next()
+        assert kind == "application/json"
+        assert "suspiciously many" in alert["text"]
+        while world.clock.now() + 2_000 < lacking_since + HOLD:
+            assert {path: feed.body for path, feed in world.read_all().items()} == {
+                path: feed.body for path, feed in before.items()
+            }
+            world.refresh(2_000.0)
+        assert hook.silent
+        world.refresh(lacking_since + HOLD - world.clock.now())
+        for path, feed in before.items():
+            after = world.read(path)
+            assert after.blocks.keys() == self.left(world, feed)
+            assert all(after.blocks[uid] == feed.blocks[uid] for uid in after.blocks)
+
+    def test_is_told_to_be_over_once_the_lost_are_gone(
+        self, world: World, hook: webhook.WebHook
+    ) -> None:
+        world.read("/sessions.ics")
+        self.shrink(world)
+        world.refresh()
+        assert "suspiciously many" in hook.next()[1]["text"]
+        world.refresh(HOLD / 2)
+        world.refresh(HOLD / 2)
+        assert "held back" in hook.next()[1]["text"]
+        assert hook.silent
+
+    def test_is_believed_at_once_when_the_operator_accepts(
+        self, world: World, hook: webhook.WebHook
+    ) -> None:
+        before = world.read("/sessions.ics")
+        self.shrink(world)
+        world.refresh()
+        world.refresh(HOLD / 2)
+        hook.next()
+        assert world.parts.refresher.accept() > 100
+        hook.next()
+        world.clock.move(1.5)
+        for _ in range(3):
+            after = world.read("/sessions.ics")
+            assert after.blocks.keys() == self.left(world, before)
+            assert all(after.blocks[uid] == before.blocks[uid] for uid in after.blocks)
+            world.refresh()
+        assert hook.silent
+        assert world.parts.refresher.accept() == 0
+
+    def test_changes_nothing_if_it_sees_all_again_in_time(
+        self, world: World, hook: webhook.WebHook
+    ) -> None:
+        before = world.read_all()
+        lost = self.shrink(world)
+        world.refresh()
+        world.refresh(HOLD / 2)
+        assert "suspiciously many" in hook.next()[1]["text"]
+        for row in lost:
+            world.studio.add(**row)
+        world.refresh()
+        assert {path: feed.body for path, feed in world.read_all().items()} == {
+            path: feed.body for path, feed in before.items()
+        }
+        assert "No sessions are held back" in hook.next()[1]["text"]
+        assert hook.silent
+
+    def test_still_shows_what_changes_among_those_that_it_sees(
+        self, world: World, hook: webhook.WebHook
+    ) -> None:
+        before = world.read("/sessions.ics")
+        self.shrink(world)
+        seen = next(
+            row
+            for row in world.studio.sessions
+            if row["course"] in (51, 52, 53, 54)
+            and row["status"] == "active"
+            and datetime.fromisoformat(row["starts_at"]) > NOW
+        )
+        world.studio.cancel(seen["id"])
+        world.refresh()
+        uid = world.uid(seen["id"])
+        after = world.read("/sessions.ics")
+        assert Difference.between(before, after) == Difference(changed={uid})
+        assert after.event(uid)["STATUS"] == "CANCELLED"
+        assert "suspiciously many" in hook.next()[1]["text"]

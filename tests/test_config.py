@@ -1,0 +1,535 @@
+"""Every setting: what it is when unset, what it accepts, and how it refuses."""
+
+import os
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from environs import Env
+
+from bridge import config
+from bridge.config import Availability, Config, ListStyle, LogRequests, UpstreamPlan
+from bridge.errors import ConfigError
+from bridge.model import Visibility
+
+Load = Callable[..., Config]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Settings from environment variables alone; a token is there unless it is given."""
+
+    def load(**variables: str) -> Config:
+        for name, value in {"TEAMUP_API_TOKEN": "a-token", **variables}.items():
+            monkeypatch.setenv(name, value)
+        return config.load(Env())
+
+    return load
+
+
+def refusal(load: Load, **variables: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(**variables)
+    return str(caught.value)
+
+
+DEFAULTS: dict[str, tuple[str, Any]] = {
+    "TEAMUP_AUTH_SCHEME": ("schemes", ("Bearer", "Token", "JWT")),
+    "TEAMUP_BASE_URL": ("base_url", "https://goteamup.com/api/v2"),
+    "TEAMUP_PROVIDER_ID": ("provider_id", None),
+    "TEAMUP_REQUEST_MODE": ("request_mode", None),
+    "TEAMUP_LIST_STYLE": ("list_style", ListStyle.CSV),
+    "TEAMUP_REQUESTS_PER_MINUTE": ("requests_per_minute", 200),
+    "TEAMUP_PAGE_CONCURRENCY": ("page_concurrency", 4),
+    "UPSTREAM_PLAN": ("plan", UpstreamPlan.WIDE),
+    "CACHE_URL": ("cache_url", "sqlite:///var/bridge.sqlite3"),
+    "REDIS_URL": ("cache_url", "sqlite:///var/bridge.sqlite3"),
+    "CACHE_TTL": ("cache_ttl", 300),
+    "STALE_WHILE_REVALIDATE": ("stale_while_revalidate", 3600),
+    "STALE_IF_ERROR": ("stale_if_error", 604800),
+    "REFRESH_AHEAD": ("refresh_ahead", True),
+    "CACHE_MAX_BYTES": ("cache_max_bytes", 67108864),
+    "WINDOW_PAST_DAYS": ("window_past_days", 30),
+    "WINDOW_FUTURE_DAYS": ("window_future_days", 90),
+    "FEED_MAX_BYTES": ("feed_max_bytes", 1000000),
+    "PUBLIC_VISIBILITY": ("public_visibility", {Visibility.PUBLIC}),
+    "PUBLIC_AVAILABILITY": ("public_availability", Availability.FULL),
+    "SHRINK_HOLD": ("shrink_hold", 21600),
+    "ALERT_URL": ("alert_url", None),
+    "PUBLIC_BASE_URL": ("public_base_url", None),
+    "FEED_SIGNING_KEYS": ("signing_keys", ()),
+    "FEED_REVOKED": ("revoked", frozenset()),
+    "LOG_LEVEL": ("log_level", "info"),
+    "LOG_FORMAT": ("log_format", "json"),
+    "LOG_REQUESTS": ("log_requests", LogRequests.MISSES),
+    "EMBED_ALLOWED_ORIGINS": ("embed_allowed_origins", ("*",)),
+    "CATALOG": ("catalog", True),
+    "TRUSTED_PROXIES": ("trusted_proxies", 0),
+    "OPERATOR_TOKEN": ("operator_token", None),
+    "HOST": ("host", "0.0.0.0"),
+    "PORT": ("port", 8000),
+    "WEB_CONCURRENCY": ("workers", 1),
+    "BRIDGE_SANDBOX": ("sandbox", False),
+    "DYNO": ("ephemeral_disk", False),
+}
+
+defaults = pytest.mark.parametrize(
+    ("variable", "field", "default"), [(name, *rest) for name, rest in DEFAULTS.items()]
+)
+
+
+@defaults
+def test_unset_has_the_documented_default(
+    load: Load, variable: str, field: str, default: Any
+) -> None:
+    assert getattr(load(), field) == default
+
+
+@defaults
+@pytest.mark.parametrize("empty", ["", "  \t"], ids=["empty", "blank"])
+def test_empty_is_as_good_as_unset(
+    load: Load, variable: str, field: str, default: Any, empty: str
+) -> None:
+    assert getattr(load(**{variable: empty}), field) == default
+
+
+def test_every_setting_is_looked_at_here() -> None:
+    documented = {field for field, _ in DEFAULTS.values()} | {"token"}
+    assert documented == set(Config.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("TEAMUP_API_TOKEN", "0123abcDEF_-.~+/=", "0123abcDEF_-.~+/="),
+        ("TEAMUP_API_TOKEN", "x", "x"),
+        ("TEAMUP_API_TOKEN", " padded ", "padded"),
+        ("TEAMUP_API_TOKEN", "$HOME{{X}}", "$HOME{{X}}"),
+        ("TEAMUP_AUTH_SCHEME", "Bearer", ("Bearer",)),
+        ("TEAMUP_AUTH_SCHEME", "Token", ("Token",)),
+        ("TEAMUP_AUTH_SCHEME", "JWT", ("JWT",)),
+        ("TEAMUP_AUTH_SCHEME", "auto", ("Bearer", "Token", "JWT")),
+        ("TEAMUP_PROVIDER_ID", "12345", "12345"),
+        ("TEAMUP_REQUEST_MODE", "provider", "provider"),
+        ("TEAMUP_REQUEST_MODE", "customer", "customer"),
+        ("TEAMUP_LIST_STYLE", "csv", ListStyle.CSV),
+        ("TEAMUP_LIST_STYLE", "repeat", ListStyle.REPEAT),
+        ("TEAMUP_REQUESTS_PER_MINUTE", "1", 1),
+        ("TEAMUP_REQUESTS_PER_MINUTE", "1000", 1000),
+        ("TEAMUP_PAGE_CONCURRENCY", "1", 1),
+        ("UPSTREAM_PLAN", "wide", UpstreamPlan.WIDE),
+        ("UPSTREAM_PLAN", "narrow", UpstreamPlan.NARROW),
+        ("CACHE_URL", "sqlite:///some/where.db", "sqlite:///some/where.db"),
+        ("CACHE_URL", "sqlite:////var/lib/bridge.db", "sqlite:////var/lib/bridge.db"),
+        ("CACHE_URL", "redis://:pw@cache:6379/0", "redis://:pw@cache:6379/0"),
+        ("CACHE_URL", "rediss://cache:6379/0", "rediss://cache:6379/0"),
+        ("CACHE_URL", "memory://", "memory://"),
+        ("REDIS_URL", "redis://cache:6379/0", "redis://cache:6379/0"),
+        ("CACHE_TTL", "1", 1),
+        ("STALE_WHILE_REVALIDATE", "0", 0),
+        ("STALE_IF_ERROR", "0", 0),
+        ("REFRESH_AHEAD", "off", False),
+        ("REFRESH_AHEAD", "on", True),
+        ("CACHE_MAX_BYTES", "0", 0),
+        ("WINDOW_PAST_DAYS", "0", 0),
+        ("WINDOW_PAST_DAYS", "365", 365),
+        ("WINDOW_FUTURE_DAYS", "0", 0),
+        ("WINDOW_FUTURE_DAYS", "365", 365),
+        ("FEED_MAX_BYTES", "0", 0),
+        ("PUBLIC_VISIBILITY", "public", {Visibility.PUBLIC}),
+        (
+            "PUBLIC_VISIBILITY",
+            "public, membership_holders ,private",
+            {Visibility.PUBLIC, Visibility.MEMBERSHIP_HOLDERS, Visibility.PRIVATE},
+        ),
+        ("PUBLIC_AVAILABILITY", "none", Availability.NONE),
+        ("PUBLIC_AVAILABILITY", "full", Availability.FULL),
+        ("PUBLIC_AVAILABILITY", "spots", Availability.SPOTS),
+        ("SHRINK_HOLD", "0", 0),
+        ("ALERT_URL", "https://hooks.example/x/?y=z", "https://hooks.example/x/?y=z"),
+        ("ALERT_URL", "http://hooks.example/x", "http://hooks.example/x"),
+        ("PUBLIC_BASE_URL", "https://cal.example.org/", "https://cal.example.org"),
+        ("PUBLIC_BASE_URL", "http://localhost:8000", "http://localhost:8000"),
+        ("PUBLIC_BASE_URL", "https://example.org/calendars/", "https://example.org/calendars"),
+        ("FEED_SIGNING_KEYS", "newest, older,k", ("newest", "older", "k")),
+        ("FEED_SIGNING_KEYS", "only,", ("only",)),
+        ("FEED_REVOKED", "a,b, a", {"a", "b"}),
+        ("LOG_LEVEL", "debug", "debug"),
+        ("LOG_LEVEL", "warning", "warning"),
+        ("LOG_LEVEL", "error", "error"),
+        ("LOG_FORMAT", "json", "json"),
+        ("LOG_FORMAT", "console", "console"),
+        ("LOG_REQUESTS", "misses", LogRequests.MISSES),
+        ("LOG_REQUESTS", "all", LogRequests.ALL),
+        ("EMBED_ALLOWED_ORIGINS", "*", ("*",)),
+        (
+            "EMBED_ALLOWED_ORIGINS",
+            "https://www.example.org, http://localhost:3000",
+            ("https://www.example.org", "http://localhost:3000"),
+        ),
+        ("CATALOG", "off", False),
+        ("CATALOG", "on", True),
+        ("TRUSTED_PROXIES", "2", 2),
+        ("OPERATOR_TOKEN", "o", "o"),
+        ("HOST", "127.0.0.1", "127.0.0.1"),
+        ("HOST", "::", "::"),
+        ("PORT", "5000", 5000),
+        ("PORT", "65535", 65535),
+        ("WEB_CONCURRENCY", "4", 4),
+        ("BRIDGE_SANDBOX", "1", True),
+        ("DYNO", "web.1", True),
+    ],
+)
+def test_what_is_documented_is_accepted(
+    load: Load, variable: str, value: str, expected: Any
+) -> None:
+    field = DEFAULTS[variable][0] if variable in DEFAULTS else "token"
+    assert getattr(load(**{variable: value}), field) == expected
+
+
+WHOLE = {
+    "TEAMUP_REQUESTS_PER_MINUTE": 1,
+    "TEAMUP_PAGE_CONCURRENCY": 1,
+    "CACHE_TTL": 1,
+    "STALE_WHILE_REVALIDATE": 0,
+    "STALE_IF_ERROR": 0,
+    "CACHE_MAX_BYTES": 0,
+    "WINDOW_PAST_DAYS": 0,
+    "WINDOW_FUTURE_DAYS": 0,
+    "FEED_MAX_BYTES": 0,
+    "SHRINK_HOLD": 0,
+    "TRUSTED_PROXIES": 0,
+    "PORT": 0,
+    "WEB_CONCURRENCY": 1,
+}
+NO_NUMBERS = ["-1", "+5", "1.5", "1e3", "0x10", "1_000", "5m", "a lot", "٣", "²", "9" * 400]
+
+
+@pytest.mark.parametrize("variable", WHOLE)
+def test_a_number_is_refused_below_what_makes_sense_and_in_any_other_spelling(
+    load: Load, variable: str
+) -> None:
+    below = [str(WHOLE[variable] - 1)]
+    for value in [*below, *NO_NUMBERS]:
+        text = refusal(load, **{variable: value})
+        assert text.startswith(f"{variable}: ")
+        assert value[:40] in text or ascii(value[:40]) in text
+        assert f"accepted: a whole number, {WHOLE[variable]} " in text
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("WINDOW_PAST_DAYS", "366"), ("WINDOW_FUTURE_DAYS", "366"), ("PORT", "65536")],
+)
+def test_a_number_is_refused_above_what_makes_sense(load: Load, variable: str, value: str) -> None:
+    text = refusal(load, **{variable: value})
+    assert text.startswith(f"{variable}: {value!r}")
+    assert f"to {int(value) - 1}" in text
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "accepted"),
+    [
+        ("TEAMUP_AUTH_SCHEME", "Basic", "auto, Bearer, Token, JWT"),
+        ("TEAMUP_BASE_URL", "http://goteamup.com/api/v2", "https"),
+        ("TEAMUP_BASE_URL", "goteamup.com/api/v2", "https"),
+        ("TEAMUP_BASE_URL", "ftp://goteamup.com/api/v2", "https"),
+        ("TEAMUP_BASE_URL", "https://", "https"),
+        ("TEAMUP_BASE_URL", "https://goteamup.com:port/api/v2", "https"),
+        ("TEAMUP_BASE_URL", "https://goteamup.com/api/v2?page=2", "https"),
+        ("TEAMUP_BASE_URL", "https://goteamup.com/api/v2#x", "https"),
+        ("TEAMUP_BASE_URL", "https://go teamup.com/api/v2", "https"),
+        ("TEAMUP_PROVIDER_ID", "12 34", "printable ASCII"),
+        ("TEAMUP_PROVIDER_ID", "12\r\nX-Evil: 1", "printable ASCII"),
+        ("TEAMUP_REQUEST_MODE", "staff", "provider, customer"),
+        ("TEAMUP_LIST_STYLE", "comma", "csv, repeat"),
+        ("UPSTREAM_PLAN", "both", "wide, narrow"),
+        ("REFRESH_AHEAD", "maybe", "on, off"),
+        ("CATALOG", "maybe", "on, off"),
+        ("PUBLIC_VISIBILITY", "everybody", "public, membership_holders, private"),
+        ("PUBLIC_AVAILABILITY", "counts", "none, full, spots"),
+        ("LOG_LEVEL", "loud", "debug, info, warning, error"),
+        ("LOG_FORMAT", "xml", "json, console"),
+        ("LOG_REQUESTS", "none", "misses, all"),
+        ("EMBED_ALLOWED_ORIGINS", "www.example.org", "https://"),
+        ("EMBED_ALLOWED_ORIGINS", "https://a.example/path", "https://"),
+        ("EMBED_ALLOWED_ORIGINS", "https://a.example; script-src *", "https://"),
+        ("PUBLIC_BASE_URL", "cal.example.org", "http"),
+        ("PUBLIC_BASE_URL", "ftp://cal.example.org", "http"),
+        ("PUBLIC_BASE_URL", "https://cal.example.org/?x=1", "http"),
+        ("PUBLIC_BASE_URL", "https://cal.example.org/#top", "http"),
+        ("PUBLIC_BASE_URL", "https://cal example.org", "http"),
+        ("PUBLIC_BASE_URL", "javascript:alert(1)", "http"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_name_and_value_with_what_is_accepted(
+    load: Load, variable: str, value: str, accepted: str
+) -> None:
+    text = refusal(load, **{variable: value})
+    name, _, rest = text.partition(": ")
+    problem, _, offered = rest.rpartition("; accepted: ")
+    assert name == variable
+    assert accepted in offered
+    assert repr(value)[1:-1] in problem
+
+
+def test_in_a_list_the_one_bad_value_is_named(load: Load) -> None:
+    text = refusal(load, PUBLIC_VISIBILITY="public,pubic")
+    assert "'pubic'" in text
+
+
+@pytest.mark.parametrize("variable", list(DEFAULTS))
+@pytest.mark.parametrize("value", ["no\nsuch\r\nvalue", "x\u2028y\x85z", "v" * 100_000, "\x1b[31m"])
+def test_whatever_the_value_a_refusal_is_one_short_printable_line(
+    load: Load, variable: str, value: str
+) -> None:
+    with suppress(ConfigError):
+        load(**{variable: value})
+        return  # it can be used
+    text = refusal(load, **{variable: value})
+    assert text.startswith(f"{variable}: ")
+    assert text.isprintable()
+    assert len(text) < 400
+
+
+@pytest.mark.parametrize("value", [None, "", " \n"], ids=["unset", "empty", "blank"])
+def test_without_a_token_the_start_is_refused_and_the_variable_named(
+    load: Load, monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    if value is None:
+        monkeypatch.delenv("TEAMUP_API_TOKEN", raising=False)
+        with pytest.raises(ConfigError) as caught:
+            config.load(Env())
+        text = str(caught.value)
+    else:
+        text = refusal(load, TEAMUP_API_TOKEN=value)
+    assert text.startswith("TEAMUP_API_TOKEN: is not set; accepted: ")
+    assert "\n" not in text
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.1:8010", "127.8.9.1", "localhost:1", "LOCALHOST", "[::1]:8010"]
+)
+def test_upstream_may_be_plain_http_on_a_loopback_address(load: Load, host: str) -> None:
+    assert load(TEAMUP_BASE_URL=f"http://{host}/api/v2").base_url == f"http://{host}/api/v2"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "goteamup.com",
+        "127.0.0.1.example.org",
+        "localhost.example.org",
+        "notlocalhost",
+        "0.0.0.0",
+        "10.0.0.1",
+        "[::]",
+        "2130706433",
+    ],
+)
+def test_upstream_may_not_be_plain_http_anywhere_else(load: Load, host: str) -> None:
+    text = refusal(load, TEAMUP_BASE_URL=f"http://{host}/api/v2")
+    assert text.startswith(f"TEAMUP_BASE_URL: 'http://{host}/api/v2'")
+    assert "http on a loopback address" in text
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost@goteamup.com", "127.0.0.1:x@goteamup.com", "127.0.0.1\\@goteamup.com"]
+)
+def test_upstream_is_not_taken_for_loopback_by_what_stands_before_the_host(
+    load: Load, host: str
+) -> None:
+    refusal(load, TEAMUP_BASE_URL=f"http://{host}/api/v2")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("https://goteamup.com//api/v2", "https://goteamup.com/api/v2"),
+        ("https://goteamup.com///api//v2//", "https://goteamup.com/api/v2"),
+        ("https://goteamup.com/api/v2/", "https://goteamup.com/api/v2"),
+        ("HTTPS://goteamup.com/api/v2", "https://goteamup.com/api/v2"),
+        ("https://goteamup.com", "https://goteamup.com"),
+        ("https://goteamup.com//", "https://goteamup.com"),
+    ],
+)
+def test_doubled_and_trailing_slashes_of_upstreams_address_are_put_right(
+    load: Load, given: str, expected: str
+) -> None:
+    assert load(TEAMUP_BASE_URL=given).base_url == expected
+
+
+# The store
+
+
+def test_the_store_is_the_one_of_redis_url_where_cache_url_is_unset(load: Load) -> None:
+    assert load(REDIS_URL="redis://a:1/0").cache_url == "redis://a:1/0"
+    assert load(CACHE_URL="memory://", REDIS_URL="redis://a:1/0").cache_url == "memory://"
+    assert load(CACHE_URL="  ", REDIS_URL="redis://a:1/0").cache_url == "redis://a:1/0"
+
+
+def test_a_redis_url_that_nobody_asks_for_stops_nothing(load: Load) -> None:
+    assert load(CACHE_URL="memory://", REDIS_URL="nonsense").cache_url == "memory://"
+
+
+@pytest.mark.parametrize("variable", ["CACHE_URL", "REDIS_URL"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "sqlite://relative.db",
+        "sqlite:///",
+        "redis://",
+        "redis:cache",
+        "memory",
+        "memory://x",
+        "memcached://cache",
+        "/var/lib/bridge.db",
+    ],
+)
+def test_a_store_that_there_is_not_is_refused(load: Load, variable: str, value: str) -> None:
+    text = refusal(load, **{variable: value})
+    assert text.startswith(f"{variable}: ")
+    for accepted in ("sqlite:///", "sqlite:////", "redis://", "rediss://", "memory://"):
+        assert accepted in text.partition("accepted: ")[2]
+
+
+def test_memory_serves_one_process_only(load: Load) -> None:
+    assert load(CACHE_URL="memory://", WEB_CONCURRENCY="1").workers == 1
+    text = refusal(load, CACHE_URL="memory://", WEB_CONCURRENCY="2")
+    assert text.startswith("CACHE_URL: memory://")
+    assert "WEB_CONCURRENCY is 2" in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("url", ["sqlite:///var/x.db", "redis://cache/0"])
+def test_a_shared_store_serves_several_processes(load: Load, url: str) -> None:
+    assert load(CACHE_URL=url, WEB_CONCURRENCY="8").workers == 8
+
+
+# Secrets
+
+CANARY = "c4n4ry-hunter2"
+
+
+def test_no_secret_is_in_the_repr_of_the_settings(load: Load) -> None:
+    settings = load(
+        TEAMUP_API_TOKEN=f"{CANARY}-1",
+        CACHE_URL=f"redis://user:{CANARY}-2@cache/0",
+        ALERT_URL=f"https://hooks.example/{CANARY}-3",
+        FEED_SIGNING_KEYS=f"{CANARY}-4,{CANARY}-5",
+        OPERATOR_TOKEN=f"{CANARY}-6",
+    )
+    assert settings.token == f"{CANARY}-1"
+    for text in (repr(settings), str(settings), f"{settings}"):
+        assert CANARY not in text
+        assert "base_url='https://goteamup.com/api/v2'" in text
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TEAMUP_API_TOKEN", f"{CANARY} {CANARY}"),
+        ("TEAMUP_API_TOKEN", f"{CANARY}\nx"),
+        ("TEAMUP_API_TOKEN", f"{CANARY}é"),
+        ("TEAMUP_BASE_URL", f"https://user:{CANARY}@goteamup.com/api/v2"),
+        ("TEAMUP_BASE_URL", f"https://:{CANARY}@goteamup.com/api/v2"),
+        ("TEAMUP_BASE_URL", f"http://{CANARY}@goteamup.com/api/v2"),
+        ("TEAMUP_BASE_URL", f"ftp://user:{CANARY}@goteamup.com/api/v2"),
+        ("CACHE_URL", f"postgres://user:{CANARY}@cache/0"),
+        ("CACHE_URL", f"redis:/user:{CANARY}@cache/0"),
+        ("CACHE_URL", f"user:{CANARY}@cache"),
+        ("REDIS_URL", f"http://user:{CANARY}@cache/0"),
+        ("ALERT_URL", f"hooks.example/{CANARY}"),
+        ("ALERT_URL", f"ftp://hooks.example/{CANARY}"),
+        ("PUBLIC_BASE_URL", f"https://user:{CANARY}@cal.example.org"),
+        ("PUBLIC_BASE_URL", f"https://:{CANARY}@cal.example.org"),
+    ],
+)
+def test_a_secret_that_cannot_be_used_is_refused_without_being_told(
+    load: Load, variable: str, value: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(**{variable: value})
+    told = "".join(traceback.format_exception(caught.value, chain=True))
+    assert str(caught.value).startswith(f"{variable}: ")
+    assert CANARY not in str(caught.value)
+    assert CANARY not in told
+
+
+def test_a_bad_setting_beside_it_does_not_tell_the_token(load: Load) -> None:
+    assert CANARY not in refusal(load, TEAMUP_API_TOKEN=CANARY, CACHE_TTL="soon")
+
+
+# Warnings: it can be used, and is probably not meant
+
+SETTLED = {
+    "TEAMUP_API_TOKEN": "t" * 16,
+    "PUBLIC_BASE_URL": "https://cal.example.org",
+    "OPERATOR_TOKEN": "o" * 16,
+    "FEED_SIGNING_KEYS": f"{'k' * 16},{'l' * 16}",
+    "TEAMUP_REQUESTS_PER_MINUTE": "250",
+}
+
+
+def test_settled_settings_warn_of_nothing(load: Load) -> None:
+    assert load(**SETTLED).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("TEAMUP_REQUESTS_PER_MINUTE", "251", "TEAMUP_REQUESTS_PER_MINUTE 250"),
+        ("TEAMUP_API_TOKEN", "hunter2-hunter2", "TEAMUP_API_TOKEN 16"),
+        ("OPERATOR_TOKEN", "hunter2-hunter2", "OPERATOR_TOKEN 16"),
+        ("FEED_SIGNING_KEYS", f"{'k' * 16},hunter2", "FEED_SIGNING_KEYS 16"),
+        ("PUBLIC_BASE_URL", "", "PUBLIC_BASE_URL"),
+        ("BRIDGE_SANDBOX", "1", "sandbox TEAMUP_API_TOKEN"),
+        ("DYNO", "web.1", "restart REDIS_URL"),
+    ],
+)
+def test_what_is_probably_not_meant_is_one_warning_without_the_secret(
+    load: Load, variable: str, value: str, words: str
+) -> None:
+    (warning,) = load(**SETTLED | {variable: value}).warnings
+    assert all(word in warning for word in words.split())
+    assert "hunter2" not in warning
+    assert "\n" not in warning
+
+
+def test_a_store_elsewhere_survives_an_empty_disk(load: Load) -> None:
+    assert load(**SETTLED, DYNO="web.1", REDIS_URL="redis://cache/0").warnings == ()
+
+
+# The file beside app.py
+
+
+def _with_file(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
+    (folder / ".env").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(config, "__file__", str(folder / "bridge" / "config.py"))
+    for line in text.splitlines():
+        # what the file sets in this process is undone with the rest
+        name = line.partition("=")[0]
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+        monkeypatch.delenv(name)
+
+
+def test_the_file_beside_the_application_is_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _with_file(monkeypatch, tmp_path, "TEAMUP_API_TOKEN=from-the-file\nCACHE_TTL=60\n")
+    settings = config.load()
+    assert (settings.token, settings.cache_ttl) == ("from-the-file", 60)
+
+
+def test_the_environment_comes_before_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _with_file(monkeypatch, tmp_path, "TEAMUP_API_TOKEN=from-the-file\nCACHE_TTL=60\n")
+    monkeypatch.setenv("CACHE_TTL", "120")
+    assert config.load().cache_ttl == 120

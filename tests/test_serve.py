@@ -1,0 +1,300 @@
+"""The server, in processes of its own."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from bridge.sandbox.api import create_api
+from bridge.sandbox.server import SandboxServer
+from bridge.sandbox.timetable import believable_studio
+
+HOME = Path(__file__).parent.parent
+TOKEN = "canary-token-of-these-tests"
+SECONDS = 30.0
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/task").is_dir(), reason="a process's children are read from /proc"
+)
+
+
+class Service:
+    """``python -m bridge.serve`` on a free port of loopback."""
+
+    def __init__(self, arguments: tuple[str, ...], variables: dict[str, str], log: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        self._log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "bridge.serve", *arguments],
+                cwd=HOME,
+                env={**os.environ, "PORT": str(self.port), **variables},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self.known: set[int] = set()
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def get(self, path: str) -> tuple[int, bytes] | None:
+        """Status and body; None while nobody answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+
+    def up(self) -> bool:
+        assert self.process.poll() is None, self.output
+        return self.get("/healthz") == (200, b"ok\n")
+
+    def descendants(self) -> set[int]:
+        """Ids of all processes that it started, and they."""
+        found: set[int] = set()
+        waiting = [self.process.pid]
+        while waiting:
+            for below in children(waiting.pop()):
+                if below not in found:
+                    found.add(below)
+                    waiting.append(below)
+        self.known |= found
+        return found
+
+    def end(self) -> None:
+        """End it, and whatever it left behind."""
+        if self.process.poll() is None:
+            self.descendants()
+            self.process.terminate()
+            try:
+                self.process.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(SECONDS)
+        for pid in filter(serves, self.known):
+            os.kill(pid, signal.SIGKILL)
+
+
+def children(pid: int) -> list[int]:
+    found: list[int] = []
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text().split())
+    except (FileNotFoundError, ProcessLookupError):  # it ended just now
+        pass
+    return found
+
+
+def serves(pid: int) -> bool:
+    """Whether *pid* is alive, and one of the server's processes."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z" and b"granian" in command
+
+
+def until(holds: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"{what}: not within {SECONDS} seconds"
+        Event().wait(0.05)
+
+
+@pytest.fixture
+def upstream() -> Iterator[SandboxServer]:
+    """The studio's API, around today: servers have a clock of their own."""
+    studio = believable_studio(datetime.now(UTC).date())
+    with SandboxServer(create_api(studio, token=TOKEN)) as server:
+        yield server
+
+
+@pytest.fixture
+def serve(upstream: SandboxServer, tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    started: list[Service] = []
+
+    def start(*arguments: str, **variables: str) -> Service:
+        given = {
+            "TEAMUP_API_TOKEN": TOKEN,
+            "TEAMUP_BASE_URL": upstream.url,
+            "CACHE_URL": f"sqlite:///{tmp_path}/bridge.sqlite3",
+            "HOST": "127.0.0.1",
+            **variables,
+        }
+        service = Service(arguments, given, tmp_path / f"log-{len(started)}")
+        started.append(service)
+        return service
+
+    yield start
+    for service in started:
+        service.end()
+
+
+def run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "bridge.serve", *arguments],
+        cwd=HOME,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+class TestWithSettingsThatCannotBeUsed:
+    def test_without_a_token_it_refuses_in_one_line_that_names_the_variable(self) -> None:
+        done = run(TEAMUP_API_TOKEN="")
+        assert done.returncode not in (0, None)
+        assert done.stdout == ""
+        [line] = done.stderr.strip().splitlines()
+        assert "TEAMUP_API_TOKEN" in line
+        assert "sandbox" not in line
+
+    @pytest.mark.parametrize(
+        ("variables", "named"),
+        [
+            ({"PORT": "http"}, ("PORT", "'http'", "65535")),
+            ({"CACHE_TTL": "0"}, ("CACHE_TTL", "'0'", "1 or more")),
+            ({"CACHE_URL": "memory://", "WEB_CONCURRENCY": "2"}, ("CACHE_URL", "WEB_CONCURRENCY")),
+            ({"TEAMUP_BASE_URL": "http://goteamup.com"}, ("TEAMUP_BASE_URL", "https")),
+        ],
+        ids=lambda value: next(iter(value)),
+    )
+    @pytest.mark.parametrize("arguments", [(), ("--local",)], ids=["Procfile", "make run"])
+    def test_it_says_which_and_what_is_accepted(
+        self, arguments: tuple[str, ...], variables: dict[str, str], named: tuple[str, ...]
+    ) -> None:
+        done = run(*arguments, **{"TEAMUP_API_TOKEN": TOKEN, **variables})
+        assert done.returncode == 1
+        [line] = done.stderr.strip().splitlines()
+        for words in named:
+            assert words in line
+        assert TOKEN not in line
+
+    def test_another_argument_is_refused(self) -> None:
+        done = run("--help-me", TEAMUP_API_TOKEN=TOKEN)
+        assert done.returncode == 1
+        assert "usage:" in done.stderr
+
+
+class TestWithAToken:
+    def test_it_serves_and_ends_when_it_is_told_to(self, serve: Callable[..., Service]) -> None:
+        service = serve()
+        until(service.up, "an answer")
+        answer = service.get("/venues/12.ics")
+        assert answer is not None
+        assert answer[0] == 200
+        assert b"BEGIN:VEVENT" in answer[1]
+        assert service.descendants()
+        service.process.send_signal(signal.SIGTERM)
+        service.process.wait(SECONDS)
+        until(lambda: service.get("/healthz") is None, "silence")
+        until(lambda: not any(map(serves, service.known)), "the end of its workers")
+        assert TOKEN not in service.output
+
+    def test_a_worker_that_was_killed_is_followed_by_another(
+        self, serve: Callable[..., Service]
+    ) -> None:
+        service = serve(WEB_CONCURRENCY="1")
+        until(service.up, "an answer")
+        before = service.get("/venues/12.json")
+        [worker] = service.descendants()
+        os.kill(worker, signal.SIGKILL)
+        until(lambda: worker not in service.descendants(), "the end of the worker")
+        until(service.up, "an answer of its successor")
+        after = service.get("/venues/12.json")
+        assert before is not None
+        assert after is not None
+        assert after[0] == before[0] == 200
+        # from the store: not even the stamps have moved
+        assert json.loads(after[1]) == json.loads(before[1])
+
+    def test_two_workers_share_one_walk(
+        self, serve: Callable[..., Service], upstream: SandboxServer
+    ) -> None:
+        service = serve(WEB_CONCURRENCY="2")
+        until(service.up, "an answer")
+        bodies = {service.get("/venues/12.ics") for _ in range(20)}
+        assert len(bodies) == 1
+        firsts = [one for one in upstream.requests if one.args.get("page", ["1"]) == ["1"]]
+        # the scheme is tried out with the first of them
+        assert len([one for one in firsts if one.headers["Authorization"][:6] == "Bearer"]) == 1
+
+    def test_it_answers_while_the_upstream_is_down(
+        self, serve: Callable[..., Service], upstream: SandboxServer
+    ) -> None:
+        upstream.stop()
+        service = serve()
+        until(service.up, "an answer")
+        assert service.get("/readyz") == (200, b"ready\n")
+        answer = service.get("/venues/12.ics")
+        assert answer is not None
+        assert answer[0] == 503
+
+    def test_doubled_slashes_are_no_redirect(self, serve: Callable[..., Service]) -> None:
+        service = serve()
+        until(service.up, "an answer")
+        for path in ("//venues/1.ics", "//evil.example/venues/1.ics", "/venues//1.ics"):
+            answer = service.get(path)
+            assert answer is not None
+            assert answer[0] in (200, 404)
+
+
+class TestAtHome:
+    def test_without_a_token_it_runs_the_sandbox_and_says_so_plainly(
+        self, serve: Callable[..., Service]
+    ) -> None:
+        service = serve("--local", TEAMUP_API_TOKEN="", TEAMUP_BASE_URL="")
+        until(service.up, "an answer")
+        assert "sandbox" in service.output
+        assert "TEAMUP_API_TOKEN is not set" in service.output
+        assert f"http://127.0.0.1:{service.port}/" in service.output
+        page = service.get("/")
+        assert page is not None
+        assert b"This is the sandbox" in page[1]
+        feed = service.get("/venues/12.ics")
+        assert feed is not None
+        assert feed[0] == 200
+        assert b"BEGIN:VEVENT" in feed[1]
+        service.descendants()
+        service.process.send_signal(signal.SIGTERM)
+        service.process.wait(SECONDS)
+        until(lambda: not any(map(serves, service.known)), "the end of the server behind it")
+        assert service.get("/healthz") is None
+
+    def test_with_a_token_it_serves_the_studio_and_speaks_of_no_sandbox(
+        self, serve: Callable[..., Service]
+    ) -> None:
+        service = serve("--local")
+        until(service.up, "an answer")
+        assert "sandbox" not in service.output
+        page = service.get("/")
+        assert page is not None
+        assert b"This is the sandbox" not in page[1]
+
+    def test_an_interrupt_ends_it(self, serve: Callable[..., Service]) -> None:
+        service = serve("--local")
+        until(service.up, "an answer")
+        service.descendants()
+        service.process.send_signal(signal.SIGINT)
+        service.process.wait(SECONDS)
+        until(lambda: not any(map(serves, service.known)), "the end of the server behind it")

@@ -1,0 +1,49 @@
+"""A bridge that many tests may look at, and none may change."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from clocks import ManualClock
+from flask.testing import FlaskClient
+
+from bridge import config, services
+from bridge.sandbox.api import create_api
+from bridge.sandbox.server import SandboxServer
+from bridge.sandbox.timetable import believable_studio
+from bridge.web import create_app
+
+#: Not a whole second, as no walk ever begins on one.
+LOOKED_AT = datetime(2026, 11, 23, 12, 0, 0, 700_000, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[FlaskClient]:
+    """A browser in front of the sandbox studio, with default settings; time stands still."""
+    token = "a-token-of-the-tests"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "environ", {"TEAMUP_API_TOKEN": token, "CACHE_URL": "memory://"})
+        settings = config.load()
+    studio = believable_studio(LOOKED_AT.date())
+    api = create_api(studio, token=token, requests_per_minute=100_000)
+    with SandboxServer(api) as upstream:
+        parts = services.build(
+            replace(settings, base_url=upstream.url), clock=ManualClock(LOOKED_AT)
+        )
+        try:
+            yield create_app(parts).test_client()
+        finally:
+            parts.close()
+
+
+@pytest.fixture
+def site_of(make_bridge: Any) -> Any:
+    """A browser in front of a bridge of its own, with these settings."""
+
+    def make(**fields: Any) -> FlaskClient:
+        return create_app(make_bridge(**fields)).test_client()
+
+    return make
