@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 from bridge import config, services
 from bridge.doctor import examine
 from bridge.errors import BridgeError
+from bridge.feeds import jsonfeed
 from bridge.feeds.private import Grant, audience
 from bridge.feeds.query import feed_spec
 from bridge.feeds.spec import Format, Kind
@@ -69,11 +70,14 @@ def feed(path: str) -> None:
     """Print the feed at PATH, written as after the host: 'venues/12.ics?past=7'."""
     parts = _parts()
     kind, identity, form, pairs = _feed_address(path)
-    spec = feed_spec(kind, identity, pairs, parts.defaults)
+    besides = jsonfeed.RANGE if form is Format.JSON else frozenset[str]()
+    spec = feed_spec(kind, identity, pairs, parts.defaults, besides=besides)
     click.echo("asking TeamUp …", err=True)
-    body = parts.feeds.get(spec, form, patience=WALK_SECONDS).body
-    click.echo(f"{body.sessions} sessions", err=True)
-    sys.stdout.buffer.write(body.plain)
+    found = parts.feeds.get(spec, form, patience=WALK_SECONDS)
+    if form is Format.JSON:
+        found = found.within(dict(pairs))
+    click.echo(f"{found.body.sessions} sessions", err=True)
+    sys.stdout.buffer.write(found.body.plain)
 
 
 @click.command()

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,13 +93,21 @@ def _sandbox() -> SandboxServer:
 
 def _supervise(arguments: list[str]) -> int:
     """Run the server beside this process, and end it when this process is told to end."""
-    with subprocess.Popen(arguments) as server:  # noqa: S603 - our own command
+    told = threading.Event()
+    servers: list[subprocess.Popen[bytes]] = []
 
-        def forward(number: int, frame: FrameType | None) -> None:
+    def forward(number: int, frame: FrameType | None) -> None:
+        told.set()
+        for server in servers:
             server.send_signal(signal.SIGTERM)
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, forward)
+    # before there is a server: one that is started in between is told below
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, forward)
+    with subprocess.Popen(arguments) as server:  # noqa: S603 - our own command
+        servers.append(server)
+        if told.is_set():
+            server.send_signal(signal.SIGTERM)
         return server.wait()
 
 

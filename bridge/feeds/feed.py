@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
@@ -70,6 +71,29 @@ class Feed:
 
     body: Body
     lookup: Lookup
+
+    def within(self, range_: Mapping[str, str]) -> "Feed":
+        """The part of a JSON feed that a calendar on a page asks for.
+
+        Args:
+            range_: parameters, of which :data:`jsonfeed.RANGE` count.
+
+        Raises:
+            ParameterError: a bound that is no time.
+        """
+        zone = range_.get("timeZone")
+        plain = jsonfeed.cut(self.body.plain, range_.get("start"), range_.get("end"), zone=zone)
+        if plain is self.body.plain:
+            return self
+        known = self.body
+        cut = Body.of(
+            plain,
+            changed=known.changed,
+            name=known.name,
+            sessions=known.sessions,
+            trimmed=known.trimmed,
+        )
+        return Feed(cut, self.lookup)
 
 
 _Place = tuple[FeedSpec, Format, str]

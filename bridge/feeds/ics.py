@@ -48,8 +48,8 @@ def render(
     for zone in _zones(shown, spec):
         calendar.add_component(zone)
     # In the order of the profile; the library would sort by name.
-    head, end = bytes(calendar.to_ical(sorted=False)).split(_END)
-    return head + b"".join(event(one, spec.times) for one in shown) + _END + end
+    head = bytes(calendar.to_ical(sorted=False)).removesuffix(_END)
+    return b"".join((head, *(event(one, spec.times) for one in shown), _END))
 
 
 @lru_cache(maxsize=20_000)
@@ -141,8 +141,7 @@ def _event(one: Shown, times: Times) -> Event:
         event.add("URL", session.booking_url)
     kind = session.offering_type
     category = kind and (kind.category or kind.name)
-    if category:
-        event.add("CATEGORIES", [clip(category, _LINE)])
+    _add(event, "CATEGORIES", clip(category or "", _LINE))
     return event
 
 
@@ -157,6 +156,14 @@ def _place(event: Event, venue: Venue) -> None:
     title = clip(venue.name or venue.location, _LINE)
     place.params.update({"VALUE": "URI", "X-APPLE-RADIUS": _RADIUS, "X-TITLE": title})
     event.add("X-APPLE-STRUCTURED-LOCATION", place, encode=False)
+
+
+class _Text(vText):
+    """A TEXT value, escaped as RFC 5545, 3.3.11 has it: the library takes ``\\N`` for a break."""
+
+    def to_ical(self) -> bytes:
+        text = str(self).replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,")
+        return text.replace("\n", "\\n").encode()
 
 
 class _Raw(vText):
@@ -230,4 +237,4 @@ def _timezone(name: str, first: int, last: int) -> Timezone:
 def _add(component: Any, name: str, value: str) -> None:
     """Add a TEXT property, escaped; an empty one is left out."""
     if value:
-        component.add(name, vText(value), encode=False)
+        component.add(name, _Text(value), encode=False)

@@ -14,6 +14,10 @@ def render(shown: Sequence[Shown]) -> bytes:
     return _encoded([_object(one) for one in shown])
 
 
+RANGE = frozenset({"start", "end", "timeZone"})
+"""What FullCalendar appends to every request: it cuts the answer, no more."""
+
+
 def cut(body: bytes, start: str | None, end: str | None, *, zone: str | None = None) -> bytes:
     """Those objects of *body* that overlap a range, as FullCalendar asks for one.
 

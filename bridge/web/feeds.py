@@ -5,16 +5,12 @@ from dataclasses import replace
 from flask import Blueprint, Response, current_app, request
 
 from bridge.feeds import jsonfeed
-from bridge.feeds.feed import Body, Feed
 from bridge.feeds.query import feed_spec
 from bridge.feeds.spec import Format, Kind
 from bridge.services import Services
 from bridge.web import responses
 
 blueprint = Blueprint("feeds", __name__)
-
-# FullCalendar appends these to every request of a JSON source, so they are no part of the question.
-_RANGE = frozenset({"start", "end", "timeZone"})
 
 
 @blueprint.route("/venues/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.VENUE})
@@ -27,12 +23,12 @@ _RANGE = frozenset({"start", "end", "timeZone"})
 def show(kind: Kind, identity: int | None, form: Format) -> Response:
     """A feed, in the form that its address ends in."""
     services: Services = current_app.extensions["bridge"]
-    besides = _RANGE if form is Format.JSON else frozenset[str]()
+    besides = jsonfeed.RANGE if form is Format.JSON else frozenset[str]()
     pairs = request.args.items(multi=True)
     spec = feed_spec(kind, identity, pairs, services.defaults, besides=besides)
     feed = services.feeds.get(spec, form)
     if form is Format.JSON:
-        feed = _cut(feed)
+        feed = feed.within(request.args)
     return responses.feed_response(request, feed, spec, form, services.config)
 
 
@@ -45,26 +41,5 @@ def show_private(token: str, form: Format) -> Response:
     spec = feed_spec(grant.kind, grant.identity, grant.pairs, defaults)
     feed = services.feeds.get(spec, form)
     if form is Format.JSON:
-        feed = _cut(feed)
+        feed = feed.within(request.args)
     return responses.feed_response(request, feed, spec, form, services.config)
-
-
-def _cut(feed: Feed) -> Feed:
-    """The range that a calendar widget asked for, cut from the whole feed."""
-    plain = jsonfeed.cut(
-        feed.body.plain,
-        request.args.get("start"),
-        request.args.get("end"),
-        zone=request.args.get("timeZone"),
-    )
-    if plain is feed.body.plain:
-        return feed
-    body = feed.body
-    cut = Body.of(
-        plain,
-        changed=body.changed,
-        name=body.name,
-        sessions=body.sessions,
-        trimmed=body.trimmed,
-    )
-    return Feed(cut, feed.lookup)

@@ -49,9 +49,10 @@ def feed_response(
     else:
         page = (config.public_base_url or "") + spec.path()
         headers["Link"] = f'<{page}>; rel="alternate"; type="text/html"'
-    # What the client has is compared in whole seconds: its dates have no more.
+    # If-Match is for those who write; the library would answer it with 304.
+    environ = {name: one for name, one in request.environ.items() if name != "HTTP_IF_MATCH"}
     if not is_resource_modified(
-        request.environ, etag=tag.strip('"'), last_modified=http_date(body.changed)
+        environ, etag=tag.strip('"'), last_modified=http_date(body.changed)
     ):
         return Response(status=304, headers=headers)
     headers["Content-Type"] = MIME_TYPES[form]
@@ -92,7 +93,7 @@ def _cache_control(spec: FeedSpec, config: Config) -> str:
 
 def _wants_gzip(request: Request) -> bool:
     accepted = request.accept_encodings
-    return accepted.quality("gzip") > 0 and bool(accepted)
+    return 0 < accepted.quality("gzip") >= accepted.quality("identity")
 
 
 def _filename(body: Body) -> str:
