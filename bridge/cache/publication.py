@@ -100,18 +100,20 @@ class _Merge:
     def keep(self) -> None:
         """What the walk lacks."""
         lacking = []
+        again = {_occasion(session) for session in self._walk.sessions if _live(session)}
         for identity, one in self._before.items():
             if identity in self.result or not self._still_wanted(one):
                 continue
             if one.session.ends <= self._now:
                 if not one.vanished:
-                    self.result[identity] = one
+                    # over: whether upstream still has it does not matter any more
+                    self.result[identity] = replace(one, lacking_since=None, held=False)
             elif one.vanished:
-                self.result[identity] = one
+                if _occasion(one.session) not in again:
+                    self.result[identity] = one
             else:
                 lacking.append(one)
         suspicious = self._suspicious(lacking)
-        again = {_occasion(session) for session in self._walk.sessions if _live(session)}
         for one in lacking:
             kept = self._lacking(one, one.session.identity in suspicious, again)
             if kept is not None:
@@ -159,8 +161,11 @@ class _Merge:
         self, one: Published, suspicious: bool, again: Collection[object]
     ) -> Published | None:
         """What becomes of a session to come that the walk lacks; None: it is removed."""
+        if one.session.id in self._unusable and not suspicious and not one.held:
+            # upstream has it, in whatever form: it is not gone
+            return replace(one, lacking_since=None)
         since = self._at if one.lacking_since is None else one.lacking_since
-        if suspicious or one.held or one.session.id in self._unusable:
+        if suspicious or one.held:
             if self._walk.started - since >= self._rules.shrink_hold:
                 return None
             return replace(one, lacking_since=since, held=True)

@@ -1,6 +1,7 @@
 """The snapshot: what one complete walk left published, and its form in the store."""
 
 import json
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, replace
@@ -51,6 +52,19 @@ class Snapshot:
         return {one.session.identity: one for one in self.published}
 
 
+# What garbage may raise on its way through zlib, JSON, enums and dates.
+_UNREADABLE = (
+    zlib.error,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
 def ordered(published: Mapping[Identity, Published]) -> tuple[Published, ...]:
     """The values, by start and identity."""
     return tuple(sorted(published.values(), key=lambda o: (o.session.start, o.session.identity)))
@@ -79,14 +93,16 @@ def decode(value: bytes) -> Snapshot:
     try:
         data = json.loads(zlib.decompress(value))
         parts = [_part(one) for one in data["parts"]]
-        covers_from = data["covers_from"]
+        covers_from, walked = data["covers_from"], float(data["walked"])
+        if not math.isfinite(walked):
+            raise ValueError("walked at no time")
         return Snapshot(
-            walked=float(data["walked"]),
+            walked=walked,
             covers_from=float("-inf") if covers_from is None else float(covers_from),
             published=tuple(_published(row, parts) for row in data["rows"]),
             tally=dict(data["tally"]),
         )
-    except (zlib.error, LookupError, TypeError, ValueError) as err:
+    except _UNREADABLE as err:
         raise ValueError(f"no snapshot: {type(err).__name__}") from err
 
 
@@ -106,7 +122,7 @@ def decode_session(value: bytes) -> Published:
     try:
         data = json.loads(value)
         return _published(data["row"], [_part(one) for one in data["parts"]])
-    except (LookupError, TypeError, ValueError) as err:
+    except _UNREADABLE as err:
         raise ValueError(f"no session: {type(err).__name__}") from err
 
 
