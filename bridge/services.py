@@ -61,8 +61,9 @@ class Services:
     def close(self) -> None:
         """Stop what runs in the background, and let go of connections and files."""
         self.ahead.close()
-        self.refresher.close()
+        self.refresher.stop()
         self.client.close()
+        self.refresher.close()
         self.store.close()
 
 

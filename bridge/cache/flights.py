@@ -12,6 +12,7 @@ from bridge.clock import Clock
 log = structlog.get_logger()
 
 _AT_A_TIME = 16
+_PARTING = 1.0
 
 
 class Flight:
@@ -67,9 +68,17 @@ class Flights:
                     threading.Thread(target=self._run, name="flight", daemon=True).start()
             return flight
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Start no more, and tell those under way to end."""
         self._closing.set()
+
+    def close(self) -> None:
+        """See those under way end, for a moment: their leases are given back."""
+        self.stop()
+        with self._lock:
+            under_way = list(self._under_way.values())
+        for flight in under_way:
+            flight.wait(_PARTING)
 
     def _run(self) -> None:
         while True:

@@ -97,8 +97,12 @@ class Refresher:
         keys = [name.removeprefix(prefix) for name in self._store.names(prefix)]
         return sum(self._accept(key) for key in keys if self._publisher.held(key))
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Begin no more, and tell those under way to end."""
+        self._flights.stop()
+
+    def close(self) -> None:
+        """See those under way end, for a moment."""
         self._flights.close()
 
     def _accept(self, key: str) -> int:
@@ -172,6 +176,9 @@ class Refresher:
             walk = self._walker.walk(task.filter_set, purpose=task.purpose, heartbeat=alive)
             self._publisher.publish(task.filter_set, task.rules, walk, lease)
         except UpstreamError as err:
+            if flight.closing.is_set():
+                # cut off because this process ends, which is no failure of upstream's
+                return
             flight.failure = self._failures.remember(task.key, err.cause)
             log.warning("walk failed", key=task.key, cause=str(err))
         except LostLeaseError:

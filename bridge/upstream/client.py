@@ -16,7 +16,7 @@ from bridge.clock import Clock
 from bridge.errors import Cause, Scope, UpstreamError
 from bridge.upstream import failures
 from bridge.upstream.account import Account
-from bridge.upstream.deadline import Deadline, Guard, GuardedAdapter
+from bridge.upstream.deadline import Deadline, Guard, GuardedAdapter, Guards
 from bridge.upstream.ledger import Ledger, Purpose
 
 PAGE_SECONDS = 10.0
@@ -52,6 +52,7 @@ class Client:
         self._ledger = ledger
         self._clock = clock
         self.skew: float | None = None
+        self._guards = Guards()
         # another token may want another scheme
         self._scheme_name = f"scheme of {account.token_mark}"
         self._http = requests.Session()
@@ -101,7 +102,8 @@ class Client:
         raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the connections; what is under way fails."""
+        self._guards.close()
         self._http.close()
 
     def _await_turn(self, limit: Deadline, purpose: Purpose, cancelled: threading.Event) -> None:
@@ -141,7 +143,7 @@ class Client:
 
     def _ask(self, path: str, params: Params, scheme: str, limit: Deadline) -> Mapping[str, Any]:
         deadline = Deadline(self._clock, PAGE_SECONDS, limit)
-        with Guard(deadline.remaining) as guard:
+        with self._guards.guard(deadline.remaining) as guard:
             try:
                 status, headers, content = self._fetch(path, params, scheme, deadline)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as err:

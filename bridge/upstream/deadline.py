@@ -4,6 +4,7 @@ import socket
 import threading
 from types import TracebackType
 from typing import Any
+from weakref import WeakSet
 
 import requests.adapters
 import urllib3
@@ -51,7 +52,7 @@ class Guard:
         self.fired = False
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
-        self._timer = threading.Timer(seconds, self._cut)
+        self._timer = threading.Timer(seconds, self.cut)
         self._timer.daemon = True
 
     def watch(self, connection: socket.socket | None) -> None:
@@ -77,7 +78,8 @@ class Guard:
         with self._lock:
             self._socket = None
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
+        """Cut it now."""
         with self._lock:
             self.fired = True
             self._shut()
@@ -91,6 +93,31 @@ class Guard:
         except OSError:
             # It was closed in the meantime, which is all that was wanted.
             self._socket = None
+
+
+class Guards:
+    """All guards of a client, so that its closing can cut what is under way."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._all: WeakSet[Guard] = WeakSet()
+        self._closed = False
+
+    def guard(self, seconds: float) -> Guard:
+        """A new one."""
+        guard = Guard(seconds)
+        with self._lock:
+            self._all.add(guard)
+            if self._closed:
+                guard.cut()
+        return guard
+
+    def close(self) -> None:
+        """Cut all there are, and all that come."""
+        with self._lock:
+            self._closed = True
+            for guard in self._all:
+                guard.cut()
 
 
 class _Watched:

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +12,7 @@ from bridge.errors import Cause, UpstreamError
 from bridge.filters import FilterSet
 from bridge.model import ClassSession
 from bridge.upstream.client import Client, MissingPageError, Params
+from bridge.upstream.crew import share_out
 from bridge.upstream.deadline import Deadline
 from bridge.upstream.ledger import Ledger, Purpose
 from bridge.upstream.parser import lacking, parse, row_id
@@ -163,24 +163,12 @@ class Walker:
     def _in_parallel(
         self, question: Params, numbers: Sequence[int], progress: "_Progress"
     ) -> list[Mapping[str, Any]]:
-        if not numbers:
-            return []
         fields = self._ledger.learnt(_FIELDS) != _SPOIL
-        workers = min(self._concurrency, len(numbers))
-        cancelled = threading.Event()
-        with ThreadPoolExecutor(workers, thread_name_prefix="page") as pool:
-            futures = [
-                pool.submit(self._page, question, number, progress, fields, cancelled)
-                for number in numbers
-            ]
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            failed = next((one for one in done if one.exception()), None)
-            if failed:
-                cancelled.set()
-                for future in futures:
-                    future.cancel()
-                failed.result()
-            return [future.result() for future in futures]
+        return share_out(
+            lambda number, enough: self._page(question, number, progress, fields, enough),
+            numbers,
+            hands=self._concurrency,
+        )
 
     def _page(
         self,
