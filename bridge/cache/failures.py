@@ -11,8 +11,9 @@ from bridge.errors import Cause, Scope
 
 _FIRST, _LONGEST = 1.0, 60.0
 _JITTER = 0.1
-# How long a failure is remembered after the time for the next probe, if nobody asks.
-_LINGERS = 60.0
+# How long a failure is remembered after the time for the next probe, if nobody asks: a probe is
+# what should end it. One filter set's own is forgotten earlier, since those may be made up.
+_LINGERS = {Scope.ACCOUNT: 86400.0, Scope.KEY: 600.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Failures:
             at=now,
             until=now + pause,
         )
-        self._store.commit({name: Write(_encode(failure), pause + _LINGERS)})
+        self._store.commit({name: Write(_encode(failure), pause + _LINGERS[failure.scope])})
         return failure
 
     def clear(self, key: str) -> None:

@@ -11,7 +11,7 @@ from bridge.clock import Clock
 
 log = structlog.get_logger()
 
-_AT_A_TIME = 16
+_AT_A_TIME = {False: 16, True: 4}
 _PARTING = 1.0
 
 
@@ -51,21 +51,21 @@ class Flights:
         self._clock = clock
         self._lock = threading.Lock()
         self._under_way: dict[str, Flight] = {}
-        self._waiting: queue.SimpleQueue[tuple[str, Flight, Work]] = queue.SimpleQueue()
         self._closing = threading.Event()
-        self._threads = 0
+        self._crews = {patient: _Crew(hands) for patient, hands in _AT_A_TIME.items()}
 
-    def join(self, key: str, work: Work) -> Flight:
-        """The flight of *key* that is under way, or a new one that does *work*."""
+    def join(self, key: str, work: Work, *, patient: bool = False) -> Flight:
+        """The flight of *key* that is under way, or a new one that does *work*.
+
+        Args:
+            patient: it may have to wait long for its turn, and must not hold up the others.
+        """
         with self._lock:
             flight = self._under_way.get(key)
             if flight is None:
                 flight = Flight(self._clock, self._closing)
                 self._under_way[key] = flight
-                self._waiting.put((key, flight, work))
-                if self._threads < min(_AT_A_TIME, len(self._under_way)):
-                    self._threads += 1
-                    threading.Thread(target=self._run, name="flight", daemon=True).start()
+                self._crews[patient].take_on((key, flight, work), self._run)
             return flight
 
     def stop(self) -> None:
@@ -80,16 +80,36 @@ class Flights:
         for flight in under_way:
             flight.wait(_PARTING)
 
-    def _run(self) -> None:
+    def _run(self, key: str, flight: Flight, work: Work) -> None:
+        try:
+            if not self._closing.is_set():
+                work(flight)
+        except Exception:
+            # Nobody looks at the result of a flight but through what it published.
+            log.exception("refresh broke off", key=key)
+        finally:
+            with self._lock:
+                del self._under_way[key]
+            flight.land()
+
+
+_Job = tuple[str, Flight, Work]
+
+
+class _Crew:
+    """Threads that share a queue; as many as there is work for, up to a limit."""
+
+    def __init__(self, hands: int) -> None:
+        self._free = hands
+        self._waiting: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+
+    def take_on(self, job: _Job, run: Callable[[str, Flight, Work], None]) -> None:
+        """Do *job* by *run*, as soon as there is a hand for it."""
+        self._waiting.put(job)
+        if self._free:
+            self._free -= 1
+            threading.Thread(target=self._work, args=(run,), name="flight", daemon=True).start()
+
+    def _work(self, run: Callable[[str, Flight, Work], None]) -> None:
         while True:
-            key, flight, work = self._waiting.get()
-            try:
-                if not self._closing.is_set():
-                    work(flight)
-            except Exception:
-                # Nobody looks at the result of a flight but through what it published.
-                log.exception("refresh broke off", key=key)
-            finally:
-                with self._lock:
-                    del self._under_way[key]
-                flight.land()
+            run(*self._waiting.get())

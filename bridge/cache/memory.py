@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cachetools import LRUCache
 
-from bridge.cache.store import Entry, Write
+from bridge.cache.store import SOON, Entry, Write
 from bridge.clock import Clock
 
 
@@ -19,8 +19,11 @@ class _Row:
     expires: float | None
 
     def alive(self, now: float) -> bool:
+        if self.expires is None:
+            return True
         # A clock that was set back must not keep a lease for ever.
-        return self.expires is None or self.written - 1 <= now < self.expires
+        lasting = self.expires - self.written > SOON
+        return now < self.expires and (lasting or self.written - 1 <= now)
 
 
 class MemoryStore:

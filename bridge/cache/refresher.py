@@ -1,6 +1,7 @@
 """The refresher: one walk per key at a time in the whole fleet."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -85,7 +86,12 @@ class Refresher:
         here = self._shelf.get(filter_set.key)
         walked = here.snapshot.walked if here else float("-inf")
         task = _Task(filter_set, rules, purpose, walked)
-        return self._flights.join(task.key, lambda flight: self._fly(flight, task))
+        return self._flights.join(
+            task.key,
+            lambda flight: self._fly(flight, task),
+            # its share of the budget may be used up for a while
+            patient=purpose is not Purpose.LIVE,
+        )
 
     def accept(self) -> int:
         """Remove at once what is held; how many sessions that were.
@@ -122,11 +128,12 @@ class Refresher:
 
     def _fly(self, flight: Flight, task: _Task) -> None:
         """Publish a new snapshot, or see it published by somebody else."""
-        began = self._store.now()
+        known = self._failures.current(task.key)
         until = self._clock.monotonic() + 2 * WALK_SECONDS
         while not flight.closing.is_set() and self._clock.monotonic() < until:
             failure = self._failures.current(task.key)
-            if failure is not None and failure.at > began:
+            if failure is not None and failure != known:
+                # somebody else tried in the meantime
                 flight.failure = failure
                 return
             if self._done(task):
@@ -159,22 +166,25 @@ class Refresher:
     ) -> None:
         """Walk, unless the upstream as a whole has failed and another probe is under way."""
         if failure is None or failure.scope is not Scope.ACCOUNT:
-            self._walk(flight, task, lease)
+            self._walk(flight, task, (lease,))
             return
         probe = acquire(self._store, self._keys, "probe")
         if probe is not None:
             try:
-                self._walk(flight, task, lease)
+                self._walk(flight, task, (lease, probe))
             finally:
                 probe.release()
 
-    def _walk(self, flight: Flight, task: _Task, lease: Lease) -> None:
-        def alive(pages: int) -> None:
-            lease.renew()
+    def _walk(self, flight: Flight, task: _Task, leases: Sequence[Lease]) -> None:
+        """Walk and publish, while all of *leases* hold; the first is the one to publish under."""
+
+        def alive() -> None:
+            for lease in leases:
+                lease.renew()
 
         try:
             walk = self._walker.walk(task.filter_set, purpose=task.purpose, heartbeat=alive)
-            self._publisher.publish(task.filter_set, task.rules, walk, lease)
+            self._publisher.publish(task.filter_set, task.rules, walk, leases[0])
         except UpstreamError as err:
             if flight.closing.is_set():
                 # cut off because this process ends, which is no failure of upstream's

@@ -14,6 +14,7 @@ from bridge.clock import Clock
 log = structlog.get_logger()
 
 _LOOK_AGAIN = 1.0
+_AHEAD = 5.0
 _MAX_SESSIONS = 250_000
 
 
@@ -75,14 +76,19 @@ class Shelf:
         elif version is not None:
             entry = self._store.read([name]).get(name)
             stored = _decoded(entry)
-            newer = held is None or (stored is not None and stored.walked >= held.snapshot.walked)
-            if newer and stored is not None and entry is not None:
+            if stored is not None and entry is not None and self._newer(stored, held):
                 held = Held(stored, entry.version, entry.version, now)
             elif held is not None:
                 held = replace(held, stored=version, looked=now)
         if held is not None:
             self._keep(key, held)
         return held
+
+    def _newer(self, stored: Snapshot, held: Held | None) -> bool:
+        if held is None or stored.walked >= held.snapshot.walked:
+            return True
+        # What is here was walked by a clock that was ahead, and has been set since.
+        return held.snapshot.walked > self._store.now() + _AHEAD
 
     def _keep(self, key: str, held: Held) -> None:
         with self._lock:

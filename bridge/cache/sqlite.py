@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bridge.cache.store import Entry, Write
+from bridge.cache.store import SOON, Entry, Write
 from bridge.clock import Clock
 from bridge.errors import StoreError
 
@@ -31,8 +31,11 @@ CREATE TABLE IF NOT EXISTS entries (
 );
 CREATE INDEX IF NOT EXISTS entries_by_expiry ON entries (expires) WHERE expires IS NOT NULL;
 """
-# A clock that was set back must not keep a lease for ever: what was written later is gone.
-_ALIVE = "(expires IS NULL OR (expires > :now AND written <= :now + 1))"
+# A clock that was set back must not keep a lease for ever: what was written later is gone, if it
+# was meant to go soon.
+_ALIVE = f"""(expires IS NULL OR (
+    expires > :now AND (written <= :now + 1 OR expires - written > {SOON})
+))"""
 _CORRUPT = ("malformed", "not a database", "file is encrypted", "disk image")
 
 
@@ -146,7 +149,10 @@ class SqliteStore:
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is not None:
-            return self._connection
+            if self._inode == _inode(self._path):
+                return self._connection
+            # The file was removed or replaced: what others write goes into the new one.
+            self._disconnect()
         _make_private(self._path.parent)
         if not self._path.exists():
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -157,7 +163,7 @@ class SqliteStore:
             check_same_thread=False,
         )
         try:
-            self._inode = self._path.stat().st_ino
+            self._inode = _inode(self._path)
             connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
             self._prepare(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -191,14 +197,21 @@ class SqliteStore:
     def _set_aside(self) -> None:
         """Move the corrupt file away, unless another worker has done so already."""
         self._disconnect()
+        if self._inode is None or _inode(self._path) != self._inode:
+            return
         with suppress(FileNotFoundError):
-            if self._path.stat().st_ino != self._inode:
-                return
             aside = f"{self._path}.corrupt-{time.time_ns()}"
             os.rename(self._path, aside)
             for suffix in ("-wal", "-shm"):
                 with suppress(FileNotFoundError):
                     os.remove(f"{self._path}{suffix}")
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _make_private(folder: Path) -> None:

@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+SOON = 600.0
+"""What is kept for at most so many seconds is gone when the clock was set back past its writing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -3,7 +3,8 @@
 import json
 import random
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -25,8 +26,19 @@ _ATTEMPTS = 3
 _CONNECT_SECONDS = 5.0
 _CHUNK = 16 * 1024
 _LAST_WAIT = 2.0
+_SIGN_OF_LIFE = 5.0
 
 Params = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What a page has of the walk that it belongs to."""
+
+    limit: Deadline
+    purpose: Purpose
+    cancelled: threading.Event
+    alive: Callable[[], None]
 
 
 class MissingPageError(UpstreamError):
@@ -71,6 +83,7 @@ class Client:
         limit: Deadline,
         purpose: Purpose = Purpose.LIVE,
         cancelled: threading.Event | None = None,
+        alive: Callable[[], None] = lambda: None,
     ) -> Mapping[str, Any]:
         """The decoded body of one page.
 
@@ -78,15 +91,16 @@ class Client:
             path: below the base address.
             limit: the deadline of the walk that the page belongs to.
             cancelled: set when the walk has failed elsewhere.
+            alive: called before each attempt, and every few seconds of waiting for it.
 
         Raises:
             UpstreamError: what went wrong at the last attempt.
         """
-        cancelled = cancelled or threading.Event()
+        turn = _Turn(limit, purpose, cancelled or threading.Event(), alive)
         for attempt in range(1, _ATTEMPTS + 1):
-            self._await_turn(limit, purpose, cancelled)
+            self._await(turn)
             try:
-                return self._with_scheme(path, params, limit, purpose, cancelled)
+                return self._with_scheme(path, params, turn)
             except UpstreamError as err:
                 cause = err.cause
                 if cause.retry_after is not None:
@@ -98,7 +112,7 @@ class Client:
                 if cause.retry_after is None:
                     # jitter of a whole step, so that pages that failed together part
                     pause = random.uniform(0.5, 1.0) * min(_LAST_WAIT, 0.25 * 2**attempt)  # noqa: S311
-                    self._clock.wait(cancelled, min(pause, limit.remaining))
+                    self._clock.wait(turn.cancelled, min(pause, limit.remaining))
         raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
@@ -106,32 +120,27 @@ class Client:
         self._guards.close()
         self._http.close()
 
-    def _await_turn(self, limit: Deadline, purpose: Purpose, cancelled: threading.Event) -> None:
-        while not cancelled.is_set() and (wait := self._ledger.reserve(purpose)):
-            if wait >= limit.remaining:
+    def _await(self, turn: "_Turn") -> None:
+        while not turn.cancelled.is_set() and (wait := self._ledger.reserve(turn.purpose)):
+            if wait >= turn.limit.remaining:
                 raise UpstreamError(
                     Cause("budget", "the budget of TEAMUP_REQUESTS_PER_MINUTE is used up for now")
                 )
-            self._clock.wait(cancelled, wait)
-        if cancelled.is_set():
+            turn.alive()
+            self._clock.wait(turn.cancelled, min(wait, _SIGN_OF_LIFE))
+        if turn.cancelled.is_set():
             raise UpstreamError(Cause("cancelled", "another page of the same walk failed"))
+        turn.alive()
 
-    def _with_scheme(
-        self,
-        path: str,
-        params: Params,
-        limit: Deadline,
-        purpose: Purpose,
-        cancelled: threading.Event,
-    ) -> Mapping[str, Any]:
+    def _with_scheme(self, path: str, params: Params, turn: "_Turn") -> Mapping[str, Any]:
         """Ask with the scheme that has worked, or else with each in turn until one does."""
         known = self._ledger.learnt(self._scheme_name)
         schemes = (known,) if known in self._account.schemes else self._account.schemes
         for scheme in schemes:
             if scheme != schemes[0]:
-                self._await_turn(limit, purpose, cancelled)
+                self._await(turn)
             try:
-                body = self._ask(path, params, scheme, limit)
+                body = self._ask(path, params, scheme, turn.limit)
             except UpstreamError as err:
                 if isinstance(err, _Unauthorised) and scheme != schemes[-1]:
                     continue

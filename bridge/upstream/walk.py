@@ -52,8 +52,8 @@ class Walk:
         return datetime.fromtimestamp(self.started, UTC).date()
 
 
-Heartbeat = Callable[[int], None]
-"""Called with the number of pages read so far, after each."""
+Heartbeat = Callable[[], None]
+"""Called before each request, and every few seconds of waiting to send one."""
 
 
 class Walker:
@@ -94,7 +94,7 @@ class Walker:
         filter_set: FilterSet,
         *,
         purpose: Purpose = Purpose.LIVE,
-        heartbeat: Heartbeat = lambda pages: None,
+        heartbeat: Heartbeat = lambda: None,
     ) -> Walk:
         """All sessions that upstream has for *filter_set*, filtered again here.
 
@@ -124,8 +124,10 @@ class Walker:
         first = self._first_page(question, progress)
         count, rows = _envelope(first)
         pages = 1
-        if first.get("next") is not None and rows:
-            pages = -(-count // len(rows))
+        # Whatever size was asked for, and however often a row is repeated: what a page has counts.
+        size = len(_distinct(rows))
+        if first.get("next") is not None and size:
+            pages = -(-count // size)
         if pages > MAX_PAGES:
             raise UpstreamError(Cause("too_many", f"TeamUp tells of more than {MAX_PAGES} pages"))
         try:
@@ -137,9 +139,7 @@ class Walker:
             if other != count:
                 return None
             rows.extend(more)
-        distinct = {row_id(row) for row in rows} - {None}
-        nameless = sum(row_id(row) is None for row in rows)
-        return rows if len(distinct) + nameless == count else None
+        return rows if len(_distinct(rows)) == count else None
 
     def _first_page(self, question: Params, progress: "_Progress") -> Mapping[str, Any]:
         """Page 1; where ``fields`` turns out to spoil the answer, asked once more without it."""
@@ -187,6 +187,7 @@ class Walker:
             limit=progress.limit,
             purpose=progress.purpose,
             cancelled=cancelled,
+            alive=progress.alive,
         )
         progress.step()
         return page
@@ -202,10 +203,21 @@ class _Progress:
         self._lock = threading.Lock()
         self.pages = 0
 
+    def alive(self) -> None:
+        with self._lock:
+            self._heartbeat()
+
     def step(self) -> None:
         with self._lock:
             self.pages += 1
-            self._heartbeat(self.pages)
+
+
+def _distinct(rows: Sequence[object]) -> set[object]:
+    """What tells the rows apart: their ids, and for those without a usable one their place."""
+    return {
+        place if identity is None else (identity,)
+        for place, identity in enumerate(row_id(row) for row in rows)
+    }
 
 
 def _envelope(page: Mapping[str, Any]) -> tuple[int, list[object]]:

@@ -15,7 +15,8 @@ from bridge.errors import ConfigError
 from bridge.feeds.spec import Format
 from bridge.filters import MAX_ID
 from bridge.services import Services
-from bridge.web import errors, feeds, index, operations, requestlog
+from bridge.web import assets, embed, errors, feeds, operations, pages, requestlog
+from bridge.web.page_responses import Pages
 
 log = structlog.get_logger()
 
@@ -49,9 +50,11 @@ def create_app(parts: Services | None = None) -> Flask:
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.url_map.converters.update(feed_id=_FeedId, feed_format=_FeedFormat)
-    app.register_blueprint(feeds.blueprint)
-    app.register_blueprint(index.blueprint)
-    app.register_blueprint(operations.blueprint)
+    app.extensions["pages"] = Pages()
+    # Half of a page would be the indentation of its template.
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    for area in (feeds, pages, embed, assets, operations):
+        app.register_blueprint(area.blueprint)
     requestlog.register(app, parts.config.log_requests)
     errors.register(app)
     if hops := parts.config.trusted_proxies:

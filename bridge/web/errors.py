@@ -3,9 +3,10 @@
 import json
 
 import structlog
-from flask import Flask, Response, g, render_template, request
+from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import (
     HTTPException,
+    NotFound,
     RequestHeaderFieldsTooLarge,
     RequestURITooLarge,
 )
@@ -18,7 +19,11 @@ from bridge.errors import (
     UnavailableError,
     UnknownFeedError,
 )
+from bridge.services import Services
+from bridge.web import languages, security
+from bridge.web.page_responses import VARY
 from bridge.web.responses import ALLOWED, CORS
+from bridge.web.visit import Visit
 
 log = structlog.get_logger()
 
@@ -40,6 +45,8 @@ _TITLES = {
     501: "Not built yet",
     503: "The timetable cannot be had at present",
 }
+# The page's own words say it all; of others the text tells what, exactly.
+_SAID_BY_THE_PAGE = (404, 405, 414, 431)
 _MAX_QUERY = 8_000
 _MAX_PATH = 4_000
 _MAX_HEADER = 16_000
@@ -50,6 +57,18 @@ _ADVICE = {
     414: "Ask for fewer things at once.",
     431: "Send shorter ones.",
 }
+
+
+class NothingKnown(NotFound):
+    """There is no page, because the public may know nothing of what it would be about.
+
+    Args:
+        word: what that is: ``venue``, ``instructor``, ``course`` or ``class``.
+    """
+
+    def __init__(self, word: str) -> None:
+        super().__init__()
+        self.word = word
 
 
 def register(app: Flask) -> None:
@@ -76,6 +95,10 @@ def register(app: Flask) -> None:
         # Of a private feed nobody learns what is wrong with its address.
         return _answer(code, _ADVICE[404] if code == 404 else str(err), headers)
 
+    @app.errorhandler(NothingKnown)
+    def nothing_known(err: NothingKnown) -> Response:
+        return _answer(404, _ADVICE[404], unknown=err.word)
+
     @app.errorhandler(HTTPException)
     def refused(err: HTTPException) -> Response:
         code = err.code or 500
@@ -88,7 +111,10 @@ def register(app: Flask) -> None:
         return _answer(500, f"The fault is logged under {g.request_id}; ask again in a moment.")
 
 
-def _answer(code: int, text: str, headers: dict[str, str] | None = None) -> Response:
+def _answer(
+    code: int, text: str, headers: dict[str, str] | None = None, unknown: str | None = None
+) -> Response:
+    services: Services = current_app.extensions["bridge"]
     title = _TITLES.get(code, "This cannot be answered")
     path = request.path
     if path.endswith((".ics", ".txt")):
@@ -97,18 +123,36 @@ def _answer(code: int, text: str, headers: dict[str, str] | None = None) -> Resp
         problem = {"type": "about:blank", "title": title, "status": code, "detail": text}
         body, kind = json.dumps(problem) + "\n", "application/problem+json"
     else:
-        body = render_template("error.html", title=title, text=text, code=code)
-        kind = "text/html; charset=utf-8"
+        body, kind = _page(code, text, unknown), "text/html; charset=utf-8"
     return Response(
         body,
         status=code,
         headers={
+            **security.page_headers(path, services.config.embed_allowed_origins),
             "Content-Type": kind,
             "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'",
+            "Vary": VARY,
             **CORS,
             **(headers or {}),
         },
+    )
+
+
+def _page(code: int, text: str, unknown: str | None) -> str:
+    """The error as a page, in the visitor's language; only *text* is in the bridge's own."""
+    try:
+        visit = Visit.of(request)
+    except (BridgeError, HTTPException):
+        # What is wrong may be the language or the host: then neither is taken from the request.
+        services: Services = current_app.extensions["bridge"]
+        visit = Visit(request, services, languages.default(), "", "", None)
+    words = visit.language.words
+    known = f"error_{code}" in words
+    return visit.render(
+        "error.html",
+        here=None,
+        embedded=request.path.startswith(security.EMBEDDED),
+        title=words[f"unknown_{unknown}" if unknown else f"error_{code if known else 'other'}"],
+        advice=words["unknown_help" if unknown else f"help_{code if known else 'other'}"],
+        text=None if code in _SAID_BY_THE_PAGE else text,
     )

@@ -7,19 +7,16 @@ from collections.abc import Mapping
 from flask import Request, Response
 from werkzeug.http import http_date, is_resource_modified
 
-from bridge.cache.snapshots import Served
+from bridge.cache.snapshots import Lookup, Served
 from bridge.config import Config
 from bridge.feeds.feed import Body, Feed
 from bridge.feeds.spec import FeedSpec, Format
+from bridge.web.security import SAFE
 
 MIME_TYPES: Mapping[Format, str] = {
     Format.ICS: "text/calendar; charset=utf-8",
     Format.JSON: "application/json",
     Format.TEXT: "text/plain; charset=utf-8",
-}
-_SAFE = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
 }
 CORS = {"Access-Control-Allow-Origin": "*"}
 EXPOSED = "Age, Cache-Status, Content-Disposition, ETag, Last-Modified, Link, Retry-After"
@@ -30,42 +27,53 @@ def feed_response(
     request: Request, feed: Feed, spec: FeedSpec, form: Format, config: Config
 ) -> Response:
     """The feed, or 304 where the client has it already (RFC 9110, 13.2.2)."""
-    body = feed.body
-    zipped = _wants_gzip(request)
-    tag = f'"{body.tag}{"-gz" if zipped else ""}"'
     headers = {
-        "ETag": tag,
-        "Last-Modified": http_date(body.changed),
-        "Cache-Control": _cache_control(spec, config),
+        "Cache-Control": cache_control(config, private=bool(spec.audience.private)),
         "Age": str(int(feed.lookup.age)),
         "Vary": "Accept-Encoding",
-        "Cache-Status": cache_status(feed),
+        "Cache-Status": cache_status(feed.lookup, trimmed=bool(feed.body.trimmed)),
         "Access-Control-Expose-Headers": EXPOSED,
         **CORS,
-        **_SAFE,
+        **SAFE,
     }
     if spec.audience.private:
         headers["X-Robots-Tag"] = "noindex"
     else:
         page = (config.public_base_url or "") + spec.path()
         headers["Link"] = f'<{page}>; rel="alternate"; type="text/html"'
+    filename = f"{_filename(feed.body)}.{form.value}"
+    content = {
+        "Content-Type": MIME_TYPES[form],
+        "Content-Disposition": f'inline; filename="{filename}"',
+    }
+    return conditional(request, feed.body, headers, content)
+
+
+def conditional(
+    request: Request, body: Body, headers: Mapping[str, str], content: Mapping[str, str]
+) -> Response:
+    """*body*, in the coding that the client asks for, or 304 where it has it already.
+
+    Args:
+        headers: of either answer.
+        content: of one that has a body.
+    """
+    zipped = wants_gzip(request)
+    tag = f'"{body.tag}{"-gz" if zipped else ""}"'
+    modified = http_date(body.changed)
+    every = {"ETag": tag, "Last-Modified": modified, **headers}
     # If-Match is for those who write; the library would answer it with 304.
     environ = {name: one for name, one in request.environ.items() if name != "HTTP_IF_MATCH"}
-    if not is_resource_modified(
-        environ, etag=tag.strip('"'), last_modified=http_date(body.changed)
-    ):
-        return Response(status=304, headers=headers)
-    headers["Content-Type"] = MIME_TYPES[form]
-    headers["Content-Disposition"] = f'inline; filename="{_filename(body)}.{form.value}"'
-    if zipped:
-        headers["Content-Encoding"] = "gzip"
-    return Response(body.zipped if zipped else body.plain, headers=headers)
+    if not is_resource_modified(environ, etag=tag.strip('"'), last_modified=modified):
+        return Response(status=304, headers=every)
+    coding = {"Content-Encoding": "gzip"} if zipped else {}
+    return Response(body.zipped if zipped else body.plain, headers={**every, **content, **coding})
 
 
-def cache_status(feed: Feed) -> str:
+def cache_status(lookup: Lookup, *, trimmed: bool = False) -> str:
     """How the cache took part (RFC 9211)."""
-    served = feed.lookup.served
-    left = f"hit; ttl={int(feed.lookup.left)}"
+    served = lookup.served
+    left = f"hit; ttl={int(lookup.left)}"
     parts = {
         Served.HIT: left,
         Served.STALE: left,
@@ -74,7 +82,7 @@ def cache_status(feed: Feed) -> str:
         Served.FAILED: "fwd=stale",
     }
     said = {Served.STALE: "stale", Served.FAILED: "failed"}.get(served)
-    details = [one for one in (said, "trimmed" if feed.body.trimmed else None) if one]
+    details = [one for one in (said, "trimmed" if trimmed else None) if one]
     status = f"bridge; {parts[served]}"
     if not details:
         return status
@@ -83,15 +91,17 @@ def cache_status(feed: Feed) -> str:
     return f"{status}; detail={detail}"
 
 
-def _cache_control(spec: FeedSpec, config: Config) -> str:
+def cache_control(config: Config, *, private: bool = False) -> str:
+    """How long others may keep an answer."""
     return (
-        f"{'private' if spec.audience.private else 'public'}, max-age={config.cache_ttl},"
+        f"{'private' if private else 'public'}, max-age={config.cache_ttl},"
         f" stale-while-revalidate={config.stale_while_revalidate},"
         f" stale-if-error={config.stale_if_error}"
     )
 
 
-def _wants_gzip(request: Request) -> bool:
+def wants_gzip(request: Request) -> bool:
+    """Whether gzip is welcome."""
     accepted = request.accept_encodings
     return 0 < accepted.quality("gzip") >= accepted.quality("identity")
 

@@ -250,9 +250,7 @@ def test_it_asks_as_what_may_take_half_of_the_budget(
 
 
 @pytest.mark.parametrize("per_minute", [1, 2, 7, 200])
-def test_half_of_the_budget_is_kept_for_live_requests(
-    store: MemoryStore, per_minute: int
-) -> None:
+def test_half_of_the_budget_is_kept_for_live_requests(store: MemoryStore, per_minute: int) -> None:
     ledger = StoreLedger(store, KEYS, per_minute=per_minute)
     ahead = sum(ledger.reserve(Purpose.AHEAD) == 0 for _ in range(per_minute + 5))
     live = sum(ledger.reserve(Purpose.LIVE) == 0 for _ in range(per_minute + 5))

@@ -1,5 +1,7 @@
 """The plan: which walk answers which question, and how often upstream is asked for it."""
 
+import hashlib
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +19,7 @@ from walking import (
     sessions,
 )
 
+from bridge.cache.asked import MOST
 from bridge.cache.memory import MemoryStore
 from bridge.cache.plan import NarrowPlan, WidePlan
 from bridge.cache.snapshots import Lookup, Served
@@ -83,6 +86,12 @@ def truth(walker: FakeWalker, filter_set: FilterSet, clock: ManualClock) -> list
     return [one.id for one in sorted(found, key=lambda one: (one.start, one.identity))]
 
 
+def noted_at(key: str) -> int:
+    """Which of the buckets of notes a key falls into."""
+    buckets = MOST // 16
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % buckets
+
+
 def refresh(worker: Worker, plan: WidePlan) -> None:
     """Have the wide walk made again, if it is stale."""
     worker.settle(WHOLE, plan.rules_of(WHOLE))
@@ -143,6 +152,22 @@ class TestWide:
         for n in range(500):
             wide.find(FilterSet(venues=(n,), past=30, future=90))
         assert walker.asked == [WHOLE]
+
+    def test_made_up_questions_push_the_wide_walk_out_of_neither_store_nor_mind(
+        self, wide: WidePlan, walker: FakeWalker, worker: Worker, clock: HurriedClock
+    ) -> None:
+        """Whoever picks them so that their notes fall where the wide walk's does."""
+        wide.find(DEFAULT)
+        clock.move(1)
+        place = noted_at(WHOLE.key)
+        longer = (FilterSet(venues=(n,), past=365) for n in itertools.count())
+        for made_up in itertools.islice((one for one in longer if noted_at(one.key) == place), 40):
+            wide.find(made_up)
+            clock.move(1.5)
+        assert WHOLE.key in worker.asked.lately()
+        walker.error = UpstreamError(Cause("internal_error", "TeamUp failed"))
+        restarted = wide_of(Worker(clock, worker.store, walker), clock)
+        assert restarted.find(DEFAULT).served is Served.HIT
 
     def test_all_filter_sets_share_one_version(self, wide: WidePlan) -> None:
         versions = {wide.find(filter_set).version for filter_set in COVERED.values()}
@@ -299,9 +324,7 @@ class TestACourse:
     def shown(self, wide: WidePlan) -> dict[int, Published]:
         lookup = wide.find(self.COURSE)
         ids = set(within(lookup, self.COURSE))
-        return {
-            one.session.id: one for one in lookup.snapshot.published if one.session.id in ids
-        }
+        return {one.session.id: one for one in lookup.snapshot.published if one.session.id in ids}
 
     def test_has_another_version_with_each_walk_and_the_same_in_between(
         self, wide: WidePlan, worker: Worker, clock: HurriedClock
@@ -392,15 +415,11 @@ class TestNarrow:
     def test_a_session_that_moved_between_feeds_keeps_its_revision(
         self, narrow: NarrowPlan, walker: FakeWalker, worker: Worker, clock: HurriedClock
     ) -> None:
-        [before] = [
-            one for one in narrow.find(self.ONE).snapshot.published if one.session.id == 1
-        ]
+        [before] = [one for one in narrow.find(self.ONE).snapshot.published if one.session.id == 1]
         assert before.session.venue == RIVERSIDE
         walker.timetable[0] = session(1, venue=CHAPEL)
         clock.move(HOUR.total_seconds())
-        [after] = [
-            one for one in narrow.find(self.OTHER).snapshot.published if one.session.id == 1
-        ]
+        [after] = [one for one in narrow.find(self.OTHER).snapshot.published if one.session.id == 1]
         assert after.revision.created == before.revision.created
         assert after.revision.sequence > before.revision.sequence
         flight = worker.flight(self.ONE, narrow.rules_of(self.ONE))

@@ -21,13 +21,14 @@ from bridge.cache.leases import LEASE_SECONDS, acquire
 from bridge.cache.memory import MemoryStore
 from bridge.cache.publication import Rules
 from bridge.cache.snapshots import Lookup, Served
-from bridge.errors import Cause, Scope, UnavailableError, UpstreamError
+from bridge.errors import Cause, CrowdedError, Scope, UnavailableError, UpstreamError
 from bridge.filters import FilterSet
 from bridge.upstream.ledger import Purpose
 
 WHOLE = FilterSet(past=30)
 VENUE = FilterSet(venues=(12,), past=30, future=90)
 RULES = Rules(tombstones=True, history=True, shrink_hold=21_600)
+NEW = Rules(tombstones=False, history=False, shrink_hold=21_600)
 SETTLED = Rules(tombstones=False, history=False, shrink_hold=21_600, settled=True)
 TTL = LIFETIMES.ttl_of(WHOLE.key)
 SWR, SIE = LIFETIMES.stale_while_revalidate, LIFETIMES.stale_if_error
@@ -159,6 +160,27 @@ class TestACold:
             get(worker)
         walker.error = None
         assert get(worker, VENUE).served is Served.FETCHED
+
+    def test_key_is_refused_beyond_a_quarter_of_the_budget_and_a_known_one_never(
+        self, worker: Worker, clock: HurriedClock
+    ) -> None:
+        for n in range(50):
+            get(worker, FilterSet(venues=(n,)), NEW)
+        with pytest.raises(CrowdedError) as caught:
+            get(worker, VENUE, NEW)
+        assert 1 <= caught.value.retry_after <= 61
+        assert get(worker, FilterSet(venues=(7,)), NEW).served is Served.HIT
+        assert get(worker).served is Served.FETCHED
+        clock.move(61)
+        assert get(worker, VENUE, NEW).served is Served.FETCHED
+
+    def test_key_is_not_called_one_too_many_because_upstream_asked_for_a_pause(
+        self, worker: Worker
+    ) -> None:
+        worker.ledger.cool_down(30)
+        with pytest.raises(UnavailableError) as caught:
+            get(worker, VENUE, NEW)
+        assert 1 <= caught.value.retry_after <= 31
 
     def test_key_is_probed_once_the_pause_is_over(
         self, worker: Worker, walker: FakeWalker, clock: HurriedClock
@@ -492,27 +514,22 @@ class TestWhatNeverAsksUpstream:
 
 
 @pytest.mark.parametrize(
-    ("moved", "seconds", "not_before", "expected"),
+    ("moved", "not_before", "expected"),
     [
-        (0, 5, 0, False),
-        (TTL - 6, 5, 0, False),
-        (TTL - 4, 5, 0, True),
-        (TTL - 4, 5, 3600, False),
-        (TTL + 3000, 5, 3600, False),
-        (3601, 5, 3600, True),
+        (0, 0, False),
+        (TTL - 6, 0, False),
+        (TTL - 4, 0, True),
+        (TTL - 4, 3600, False),
+        (TTL + 3000, 3600, False),
+        (3601, 3600, True),
     ],
 )
-def test_a_snapshot_expires_within_seconds_unless_it_is_too_young_to_be_asked_about(
-    worker: Worker,
-    clock: HurriedClock,
-    moved: float,
-    seconds: float,
-    not_before: float,
-    expected: bool,
+def test_a_snapshot_is_about_to_expire_unless_it_is_too_young_to_be_asked_about(
+    worker: Worker, clock: HurriedClock, moved: float, not_before: float, expected: bool
 ) -> None:
     get(worker)
     clock.move(moved)
-    assert worker.cache.expires_within(WHOLE.key, seconds, not_before=not_before) is expected
+    assert worker.cache.expires_within(WHOLE.key, 5, not_before=not_before) is expected
 
 
 def test_what_is_not_there_is_about_to_expire(worker: Worker) -> None:

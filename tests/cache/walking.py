@@ -75,9 +75,7 @@ def sessions(number: int, first_id: int = 1, **fields: Any) -> list[ClassSession
     return [session(first_id + n, **fields) for n in range(number)]
 
 
-def walk(
-    found: Iterable[ClassSession], at: float = AT, *, unusable: Collection[int] = ()
-) -> Walk:
+def walk(found: Iterable[ClassSession], at: float = AT, *, unusable: Collection[int] = ()) -> Walk:
     """A complete walk that began at *at* and came to *found*."""
     return Walk(float(at), tuple(found), frozenset(unusable), {}, 1)
 
@@ -109,7 +107,7 @@ class FakeWalker:
         filter_set: FilterSet,
         *,
         purpose: Purpose = Purpose.LIVE,
-        heartbeat: Callable[[int], None] = lambda pages: None,
+        heartbeat: Callable[[], None] = lambda: None,
     ) -> Walk:
         """What there is for *filter_set*."""
         started = self.clock.now()
@@ -117,7 +115,7 @@ class FakeWalker:
         self.purposes.append(purpose)
         self.entered.set()
         assert self.gate.wait(LONG_ENOUGH)
-        heartbeat(1)
+        heartbeat()
         if self.error is not None:
             raise self.error
         day = datetime.fromtimestamp(started, UTC).date()

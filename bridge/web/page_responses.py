@@ -1,0 +1,105 @@
+"""Responses of pages: rendered once for as long as what they show stands, with validators."""
+
+import threading
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import datetime
+
+from cachetools import LRUCache
+from flask import Response, current_app
+
+from bridge.cache.snapshots import Lookup
+from bridge.feeds.feed import Body
+from bridge.web import security
+from bridge.web.responses import cache_control, cache_status, conditional
+from bridge.web.visit import Visit
+
+_MAX_BYTES = 8 * 1024 * 1024
+_HTML = {"Content-Type": "text/html; charset=utf-8"}
+VARY = "Accept-Encoding, Accept-Language"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page, and for how long it is right.
+
+    Attributes:
+        since: the latest moment at which it became what it is, as far as time alone decides.
+        until: the next such moment.
+    """
+
+    html: str
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    body: Body
+    until: float
+
+    @property
+    def size(self) -> int:
+        return self.body.size
+
+
+class Pages:
+    """The pages that this worker rendered."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: LRUCache[Hashable, _Kept] = LRUCache(_MAX_BYTES, getsizeof=lambda o: o.size)
+
+    def get(self, key: Hashable, now: datetime, walked: float, render: Callable[[], Page]) -> Body:
+        """The page of *key*; rendered, if there is none that is still right.
+
+        Args:
+            walked: of the snapshot that it shows, in seconds since 1970.
+        """
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept is not None and now.timestamp() < kept.until:
+            return kept.body
+        page = render()
+        since = page.since.timestamp() if page.since else 0.0
+        body = Body.of(page.html.encode(), changed=max(walked, since), name="", sessions=0)
+        until = page.until.timestamp() if page.until else float("inf")
+        with self._lock:
+            if body.size <= self._kept.maxsize:
+                self._kept[key] = _Kept(body, until)
+        return body
+
+
+def answer(
+    visit: Visit,
+    lookup: Lookup | None,
+    key: tuple[Hashable, ...],
+    render: Callable[[], Page],
+    *,
+    indexed: bool = True,
+) -> Response:
+    """A page, or 304 where the visitor has it already.
+
+    Args:
+        lookup: of the snapshot that the page shows, if it shows one.
+        key: what else it is made of, but for what the visit tells.
+        indexed: whether search engines may list it.
+    """
+    pages: Pages = current_app.extensions["pages"]
+    config = visit.services.config
+    headers = {
+        **security.page_headers(visit.request.path, config.embed_allowed_origins),
+        "Cache-Control": cache_control(config),
+        "Vary": VARY,
+    }
+    key = (*key, visit.language, visit.root, visit.base, visit.chosen)
+    walked = 0.0
+    if lookup is not None:
+        headers["Age"] = str(int(lookup.age))
+        headers["Cache-Status"] = cache_status(lookup)
+        key = (*key, lookup.version, visit.is_old(lookup))
+        walked = lookup.snapshot.walked
+    if not indexed:
+        headers["X-Robots-Tag"] = "noindex"
+    body = pages.get(key, visit.now, walked, render)
+    return conditional(visit.request, body, headers, _HTML)

@@ -1,0 +1,126 @@
+"""The pages for people: the start page, timetables, and a single class."""
+
+from flask import Blueprint, Response, request
+
+from bridge.cache.snapshots import Lookup
+from bridge.config import Availability
+from bridge.feeds.catalogue import Catalogue, catalogue_of
+from bridge.feeds.query import feed_spec
+from bridge.feeds.spec import FeedSpec, Kind
+from bridge.filters import FilterSet
+from bridge.web import structured_data, subscribe, timetable
+from bridge.web.errors import NothingKnown
+from bridge.web.page_responses import Page, answer
+from bridge.web.responses import slug
+from bridge.web.subjects import WORDS, about
+from bridge.web.subscribe import Subscription
+from bridge.web.visit import Visit
+
+blueprint = Blueprint("pages", __name__, template_folder="templates")
+
+
+@blueprint.route("/")
+def start() -> Response:
+    """The feed builder, with everything that has something public to show."""
+    visit = Visit.of(request)
+    services = visit.services
+    everything = feed_spec(Kind.SESSION, None, (), services.defaults)
+    lookup = services.plan.find(everything.filter_set) if services.config.catalog else None
+
+    def render() -> Page:
+        html = visit.render(
+            "start.html",
+            here="/",
+            catalogue=lookup and _catalogue(visit, lookup, everything.filter_set),
+            subscription=Subscription.of(visit.base, everything, ""),
+            most_told=services.config.public_availability,
+            Availability=Availability,
+            slug=slug,
+            as_of=lookup and visit.as_of(lookup, None),
+        )
+        return Page(html)
+
+    return answer(visit, lookup, ("start",), render)
+
+
+@blueprint.route("/venues/<feed_id:identity>", defaults={"kind": Kind.VENUE})
+@blueprint.route("/instructors/<feed_id:identity>", defaults={"kind": Kind.INSTRUCTOR})
+@blueprint.route("/courses/<feed_id:identity>", defaults={"kind": Kind.COURSE})
+@blueprint.route("/sessions", defaults={"kind": Kind.SESSION, "identity": None})
+def show(kind: Kind, identity: int | None) -> Response:
+    """The timetable of the coming days, or of a week; and how to subscribe to it."""
+    visit = Visit.of(request)
+    spec = feed_spec(kind, identity, visit.feed_pairs, visit.services.defaults)
+    key = ("timetable", spec, visit.view, visit.first_day)
+    lookup = visit.services.plan.find(spec.filter_set)
+    return answer(visit, lookup, key, lambda: _timetable(visit, spec, lookup))
+
+
+@blueprint.route("/sessions/<feed_id:identity>")
+def show_class(identity: int) -> Response:
+    """One class, and how to add it to a calendar."""
+    visit = Visit.of(request)
+    spec = feed_spec(Kind.SESSION, identity, (), visit.services.defaults)
+    lookup = visit.services.plan.find(spec.filter_set)
+    return answer(visit, lookup, ("class", spec), lambda: _class(visit, spec, lookup))
+
+
+def _class(visit: Visit, spec: FeedSpec, lookup: Lookup) -> Page:
+    found = about(lookup.snapshot, spec, visit.language)
+    if not found.shown:
+        raise NothingKnown(WORDS[spec.kind])
+    [one] = found.shown
+    entry = timetable.entry(one)
+    ends, over = one.session.ends, one.session.ends <= visit.now
+    html = visit.render(
+        "class.html",
+        here=subscribe.path(spec, ""),
+        entry=entry,
+        over=over,
+        google=subscribe.google_event(one),
+        file=visit.root + subscribe.path(spec, "", ".ics"),
+        data=structured_data.events([entry], visit.base),
+        slug=slug,
+        as_of=visit.as_of(lookup, entry.zone),
+    )
+    return Page(html, since=ends) if over else Page(html, until=ends)
+
+
+def _timetable(visit: Visit, spec: FeedSpec, lookup: Lookup) -> Page:
+    found = about(lookup.snapshot, spec, visit.language)
+    if not found.known:
+        raise NothingKnown(WORDS[spec.kind])
+    table = visit.timetable(found.shown, found.subject)
+    here = subscribe.path(spec, found.name)
+    page_address = visit.base + here
+    embed_path = f"/embed{here}"
+    title = str(visit.language("embed_title", name=found.name))
+    coming = (one for one in table.entries if one.shown.session.ends > visit.now)
+    html = visit.render(
+        "timetable.html",
+        here=here,
+        word=WORDS[spec.kind],
+        named=spec.identity is not None,
+        about=found,
+        table=table,
+        view=visit.view,
+        subscription=Subscription.of(visit.base, spec, found.name),
+        path_of=lambda extension: visit.root + subscribe.path(spec, found.name, extension),
+        google_by_url=subscribe.GOOGLE_BY_URL,
+        page_address=page_address,
+        qr=subscribe.qr_code(page_address),
+        embed_path=embed_path,
+        snippet=subscribe.embed_snippet(visit.base, embed_path, title),
+        data=structured_data.events(coming, visit.base),
+        canonical=visit.services.config.public_base_url and page_address,
+        as_of=visit.as_of(lookup, found.subject.zone),
+    )
+    return Page(html, table.since, table.until)
+
+
+def _catalogue(visit: Visit, lookup: Lookup, window: FilterSet) -> Catalogue:
+    """Whom and what there are feeds of that hold something."""
+    snapshot = lookup.snapshot
+    sessions = (one.session for one in snapshot.published)
+    inside = (one for one in sessions if window.matches(one, snapshot.day))
+    return catalogue_of(inside, visit.services.defaults.audience)

@@ -1,0 +1,134 @@
+"use strict";
+// The start page's builder: says at once what the chosen feed holds, and its address.
+
+(() => {
+  const form = document.querySelector("[data-builder]");
+  const preview = form.querySelector("[data-preview]");
+  const address = form.querySelector("[data-address]");
+  const chosen = form.querySelector("[data-chosen]");
+  const open = form.querySelector("[data-open]");
+  const words = preview.dataset;
+  const paths = { venues: "venues", instructors: "instructors", course: "courses" };
+  const SHOWN = 3;
+  let request = null;
+  let timer = 0;
+
+  open.textContent = open.dataset.open;
+
+  function picked() {
+    const values = new Map();
+    for (const box of form.querySelectorAll("input:checked")) {
+      values.set(box.name, [...(values.get(box.name) || []), box.value]);
+    }
+    return values;
+  }
+
+  function options() {
+    return [...form.querySelectorAll("select")]
+      .filter((one) => one.selectedIndex > 0)
+      .map((one) => [one.name, one.value]);
+  }
+
+  // As the bridge writes them: no comma in an address, and the ending that clients look for last.
+  function path(values, extension) {
+    const query = options();
+    const several = [...values];
+    const single = several.length === 1 && several[0][1].length === 1 && paths[several[0][0]];
+    let start = `/sessions${extension}`;
+    if (single) {
+      const box = form.querySelector(`input[name="${several[0][0]}"]:checked`);
+      const page = box.closest("li").querySelector("a").pathname;
+      start = page.slice(address.dataset.root.length) + extension;
+    } else {
+      for (const [name, ids] of several) {
+        query.push([name, ids.sort((one, other) => one - other).join(",")]);
+      }
+    }
+    if (query.length && extension) query.push(["_", extension]);
+    return start + (query.length ? `?${new URLSearchParams(query)}` : "");
+  }
+
+  function names() {
+    const labels = [...form.querySelectorAll("input:checked")].map(
+      (box) => box.closest("label").textContent.trim(),
+    );
+    return labels.length ? labels.join(", ") : chosen.dataset.everything;
+  }
+
+  function when(session) {
+    const zone = session.venue && session.venue.timezone;
+    const style = {
+      weekday: "short", day: "numeric", month: "short", hour: "numeric", minute: "2-digit",
+      timeZone: zone || "UTC",
+    };
+    try {
+      return new Intl.DateTimeFormat(words.locale, style).format(new Date(session.start));
+    } catch {
+      return session.start;
+    }
+  }
+
+  function element(name, text, kind) {
+    const one = document.createElement(name);
+    one.textContent = text;
+    if (kind) one.className = kind;
+    return one;
+  }
+
+  function show(sessions) {
+    if (!sessions.length) {
+      preview.replaceChildren(element("p", words.empty));
+      return;
+    }
+    const rules = new Intl.PluralRules(document.documentElement.lang);
+    const forms = JSON.parse(words.count);
+    const count = new Intl.NumberFormat(words.locale).format(sessions.length);
+    const list = element("ol", "", "next");
+    for (const session of sessions.slice(0, SHOWN)) {
+      const item = document.createElement("li");
+      item.append(element("span", when(session), "at"), element("bdi", session.title));
+      list.append(item);
+    }
+    const text = forms[rules.select(sessions.length)] || forms.other;
+    preview.replaceChildren(element("p", text.replace("{count}", count), "count"), list);
+  }
+
+  async function look(values) {
+    if (request) request.abort();
+    request = new AbortController();
+    const { signal } = request;
+    try {
+      const separator = path(values, ".json").includes("?") ? "&" : "?";
+      const start = new Date().toISOString().replace(/:\d\d\.\d+Z/, ":00Z");
+      const url = `${address.dataset.root}${path(values, ".json")}${separator}start=${start}`;
+      const answer = await fetch(url, { signal, credentials: "omit" });
+      if (!answer.ok) throw new Error(answer.status);
+      show(await answer.json());
+    } catch (error) {
+      if (error.name !== "AbortError") preview.replaceChildren(element("p", words.failed));
+    }
+  }
+
+  function update() {
+    const values = picked();
+    chosen.textContent = names();
+    address.value = address.dataset.base + path(values, ".ics");
+    // What was there stays until the new is: a panel that jumps is hard to read.
+    if (!preview.children.length) preview.replaceChildren(element("p", words.counting));
+    clearTimeout(timer);
+    timer = setTimeout(() => look(values), 200);
+  }
+
+  form.addEventListener("change", update);
+  form.addEventListener("reset", () => setTimeout(update, 0));
+  // One venue, instructor or course has a page of its own.
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const language = new URLSearchParams(location.search).get("lang");
+    const page = path(picked(), "");
+    const separator = page.includes("?") ? "&" : "?";
+    const tail = language ? `${separator}lang=${encodeURIComponent(language)}` : "";
+    location.assign(address.dataset.root + page + tail);
+  });
+  update();
+})();

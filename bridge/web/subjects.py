@@ -1,0 +1,100 @@
+"""What a page is about: its heading, and whether anybody knows of it."""
+
+from dataclasses import dataclass, replace
+
+from bridge.cache.snapshot import Snapshot
+from bridge.config import Availability
+from bridge.feeds.selection import Shown, Subject, select, subject, visible
+from bridge.feeds.spec import FeedSpec, Kind
+from bridge.filters import FilterSet
+from bridge.model import ClassSession, Venue
+from bridge.web.languages import Language
+
+WORDS = {
+    Kind.VENUE: "venue",
+    Kind.INSTRUCTOR: "instructor",
+    Kind.COURSE: "course",
+    Kind.SESSION: "class",
+}
+_MOST_NAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """A page's sessions, and what they are called together.
+
+    Attributes:
+        known: whether the public may know of it at all.
+        venue: the one that the page is about, or that all its sessions share.
+    """
+
+    shown: list[Shown]
+    subject: Subject
+    name: str
+    known: bool
+    venue: Venue | None
+
+
+def about(snapshot: Snapshot, spec: FeedSpec, language: Language) -> About:
+    """What the page beside the feed of *spec* shows."""
+    # A page is fresh, which a calendar is not: it says what is full wherever that may be told.
+    most = min(spec.audience.availability, Availability.FULL, key=lambda one: one.rank)
+    told = max(spec.availability, most, key=lambda one: one.rank)
+    found = select(snapshot, replace(spec, availability=told))
+    named = subject(snapshot, spec, found)
+    latest = _latest(snapshot, spec)
+    name = named.name
+    if spec.identity is None:
+        name = _chosen(found, spec, language)
+    elif spec.kind is Kind.COURSE and latest and latest.course and not latest.course.name:
+        name = latest.title
+    venues = {one.session.venue.id: one.session.venue for one in found if one.session.venue}
+    venue = next(iter(venues.values())) if len(venues) == 1 else None
+    if spec.kind is Kind.VENUE and latest:
+        venue = latest.venue
+    return About(found, named, name, spec.identity is None or latest is not None, venue)
+
+
+def _latest(snapshot: Snapshot, spec: FeedSpec) -> ClassSession | None:
+    """The last session of what the address names, in its window or not."""
+    fields = {
+        Kind.VENUE: "venues",
+        Kind.INSTRUCTOR: "instructors",
+        Kind.COURSE: "course",
+    }
+    if spec.identity is None:
+        return None
+    if spec.kind is Kind.SESSION:
+        named = FilterSet(session=spec.identity)
+    else:
+        named = FilterSet.of(**{fields[spec.kind]: (spec.identity,)})
+    sessions = (
+        one.session
+        for one in reversed(snapshot.published)
+        if visible(one.session, spec.audience) and named.matches(one.session, snapshot.day)
+    )
+    return next(sessions, None)
+
+
+def _chosen(found: list[Shown], spec: FeedSpec, language: Language) -> str:
+    """A heading for a filter set: the names of what was chosen, while they are few."""
+    if not spec.query:
+        return str(language("all_classes"))
+    chosen = spec.filter_set
+    names: dict[tuple[str, int], str] = {}
+    for one in found:
+        session = one.session
+        if session.venue and session.venue.id in chosen.venues:
+            names["venue", session.venue.id] = session.venue.name
+        for who in session.instructors:
+            if who.id in chosen.instructors:
+                names["instructor", who.id] = who.name
+        if session.course and session.course.id in chosen.course:
+            names["course", session.course.id] = session.course.name or session.title
+        kind = session.offering_type
+        if kind and kind.id in chosen.offering_types:
+            names["type", kind.id] = kind.name or session.title
+    told = sorted(filter(None, names.values()))
+    if 0 < len(told) <= _MOST_NAMES:
+        return ", ".join(told)
+    return str(language("choice"))

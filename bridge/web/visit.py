@@ -1,0 +1,172 @@
+"""A visit: what a page needs to know of the request that asks for it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Request, current_app, render_template
+from werkzeug.exceptions import BadRequest
+
+from bridge import moments, zones
+from bridge.cache.snapshots import Lookup, Served
+from bridge.errors import ParameterError
+from bridge.feeds.selection import Shown, Subject
+from bridge.filters import PARAMETERS, shown, single
+from bridge.services import Services
+from bridge.web import assets, languages, timetable
+from bridge.web.languages import Language
+from bridge.web.timetable import Timetable
+
+#: The options that a page shares with its feed (``feeds/query.py`` says what they take).
+OPTIONS = frozenset({"cancelled", "availability", "tz"})
+VIEWS = (AGENDA, WEEK) = ("agenda", "week")
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Who asks, in which language, and under which address.
+
+    Attributes:
+        root: what the bridge's paths begin with; empty unless a proxy serves it below a path.
+        base: the bridge's own address, for links that leave the page.
+        chosen: the language, where the address says which.
+    """
+
+    request: Request
+    services: Services
+    language: Language
+    root: str
+    base: str
+    chosen: str | None
+
+    @classmethod
+    def of(cls, request: Request) -> "Visit":
+        """The visit that *request* is.
+
+        Raises:
+            ParameterError: it asks for a language that is none.
+        """
+        services: Services = current_app.extensions["bridge"]
+        asked = request.args.get("lang")
+        language = languages.negotiate(asked, request.accept_languages)
+        root = request.script_root
+        return cls(
+            request=request,
+            services=services,
+            language=language,
+            root=root,
+            base=services.config.public_base_url or _origin(request) + root,
+            chosen=None if asked is None else language.dates,
+        )
+
+    @cached_property
+    def now(self) -> datetime:
+        """The time."""
+        return datetime.fromtimestamp(self.services.store.now(), UTC)
+
+    @property
+    def feed_pairs(self) -> list[tuple[str, str]]:
+        """The parameters that a feed takes; a page does not mind others."""
+        known = {*PARAMETERS, *OPTIONS}
+        return [pair for pair in self.request.args.items(multi=True) if pair[0] in known]
+
+    @cached_property
+    def view(self) -> str:
+        """How a timetable is laid out.
+
+        Raises:
+            ParameterError: the parameter asks for something else.
+        """
+        return self.one_of("view", VIEWS)
+
+    @cached_property
+    def first_day(self) -> date | None:
+        """The day that the parameter ``from`` asks to begin with.
+
+        Raises:
+            ParameterError: it is no day, or none that a timetable reaches.
+        """
+        if "from" not in self.request.args:
+            return None
+        text = single("from", self.request.args.getlist("from"))
+        written = moments.read(text)
+        day = written.value.date() if written and written.is_date else None
+        if day is None or not timetable.within_reach(day, self.now.date()):
+            raise ParameterError(
+                "from", f"from: {shown(text)} cannot be used; accepted: a date such as 2026-10-20"
+            )
+        return day
+
+    def one_of(self, name: str, accepted: tuple[str, ...]) -> str:
+        """The value of a parameter, the first of *accepted* where it is not given.
+
+        Raises:
+            ParameterError: it is something else.
+        """
+        if name not in self.request.args:
+            return accepted[0]
+        text = single(name, self.request.args.getlist(name))
+        if text not in accepted:
+            told = ", ".join(accepted)
+            raise ParameterError(name, f"{name}: {shown(text)} cannot be used; accepted: {told}")
+        return text
+
+    def timetable(self, sessions: Sequence[Shown], subject: Subject) -> Timetable:
+        """What is to be shown of *sessions*."""
+        if self.view == AGENDA:
+            return timetable.agenda(sessions, subject, self.now, self.first_day)
+        first_weekday = self.language.first_weekday
+        return timetable.week(
+            sessions, subject, self.now, self.first_day, first_weekday=first_weekday
+        )
+
+    def is_old(self, lookup: Lookup) -> bool:
+        """Whether a reader has to be told how old the timetable is."""
+        ttl = self.services.config.cache_ttl
+        return lookup.served is Served.FAILED or lookup.left < -2 * ttl
+
+    def as_of(self, lookup: Lookup, zone: str | None) -> str | None:
+        """When an old timetable was walked, at the place that it is of."""
+        if not self.is_old(lookup):
+            return None
+        walked = datetime.fromtimestamp(lookup.snapshot.walked, UTC)
+        return self.language.moment(walked.astimezone(zones.zone(zone) or UTC))
+
+    def link(self, path: str, **parameters: object) -> str:
+        """The address of another page of the bridge, in the language of this one.
+
+        Args:
+            path: may have a query already.
+            parameters: of that page; None goes unsaid.
+        """
+        said = {name.rstrip("_"): one for name, one in parameters.items() if one is not None}
+        if self.chosen and "lang" not in said:
+            said["lang"] = self.chosen
+        if not said:
+            return self.root + path
+        return f"{self.root}{path}{'&' if '?' in path else '?'}{urlencode(said)}"
+
+    def render(self, template: str, **context: Any) -> str:
+        """A page of *template*."""
+        return render_template(
+            template,
+            visit=self,
+            t=self.language,
+            link=self.link,
+            asset=lambda name: self.root + assets.path(name),
+            languages=languages.available(),
+            sandbox=self.services.config.sandbox,
+            **context,
+        )
+
+
+def _origin(request: Request) -> str:
+    """The host that was asked for, as far as it can be one: it is printed into addresses."""
+    if not _HOST.fullmatch(request.host):
+        raise BadRequest
+    return f"{request.scheme}://{request.host}"
