@@ -36,24 +36,32 @@ class Asked:
             besides=self._without_snapshots,
         )
 
-    def note(self, key: str, *, settled: bool = False) -> None:
+    def note(self, key: str, *, settled: bool = False, lasting: bool = False) -> None:
         """*key* is asked for now.
 
         Args:
             settled: it never has to be asked upstream again.
+            lasting: it keeps history, and no other may take its place.
         """
-        if key not in self._noted:
-            self._noted[key] = True
+        if key in self._noted:
+            return
+        self._noted[key] = True
+        if lasting:
+            self._store.commit({self._keys.lasting(key): Write(b"1", LATELY)})
+        else:
             self._map.put(key, "settled" if settled else None, self._store.now())
 
     def lately(self) -> list[str]:
         """The keys that were asked for in the last 48 hours and may have changed since."""
         since = self._store.now() - LATELY
-        return [
+        prefix = self._keys.lasting()
+        lasting = (name.removeprefix(prefix) for name in self._store.names(prefix))
+        others = (
             key
             for key, record in self._map.records().items()
             if record.seen >= since and record.data is None
-        ]
+        )
+        return [*lasting, *others]
 
     def known(self, key: str) -> bool:
         """Whether *key* was asked for before."""

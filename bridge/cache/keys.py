@@ -44,6 +44,10 @@ class Keys:
         """When some filter sets were asked for last."""
         return self._named("asked", str(bucket))
 
+    def lasting(self, key: str = "") -> str:
+        """That a filter set which keeps history was asked for lately."""
+        return self._named("lasting", key)
+
     def revoked(self, identity: str) -> str:
         """That a private feed is revoked."""
         return self._named("revoked", identity)

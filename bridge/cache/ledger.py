@@ -92,7 +92,6 @@ class StoreLedger:
             if self._store.commit({key: Write(spent.encode(), 400)}, expect=expect):
                 return
 
-    @property
     def quiet_for(self) -> float:
         """Seconds that the cool-down still lasts; 0.0 outside of one."""
         entry = self._store.read([self._keys.budget]).get(self._keys.budget)

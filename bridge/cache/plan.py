@@ -7,7 +7,7 @@ from typing import Protocol
 
 from cachetools import LRUCache
 
-from bridge.cache.publication import Rules
+from bridge.cache.publication import Rules, shown_as, types_of
 from bridge.cache.snapshot import Snapshot, ordered
 from bridge.cache.snapshots import COLD_PATIENCE, Lookup, SnapshotCache
 from bridge.clock import Clock
@@ -152,8 +152,9 @@ def _next_month(instant: datetime) -> datetime:
 
 def _join(wide: Snapshot, archive: Snapshot) -> Snapshot:
     """*wide*, with what *archive* has of the time that *wide* does not cover."""
+    types = types_of(one.session for one in wide.published)
     older = {
-        one.session.identity: one
+        one.session.identity: shown_as(one, types)
         for one in archive.published
         if one.session.ends.timestamp() < wide.covers_from
     }

@@ -5,14 +5,14 @@ a token that suddenly sees less or a half-broken answer must not empty anybody's
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from bridge.cache import revisions
 from bridge.cache.snapshot import Identity, Snapshot, ordered
 from bridge.filters import FilterSet
-from bridge.model import ClassSession, Published, Status
+from bridge.model import ClassSession, OfferingType, Published, Status
 from bridge.upstream.walk import WALK_SECONDS, Walk
 
 HISTORY_DAYS = 400
@@ -67,6 +67,29 @@ def without_held(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, published=tuple(one for one in snapshot.published if not one.held))
 
 
+def types_of(sessions: Iterable[ClassSession]) -> Mapping[int, OfferingType]:
+    """The offering types as *sessions* know them, by id."""
+    return {
+        kind.id: kind
+        for session in sessions
+        if session.complete and (kind := session.offering_type) and kind.id is not None
+    }
+
+
+def shown_as(one: Published, types: Mapping[int, OfferingType]) -> Published:
+    """*one*, which upstream tells no more, shown to those who may see its kind today."""
+    kind = one.session.offering_type
+    today = types.get(kind.id) if kind and kind.id is not None else None
+    if kind is None or today is None or _shown_to(kind) == _shown_to(today):
+        return one
+    kind = replace(kind, visibility=today.visibility, draft=today.draft)
+    return replace(one, session=replace(one.session, offering_type=kind))
+
+
+def _shown_to(kind: OfferingType) -> object:
+    return (kind.visibility, kind.draft)
+
+
 class _Merge:
     def __init__(
         self,
@@ -85,6 +108,7 @@ class _Merge:
         self._memory = memory
         self._rules = rules
         self._unusable = set(walk.unusable)
+        self._types = types_of(walk.sessions)
 
     def take(self) -> None:
         """What the walk has, as it is now."""
@@ -92,6 +116,8 @@ class _Merge:
             known = self._known(session.identity)
             if not session.complete and known is not None and known.session.complete:
                 self._unusable.add(session.id)
+                if session.identity not in self._before:
+                    self.result[session.identity] = known
             elif known is not None and self._overtaken(known):
                 self.result[session.identity] = known
             else:
@@ -107,7 +133,8 @@ class _Merge:
             if one.session.ends <= self._now:
                 if not one.vanished:
                     # over: whether upstream still has it does not matter any more
-                    self.result[identity] = replace(one, lacking_since=None, held=False)
+                    over = replace(one, lacking_since=None, held=False)
+                    self.result[identity] = shown_as(over, self._types)
             elif one.vanished:
                 if _occasion(one.session) not in again:
                     self.result[identity] = one

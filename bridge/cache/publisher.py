@@ -5,7 +5,7 @@ import structlog
 from bridge.cache import publication
 from bridge.cache.alerts import Alerts
 from bridge.cache.keys import Keys
-from bridge.cache.leases import Lease
+from bridge.cache.leases import Lease, LostLeaseError
 from bridge.cache.lifetimes import Lifetimes
 from bridge.cache.memories import Memories
 from bridge.cache.publication import HISTORY_DAYS, Rules
@@ -71,7 +71,9 @@ class Publisher:
         value = encode(publication.without_held(here.snapshot))
         write = Write(value, HISTORY_DAYS * _DAY)
         lease.renew()
-        self._store.commit({self._keys.snapshot(key): write}, expect=lease.expectation)
+        name = self._keys.snapshot(key)
+        if self._store.commit({name: write}, expect=lease.expectation) is None:
+            raise LostLeaseError(name)
         self._alerts.over(f"held {key}", "What TeamUp no longer lists was accepted as gone.")
         return count
 

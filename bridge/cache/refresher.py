@@ -118,6 +118,8 @@ class Refresher:
             if lease is not None:
                 try:
                     return self._publisher.accept(key, lease)
+                except LostLeaseError:
+                    log.warning("a refresh came between; trying again", key=key)
                 finally:
                     lease.release()
             self._clock.wait(threading.Event(), _POLL)

@@ -31,6 +31,8 @@ class ResilientStore:
         self._clock = clock
         self._lock = threading.Lock()
         self._overlay: MemoryStore | None = None
+        # what was deleted here, and may still stand in the primary
+        self._deleted: set[str] = set()
         self._no_reads_until = self._no_writes_until = float("-inf")
         self.errors = 0
 
@@ -67,7 +69,11 @@ class ResilientStore:
         # Of what stands in the primary alone, nobody can say any more if it is still so.
         known = memory.versions(list(expect or {}))
         checked = {key: one for key, one in (expect or {}).items() if key in known}
-        return memory.commit(writes, expect=checked)
+        version = memory.commit(writes, expect=checked)
+        if version is not None:
+            for key, write in writes.items():
+                (self._deleted.add if write.value is None else self._deleted.discard)(key)
+        return version
 
     def names(self, prefix: str) -> list[str]:
         """The keys that begin with *prefix*, as far as they can be had."""
@@ -92,7 +98,7 @@ class ResilientStore:
     ) -> dict[str, T]:
         overlay = self._overlay
         found = recall(overlay, keys) if overlay else {}
-        missing = [key for key in keys if key not in found]
+        missing = [key for key in keys if key not in found and key not in self._deleted]
         if missing and self._clock.monotonic() >= self._no_reads_until:
             try:
                 found.update(ask(missing))
@@ -119,4 +125,5 @@ class ResilientStore:
             return
         with self._lock:
             self._overlay = None
+            self._deleted.clear()
         log.info("the store works again")

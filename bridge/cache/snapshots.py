@@ -95,7 +95,7 @@ class SnapshotCache:
         key = filter_set.key
         held = self._shelf.look(key)
         if held is not None:
-            self._asked.note(key, settled=rules.settled)
+            self._asked.note(key, settled=rules.settled, lasting=rules.history)
             age = self._age(key, held)
             if age is Age.FRESH or rules.settled:
                 return self._lookup(key, held, Served.HIT)
@@ -158,7 +158,7 @@ class SnapshotCache:
         with self._door:
             purpose = Purpose.LIVE if failure else self._admitted(key, rules)
             if failure is None:
-                self._asked.note(key, settled=rules.settled)
+                self._asked.note(key, settled=rules.settled, lasting=rules.history)
         flight = self._refresher.refresh(filter_set, rules, failure, purpose)
         if failure is None and flight is not None:
             flight.wait(patience)
@@ -182,9 +182,17 @@ class SnapshotCache:
 
         Raises:
             CrowdedError: it is new, and too much that is new was asked for lately.
+            UnavailableError: it is new, and upstream is not to be asked at present.
         """
         if rules.history or self._asked.known(key):
             return Purpose.LIVE
+        quiet = self._ledger.quiet_for()
+        if quiet:
+            raise UnavailableError(
+                "TeamUp asks to be left alone for a while, and there is no earlier copy: ask again"
+                " later",
+                retry_after=min(300, math.ceil(quiet)),
+            )
         wait = self._ledger.reserve(Purpose.NEW)
         if wait:
             raise CrowdedError(

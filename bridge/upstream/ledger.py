@@ -27,6 +27,9 @@ class Ledger(Protocol):
     def cool_down(self, seconds: float) -> None:
         """Let nobody ask for *seconds*."""
 
+    def quiet_for(self) -> float:
+        """Seconds that a cool-down still lasts; 0.0 outside of one."""
+
     def learnt(self, name: str) -> str | None:
         """What was learnt under *name*, if anything."""
 

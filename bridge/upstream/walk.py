@@ -110,7 +110,9 @@ class Walker:
         parsed = parse(rows, self._source, self._origin)
         # An unknown parameter is ignored upstream without a word, and everything returned.
         kept = tuple(one for one in parsed.sessions if filter_set.matches(one, day))
-        return Walk(started, kept, parsed.unusable, parsed.tally, progress.pages)
+        # Without its expansions a session cannot tell where it belongs: it is not lost for that.
+        vague = {one.id for one in parsed.sessions if not one.complete} - {one.id for one in kept}
+        return Walk(started, kept, parsed.unusable | vague, parsed.tally, progress.pages)
 
     def _consistent(self, question: Params, progress: "_Progress") -> list[object]:
         for _ in range(2):

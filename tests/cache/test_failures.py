@@ -108,13 +108,14 @@ def test_a_short_retry_after_does_not_shorten_the_pause(failures: Failures) -> N
     assert pause(failure) >= 54
 
 
-def test_it_is_remembered_beyond_the_pause_so_that_probes_go_on_doubling(
-    failures: Failures, clock: ManualClock
+@pytest.mark.parametrize("cause", [BROKEN, DOWN], ids=["of a key", "of the whole"])
+def test_it_is_remembered_beyond_the_pause_so_that_probes_go_on_doubling_and_not_for_ever(
+    failures: Failures, clock: ManualClock, cause: Cause
 ) -> None:
-    failure = failures.remember(ONE, replace(BROKEN, retry_after=300.0))
+    failure = failures.remember(ONE, replace(cause, retry_after=300.0))
     clock.move(pause(failure) + 59)
-    assert failures.current(ONE) is not None
-    clock.move(2)
+    assert failures.remember(ONE, cause).count == 2
+    clock.move(2 * 86_400)
     assert failures.current(ONE) is None
 
 

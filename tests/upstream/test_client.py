@@ -349,7 +349,7 @@ def test_a_429_is_a_pause_for_everybody_of_1_to_300_seconds(
         assert cause.scope is Scope.ACCOUNT
         assert "TEAMUP_REQUESTS_PER_MINUTE" in cause.text
         other = asker(upstream.url, clock=clock, store=store)
-        assert other.ledger.quiet_for == pytest.approx(seconds)
+        assert other.ledger.quiet_for() == pytest.approx(seconds)
         failing(lambda: other.page(seconds=0.5))
         assert len(upstream.requests) == 1, "nobody asks while the pause lasts"
         upstream.script = raw.ok()
@@ -390,7 +390,7 @@ def test_a_429_whose_body_is_broken_is_a_429(asker: Ask, headers: dict[str, str]
         cause = failing(ask.page)
         assert len(upstream.requests) == 1
     assert cause.retry_after == 200
-    assert ask.ledger.quiet_for == pytest.approx(200)
+    assert ask.ledger.quiet_for() == pytest.approx(200)
 
 
 # Answers that cannot be used
