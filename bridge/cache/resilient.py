@@ -81,7 +81,7 @@ class ResilientStore:
         found = set(overlay.names(prefix)) if overlay else set()
         if self._clock.monotonic() >= self._no_reads_until:
             try:
-                found.update(self._primary.names(prefix))
+                found.update(set(self._primary.names(prefix)) - self._deleted)
             except StoreError as err:
                 self._failed(err, writing=False)
         return list(found)

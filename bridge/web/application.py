@@ -1,9 +1,9 @@
 """The Flask application: routes, errors, and the parts behind them."""
 
-import atexit
 import os
 import re
 import sys
+from multiprocessing.util import Finalize
 
 import structlog
 from flask import Flask
@@ -44,8 +44,8 @@ def create_app(parts: Services | None = None) -> Flask:
             for warning in parts.config.warnings:
                 log.warning("settings", text=warning)
             parts.start()
-            # granian ends a worker by letting its interpreter finish
-            atexit.register(parts.close)
+            # A worker is a forked process, which runs these finalizers and no atexit handlers.
+            Finalize(None, parts.close, exitpriority=0)
     app.extensions["bridge"] = parts
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False

@@ -204,7 +204,8 @@ def _entries(shown: Iterable[Shown], subject: Subject) -> list[Entry]:
     """Each at its own local time, and by that in order."""
     return sorted(
         (_entry(one, subject.zone) for one in shown),
-        key=lambda one: (one.start.date(), one.shown.session.start, one.shown.uid),
+        # by the clock on the wall, also where the walls are in several zones
+        key=lambda one: (one.start.replace(tzinfo=None), one.shown.session.start, one.shown.uid),
     )
 
 

@@ -6,6 +6,7 @@
   const preview = form.querySelector("[data-preview]");
   const address = form.querySelector("[data-address]");
   const chosen = form.querySelector("[data-chosen]");
+  const glance = form.querySelector("[data-glance]");
   const open = form.querySelector("[data-open]");
   const words = preview.dataset;
   const paths = { venues: "venues", instructors: "instructors", course: "courses" };
@@ -14,6 +15,7 @@
   let timer = 0;
 
   open.textContent = open.dataset.open;
+  glance.hidden = false;
 
   function picked() {
     const values = new Map();
@@ -56,16 +58,16 @@
   }
 
   function when(session) {
-    const zone = session.venue && session.venue.timezone;
-    const style = {
-      weekday: "short", day: "numeric", month: "short", hour: "numeric", minute: "2-digit",
-      timeZone: zone || "UTC",
-    };
-    try {
-      return new Intl.DateTimeFormat(words.locale, style).format(new Date(session.start));
-    } catch {
-      return session.start;
-    }
+    const venue = session.venue || {};
+    const zone = { timeZone: venue.timezone || "UTC" };
+    const start = new Date(session.start);
+    const day = { weekday: "short", day: "numeric", month: "short", ...zone };
+    const parts = [
+      new Intl.DateTimeFormat(words.locale, day).format(start),
+      new Intl.DateTimeFormat(words.locale, { timeStyle: "short", ...zone }).format(start),
+      venue.name,
+    ];
+    return parts.filter(Boolean).join(" · ");
   }
 
   function element(name, text, kind) {
@@ -78,6 +80,7 @@
   function show(sessions) {
     if (!sessions.length) {
       preview.replaceChildren(element("p", words.empty));
+      glance.replaceChildren(element("bdi", chosen.textContent));
       return;
     }
     const rules = new Intl.PluralRules(document.documentElement.lang);
@@ -89,8 +92,10 @@
       item.append(element("span", when(session), "at"), element("bdi", session.title));
       list.append(item);
     }
-    const text = forms[rules.select(sessions.length)] || forms.other;
-    preview.replaceChildren(element("p", text.replace("{count}", count), "count"), list);
+    const form = forms[rules.select(sessions.length)] || forms.other;
+    const text = form.replace("{count}", count);
+    preview.replaceChildren(element("p", text, "count"), list);
+    glance.replaceChildren(element("bdi", chosen.textContent), element("span", text));
   }
 
   async function look(values) {
