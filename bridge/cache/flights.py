@@ -77,8 +77,9 @@ class Flights:
         self.stop()
         with self._lock:
             under_way = list(self._under_way.values())
+        until = self._clock.monotonic() + _PARTING
         for flight in under_way:
-            flight.wait(_PARTING)
+            flight.wait(max(0.0, until - self._clock.monotonic()))
 
     def _run(self, key: str, flight: Flight, work: Work) -> None:
         try:

@@ -37,11 +37,11 @@ class _Spent:
         return _Spent(rows, quiet)
 
     def count(self, purpose: Purpose | None = None) -> int:
-        return sum(n for _, p, n in self.rows if purpose is None or p == purpose.name)
+        return sum(n for _, p, n in self.rows if purpose is None or p == purpose.account)
 
     def plus_one(self, now: float, purpose: Purpose) -> "_Spent":
         rows = {(second, name): n for second, name, n in self.rows}
-        place = (int(now), purpose.name)
+        place = (int(now), purpose.account)
         rows[place] = rows.get(place, 0) + 1
         return _Spent(tuple((s, p, n) for (s, p), n in sorted(rows.items())), self.quiet_until)
 
@@ -70,7 +70,7 @@ class StoreLedger:
             spent = (_Spent.decode(entry.value) if entry else _Spent()).at(now)
             if spent.quiet_until > now:
                 return spent.quiet_until - now
-            share = max(1, math.floor(self._per_minute * purpose.value))
+            share = max(1, math.floor(self._per_minute * purpose.share))
             used = spent.count(), spent.count(purpose)
             if used[0] >= self._per_minute or used[1] >= share:
                 return max(_CONTENDED, spent.rows[0][0] + 1 + _MINUTE - now)

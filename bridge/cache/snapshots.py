@@ -193,7 +193,7 @@ class SnapshotCache:
                 " later",
                 retry_after=min(300, math.ceil(quiet)),
             )
-        wait = self._ledger.reserve(Purpose.NEW)
+        wait = self._ledger.reserve(Purpose.ADMISSION)
         if wait:
             raise CrowdedError(
                 "too many new questions were asked at once, and this one is new: ask again later;"

@@ -5,14 +5,25 @@ from typing import Protocol
 
 
 class Purpose(Enum):
-    """Why upstream is asked: the share of the budget that such requests may take together."""
+    """Why upstream is asked.
 
-    LIVE = 1.0
+    Attributes:
+        account: what such requests are counted under.
+        share: of the budget, that all under that account may have taken for one more to be granted.
+    """
+
+    LIVE = "live", 1.0
     """Somebody waits for it, or just took an old copy."""
-    NEW = 0.25
-    """Somebody waits for what nobody asked for before: it may be made up."""
-    AHEAD = 0.5
+    ADMISSION = "new", 0.25
+    """Somebody asks for what nobody asked for before: it may be made up. Taken before its walk."""
+    NEW = "new", 0.5
+    """The walk of what was admitted: its other pages may exceed the share of admissions."""
+    AHEAD = "ahead", 0.5
     """Refreshing what was asked for lately, so that nobody will have to wait."""
+
+    def __init__(self, account: str, share: float) -> None:
+        self.account = account
+        self.share = share
 
 
 class Ledger(Protocol):
