@@ -127,6 +127,8 @@ class FilterSet:
                 )
             given[field] = (identity,)
         for name, texts in values.items():
+            if name not in PARAMETERS:
+                raise ParameterError(name, f"{shown(name)} is no filter")
             field, read = PARAMETERS[name]
             if field in given:
                 raise ParameterError(name, f"{name}: given a second time under another name")

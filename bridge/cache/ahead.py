@@ -12,6 +12,7 @@ from bridge.cache.publication import Rules
 from bridge.cache.snapshots import SnapshotCache
 from bridge.cache.store import Store
 from bridge.clock import Clock
+from bridge.errors import ParameterError
 from bridge.filters import FilterSet
 
 log = structlog.get_logger()
@@ -91,7 +92,12 @@ class RefreshAhead:
     def _due(self) -> list[tuple[FilterSet, Rules]]:
         due = []
         for key in self._asked.lately():
-            filter_set = FilterSet.of_key(key)
+            try:
+                filter_set = FilterSet.of_key(key)
+            except ParameterError as err:
+                # noted by another version of the program, or garbled
+                log.warning("unreadable filter set passed over", why=str(err))
+                continue
             rules = self._plan.rules_of(filter_set)
             # Many keys of their own would eat the budget; the wide one serves nearly all.
             oldest = 0.0 if rules.history else _HOURLY

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.cache.store import Store, Write
+from bridge.cache.values import decoded
 
 _TRIES = 5
 
@@ -105,8 +106,8 @@ def _encode(bucket: Mapping[str, Record]) -> bytes:
 
 
 def _decode(value: bytes) -> dict[str, Record]:
+    rows = decoded(value)
     try:
-        rows = json.loads(value)
         return {
             name: Record(data, float(seen), int(times))
             for name, (data, seen, times) in rows.items()

@@ -3,10 +3,10 @@
 import json
 import random
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from bridge.cache.keys import Keys
 from bridge.cache.store import Store, Write
+from bridge.cache.values import decoded
 from bridge.errors import Cause, Scope
 
 _FIRST, _LONGEST = 1.0, 60.0
@@ -56,7 +56,8 @@ class Failures:
         """The failure that concerns *key*: the upstream's own first."""
         names = [self._keys.failure(), self._keys.failure(key)]
         found = self._store.read(names)
-        return next((_decode(found[name].value) for name in names if name in found), None)
+        failures = (_decode(found[name].value) for name in names if name in found)
+        return next((failure for failure in failures if failure), None)
 
     def remember(self, key: str, cause: Cause) -> Failure:
         """Count another failure, and put the next probe off."""
@@ -95,6 +96,17 @@ def _encode(failure: Failure) -> bytes:
     return json.dumps({**asdict(failure), "scope": failure.scope.value}).encode()
 
 
-def _decode(value: bytes) -> Failure:
-    data: dict[str, Any] = json.loads(value)
-    return Failure(**{**data, "scope": Scope(data["scope"])})
+def _decode(value: bytes) -> Failure | None:
+    data = decoded(value)
+    try:
+        return Failure(
+            code=str(data["code"]),
+            text=str(data["text"]),
+            scope=Scope(data["scope"]),
+            count=int(data["count"]),
+            since=float(data["since"]),
+            at=float(data["at"]),
+            until=float(data["until"]),
+        )
+    except (LookupError, TypeError, ValueError, OverflowError):
+        return None

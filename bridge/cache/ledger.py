@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bridge.cache.keys import Keys
 from bridge.cache.store import Store, Write
+from bridge.cache.values import decoded
 from bridge.upstream.ledger import Purpose
 
 _MINUTE = 60
@@ -23,8 +24,12 @@ class _Spent:
 
     @classmethod
     def decode(cls, value: bytes) -> "_Spent":
-        data = json.loads(value)
-        return cls(tuple((s, p, n) for s, p, n in data["rows"]), data["quiet_until"])
+        data = decoded(value)
+        try:
+            rows = tuple((int(second), str(name), int(n)) for second, name, n in data["rows"])
+            return cls(rows, float(data["quiet_until"]))
+        except (LookupError, TypeError, ValueError, OverflowError):
+            return cls()
 
     def encode(self) -> bytes:
         return json.dumps({"rows": self.rows, "quiet_until": self.quiet_until}).encode()
@@ -102,7 +107,7 @@ class StoreLedger:
         """What was learnt under *name*, if anything."""
         key = self._keys.learnt(name)
         entry = self._store.read([key]).get(key)
-        return entry.value.decode() if entry else None
+        return entry.value.decode(errors="replace") if entry else None
 
     def learn(self, name: str, value: str) -> None:
         """Remember *value* under *name* for everybody."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from bridge.cache.store import SOON, Entry, Write
 from bridge.clock import Clock
@@ -156,21 +157,32 @@ class SqliteStore:
         _make_private(self._path.parent)
         if not self._path.exists():
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._inode = _inode(self._path)
+        try:
+            connection = self._open(str(self._path))
+        except sqlite3.OperationalError as err:
+            if not any(word in str(err) for word in ("unable to open", "readonly")):
+                raise
+            # Where nothing can be written SQLite cannot share the file, but it can read it.
+            connection = self._open(f"file:{quote(str(self._path))}?mode=ro&immutable=1")
+        self._connection = connection
+        return connection
+
+    def _open(self, name: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self._path,
+            name,
             timeout=_BUSY_MILLISECONDS / 1000,
             isolation_level=None,
             check_same_thread=False,
+            uri=name.startswith("file:"),
         )
         try:
-            self._inode = _inode(self._path)
             connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
             self._prepare(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
         except BaseException:
             connection.close()
             raise
-        self._connection = connection
         return connection
 
     @staticmethod

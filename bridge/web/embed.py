@@ -67,10 +67,10 @@ def accent_style(digits: str) -> Response:
     css = "".join(
         f"{selector}{{--accent:{one.ink};--fill:{one.fill};--on-fill:{one.on_fill}}}{end}\n"
         for selector, one, end in (
-            (":root", light, ""),
-            ("@media(prefers-color-scheme:dark){:root", dark, "}"),
-            ("[data-theme=light]", light, ""),
-            ("[data-theme=dark]", dark, ""),
+            # Twice the root: stronger than the site's own style, wherever it stands.
+            (":root:root", light, ""),
+            ("@media(prefers-color-scheme:dark){:root:root:not([data-theme=light])", dark, "}"),
+            (":root:root[data-theme=dark]", dark, ""),
         )
     )
     return Response(

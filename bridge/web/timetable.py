@@ -108,7 +108,8 @@ class Timetable:
     def density(self) -> str:
         """How closely a week has to be set to fit on one sheet."""
         most = max((len(day.entries) for day in self.days), default=0)
-        return "loose" if most <= 6 else "close" if most <= 11 else "tight"
+        steps = {5: "loose", 8: "close", 12: "tight"}
+        return next((name for limit, name in steps.items() if most <= limit), "dense")
 
 
 def agenda(
