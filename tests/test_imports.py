@@ -26,6 +26,8 @@ HOMES: Mapping[str, frozenset[str]] = {
     "sqlite3": frozenset({"bridge.cache.sqlite"}),
     "selectolax": frozenset({"bridge.text"}),
     "itsdangerous": frozenset({"bridge.feeds.private"}),
+    "babel": frozenset({"bridge.web.languages"}),
+    "segno": frozenset({"bridge.web.subscribe"}),
     # wherever a worker keeps something in its memory up to a size
     "cachetools": frozenset(
         {
@@ -35,6 +37,7 @@ HOMES: Mapping[str, frozenset[str]] = {
             "bridge.cache.shelf",
             "bridge.feeds.feed",
             "bridge.feeds.private",
+            "bridge.web.page_responses",
         }
     ),
 }
