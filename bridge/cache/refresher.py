@@ -147,7 +147,7 @@ class Refresher:
             try:
                 # It may have been published between the look and the lease.
                 if not self._done(task):
-                    self._walk_if_allowed(flight, task, lease, failure)
+                    self._walk_if_allowed(flight, task, lease)
                 return
             except LostLeaseError:
                 log.warning("a refresh took too long, and another took over", key=task.key)
@@ -163,19 +163,26 @@ class Refresher:
         fresh = self._lifetimes.age(task.key, walked, self._store.now()) is Age.FRESH
         return fresh and (task.purpose is not Purpose.AHEAD or walked > task.walked)
 
-    def _walk_if_allowed(
-        self, flight: Flight, task: _Task, lease: Lease, failure: Failure | None
-    ) -> None:
+    def _walk_if_allowed(self, flight: Flight, task: _Task, lease: Lease) -> None:
         """Walk, unless the upstream as a whole has failed and another probe is under way."""
+        failure = self._failures.current(task.key)
         if failure is None or failure.scope is not Scope.ACCOUNT:
-            self._walk(flight, task, (lease,))
+            self._walk_if_due(flight, task, (lease,))
             return
         probe = acquire(self._store, self._keys, "probe")
         if probe is not None:
             try:
-                self._walk(flight, task, (lease, probe))
+                self._walk_if_due(flight, task, (lease, probe))
             finally:
                 probe.release()
+
+    def _walk_if_due(self, flight: Flight, task: _Task, leases: Sequence[Lease]) -> None:
+        """Walk, unless a failure speaks against it that came just before *leases* were had."""
+        failure = self._failures.current(task.key)
+        if failure is None or failure.due(self._store.now()):
+            self._walk(flight, task, leases)
+        else:
+            flight.failure = failure
 
     def _walk(self, flight: Flight, task: _Task, leases: Sequence[Lease]) -> None:
         """Walk and publish, while all of *leases* hold; the first is the one to publish under."""
