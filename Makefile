@@ -3,14 +3,17 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CLIENTS := .venv-clients
+NODE_MODULES := tests/clients/node_modules
+DEBIAN := gir1.2-ical-3.0 python3-gi chromium chromium-driver
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test lint format lock test-deps clean
+.PHONY: run test lint format clients lock test-deps clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/python -m bridge.serve --local
 
-test: lint
+test: lint clients
 	@$(BIN)/python -m pytest
 
 lint: $(VENV)/dev.stamp
@@ -22,18 +25,31 @@ format: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
+# Calendar clients that the feeds are read with, whose libraries differ from the bridge's.
+clients: $(CLIENTS)/stamp $(if $(shell command -v npm),$(NODE_MODULES)/stamp)
+
 # Debian packages for the tests that want them; those who lack a package are skipped and named.
 test-deps:
-	@true
+	@lacking=$$(for one in $(DEBIAN); do \
+		dpkg-query -W -f '$${db:Status-Status}' $$one 2>/dev/null | grep -qx installed || echo $$one; \
+	done; command -v npm >/dev/null || echo nodejs npm); \
+	if [ -z "$$lacking" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "all tests want these Debian packages, or what they are elsewhere:" $$lacking; exit 1; \
+	fi; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends $$lacking
 
 # requirements*.txt pin what pyproject.toml asks for.
 lock: $(VENV)/dev.stamp
 	@$(BIN)/pip-compile --upgrade --no-header --output-file requirements.txt pyproject.toml
 	@$(BIN)/pip-compile --upgrade --no-header --extra dev --constraint requirements.txt \
 		--output-file requirements-dev.txt pyproject.toml
+	@$(BIN)/pip-compile --upgrade --no-header --config pyproject.toml \
+		--output-file tests/clients/requirements.txt tests/clients/requirements.in
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(CLIENTS) $(NODE_MODULES)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
@@ -45,4 +61,13 @@ $(VENV)/run.stamp: requirements.txt | $(BIN)/python
 
 $(VENV)/dev.stamp: requirements-dev.txt | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+$(CLIENTS)/stamp: tests/clients/requirements.txt | $(BIN)/python
+	@$(BIN)/python -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip install --quiet -r tests/clients/requirements.txt
+	@touch $@
+
+$(NODE_MODULES)/stamp: tests/clients/package-lock.json
+	@cd tests/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -16,6 +16,7 @@ from bridge.cache.plan import NarrowPlan, Plan, WidePlan
 from bridge.cache.publisher import Publisher
 from bridge.cache.redis import RedisStore
 from bridge.cache.refresher import Refresher
+from bridge.cache.report import Report
 from bridge.cache.resilient import ResilientStore
 from bridge.cache.shelf import Shelf
 from bridge.cache.snapshots import SnapshotCache
@@ -51,6 +52,7 @@ class Services:
     plan: Plan
     feeds: Feeds
     private: PrivateFeeds
+    report: Report
     defaults: Defaults
 
     def start(self) -> None:
@@ -145,6 +147,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
             base_url=config.public_base_url,
         ),
         private=PrivateFeeds(store, keys, clock, keys=config.signing_keys, revoked=config.revoked),
+        report=Report(plan, failures, store),
         defaults=Defaults.of(config),
     )
 

@@ -20,6 +20,10 @@ _JOINED = 32
 class Plan(Protocol):
     """Finds the sessions for a filter set."""
 
+    @property
+    def widest(self) -> str:
+        """The key of the widest snapshot that the plan keeps."""
+
     def find(self, filter_set: FilterSet, *, patience: float = COLD_PATIENCE) -> Lookup:
         """A snapshot that holds every session of *filter_set*, and maybe others.
 
@@ -52,6 +56,11 @@ class NarrowPlan:
         self._source = source
         self._default = default
         self._rules = Rules(tombstones=False, history=False, shrink_hold=shrink_hold)
+
+    @property
+    def widest(self) -> str:
+        """The key of the default window's snapshot."""
+        return self._default.key
 
     def find(self, filter_set: FilterSet, *, patience: float = COLD_PATIENCE) -> Lookup:
         """The filter set's own snapshot."""
@@ -90,6 +99,11 @@ class WidePlan:
         self._archive = replace(self._own, settled=True)
         self._lock = threading.Lock()
         self._joined: LRUCache[str, Snapshot] = LRUCache(_JOINED)
+
+    @property
+    def widest(self) -> str:
+        """The key of the wide snapshot."""
+        return self._everything.key
 
     def find(self, filter_set: FilterSet, *, patience: float = COLD_PATIENCE) -> Lookup:
         """The wide snapshot where it covers *filter_set*, or else one of its own."""

@@ -54,7 +54,7 @@ def _timetable(
         theme=theme,
         accent=accent,
         manner={"theme": theme if theme != THEMES[0] else None, "accent": accent},
-        as_of=visit.as_of(lookup, found.subject.zone),
+        age=visit.age_notice(lookup, found.subject.zone),
     )
     return Page(html, table.since, table.until)
 

@@ -36,6 +36,7 @@ _CODES: dict[type[BridgeError], int] = {
 }
 _TITLES = {
     400: "This address asks for something that is not offered",
+    401: "This page is for whoever runs the bridge",
     404: "There is nothing at this address",
     405: "This address is read only",
     414: "This address is too long",
@@ -47,12 +48,14 @@ _TITLES = {
 }
 # The page's own words say it all; of others the text tells what, exactly.
 _SAID_BY_THE_PAGE = (404, 405, 414, 431)
+_OPERATOR = 'Basic realm="operator", charset="UTF-8"'
 _MAX_QUERY = 8_000
 _MAX_PATH = 4_000
 _MAX_HEADER = 16_000
 _ADVICE = {
     404: "The address may be misspelled. Feeds are at /venues/<id>.ics, /instructors/<id>.ics,"
     " /courses/<id>.ics and /sessions.ics.",
+    401: "Give the operator's token as the password, with any user.",
     405: "GET and HEAD are accepted.",
     414: "Ask for fewer things at once.",
     431: "Send shorter ones.",
@@ -102,7 +105,7 @@ def register(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def refused(err: HTTPException) -> Response:
         code = err.code or 500
-        headers = {"Allow": ALLOWED} if code == 405 else {}
+        headers = {405: {"Allow": ALLOWED}, 401: {"WWW-Authenticate": _OPERATOR}}.get(code, {})
         return _answer(code, _ADVICE.get(code, "The request cannot be answered."), headers)
 
     @app.errorhandler(Exception)
@@ -124,6 +127,7 @@ def _answer(
         body, kind = json.dumps(problem) + "\n", "application/problem+json"
     else:
         body, kind = _page(code, text, unknown), "text/html; charset=utf-8"
+        headers = {"Vary": VARY, **(headers or {})}
     return Response(
         body,
         status=code,
@@ -131,7 +135,6 @@ def _answer(
             **security.page_headers(path, services.config.embed_allowed_origins),
             "Content-Type": kind,
             "Cache-Control": "no-store",
-            "Vary": VARY,
             **CORS,
             **(headers or {}),
         },

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,6 @@ from babel.dates import (
     format_skeleton,
     format_time,
     get_day_names,
-    get_timezone,
-    get_timezone_location,
 )
 from babel.numbers import format_decimal
 from markupsafe import Markup
@@ -122,7 +120,10 @@ class Language:
             return self.time(start) + (f" – {self.time(end)}" if end else "")
         skeleton = "Hm" if "H" in self.locale.time_formats["short"].pattern else "hm"
         zone = start.tzinfo
-        text = str(format_interval(start, end, skeleton, tzinfo=zone, locale=self.locale))
+        try:
+            text = str(format_interval(start, end, skeleton, tzinfo=zone, locale=self.locale))
+        except NotImplementedError:  # of a few locales: "in the afternoon" and its like
+            return f"{self.time(start)}–{self.time(end)}"
         # In a column of times the word for "o'clock" is noise.
         return text.removesuffix(" Uhr")
 
@@ -130,7 +131,8 @@ class Language:
         """The city that *zone* is known by."""
         if zone in ("UTC", "Etc/UTC"):
             return "UTC"
-        return str(get_timezone_location(get_timezone(zone), self.locale, return_city=True))
+        known = self.locale.time_zones.get(zone, {})
+        return str(known.get("city") or zone.rpartition("/")[2].replace("_", " "))
 
 
 @cache
@@ -177,6 +179,7 @@ def _words_of(locale: str) -> str | None:
     return next((tag for tag in tags if tag in available()), None)
 
 
+@lru_cache(maxsize=1000)
 def _locale(tag: str) -> Locale | None:
     """The locale that *tag* names, or the nearest that is known; None for no language."""
     if not _TAG.fullmatch(tag):

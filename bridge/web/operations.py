@@ -1,5 +1,7 @@
 """The routes for machines that look after the bridge."""
 
+import hmac
+
 from flask import Blueprint, Response, abort, current_app, request
 
 from bridge.errors import NotYetError
@@ -32,14 +34,34 @@ def robots() -> Response:
     )
 
 
-@blueprint.route("/metrics", endpoint="metrics")
-@blueprint.route("/status", endpoint="status")
-def later() -> Response:
-    """The operator's pages: 404 unless there is a token for them."""
+@blueprint.route("/status")
+def status() -> Response:
+    """How things stand, for the owner: 404 unless there is a token for it."""
+    services = _for_operators()
+    lines = [f"{name}: {value}" for name, value in services.report.lines()]
+    return Response("\n".join(lines) + "\n", headers=_PLAIN)
+
+
+@blueprint.route("/metrics")
+def metrics() -> Response:
+    """For Prometheus: 404 unless there is a token for it."""
+    _for_operators()
+    raise NotYetError("metrics are not rendered by this version yet")
+
+
+def _for_operators() -> Services:
+    """The services, for whoever has the operator's token; anybody in the sandbox."""
     services: Services = current_app.extensions["bridge"]
-    if services.config.operator_token is None and not services.config.sandbox:
+    token = services.config.operator_token
+    if token is None:
+        if services.config.sandbox:
+            return services
         abort(404)
-    raise NotYetError("this page is not rendered by this version yet")
+    given = request.authorization
+    said = (given.token or given.password or "") if given else ""
+    if not hmac.compare_digest(said.encode(), token.encode()):
+        abort(401)
+    return services
 
 
 @blueprint.after_app_request

@@ -54,7 +54,7 @@ class Pages:
         """The page of *key*; rendered, if there is none that is still right.
 
         Args:
-            walked: of the snapshot that it shows, in seconds since 1970.
+            walked: when what it shows was, in seconds since 1970.
         """
         with self._lock:
             kept = self._kept.get(key)
@@ -97,8 +97,12 @@ def answer(
     if lookup is not None:
         headers["Age"] = str(int(lookup.age))
         headers["Cache-Status"] = cache_status(lookup)
-        key = (*key, lookup.version, visit.is_old(lookup))
+        standing = visit.standing(lookup)
+        key = (*key, lookup.version, standing)
         walked = lookup.snapshot.walked
+        if standing:
+            # It says so since its time was over.
+            walked = min(walked + config.cache_ttl, visit.now.timestamp())
     if not indexed:
         headers["X-Robots-Tag"] = "noindex"
     body = pages.get(key, visit.now, walked, render)

@@ -8,13 +8,16 @@ from bridge.feeds.catalogue import Catalogue, catalogue_of
 from bridge.feeds.query import feed_spec
 from bridge.feeds.spec import FeedSpec, Kind
 from bridge.filters import FilterSet
-from bridge.web import structured_data, subscribe, timetable
+from bridge.web import structured_data, subscribe, timetable, weight
 from bridge.web.errors import NothingKnown
 from bridge.web.page_responses import Page, answer
 from bridge.web.responses import slug
 from bridge.web.subjects import WORDS, about
 from bridge.web.subscribe import Subscription
-from bridge.web.visit import Visit
+from bridge.web.visit import AGENDA, Visit
+
+# The markup of an item on the start page, without the names in it.
+_ITEM = 190
 
 blueprint = Blueprint("pages", __name__, template_folder="templates")
 
@@ -28,15 +31,17 @@ def start() -> Response:
     lookup = services.plan.find(everything.filter_set) if services.config.catalog else None
 
     def render() -> Page:
+        found = lookup and _catalogue(visit, lookup, everything.filter_set)
         html = visit.render(
             "start.html",
             here="/",
-            catalogue=lookup and _catalogue(visit, lookup, everything.filter_set),
+            catalogue=found,
+            most=found and _most_listed(found),
             subscription=Subscription.of(visit.base, everything, ""),
             most_told=services.config.public_availability,
             Availability=Availability,
             slug=slug,
-            as_of=lookup and visit.as_of(lookup, None),
+            age=lookup and visit.age_notice(lookup, None),
         )
         return Page(html)
 
@@ -81,7 +86,7 @@ def _class(visit: Visit, spec: FeedSpec, lookup: Lookup) -> Page:
         file=visit.root + subscribe.path(spec, "", ".ics"),
         data=structured_data.events([entry], visit.base),
         slug=slug,
-        as_of=visit.as_of(lookup, entry.zone),
+        age=visit.age_notice(lookup, entry.zone),
     )
     return Page(html, since=ends) if over else Page(html, until=ends)
 
@@ -111,11 +116,22 @@ def _timetable(visit: Visit, spec: FeedSpec, lookup: Lookup) -> Page:
         qr=subscribe.qr_code(page_address),
         embed_path=embed_path,
         snippet=subscribe.embed_snippet(visit.base, embed_path, title),
-        data=structured_data.events(coming, visit.base),
+        # A search engine reads the one page that there is of it.
+        data=structured_data.events(coming, visit.base) if visit.view == AGENDA else None,
         canonical=visit.services.config.public_base_url and page_address,
-        as_of=visit.as_of(lookup, found.subject.zone),
+        age=visit.age_notice(lookup, found.subject.zone),
     )
     return Page(html, table.since, table.until)
+
+
+def _most_listed(catalogue: Catalogue) -> int:
+    """How many of each kind the start page can hold."""
+    groups = (catalogue.venues, catalogue.instructors, catalogue.courses, catalogue.types)
+    weights = [
+        [weight.text(one.name, slug(one.name), one.name, frame=_ITEM) for one in group]
+        for group in groups
+    ]
+    return weight.fitting(weights, weight.CATALOGUE, most=sum(map(len, groups)))
 
 
 def _catalogue(visit: Visit, lookup: Lookup, window: FilterSet) -> Catalogue:

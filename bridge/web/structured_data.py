@@ -1,8 +1,11 @@
 """Structured data: sessions as schema.org events, for search engines."""
 
+import json
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
+from bridge.web import weight
 from bridge.web.timetable import Entry
 
 _SCHEMA = "https://schema.org"
@@ -16,7 +19,13 @@ def events(entries: Iterable[Entry], base: str) -> dict[str, Any] | None:
     Args:
         base: the bridge's own address, as its readers have it.
     """
-    graph = [_event(one, base) for one in list(entries)[:_MOST]]
+    graph = []
+    size = 0
+    for event in (_event(one, base) for one in islice(entries, _MOST)):
+        size += len(json.dumps(event))
+        if size > weight.STRUCTURED:
+            break
+        graph.append(event)
     return {"@context": _SCHEMA, "@graph": graph} if graph else None
 
 

@@ -8,11 +8,13 @@ from zoneinfo import ZoneInfo
 
 from bridge import zones
 from bridge.feeds.selection import Shown, Subject
+from bridge.web import weight
 
 DAYS = 7
-# A page is to stay under 100 kB, whatever the studio.
 _MOST = 60
 _MOST_A_DAY = 20
+# The markup of an entry, without the names in it.
+_ENTRY = 460
 _NOON = 12
 _EVENING = 17
 _FURTHEST = timedelta(days=3660)
@@ -47,6 +49,15 @@ class Entry:
         """The number of places left, where it is told."""
         left = self.shown.availability
         return left if isinstance(left, int) else None
+
+    @property
+    def weight(self) -> int:
+        """About its bytes in a page."""
+        session = self.shown.session
+        venue = session.venue.name if session.venue else ""
+        link = session.booking_url or ""
+        rest = weight.text(self.instructors, venue, link)
+        return rest + weight.text(session.title, frame=_ENTRY, times=2)
 
     @property
     def instructors(self) -> str:
@@ -134,14 +145,16 @@ def agenda(
     if ahead and ahead[0].start.date() >= begin + timedelta(days=DAYS):
         begin, skipped = ahead[0].start.date(), True
     days: list[Day] = []
-    count = 0
+    limit = weight.TIMETABLE - weight.STRUCTURED
+    count = carried = 0
     end = begin + timedelta(days=DAYS)
     for day, of_day in _by_day(ahead):
-        if day >= end or (days and count + len(of_day) > _MOST):
+        weights = [one.weight for one in of_day]
+        count, carried = count + len(of_day), carried + sum(weights)
+        if day >= end or (days and (count > _MOST or carried > limit)):
             end = min(end, day)
             break
-        days.append(Day(day, of_day[:_MOST], max(0, len(of_day) - _MOST)))
-        count += len(of_day)
+        days.append(_day(day, of_day, weight.fitting([weights], limit, most=_MOST)))
     asked = max(first or today, today)
     return Timetable(
         zone=subject.zone if zone else None,
@@ -178,17 +191,15 @@ def week(
     begin = chosen - timedelta(days=(chosen.weekday() - first_weekday) % DAYS)
     end = begin + timedelta(days=DAYS)
     found = dict(_by_day(entries))
-    days = []
-    for number in range(DAYS):
-        day = begin + timedelta(days=number)
-        of_day = found.get(day, ())
-        days.append(Day(day, of_day[:_MOST_A_DAY], max(0, len(of_day) - _MOST_A_DAY)))
+    week = [begin + timedelta(days=number) for number in range(DAYS)]
+    weights = [[one.weight for one in found.get(day, ())] for day in week]
+    most = weight.fitting(weights, weight.TIMETABLE, most=_MOST_A_DAY)
     return Timetable(
         zone=subject.zone if zone else None,
         today=today,
         first=begin,
         last=end - timedelta(days=1),
-        days=tuple(days),
+        days=tuple(_day(day, found.get(day, ()), most) for day in week),
         skipped=False,
         earlier=begin - timedelta(days=DAYS) if any(one < begin for one in found) else None,
         later=end if any(one >= end for one in found) else None,
@@ -225,6 +236,10 @@ def _entry(one: Shown, common: str | None) -> Entry:
 def entry(one: Shown) -> Entry:
     """One session, at its local time."""
     return _entry(one, None)
+
+
+def _day(day: date, entries: tuple[Entry, ...], most: int) -> Day:
+    return Day(day, entries[:most], max(0, len(entries) - most))
 
 
 def _by_day(entries: Iterable[Entry]) -> list[tuple[date, tuple[Entry, ...]]]:

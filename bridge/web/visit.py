@@ -125,17 +125,21 @@ class Visit:
             sessions, subject, self.now, self.first_day, first_weekday=first_weekday
         )
 
-    def is_old(self, lookup: Lookup) -> bool:
-        """Whether a reader has to be told how old the timetable is."""
-        ttl = self.services.config.cache_ttl
-        return lookup.served is Served.FAILED or lookup.left < -2 * ttl
+    def standing(self, lookup: Lookup) -> str | None:
+        """What a reader has to be told of a timetable's age: the words' key; None: nothing."""
+        if lookup.served is Served.FAILED:
+            return "old"
+        # An address that nobody asked for in a while: a refresh runs behind this answer.
+        return "aged" if lookup.left < -2 * self.services.config.cache_ttl else None
 
-    def as_of(self, lookup: Lookup, zone: str | None) -> str | None:
-        """When an old timetable was walked, at the place that it is of."""
-        if not self.is_old(lookup):
+    def age_notice(self, lookup: Lookup, zone: str | None) -> str | None:
+        """What is to be said of the age of a timetable; times are those of *zone*."""
+        standing = self.standing(lookup)
+        if standing is None:
             return None
         walked = datetime.fromtimestamp(lookup.snapshot.walked, UTC)
-        return self.language.moment(walked.astimezone(zones.zone(zone) or UTC))
+        local = walked.astimezone(zones.zone(zone) or UTC)
+        return self.language(standing, when=self.language.moment(local))
 
     def link(self, path: str, **parameters: object) -> str:
         """The address of another page of the bridge, in the language of this one.

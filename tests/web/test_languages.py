@@ -1,0 +1,195 @@
+"""Languages: the bridge's own words, and everybody's dates."""
+
+import string
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from babel import localedata
+from web.pages import page
+from werkzeug.datastructures import LanguageAccept
+
+from bridge.errors import ParameterError
+from bridge.web import languages
+
+LONDON = ZoneInfo("Europe/London")
+EVENING = datetime(2026, 11, 23, 18, 30, tzinfo=LONDON)
+LATER = datetime(2026, 11, 23, 19, 45, tzinfo=LONDON)
+
+
+def language(asked=None, *accepted):
+    steps = [(tag, 1 - number / 10) for number, tag in enumerate(accepted)]
+    return languages.negotiate(asked, LanguageAccept(steps))
+
+
+class TestChoosing:
+    @pytest.mark.parametrize(
+        ("asked", "accepted", "words", "dates"),
+        [
+            (None, (), "en", "en-GB"),
+            (None, ("de",), "de", "de"),
+            (None, ("de-AT", "en"), "de", "de-AT"),
+            (None, ("en-US",), "en", "en-US"),
+            (None, ("en",), "en", "en-GB"),
+            (None, ("fr-CA", "de", "en"), "de", "fr-CA"),
+            (None, ("fr",), "en", "fr"),
+            (None, ("*",), "en", "en-GB"),
+            (None, ("xx", "de"), "de", "de"),
+            (None, ("zh-TW",), "en", "zh-Hant-TW"),
+            ("de", ("en-US",), "de", "de"),
+            ("ar", ("de",), "de", "ar"),
+            ("pt_BR", (), "en", "pt-BR"),
+            ("DE-at", (), "de", "de-AT"),
+        ],
+    )
+    def test_the_parameter_comes_before_the_browser(self, asked, accepted, words, dates):
+        one = language(asked, *accepted)
+        assert (one.tag, one.dates) == (words, dates)
+
+    @pytest.mark.parametrize("asked", ["", "klingon!", "x", "de" * 40, "../../etc", "qq", "1"])
+    def test_what_is_no_language_is_refused(self, asked):
+        with pytest.raises(ParameterError) as error:
+            language(asked)
+        assert error.value.parameter == "lang"
+
+    def test_a_page_speaks_it_and_so_do_its_links(self, site):
+        found = page(site, "/venues/12?lang=de")
+        assert found.all("html")[0]["lang"] == "de"
+        assert "Abonnieren" in found.text
+        assert "Dienstag 24. November Morgen" in found.text
+        inner = [link for link in found.links if link.startswith("/sessions/")]
+        assert inner
+        assert all(link.endswith("lang=de") for link in inner)
+        assert all("lang=" not in link for link in found.links if ".ics" in link)
+
+    def test_the_browser_is_asked_where_the_address_says_nothing(self, site):
+        german = page(site, "/", **{"Accept-Language": "de-CH,de;q=0.9,en;q=0.5"})
+        assert "Kurse im eigenen Kalender" in german.text
+        assert "Classes, in your calendar" in page(site, "/").text
+
+    def test_errors_speak_it_too(self, site):
+        found = page(site, "/nowhere", 404, **{"Accept-Language": "de"})
+        assert "Unter dieser Adresse ist nichts" in found.text
+
+    @pytest.mark.parametrize("tag", ["en", "de"])
+    def test_each_language_can_be_chosen_on_the_page_without_losing_it(self, site, tag):
+        found = page(site, "/sessions?venues=12,13&view=week&from=2026-12-01")
+        [link] = [one["href"] for one in found.all("a") if one.get("hreflang") == tag]
+        other = page(site, link)
+        assert other.all("html")[0]["lang"] == tag
+        for said in ("venues=12%2C13", "view=week", "from=2026-12-01"):
+            assert said in link
+
+    def test_dates_in_another_language_than_the_words_say_so(self, site):
+        source = page(site, "/venues/12?lang=ar").source
+        assert '<span class="weekday" lang="ar" dir="rtl">' in source
+        assert '<html lang="en" dir="ltr">' in source
+
+
+class TestDatesAndTimes:
+    @pytest.mark.parametrize(
+        ("tag", "times"),
+        [
+            ("en-GB", "18:30–19:45"),
+            ("de", "18:30–19:45"),
+            ("en-US", "6:30\u2009–\u20097:45\u202fPM"),
+            ("fi", "18.30–19.45"),
+        ],
+    )
+    def test_times_are_those_of_the_locale(self, tag, times):
+        assert language(tag).times(EVENING, LATER) == times
+
+    def test_a_class_without_an_end_has_its_start(self):
+        assert language("en-GB").times(EVENING, None) == "18:30"
+
+    def test_a_class_in_the_night_of_a_clock_change_has_both_its_times(self):
+        start = datetime(2026, 10, 25, 0, 30, tzinfo=LONDON)
+        end = datetime(2026, 10, 25, 1, 30, fold=1, tzinfo=LONDON)
+        assert language("en-GB").times(start, end) == "00:30 – 01:30"
+
+    @pytest.mark.parametrize(
+        ("tag", "first"), [("en-GB", 0), ("en-US", 6), ("de", 0), ("ar-EG", 5), ("pt-BR", 6)]
+    )
+    def test_the_week_begins_where_the_locale_has_it(self, tag, first):
+        assert language(tag).first_weekday == first
+
+    @pytest.mark.parametrize(
+        ("tag", "weekday"),
+        [("en", "Monday"), ("de", "Montag"), ("fr", "lundi"), ("ja", "月曜日"), ("ar", "الاثنين")],
+    )
+    def test_any_locale_has_its_weekdays(self, tag, weekday):
+        assert language(tag).weekday(date(2026, 11, 23)) == weekday
+
+    @pytest.mark.parametrize(
+        "tag", ["en", "de", "fr", "ar", "fa", "he", "ja", "zh-Hant", "hi", "sw"]
+    )
+    def test_every_locale_gives_a_whole_page(self, site, tag):
+        for path in ("/", "/venues/12?view=week", "/embed/sessions", "/sessions"):
+            more = "&" if "?" in path else "?"
+            assert page(site, f"{path}{more}lang={tag}")
+
+    def test_no_locale_at_all_breaks(self):
+        for tag in localedata.locale_identifiers():
+            self.try_everything(language(tag))
+
+    @staticmethod
+    def try_everything(one):
+        assert one.times(EVENING, LATER)
+        assert one.days(EVENING.date(), date(2027, 1, 3))
+        assert one.full(EVENING.date())
+        assert one.month_day(EVENING.date())
+        assert one.weekday(EVENING.date())
+        assert one.moment(EVENING)
+        assert one.place("Asia/Tokyo")
+
+    def test_a_zone_is_called_by_its_city(self):
+        assert language("de").place("Europe/Vienna") == "Wien"
+        assert language("en").place("UTC") == "UTC"
+        assert language("iu-Latn").place("America/New_York") == "New York"
+
+
+class TestTheWords:
+    def test_there_are_english_and_german(self):
+        assert list(languages.available()) == ["de", "en"]
+
+    def test_a_translation_says_everything_with_the_same_gaps(self):
+        for words in languages.available().values():
+            assert words.keys() == languages.available()["en"].keys()
+            for key, text in words.items():
+                english = languages.available()["en"][key]
+                assert type(text) is type(english), key
+                assert gaps(text) == gaps(english), key
+
+    def test_german_is_complete_by_itself(self):
+        folder = languages._FOLDER
+        names = [
+            {line.split(" =")[0] for line in path.read_text("utf-8").splitlines() if " = " in line}
+            for path in folder.glob("*.toml")
+        ]
+        assert names[0] == names[1]
+
+    @pytest.mark.parametrize(("count", "text"), [(1, "1 place left"), (2, "2 places left")])
+    def test_numbers_decide_the_form(self, count, text):
+        assert language("en")("spots", count) == text
+
+    def test_what_is_put_in_is_made_safe(self):
+        assert "&lt;b&gt;" in language("en")("timetable_title", name="<b>")
+
+    def test_a_third_language_is_one_file(self, monkeypatch, tmp_path):
+        for path in languages._FOLDER.glob("*.toml"):
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+        (tmp_path / "ar.toml").write_text('language = "العربية"\nsubscribe = "اشترك"\n', "utf-8")
+        monkeypatch.setattr(languages, "_FOLDER", tmp_path)
+        languages.available.cache_clear()
+        try:
+            arabic = language("ar-EG")
+            assert (arabic.tag, arabic.direction) == ("ar", "rtl")
+            assert arabic("subscribe") == "اشترك"
+            assert arabic("book") == "Book"
+        finally:
+            languages.available.cache_clear()
+
+
+def gaps(text):
+    forms = text.values() if isinstance(text, dict) else [text]
+    return {name for form in forms for _, name, _, _ in string.Formatter().parse(form) if name}

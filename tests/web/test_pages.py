@@ -1,0 +1,490 @@
+"""The pages for people."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from web.pages import page
+from web.test_feeds import until
+
+from bridge.config import Availability
+from bridge.sandbox import records
+from bridge.sandbox.api import create_api
+from bridge.sandbox.server import SandboxServer
+from bridge.sandbox.studio import Studio
+
+TITLE = "<script>alert(1)</script> & \"Co\" 'n' {{ 7 * 7 }}"
+#: A Monday; its seven o'clock class is Vinyasa Flow at venue 12.
+TODAY = datetime(2026, 11, 23, tzinfo=UTC)
+SESSION = TODAY.toordinal() * 100 + 1
+TOMORROW = (TODAY.toordinal() + 1) * 100 + 4
+PATHS = (
+    "/", "/venues/12", "/instructors/11", "/courses/51", "/sessions", f"/sessions/{TOMORROW}",
+    "/sessions?venues=12,13", "/venues/12?view=week", "/embed/venues/12",
+    "/embed/instructors/11", "/embed/courses/51", "/embed/sessions?view=week",
+)  # fmt: skip
+each_path = pytest.mark.parametrize("path", PATHS)
+
+
+@pytest.fixture
+def hostile(site_of: Any) -> Iterator[FlaskClient]:
+    """A browser in front of a studio of one record each, whose name is markup."""
+    studio = Studio(
+        venues=[records.venue(1, TITLE, "Europe/London")],
+        instructors=[records.instructor(2, TITLE)],
+        offering_types=[records.offering_type(3, TITLE)],
+        courses=[records.course(4, TITLE, 3)],
+    )
+    studio.add(starts_at="2026-11-24T10:00:00Z", instructors=[2])
+    with SandboxServer(create_api(studio, token="a-token-of-the-tests")) as upstream:
+        yield site_of(base_url=upstream.url)
+
+
+class TestWhatIsListed:
+    def test_everything_with_something_public_to_show_is(self, site):
+        text = page(site, "/").text
+        for name in (
+            "Riverside Studio", "The Old Chapel; Café & Gym", "Brooklyn Loft", "Online with Sydney",
+            "Zoë Ashdown", "田中 美咲", "Hana Dvořáková", "Vinyasa Flow: Mornings",
+        ):  # fmt: skip
+            assert name in text
+
+    def test_nothing_else_is(self, site):
+        body = site.get("/").text
+        for name in (
+            "Grace", "Tom O", "Members", "Staff Training", "Breathwork", "join-secret",
+            "staff.studio.example",
+        ):  # fmt: skip
+            assert name not in body
+
+    def test_a_venue_whose_sessions_became_private_is_not(self, client, studio):
+        for kind in (31, 32, 33, 37, 38):
+            studio.set_visibility(kind, "private")
+        body = client.get("/").text
+        for name in ("Riverside", "Chapel", "Brooklyn", "Sydney", "Zoë"):
+            assert name not in body
+
+    def test_every_page_that_it_links_is_there_and_its_feed_has_something_on(self, site):
+        links = page(site, "/").links
+        pages = [link for link in links if re.match(r"/(venues|instructors|courses)/", link)]
+        assert len(pages) == 4 + 10 + 8
+        for link in pages:
+            assert site.get(link).status_code == 200
+            assert "BEGIN:VEVENT" in site.get(f"{link}.ics").text
+
+    def test_a_venue_with_nothing_in_the_window_of_its_feed_is_not(self, site_of, studio):
+        for row in studio.sessions:
+            if row["venue"] == 14 and row["starts_at"] < "2027-03-01":
+                studio.delete(row["id"])
+        client = site_of()
+        assert "BEGIN:VEVENT" not in client.get("/venues/14.ics").text
+        assert "Brooklyn Loft" not in client.get("/").text
+
+    def test_addresses_hold_no_comma_and_no_semicolon(self, site):
+        assert not any(re.search("[,;]|%2C%20", link) for link in page(site, "/").links)
+
+    def test_it_says_what_is_not_served(self, site):
+        assert "ordinary classes elsewhere" in page(site, "/").text
+
+
+class TestTheCatalogueSwitchedOff:
+    def test_nobody_is_listed_and_upstream_is_not_asked(self, site_of, upstream):
+        client = site_of(catalog=False)
+        text = page(client, "/").text
+        for name in ("Riverside", "Zoë", "Vinyasa"):
+            assert name not in text
+        assert "/sessions.ics" in page(client, "/").links
+        assert upstream.requests == []
+
+    def test_feeds_are_there_all_the_same(self, site_of):
+        assert site_of(catalog=False).get("/venues/12.ics").status_code == 200
+
+
+class TestThePage:
+    def test_markup_in_names_is_text(self, hostile):
+        found = page(hostile, "/")
+        # in the lists of four kinds, and once more in the links of three
+        assert found.text.count(TITLE) == 4 + 3
+        assert all(one.get("src", "").startswith("/static/") for one in found.all("script"))
+        assert "<script>" not in hostile.get("/").text
+
+    def test_its_headers_are_safe(self, site):
+        headers = site.get("/").headers
+        assert headers["Content-Type"] == "text/html; charset=utf-8"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert "Set-Cookie" not in headers
+
+    def test_head_is_get_without_the_body(self, site):
+        assert site.head("/").status_code == 200
+        assert site.head("/").data == b""
+
+    def test_parameters_that_it_does_not_know_are_ignored(self, site):
+        assert site.get("/?utm_source=x&venue=1&whatever").status_code == 200
+
+    def test_without_a_copy_and_without_an_upstream_it_is_a_page_that_says_so(
+        self, site_of: Any, upstream: Any
+    ):
+        upstream.stop()
+        response = site_of().get("/")
+        assert response.status_code in (200, 503)
+        assert response.text.startswith("<!doctype html>")
+        if response.status_code == 503:
+            assert response.headers["Cache-Control"] == "no-store"
+            assert int(response.headers["Retry-After"]) >= 1
+
+
+class TestEveryPage:
+    @each_path
+    def test_it_is_whole_valid_and_safe(self, site, path):
+        found = page(site, path)
+        headers = site.get(path).headers
+        policy = dict(one.split(" ", 1) for one in headers["Content-Security-Policy"].split("; "))
+        assert policy == {
+            "default-src": "'none'", "style-src": "'self'", "script-src": "'self'",
+            "img-src": "'self'", "connect-src": "'self'", "base-uri": "'none'",
+            "form-action": "'self'",
+            "frame-ancestors": "*" if path.startswith("/embed/") else "'none'",
+        }  # fmt: skip
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert "Set-Cookie" not in headers
+        scripts = [one for one in found.all("script") if one.get("type") != "application/ld+json"]
+        styles = [one["href"] for one in found.all("link") if one["rel"] == "stylesheet"]
+        assert all(one["src"].startswith("/static/") for one in scripts)
+        assert all(one.startswith("/static/") for one in styles)
+        assert found.all("style") == []
+        for _, attributes in found.tags:
+            assert not any(name.startswith("on") or name == "style" for name in attributes)
+        [root] = found.all("html")
+        assert root["lang"] == "en"
+        assert root["dir"] == "ltr"
+        assert len(found.all("h1")) == len(found.all("main")) == 1
+
+    @each_path
+    def test_it_costs_no_call_of_its_own(self, client, upstream, path):
+        client.get("/sessions.ics")
+        client.get("/courses/51.ics")
+        calls = len(upstream.requests)
+        assert client.get(path).status_code == 200
+        assert len(upstream.requests) == calls
+
+    @each_path
+    def test_it_has_validators_and_304_like_a_feed(self, site, path):
+        response = site.get(path)
+        tag, changed = response.headers["ETag"], response.headers["Last-Modified"]
+        assert re.fullmatch(r'"[!#-~]{16,}"', tag)
+        assert response.headers["Cache-Control"].startswith("public, max-age=300, ")
+        assert response.headers["Vary"] == "Accept-Encoding, Accept-Language"
+        for condition in ({"If-None-Match": tag}, {"If-Modified-Since": changed}):
+            again = site.get(path, headers=condition)
+            assert again.status_code == 304
+            assert again.data == b""
+            assert again.headers["ETag"] == tag
+        other = site.get(path, headers={"If-None-Match": '"other"'})
+        assert other.data == response.data
+        zipped = site.get(path, headers={"Accept-Encoding": "gzip"})
+        assert zipped.headers["Content-Encoding"] == "gzip"
+        assert zipped.headers["ETag"] != tag
+        assert len(zipped.data) < len(response.data)
+        assert site.head(path).headers["Content-Length"] == str(len(response.data))
+
+    @each_path
+    def test_what_the_public_may_not_see_is_not_on_it(self, site, path):
+        body = site.get(path).text
+        for secret in (
+            "Members' Open Gym", "Members&#39; Open Gym", "Staff Training", "Breathwork",
+            "join-secret", "staff.studio.example", "attending", "instructor-11-secret",
+        ):  # fmt: skip
+            assert secret not in body
+
+    @each_path
+    def test_parameters_that_it_does_not_know_are_ignored(self, site, path):
+        more = "&" if "?" in path else "?"
+        plain, other = site.get(path), site.get(f"{path}{more}utm_source=x&whatever=1&page=2")
+        assert other.status_code == 200
+        assert other.data == plain.data
+
+    @each_path
+    def test_addresses_of_feeds_end_in_ics_and_hold_no_comma(self, site, path):
+        found = page(site, path)
+        values = [*found.links, *(one.get("value", "") for one in found.all("input"))]
+        feeds = [one for one in values if ".ics" in one and "calendar." not in one]
+        assert feeds or path.startswith("/embed/")
+        for address in feeds:
+            assert not re.search("[,;]", address)
+            assert address.endswith((".ics", ".ics%3F")) or "outlook" in address
+
+    def test_markup_in_names_is_text_on_all_of_them(self, hostile):
+        for path in (
+            "/",
+            "/venues/1",
+            "/instructors/2",
+            "/courses/4",
+            "/sessions",
+            "/embed/venues/1",
+        ):
+            found = page(hostile, path)
+            assert TITLE in found.text
+            assert "alert(1)</script>" not in found.source
+
+    @pytest.mark.parametrize("host", ["evil.example/x", "a b", 'x"><script>', ""])
+    def test_a_host_that_is_none_is_printed_nowhere(self, site, host):
+        response = site.get("/venues/12", headers={"Host": host})
+        assert response.status_code in (200, 400)
+        assert "evil.example/x" not in response.text
+        assert "<script>" not in response.text
+
+    def test_an_address_of_its_own_counts_before_the_host(self, site_of):
+        client = site_of(public_base_url="https://calendar.example.org")
+        body = client.get("/venues/12", headers={"Host": "evil.example"}).text
+        assert "https://calendar.example.org/venues/12-riverside-studio.ics" in body
+        assert "evil.example" not in body
+
+    def test_below_a_path_every_link_has_it(self, site_of):
+        client = site_of(trusted_proxies=1)
+        headers = {"X-Forwarded-Prefix": "/bridge", "X-Forwarded-Host": "studio.example"}
+        for path in ("/", "/venues/12", "/embed/venues/12", "/nowhere"):
+            found = page(client, path, 404 if path == "/nowhere" else 200, **headers)
+            inner = [link for link in found.links if link.startswith("/")]
+            assert inner
+            assert all(link.startswith("/bridge/") for link in inner)
+
+
+class TestATimetable:
+    def test_it_says_what_is_on_where_when_and_with_whom(self, site):
+        text = page(site, "/venues/12").text
+        for words in (
+            "Riverside Studio", "4 Wharf Road, Bristol", "Tuesday 24 November Tomorrow",
+            "18:30–19:45 Vinyasa Flow: Evenings", "Priya Raman", "Times are local time in London",
+        ):  # fmt: skip
+            assert words in text
+
+    def test_what_is_over_is_not_on_it(self, client, clock):
+        before = page(client, "/venues/12").text
+        assert "Today" in before
+        clock.move(2 * 3600)
+        assert "Today" not in page(client, "/venues/12").text
+
+    def test_its_bytes_change_when_a_class_ends_and_not_before(self, client, clock):
+        first = client.get("/venues/12")
+        assert self.after(14 * 60, client, clock) == first.headers["ETag"]
+        # the class of 12:15 is over at 13:05
+        assert self.after(52 * 60, client, clock) != first.headers["ETag"]
+        later = client.get("/venues/12")
+        assert later.headers["Last-Modified"] != first.headers["Last-Modified"]
+
+    @staticmethod
+    def after(seconds: int, client: FlaskClient, clock: Any) -> str:
+        """The page's ETag after that time, and the refresh that it brings."""
+        clock.move(seconds)
+        until(lambda: int(client.get("/venues/12").headers["Age"]) < 60, "a refresh")
+        return client.get("/venues/12").headers["ETag"]
+
+    def test_times_are_those_of_each_place(self, site):
+        text = page(site, "/sessions").text
+        assert "07:00–07:30 Sydney time" in text
+        assert "18:00–19:00 New York time" in text
+
+    def test_cancelled_and_full_are_marked(self, site):
+        text = page(site, "/sessions").text
+        assert "Strength & Conditioning Cancelled" in text
+        assert "Vinyasa Flow: Evenings Full" in text
+
+    def test_places_are_told_as_the_owner_allows(self, site_of):
+        nothing = page(site_of(public_availability=Availability.NONE), "/sessions").text
+        assert " Full " not in nothing
+        some = site_of(public_availability=Availability.SPOTS)
+        assert "places left" not in page(some, "/sessions").text
+        assert "places left" in page(some, "/sessions?availability=spots").text
+
+    def test_a_cancelled_class_is_not_to_be_booked(self, site):
+        rows = site.get("/sessions.json").json
+        off = {row["url"] for row in rows if row["status"] == "cancelled"}
+        assert off
+        assert not off & set(page(site, "/sessions").links)
+
+    def test_one_can_go_on_and_back(self, site):
+        first = page(site, "/venues/12")
+        [later] = [one["href"] for one in first.all("a") if one.get("rel") == "next"]
+        second = page(site, later)
+        assert "30 Nov" in second.text
+        [earlier] = [one["href"] for one in second.all("a") if one.get("rel") == "prev"]
+        assert page(site, earlier).text == first.text
+
+    def test_a_week_is_whole_and_begins_as_the_visitors_do(self, site):
+        british = page(site, "/venues/12?view=week&lang=en-GB").text
+        american = page(site, "/venues/12?view=week&lang=en-US").text
+        assert british.index("Monday") < british.index("Sunday")
+        assert american.index("Sunday") < american.index("Monday")
+        assert "07:00–08:00" in british
+        assert "7:00" in american
+        assert "AM" in american
+
+    def test_when_nothing_is_on_soon_it_begins_when_something_is(self, client, studio):
+        for row in studio.sessions:
+            if row["venue"] == 14 and row["starts_at"] < "2027-01-10":
+                studio.delete(row["id"])
+        text = page(client, "/venues/14").text
+        assert "Nothing is on until Monday, 11 January 2027" in text or (
+            "Nothing is on until Monday 11 January 2027" in text
+        )
+
+    def test_an_empty_one_says_so_and_can_be_subscribed_to(self, site):
+        found = page(site, "/venues/14?starts_at_gte=2035-01-01")
+        assert "Brooklyn Loft" in found.text
+        assert "Nothing is on at present" in found.text
+        assert any(link.startswith("webcal://") for link in found.links)
+
+    def test_search_engines_are_told_of_each_class(self, site):
+        events = page(site, "/venues/12").structured
+        assert events[0] == {
+            "@type": "Event",
+            "@id": events[0]["@id"],
+            "name": "Reformer Pilates, 8 weeks",
+            "startDate": "2026-11-23T12:15:00+00:00",
+            "endDate": "2026-11-23T13:05:00+00:00",
+            "eventStatus": "https://schema.org/EventScheduled",
+            "eventAttendanceMode": "https://schema.org/OfflineEventAttendanceMode",
+            "location": events[0]["location"],
+            "performer": [{"@type": "Person", "name": "Siobhán Ní Riain"}],
+            "url": events[0]["url"],
+        }
+        assert events[0]["location"]["address"].startswith("4 Wharf Road")
+        online = page(site, "/venues/15").structured[0]
+        assert online["location"]["@type"] == "VirtualLocation"
+        assert "join-secret" not in str(online)
+
+    def test_its_feed_and_its_json_are_linked_for_programs(self, site):
+        links = page(site, "/venues/12?cancelled=keep").all("link")
+        alternates = {one["type"]: one["href"] for one in links if one["rel"] == "alternate"}
+        path = "/venues/12-riverside-studio"
+        assert alternates == {
+            "text/calendar": f"{path}.ics?cancelled=keep&_=.ics",
+            "application/json": f"{path}.json?cancelled=keep&_=.json",
+        }
+        for link in alternates.values():
+            assert site.get(link).status_code == 200
+
+    def test_what_is_chosen_is_its_heading(self, site):
+        assert "<h1><bdi>All classes</bdi></h1>" in site.get("/sessions").text
+        two = site.get("/sessions?venues=12&venues=14").text
+        assert "<h1><bdi>Brooklyn Loft, Riverside Studio</bdi></h1>" in two
+
+    @pytest.mark.parametrize(
+        ("query", "named"),
+        [
+            ("venues=13", "venues"), ("past=x", "past"), ("view=month", "view"),
+            ("from=tomorrow", "from"), ("from=1900-01-01", "from"), ("lang=klingon!", "lang"),
+            ("availability=spots", "availability"), ("from=2026-11-23T10:00", "from"),
+        ],
+    )  # fmt: skip
+    def test_a_parameter_that_it_knows_is_checked(self, site, query, named):
+        found = page(site, f"/venues/12?{query}", 400)
+        assert f"{named}:" in found.text
+        assert "Check the address" in found.text
+
+
+class TestAClass:
+    def test_it_says_all_and_goes_into_a_calendar(self, site):
+        found = page(site, f"/sessions/{TOMORROW}")
+        for words in (
+            "Vinyasa Flow: Evenings", "Tuesday, 24 November 2026", "18:30–19:45", "London time",
+            "Riverside Studio", "Priya Raman", "Mats are there",
+        ):  # fmt: skip
+            assert words in found.text.replace("Tuesday 24", "Tuesday, 24")
+        assert f"/sessions/{TOMORROW}.ics" in found.links
+        assert any("calendar.google.com/calendar/render" in link for link in found.links)
+        assert [one["name"] for one in found.structured] == ["Vinyasa Flow: Evenings"]
+
+    def test_one_that_is_over_says_so_and_is_not_to_be_added(self, site):
+        found = page(site, f"/sessions/{SESSION}")
+        assert "This class is over" in found.text
+        assert f"/sessions/{SESSION}.ics" not in [one.get("href") for one in found.all("a")]
+
+    @pytest.mark.parametrize("path", ["/sessions/999", "/sessions/73991617"])
+    def test_one_that_nobody_knows_is_a_page(self, site, path):
+        assert "No such class is known" in page(site, path, 404).text
+
+
+class TestWhenSomethingIsWrong:
+    @pytest.mark.parametrize(
+        ("path", "said"),
+        [
+            ("/venues/999", "No such venue is known"),
+            ("/instructors/22", "No such instructor is known"),
+            ("/courses/57", "No such course is known"),
+            ("/embed/venues/999", "No such venue is known"),
+            ("/nowhere", "There is nothing at this address"),
+        ],
+    )
+    def test_what_is_unknown_is_a_page_that_says_what_to_do(self, site, path, said):
+        found = page(site, path, 404)
+        assert said in found.text
+        assert "/" in found.links
+        assert site.get(path).headers["Cache-Control"] == "no-store"
+
+    def test_an_old_timetable_says_from_when(self, client, clock, upstream):
+        fresh = page(client, "/venues/12").text
+        assert "as of" not in fresh
+        upstream.stop()
+        clock.move(3 * 3600)
+        for path in ("/venues/12", "/embed/venues/12", "/", f"/sessions/{TOMORROW}"):
+            client.get(path)
+            assert "This is the timetable as of 23 Nov 2026, 12:00" in page(client, path).text
+
+    @pytest.mark.parametrize("path", ["/", "/venues/12", "/embed/sessions"])
+    def test_without_any_copy_it_says_when_to_come_back(self, site_of, upstream, path):
+        upstream.stop()
+        client = site_of()
+        found = page(client, path, 503)
+        assert "The timetable cannot be had at present" in found.text
+        assert "Load the page again in a minute" in found.text
+        assert int(client.get(path).headers["Retry-After"]) >= 1
+
+
+@pytest.fixture(scope="module")
+def crowded() -> Iterator[SandboxServer]:
+    """A provider with very much, and long names for all of it."""
+    studio = Studio(
+        venues=[records.venue(n, _long(n), "Europe/London") for n in range(1, 31)],
+        instructors=[records.instructor(n, _long(n)) for n in range(1, 301)],
+        offering_types=[records.offering_type(n, _long(n)) for n in range(1, 41)],
+        courses=[records.course(n, _long(n), n % 40 + 1) for n in range(1, 201)],
+    )
+    for n in range(1500):
+        start = TODAY + timedelta(hours=13, minutes=10 * n)
+        studio.add(
+            starts_at=f"{start:%Y-%m-%dT%H:%M:%SZ}",
+            ends_at=f"{start + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
+            venue=n % 3 + 1,
+            course=n % 200 + 1,
+            instructors=[n % 300 + 1, (n + 7) % 300 + 1],
+        )
+    with SandboxServer(create_api(studio, token="a-token-of-the-tests")) as upstream:
+        yield upstream
+
+
+class TestWeight:
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/", "/sessions", "/sessions?view=week", "/venues/1", "/venues/1?view=week",
+            "/embed/sessions", "/embed/sessions?view=week",
+        ],
+    )  # fmt: skip
+    def test_a_page_is_light_whatever_there_is(self, crowded, site_of, path):
+        client = site_of(base_url=crowded.url, public_base_url="https://calendar.example.org")
+        found = page(client, path)
+        assets = {one["src"] for one in found.all("script") if "src" in one}
+        assets |= {link for link in found.links if link.startswith("/static/")}
+        bodies = [client.get(one).data for one in assets]
+        assert len(found.source.encode()) + sum(map(len, bodies)) < 100_000
+        assert "more" in found.text
+
+
+def _long(number: int) -> str:
+    return f"{number} & what is called by a rather long name, Größe {'x' * 40}"
