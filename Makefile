@@ -4,11 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := .venv-clients
-NODE_MODULES := tests/clients/node_modules
+NODE_MODULES := tests/clients/node_modules tests/browser/node_modules
 DEBIAN := gir1.2-ical-3.0 python3-gi chromium chromium-driver
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test lint format clients lock test-deps clean
+.PHONY: run test lint format clients screenshots lock test-deps clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/python -m bridge.serve --local
@@ -25,8 +25,14 @@ format: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-# Calendar clients that the feeds are read with, whose libraries differ from the bridge's.
-clients: $(CLIENTS)/stamp $(if $(shell command -v npm),$(NODE_MODULES)/stamp)
+# Calendar clients that the feeds are read with, whose libraries differ from the bridge's; and what
+# pages are checked with.
+clients: $(CLIENTS)/stamp $(if $(shell command -v npm),$(addsuffix /stamp,$(NODE_MODULES)))
+
+# The README's pictures, of the sandbox as it is today. They look best where fonts-urw-base35,
+# fonts-noto-core and fonts-noto-cjk are installed.
+screenshots: $(VENV)/dev.stamp
+	@cd tests && PYTHONPATH=.. ../$(BIN)/python -m browser.screenshots
 
 # Debian packages for the tests that want them; those who lack a package are skipped and named.
 test-deps:
@@ -68,6 +74,6 @@ $(CLIENTS)/stamp: tests/clients/requirements.txt | $(BIN)/python
 	@$(CLIENTS)/bin/python -m pip install --quiet -r tests/clients/requirements.txt
 	@touch $@
 
-$(NODE_MODULES)/stamp: tests/clients/package-lock.json
-	@cd tests/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+%/node_modules/stamp: %/package-lock.json
+	@cd $* && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

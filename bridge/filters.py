@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from typing import Any
 from urllib.parse import parse_qs, urlencode
-from zoneinfo import ZoneInfo
 
+from bridge import zones
 from bridge.errors import ParameterError
 from bridge.model import ClassSession, Status
 from bridge.moments import Edge, bound
@@ -225,7 +225,7 @@ def _at(session: ClassSession, bound: datetime) -> datetime:
     if bound.tzinfo is not None:
         return bound
     zone = session.venue.zone if session.venue else None
-    return bound.replace(tzinfo=ZoneInfo(zone) if zone else UTC).astimezone(UTC)
+    return bound.replace(tzinfo=zones.zone(zone) or UTC).astimezone(UTC)
 
 
 def _canonical(values: Any) -> tuple[Any, ...]:

@@ -1,7 +1,10 @@
 """IANA time zones that this machine knows."""
 
 from functools import cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, available_timezones, reset_tzpath
+
+# The pinned tzdata, and not whatever this machine has: the same rules, and bytes, everywhere.
+reset_tzpath(to=())
 
 
 @cache

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date
-from zoneinfo import ZoneInfo
 
+from bridge import zones
 from bridge.feeds.selection import Shown, Subject
 from bridge.model import ClassSession
 
@@ -43,7 +43,7 @@ def _zone(session: ClassSession) -> str:
 
 
 def _local(session: ClassSession) -> tuple[date, str]:
-    zone = ZoneInfo(name) if (name := _zone(session)) != "UTC" else UTC
+    zone = zones.zone(_zone(session)) or UTC
     start = session.start.astimezone(zone)
     end = session.end.astimezone(zone) if session.end else None
     return start.date(), f"{start:%H:%M}" + (f"-{end:%H:%M}" if end else "      ")

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any
 
@@ -126,9 +126,10 @@ def _event(one: Shown, times: Times) -> Event:
     event.add("CREATED", one.created)
     event.add("LAST-MODIFIED", one.modified)
     event.add("SEQUENCE", one.sequence)
-    event.add("DTSTART", _written(session.start, session, times))
+    zone = _zone_of(session, times)
+    event.add("DTSTART", session.start.astimezone(zone))
     if session.end is not None:
-        event.add("DTEND", _written(session.end, session, times))
+        event.add("DTEND", session.end.astimezone(zone))
     _add(event, "SUMMARY", clip(one.summary, _LINE))
     _add(event, "STATUS", "CANCELLED" if one.status is Status.CANCELLED else "CONFIRMED")
     # A timetable must not make its subscriber look busy.
@@ -195,13 +196,18 @@ def _description(one: Shown) -> str:
     return "\n".join(facts) + ("\n\n" if facts and about else "") + about
 
 
-def _written(instant: datetime, session: ClassSession, times: Times) -> datetime:
+def _zone_of(session: ClassSession, times: Times) -> tzinfo:
+    """What the session's times are written in: its venue's zone, where all clients agree on them.
+
+    A local time that occurs twice means the first of the two (RFC 5545, 3.3.5), and yet some
+    clients take it for the second; others lose an hour of what spans a change of the clocks.
+    """
     zone = zones.zone(session.venue.zone) if session.venue else None
     if times is Times.UTC or zone is None:
-        return instant
-    local = instant.astimezone(zone)
-    # A local time that occurs twice means the first of the two (RFC 5545, 3.3.5).
-    return instant if local.fold else local
+        return UTC
+    ends = [session.start.astimezone(zone), session.ends.astimezone(zone)]
+    offsets = {end.replace(fold=fold).utcoffset() for end in ends for fold in (0, 1)}
+    return zone if len(offsets) == 1 else UTC
 
 
 def _zones(shown: Sequence[Shown], spec: FeedSpec) -> Iterator[Timezone]:

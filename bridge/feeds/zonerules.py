@@ -8,6 +8,8 @@ from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+from bridge import zones
+
 _STEP = timedelta(hours=12)
 _WEEK = 7
 Rule = dict[str, str | int | list[int]]
@@ -61,7 +63,7 @@ def observances(zone: str, first: int, last: int) -> tuple[Observance, ...]:
     Rules are used where they give exactly the zone's own changes in all of these years; a change
     that follows none stands by itself.
     """
-    tz = ZoneInfo(zone)
+    tz = zones.zone(zone) or ZoneInfo("UTC")
     # From a year before, so that there is an onset ahead of every moment asked for.
     changes = list(_changes(tz, first - 1, last))
     if not changes:

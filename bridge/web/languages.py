@@ -30,6 +30,8 @@ _FOLDER = Path(__file__).parent / "locales"
 _FALLBACK = "en"
 # Who asks for English and says no more gets what most of the world reads: Monday first, 18:30.
 _ENGLISH = "en_GB"
+# At some 200 kB each; there are over a thousand, and nobody is to make a worker load them all.
+_MOST_LOCALES = 150
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}", re.ASCII)
 
 Words = Mapping[str, str | Mapping[str, str]]
@@ -192,7 +194,18 @@ def _locale(tag: str) -> Locale | None:
         # the library follows aliases: zh-TW is zh_Hant_TW
         name = get_global("language_aliases").get(name.lower(), name)
         try:
-            return Locale.parse(name, sep="-")
+            return _admitted(Locale.parse(name, sep="-"))
         except (UnknownLocaleError, ValueError):
             parts.pop()
     return None
+
+
+_seen: set[str] = set()
+
+
+def _admitted(locale: Locale) -> Locale:
+    """*locale*, unless too many others were asked for: the library keeps the data of each."""
+    if len(_seen) >= _MOST_LOCALES and str(locale) not in _seen:
+        return Locale.parse(_ENGLISH)
+    _seen.add(str(locale))
+    return locale

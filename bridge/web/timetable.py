@@ -14,7 +14,7 @@ DAYS = 7
 _MOST = 60
 _MOST_A_DAY = 20
 # The markup of an entry, without the names in it.
-_ENTRY = 460
+_ENTRY = 370
 _NOON = 12
 _EVENING = 17
 _FURTHEST = timedelta(days=3660)

@@ -128,7 +128,7 @@ def test_refresh_ahead_runs_in_one_process_of_the_fleet_at_a_time(
         assert 0 in ahead
         assert sum(ahead) >= 2
         for machine in machines:
-            assert "stale" not in machine.get(FEEDS[0]).headers["cache-status"]
+            until(lambda m=machine: "stale" not in m.get(FEEDS[0]).headers["cache-status"])
 
 
 def _published(machine: Machine) -> int:

@@ -165,6 +165,19 @@ class TestEveryPage:
         assert len(found.all("h1")) == len(found.all("main")) == 1
 
     @each_path
+    def test_names_of_any_direction_keep_to_themselves(self, site, path):
+        source = site.get(path).text
+        for name in ("Zoë Ashdown", "田中 美咲", "Riverside Studio", "Vinyasa Flow: Evenings"):
+            for text in re.findall(f">([^<]*{name}[^<]*)<", source):
+                wrapped = f"<bdi>{text}</bdi>" in source or f"{text}</title>" in source
+                # alone in its box, or in a field
+                assert (
+                    wrapped
+                    or f'<span class="unseen"> {text.strip()}</span>' in source
+                    or ("&lt;iframe" in text)
+                )
+
+    @each_path
     def test_it_costs_no_call_of_its_own(self, client, upstream, path):
         client.get("/sessions.ics")
         client.get("/courses/51.ics")

@@ -1,0 +1,29 @@
+"""The pages that are looked at: every kind, and every state that a visitor may find it in."""
+
+from collections.abc import Mapping
+
+PAGES: Mapping[str, str] = {
+    "start": "/",
+    "venue": "/venues/12",
+    "venue-week": "/venues/12?view=week",
+    "venue-german": "/venues/13?lang=de",
+    "instructor": "/instructors/19",
+    "course": "/courses/51",
+    "all": "/sessions",
+    "chosen": "/sessions?venues=12,13&offering_types=31&availability=full",
+    "class": "/sessions/{session}",
+    "class-cancelled": "/sessions/{cancelled}",
+    "empty": "/venues/14?starts_at_gte=2035-01-01",
+    "embed-agenda": "/embed/venues/12",
+    "embed-week": "/embed/venues/13?view=week",
+    "embed-accent": "/embed/sessions?accent=f5c518&theme=dark",
+    "embed-empty": "/embed/venues/14?starts_at_gte=2035-01-01",
+    "unknown-venue": "/venues/999",
+    "unknown-page": "/nowhere",
+    "refused": "/venues/12?venues=13",
+    "embed-refused": "/embed/venues/12?accent=puce",
+}
+"""Each page's name and address; ``{session}`` and ``{cancelled}`` stand for ids."""
+
+SIZES = {390: 844, 1280: 800}
+"""Widths and heights: a phone, and a desk."""

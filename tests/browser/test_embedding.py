@@ -1,0 +1,160 @@
+"""Timetables in the frames of another site, and on paper."""
+
+import html
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from clients.web import Site
+from selenium.webdriver.common.by import By
+
+from browser.bridges import Bridge, bridge
+from browser.chromium import Chromium
+from browser.conftest import ARTEFACTS
+
+PAPERS = {"A4": (8.27, 11.69), "Letter": (8.5, 11.0)}
+
+
+@pytest.fixture(scope="module")
+def blog() -> Iterator[Site]:
+    """Somebody's site."""
+    with Site() as site:
+        site.put("/favicon.ico", b"")
+        yield site
+
+
+def snippet(tab: Chromium, live: Bridge) -> str:
+    """What a venue's page says to paste."""
+    tab.open(live.url("/venues/12"))
+    return str(tab.driver.find_element(By.ID, "code").get_property("value"))
+
+
+def paste(blog: Site, code: str) -> str:
+    head = "<!doctype html><html lang=en><title>A blog</title><h1>Classes</h1>"
+    return blog.put("/", f"{head}{code}<p>And so on.</p></html>".encode())
+
+
+def in_frame(tab: Chromium) -> None:
+    tab.driver.switch_to.frame(tab.driver.find_element(By.TAG_NAME, "iframe"))
+
+
+def test_the_frame_works_and_the_script_fits_it(live: Bridge, tab: Chromium, blog: Site) -> None:
+    code = snippet(tab, live)
+    tab.open(paste(blog, code))
+    tab.wait_until("return parseInt(document.querySelector('iframe').style.height) > 200")
+    fitted = tab.run("return document.querySelector('iframe').offsetHeight")
+    in_frame(tab)
+    assert "Riverside Studio" in tab.driver.find_element(By.TAG_NAME, "h1").text
+    inner = "const main = document.querySelector('main'); return main.scrollHeight"
+    assert tab.run(f"{inner} - main.clientHeight") <= 2
+    tab.driver.switch_to.default_content()
+    tab.screenshot(ARTEFACTS / "pages" / "embedded-fitted.png")
+    assert 200 < fitted < 4000
+    assert tab.console() == []
+
+
+def test_without_scripts_it_scrolls_inside_its_height(
+    live: Bridge, tab: Chromium, blog: Site
+) -> None:
+    frame = snippet(tab, live).splitlines()[0].replace('height="600"', 'height="220"')
+    tab.open(paste(blog, frame))
+    in_frame(tab)
+    # Scripts of the page being off would stop the test's own as well: what they do is not there.
+    heights = tab.run(
+        "const main = document.querySelector('main');"
+        "return [innerHeight, document.documentElement.scrollHeight, main.clientHeight,"
+        " main.scrollHeight]"
+    )
+    assert heights[0] == heights[1] == 220
+    assert heights[2] < heights[3]
+    tab.driver.switch_to.default_content()
+    tab.look(scripts=False).open(paste(blog, frame))
+    in_frame(tab)
+    assert "Vinyasa Flow" in tab.driver.find_element(By.TAG_NAME, "main").text
+
+
+def test_the_snippet_is_a_plain_frame_and_an_optional_script(live: Bridge, tab: Chromium) -> None:
+    frame, script = snippet(tab, live).splitlines()
+    attributes = r'src="[^"]+" title="[^"]+" width="100%" height="600" loading="lazy"'
+    assert re.fullmatch(rf'<iframe {attributes} style="border:0"></iframe>', frame)
+    assert html.unescape(frame).count("Riverside Studio") == 1
+    assert script == f'<script src="{live.origin}/embed.js" async></script>'
+
+
+def test_who_may_frame_it_is_for_the_owner_to_say(tab: Chromium, blog: Site) -> None:
+    with bridge(embed_allowed_origins=("https://studio.example",)) as strict:
+        tab.open(paste(blog, f'<iframe src="{strict.origin}/embed/venues/12" title="x"></iframe>'))
+        in_frame(tab)
+        assert tab.driver.find_elements(By.CSS_SELECTOR, ".bar") == []
+
+
+def test_other_pages_cannot_be_framed(live: Bridge, tab: Chromium, blog: Site) -> None:
+    tab.open(paste(blog, f'<iframe src="{live.origin}/venues/12" title="x"></iframe>'))
+    in_frame(tab)
+    assert tab.driver.find_elements(By.ID, "subscribe") == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "auto"])
+def test_the_theme_is_the_sites_or_the_visitors(live: Bridge, tab: Chromium, theme: str) -> None:
+    tab.look(dark=True).open(live.url(f"/embed/venues/12?theme={theme}"))
+    ground = tab.run("return getComputedStyle(document.body).backgroundColor")
+    assert ground == ("rgb(251, 250, 247)" if theme == "light" else "rgb(23, 22, 20)")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_accent_is_the_sites_where_it_can_be_read(
+    live: Bridge, tab: Chromium, dark: bool
+) -> None:
+    tab.look(dark=dark).open(live.url("/embed/venues/12?accent=ffeb3b"))
+    button = "getComputedStyle(document.querySelector('.bar .button'))"
+    assert tab.run(f"return {button}.backgroundColor") == "rgb(255, 235, 59)"
+    assert tab.run(f"return {button}.color") == "rgb(0, 0, 0)"
+    link = tab.run("return getComputedStyle(document.querySelector('.periods a')).color")
+    assert (link == "rgb(255, 235, 59)") is dark
+
+
+@pytest.mark.parametrize("width", [320, 768, 1280])
+@pytest.mark.parametrize("view", ["agenda", "week"])
+def test_it_fits_any_width(live: Bridge, tab: Chromium, view: str, width: int) -> None:
+    tab.look(width=width, height=500).open(live.url(f"/embed/sessions?view={view}"))
+    assert tab.run("return document.documentElement.scrollWidth") <= width
+    assert tab.run("return document.querySelector('main').scrollWidth") <= width
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("path", ["/venues/12?view=week", "/sessions?view=week"])
+def test_a_week_is_one_sheet_of_paper(live: Bridge, tab: Chromium, paper: str, path: str) -> None:
+    tab.open(live.url(path))
+    assert sheets(tab.print(inches=PAPERS[paper])) == 1
+
+
+def test_a_very_full_week_is_one_sheet_too(tab: Chromium) -> None:
+    with bridge() as busy:
+        first = busy.clock.now()
+        for day in range(14):
+            for number in range(20):
+                start = first + day * 86400 + number * 2400
+                busy.studio.add(starts_at=_iso(start), ends_at=_iso(start + 2400), venue=12)
+        tab.open(busy.url("/venues/12?view=week"))
+        tab.screenshot(ARTEFACTS / "pages" / "venue-full-week.png")
+        for name, paper in PAPERS.items():
+            pdf = tab.print(inches=paper)
+            (ARTEFACTS / "pages" / f"full-week-{name}.pdf").write_bytes(pdf)
+            assert sheets(pdf) == 1
+
+
+def test_the_sheet_is_kept_to_be_looked_at(live: Bridge, tab: Chromium) -> None:
+    tab.open(live.url("/venues/12?view=week"))
+    tab.look(media="print", width=1040, height=720)
+    tab.screenshot(ARTEFACTS / "pages" / "venue-week-printed.png")
+    assert tab.driver.find_element(By.CSS_SELECTOR, ".qr").is_displayed()
+    assert not tab.driver.find_element(By.CSS_SELECTOR, ".acts").is_displayed()
+
+
+def sheets(pdf: bytes) -> int:
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,127 @@
+"""From the start page to an address that a calendar accepts."""
+
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+import requests
+from icalendar import Calendar
+from selenium.webdriver.common.by import By
+
+from browser.bridges import Bridge
+from browser.chromium import Chromium
+
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"
+PIXEL = "Mozilla/5.0 (Linux; Android 16; Pixel 9) AppleWebKit/537.36 Chrome/140.0 Mobile"
+WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0"
+
+
+def links(tab: Chromium, selector: str = ".ways a") -> list[str]:
+    return [
+        one.get_attribute("href") for one in tab.driver.find_elements(By.CSS_SELECTOR, selector)
+    ]
+
+
+def summaries(address: str) -> list[str]:
+    body = requests.get(address, timeout=10).content
+    return [str(one["SUMMARY"]) for one in Calendar.from_ical(body).walk("VEVENT")]
+
+
+def test_the_links_are_those_of_the_profile(live: Bridge, tab: Chromium) -> None:
+    tab.open(live.url("/venues/12"))
+    address = f"{live.origin}/venues/12-riverside-studio.ics"
+    webcal = address.replace("http://", "webcal://")
+    encoded = quote(address, safe="")
+    name = quote("Riverside Studio", safe="")
+    assert sorted(links(tab)) == sorted(
+        [
+            f"https://calendar.google.com/calendar/r?cid={quote(webcal, safe='')}",
+            webcal,
+            f"https://outlook.live.com/calendar/0/addfromweb/?url={encoded}&name={name}",
+            f"https://outlook.office.com/calendar/0/addfromweb/?url={encoded}&name={name}",
+        ]
+    )
+    assert "https://calendar.google.com/calendar/u/0/r/settings/addbyurl" in links(tab, ".small a")
+    assert "Nobody can hurry it" in tab.driver.find_element(By.ID, "subscribe").text
+
+
+@pytest.mark.parametrize(
+    ("agent", "way"), [(IPHONE, "apple"), (PIXEL, "google"), (WINDOWS, "outlook")]
+)
+def test_the_visitors_own_calendar_comes_first(
+    live: Bridge, tab: Chromium, agent: str, way: str
+) -> None:
+    tab.look(width=390, height=844, agent=agent).open(live.url("/venues/12"))
+    first = tab.driver.find_element(By.CSS_SELECTOR, "[data-ways] > li")
+    assert first.get_attribute("data-way") == way
+
+
+def test_copying_says_that_it_did(live: Bridge, tab: Chromium) -> None:
+    tab.open(live.url("/venues/12"))
+    button = tab.driver.find_element(By.CSS_SELECTOR, "[data-copy=address]")
+    button.click()
+    tab.wait_until("return document.querySelector('[data-copy=address]').textContent === 'Copied'")
+    assert tab.driver.find_element(By.CSS_SELECTOR, ".copy [role=status]").get_property(
+        "textContent"
+    ) == "Copied"  # fmt: skip
+
+
+def test_from_the_builder_to_a_calendar(live: Bridge, tab: Chromium) -> None:
+    tab.open(live.url("/"))
+    tab.wait_for_preview()
+    before = tab.driver.find_element(By.CSS_SELECTOR, ".count").text
+    for name, value in (("venues", 12), ("venues", 13), ("offering_types", 31)):
+        tab.driver.find_element(
+            By.CSS_SELECTOR, f"input[name={name}][value='{value}']"
+        ).click()  # fmt: skip
+    tab.wait_until(f"return document.querySelector('.count').textContent !== {before!r}")
+    address = tab.driver.find_element(By.ID, "address").get_attribute("value")
+    assert urlsplit(address).path == "/sessions.ics"
+    assert address.endswith(".ics")
+    assert "," not in address
+    assert ";" not in address
+    assert parse_qs(urlsplit(address).query) == {
+        "venues": ["12,13"], "offering_types": ["31"], "_": [".ics"],
+    }  # fmt: skip
+    found = summaries(address)
+    assert found
+    assert all("Vinyasa Flow" in one for one in found)
+    coming = requests.get(
+        f"{live.origin}/sessions.json?venues=12,13&offering_types=31",
+        params={"start": tab.run("return new Date().toISOString().slice(0, 16) + 'Z'")},
+        timeout=10,
+    ).json()
+    assert tab.driver.find_element(By.CSS_SELECTOR, ".count").text.startswith(f"{len(coming)} ")
+    assert coming[0]["title"] in tab.driver.find_element(By.CSS_SELECTOR, ".next").text
+
+
+def test_one_venue_has_an_address_and_a_page_of_its_own(live: Bridge, tab: Chromium) -> None:
+    tab.open(live.url("/"))
+    tab.driver.find_element(By.CSS_SELECTOR, "input[name=venues][value='12']").click()
+    address = tab.driver.find_element(By.ID, "address").get_attribute("value")
+    assert address == f"{live.origin}/venues/12-riverside-studio.ics"
+    tab.driver.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
+    tab.wait_until("return location.pathname === '/venues/12-riverside-studio'")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_three_clicks_lead_to_an_address(live: Bridge, tab: Chromium, scripts: bool) -> None:
+    tab.look(scripts=scripts).open(live.url("/"))
+    tab.driver.find_element(By.CSS_SELECTOR, "input[name=venues][value='13']").click()
+    tab.driver.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
+    tab.wait_until("return document.querySelector('[data-way=apple]') !== null")
+    [address] = [one for one in links(tab) if one.startswith("webcal://")]
+    assert len(summaries(address.replace("webcal://", "http://"))) > 20
+
+
+def test_what_is_offered_upstream_down_is_said(live: Bridge, tab: Chromium) -> None:
+    live.upstream.stop()
+    before = live.clock.now()
+    try:
+        live.clock.move(3 * 3600)
+        tab.open(live.url("/venues/12")).open(live.url("/venues/12"))
+        told = tab.driver.find_element(By.CSS_SELECTOR, ".notice").text
+        assert "This is the timetable as of" in told
+        assert len(links(tab)) == 4
+    finally:
+        live.clock.move(before - live.clock.now())
+        live.upstream.start()

@@ -1,0 +1,1 @@
+"""Real calendar clients, and what they make of the bridge's feeds."""

@@ -1,0 +1,121 @@
+"""Mistakes that a writer of calendars makes, each put into a good feed.
+
+Measured with the versions in requirements-dev.txt, requirements.txt, package-lock.json and
+Debian 12; each of the clients named is to notice, in one way or the other.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Make = Callable[[bytes], bytes]
+
+_FIRST_EVENT = re.compile(rb"BEGIN:VEVENT.*?END:VEVENT\r\n", re.DOTALL)
+_JAVASCRIPT = ("ical.js", "ical.js 1", "ical-expander")
+_EVERY = (
+    "ical", "vobject", "ics", "icalendar", "to the letter", "libical", "recurring-ical-events",
+    *_JAVASCRIPT, "fullcalendar", "vdirsyncer",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A mistake.
+
+    Attributes:
+        rejects: the clients that show nothing for it.
+        misreads: those that show something else than what was said.
+    """
+
+    make: Make
+    rejects: tuple[str, ...] = ()
+    misreads: tuple[str, ...] = ()
+
+
+def _replaced(old: bytes, new: bytes) -> Make:
+    return lambda body: body.replace(old, new)
+
+
+def _after_version(line: bytes) -> Make:
+    return _replaced(b"VERSION:2.0\r\n", b"VERSION:2.0\r\n" + line + b"\r\n")
+
+
+def _in_first_event(pattern: bytes, new: bytes) -> Make:
+    def make(body: bytes) -> bytes:
+        return _FIRST_EVENT.sub(lambda found: re.sub(pattern, new, found[0], count=1), body, 1)
+
+    return make
+
+
+def _first_event_twice(body: bytes) -> bytes:
+    return _FIRST_EVENT.sub(lambda found: found[0] * 2, body, 1)
+
+
+# The strict reader notices each of them: only who notices beside it is said.
+MUTATIONS = {
+    "STATUS:CANCELED": Mutation(
+        _in_first_event(rb"STATUS:\w+", b"STATUS:CANCELED"), rejects=("ical", "ics")
+    ),
+    "a byte order mark": Mutation(
+        lambda body: b"\xef\xbb\xbf" + body,
+        rejects=("ical", "vobject", "ics", *_JAVASCRIPT, "vdirsyncer"),
+    ),
+    "no DTSTAMP": Mutation(_in_first_event(rb"DTSTAMP:.*\r\n", b""), rejects=("vobject",)),
+    "no UID": Mutation(
+        _in_first_event(rb"UID:.*\r\n", b""), rejects=("vobject",), misreads=_JAVASCRIPT
+    ),
+    "a raw newline": Mutation(
+        _in_first_event(rb"DESCRIPTION:", b"DESCRIPTION:Bring\r\na mat. "),
+        rejects=("ical", "vobject", "ics", "libical"),
+    ),
+    "GEO with a comma": Mutation(
+        _in_first_event(rb"GEO:([^;]*);", rb"GEO:\1,"),
+        rejects=("ical", "ics", "icalendar", "libical"),
+    ),
+    "a control character": Mutation(
+        _in_first_event(rb"SUMMARY:", b"SUMMARY:\x08"),
+        rejects=("ical", "ics"),
+        misreads=tuple(one for one in _EVERY if one not in ("ical", "ics", "to the letter")),
+    ),
+    "PUBLISH without ORGANIZER": Mutation(_after_version(b"METHOD:PUBLISH"), rejects=("libical",)),
+    "a UID of the calendar": Mutation(_after_version(b"UID:one"), misreads=("vdirsyncer",)),
+    "REFRESH-INTERVAL without VALUE": Mutation(
+        _replaced(b"INTERVAL;VALUE=DURATION:", b"INTERVAL:")
+    ),
+    "REFRESH-INTERVAL misspelled": Mutation(
+        _replaced(b"INTERVAL;VALUE=DURATION:", b"INTERVAL;DURATION:"),
+        rejects=tuple(one for one in _EVERY if one != "vobject"),
+    ),
+    "a fold amid a character": Mutation(
+        lambda body: re.sub(rb"([\xc2-\xf4])([\x80-\xbf])", rb"\1\r\n \2", body, count=1),
+        rejects=("ical", "vobject", "ics", "libical", "vdirsyncer"),
+        misreads=("icalendar", "recurring-ical-events", *_JAVASCRIPT, "fullcalendar"),
+    ),
+    "cut off": Mutation(lambda body: body[: len(body) // 2], rejects=_EVERY),
+    "a page in place of it": Mutation(
+        lambda body: b"<!doctype html><title>Log in</title>\r\n", rejects=_EVERY
+    ),
+    "an event twice": Mutation(
+        _first_event_twice,
+        rejects=("vdirsyncer",),
+        misreads=("ical", "vobject", "icalendar", "libical", *_JAVASCRIPT, "fullcalendar"),
+    ),
+    "times of no zone": Mutation(
+        _replaced(b"00Z\r\n", b"00\r\n"),
+        rejects=("vobject", "icalendar", "libical", *_JAVASCRIPT, "vdirsyncer"),
+        misreads=("recurring-ical-events", "fullcalendar"),
+    ),
+    "unescaped text": Mutation(_in_first_event(rb"LOCATION:.*\r\n", b"LOCATION:a,b;c\r\n")),
+    "bare newlines": Mutation(_replaced(b"\r\n", b"\n")),
+    "no folding": Mutation(_replaced(b"\r\n ", b"")),
+    "an empty property": Mutation(_in_first_event(rb"CATEGORIES:.*\r\n", b"CATEGORIES:\r\n")),
+    "out of order": Mutation(
+        lambda body: re.sub(
+            rb"(BEGIN:VEVENT.*?END:VEVENT\r\n)(BEGIN:VEVENT.*?END:VEVENT\r\n)",
+            rb"\2\1",
+            body,
+            count=1,
+            flags=re.DOTALL,
+        )
+    ),
+}
