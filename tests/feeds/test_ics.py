@@ -620,7 +620,7 @@ class TestLocalTimes:
         night = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
         first = event(in_zone(1, "Europe/London", night), times=Times.LOCAL)
         second = event(in_zone(1, "Europe/London", night + timedelta(hours=1)), times=Times.LOCAL)
-        assert first.value("DTSTART") == "20261025T013000"
+        assert first.value("DTSTART") == "20261025T003000Z"
         assert second.value("DTSTART") == "20261025T013000Z"
 
     def test_the_uid_is_that_of_the_feed_in_utc(self) -> None:
