@@ -110,7 +110,10 @@ def valkey() -> Iterator[Valkey]:
 
 # Real processes and sockets, on machines that others share: what fails there for want of time is
 # tried again, and the run's summary counts it.
-_REAL_PROCESSES = ("faults", "browser", "clients", "test_serve.py", "test_cli.py")
+_REAL_PROCESSES = (
+    *("faults", "browser", "clients", "web", "cache", "upstream"),
+    *("test_serve.py", "test_cli.py", "test_changes.py"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
