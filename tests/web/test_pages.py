@@ -166,7 +166,8 @@ class TestEveryPage:
 
     @each_path
     def test_names_of_any_direction_keep_to_themselves(self, site, path):
-        source = site.get(path).text
+        # what a script holds, nobody reads
+        source = re.sub(r"<script.*?</script>", "", site.get(path).text, flags=re.DOTALL)
         for name in ("Zoë Ashdown", "田中 美咲", "Riverside Studio", "Vinyasa Flow: Evenings"):
             for text in re.findall(f">([^<]*{name}[^<]*)<", source):
                 wrapped = f"<bdi>{text}</bdi>" in source or f"{text}</title>" in source
