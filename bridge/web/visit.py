@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from flask import Request, current_app, render_template
 from werkzeug.exceptions import BadRequest
@@ -25,6 +25,8 @@ from bridge.web.timetable import Timetable
 OPTIONS = frozenset({"cancelled", "availability", "tz"})
 VIEWS = (AGENDA, WEEK) = ("agenda", "week")
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
+# Two slashes at its start would make a host of it.
+_ROOT = re.compile(r"(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,12 @@ class Visit:
 
         Raises:
             ParameterError: it asks for a language that is none.
+            BadRequest: its host, or what a proxy says of it, is none.
         """
         services: Services = current_app.extensions["bridge"]
         asked = request.args.get("lang")
         language = languages.negotiate(asked, request.accept_languages)
-        root = request.script_root
+        root = _root(request, services.config.public_base_url)
         return cls(
             request=request,
             services=services,
@@ -171,6 +174,21 @@ class Visit:
 
 def _origin(request: Request) -> str:
     """The host that was asked for, as far as it can be one: it is printed into addresses."""
-    if not _HOST.fullmatch(request.host):
+    if not _HOST.fullmatch(request.host) or request.scheme not in ("http", "https"):
         raise BadRequest
     return f"{request.scheme}://{request.host}"
+
+
+def _root(request: Request, own: str | None) -> str:
+    """The path that a proxy serves the bridge below: it is printed into every link.
+
+    Args:
+        own: the bridge's own address, which knows better than a header that any visitor can send
+            through a proxy that passes it on.
+    """
+    root = request.script_root
+    if own is not None and root:
+        return urlsplit(own).path
+    if not _ROOT.fullmatch(root):
+        raise BadRequest
+    return root
