@@ -15,7 +15,7 @@ from bridge.errors import ConfigError
 from bridge.feeds.spec import Format
 from bridge.filters import MAX_ID
 from bridge.services import Services
-from bridge.web import assets, embed, errors, feeds, operations, pages, requestlog
+from bridge.web import assets, embed, errors, feeds, operations, pages, requestlog, security
 from bridge.web.page_responses import Pages
 
 log = structlog.get_logger()
@@ -57,6 +57,7 @@ def create_app(parts: Services | None = None) -> Flask:
         app.register_blueprint(area.blueprint)
     requestlog.register(app, parts.config.log_requests)
     errors.register(app)
+    security.register(app)
     if hops := parts.config.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # how Flask wants middleware added
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops

@@ -43,3 +43,14 @@ def show_private(token: str, form: Format) -> Response:
     if form is Format.JSON:
         feed = feed.within(request.args)
     return responses.feed_response(request, feed, spec, form, services.config)
+
+
+@blueprint.after_request
+def preflight(response: Response) -> Response:
+    """Let other origins read feeds, and ask first (the Fetch standard's preflight)."""
+    if request.method == "OPTIONS" and response.status_code == 200:
+        response.headers.update(responses.CORS)
+        response.headers["Access-Control-Allow-Methods"] = responses.ALLOWED
+        response.headers["Access-Control-Allow-Headers"] = "*"
+        response.headers["Access-Control-Max-Age"] = "86400"
+    return response

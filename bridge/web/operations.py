@@ -6,7 +6,6 @@ from flask import Blueprint, Response, abort, current_app, request
 
 from bridge.errors import NotYetError
 from bridge.services import Services
-from bridge.web.responses import ALLOWED, CORS
 
 blueprint = Blueprint("operations", __name__)
 
@@ -62,14 +61,3 @@ def _for_operators() -> Services:
     if not hmac.compare_digest(said.encode(), token.encode()):
         abort(401)
     return services
-
-
-@blueprint.after_app_request
-def preflight(response: Response) -> Response:
-    """Let other origins read feeds, and ask first (the Fetch standard's preflight)."""
-    if request.method == "OPTIONS" and response.status_code == 200:
-        response.headers.update(CORS)
-        response.headers["Access-Control-Allow-Methods"] = ALLOWED
-        response.headers["Access-Control-Allow-Headers"] = "*"
-        response.headers["Access-Control-Max-Age"] = "86400"
-    return response

@@ -36,9 +36,7 @@ def feed_response(
         **CORS,
         **SAFE,
     }
-    if spec.audience.private:
-        headers["X-Robots-Tag"] = "noindex"
-    else:
+    if not spec.audience.private:
         page = (config.public_base_url or "") + spec.path()
         headers["Link"] = f'<{page}>; rel="alternate"; type="text/html"'
     filename = f"{_filename(feed.body)}.{form.value}"

@@ -1,6 +1,8 @@
-"""Security: what a browser is told about every page."""
+"""Security: what browsers and search engines are told about every answer."""
 
 from collections.abc import Mapping, Sequence
+
+from flask import Flask, Response
 
 SAFE: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
@@ -18,6 +20,21 @@ _POLICY = (
     "base-uri 'none'",
     "form-action 'self'",
 )
+
+_PERSONAL = ("no-store", "private")
+
+
+def register(app: Flask) -> None:
+    """Put on every answer of *app* what has to be on it, whoever made it."""
+
+    @app.after_request
+    def guard(response: Response) -> Response:
+        for name, value in SAFE.items():
+            response.headers.setdefault(name, value)
+        # What no shared cache may keep, no search engine may list.
+        if response.headers.get("Cache-Control", "").startswith(_PERSONAL):
+            response.headers.setdefault("X-Robots-Tag", "noindex")
+        return response
 
 
 def page_headers(path: str, embedders: Sequence[str]) -> dict[str, str]:
