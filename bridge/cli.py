@@ -121,8 +121,13 @@ def revoke(address: str) -> None:
     identity = address
     if not re.fullmatch(r"[0-9a-f]{16}", address):
         token = urlsplit(address).path.rpartition("/private/")[2].rpartition(".")[0]
-        identity = str(parts.private.open(token).audience.private)
+        identity = str(parts.private.read(token).audience.private)
     click.echo(f"FEED_REVOKED={','.join(sorted({*parts.config.revoked, identity}))}")
+    if parts.config.cache_url == "memory://":
+        raise click.ClickException(
+            "CACHE_URL=memory:// is shared with no server: set the line above where the bridge"
+            " runs, and restart it"
+        )
     parts.private.revoke(identity)
     click.echo("revoked; the line above keeps it so even if the store is lost", err=True)
 

@@ -1,5 +1,6 @@
 """Private feeds: signed addresses that say what they show, and can be revoked."""
 
+import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from bridge.cache.keys import Keys
 from bridge.cache.store import Store, Write
 from bridge.clock import Clock
 from bridge.config import Availability
-from bridge.errors import StoreError, UnknownFeedError
+from bridge.errors import ParameterError, StoreError, UnknownFeedError
 from bridge.feeds.spec import Audience, Kind
 from bridge.model import Visibility
 
@@ -22,7 +23,8 @@ _SALT = "private feed"
 _FORM = "1"
 _LOOK_AGAIN = 30.0
 _MOST = 10_000
-_LONGEST = 4_000
+# With the rest of its path it has to be shorter than a path may be.
+_LONGEST = 3_900
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,17 @@ class PrivateFeeds:
     ) -> None:
         self._store = store
         self._names = names
-        self._revoked = revoked
         # the library signs with the last of several keys
-        self._serializer = URLSafeSerializer(list(reversed(keys)), salt=_SALT) if keys else None
-        self._looked: TTLCache[str, bool] = TTLCache(_MOST, _LOOK_AGAIN, timer=clock.monotonic)
+        self._serializer = (
+            URLSafeSerializer(
+                list(reversed(keys)), salt=_SALT, signer_kwargs={"digest_method": hashlib.sha256}
+            )
+            if keys
+            else None
+        )
+        self._valid: TTLCache[str, bool] = TTLCache(_MOST, _LOOK_AGAIN, timer=clock.monotonic)
+        # For good, also where the store is lost.
+        self._gone: set[str] = set(revoked)
 
     @property
     def enabled(self) -> bool:
@@ -94,6 +103,7 @@ class PrivateFeeds:
 
         Raises:
             UnknownFeedError: there is no key to sign with.
+            ParameterError: it would be too long for an address.
         """
         if self._serializer is None:
             raise UnknownFeedError("private feeds are off: set FEED_SIGNING_KEYS")
@@ -107,7 +117,12 @@ class PrivateFeeds:
             [int(one) for one in (who.counts, who.join_links, who.staff_links)],
             who.label,
         ]
-        return f"{_FORM}{self._serializer.dumps(payload)}"
+        token = f"{_FORM}{self._serializer.dumps(payload)}"
+        if len(token) > _LONGEST:
+            raise ParameterError(
+                "address", "a private address of that feed would be too long; ask for fewer things"
+            )
+        return token
 
     def open(self, token: str) -> Grant:
         """What *token* grants.
@@ -115,26 +130,36 @@ class PrivateFeeds:
         Raises:
             UnknownFeedError: nothing; the reason is not told.
         """
+        grant = self.read(token)
+        if self.is_revoked(str(grant.audience.private)):
+            raise UnknownFeedError("there is no such feed")
+        return grant
+
+    def read(self, token: str) -> Grant:
+        """What *token* grants, or did before it was revoked.
+
+        Raises:
+            UnknownFeedError: no key of these signed it.
+        """
         unknown = UnknownFeedError("there is no such feed")
         if self._serializer is None or len(token) > _LONGEST or token[:1] != _FORM:
             raise unknown
         try:
-            grant = _grant(self._serializer.loads(token[1:]))
+            return _grant(self._serializer.loads(token[1:]))
         except (BadData, ValueError, TypeError) as err:
             raise unknown from err
-        if self.is_revoked(str(grant.audience.private)):
-            raise unknown
-        return grant
 
     def is_revoked(self, identity: str) -> bool:
         """Whether the feed of that id is revoked; a worker looks every half minute."""
-        if identity in self._revoked:
+        if identity in self._gone:
             return True
-        known = self._looked.get(identity)
-        if known is None:
-            known = bool(self._store.versions([self._names.revoked(identity)]))
-            self._looked[identity] = known
-        return known
+        if identity in self._valid:
+            return False
+        if self._store.versions([self._names.revoked(identity)]):
+            self._gone.add(identity)
+            return True
+        self._valid[identity] = True
+        return False
 
     def revoke(self, identity: str) -> None:
         """Revoke the feed of that id, for the whole fleet and for good.
@@ -144,7 +169,7 @@ class PrivateFeeds:
         """
         name = self._names.revoked(identity)
         self._store.commit({name: Write(b"revoked")})
-        self._looked.pop(identity, None)
+        self._gone.add(identity)
         if getattr(self._store, "failing", False):
             raise StoreError("the store did not take it: add it to FEED_REVOKED", readable=True)
 
