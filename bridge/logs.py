@@ -15,7 +15,11 @@ def configure(config: Config) -> None:
         renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
         tail: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, renderer]
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            # Where rich is installed the default prints local variables, secrets among them.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
         tail = [renderer]
     structlog.configure(
         processors=[

@@ -31,6 +31,8 @@ def command(settings: Config) -> list[str]:
     return [
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"),
         *("--host", settings.host, "--port", str(settings.port)),
+        # It would hold the addresses of private feeds.
+        "--no-access-log",
         *("--workers", str(settings.workers), "--blocking-threads", str(_THREADS)),
         # Without it the death of one worker ends the whole service.
         "--respawn-failed-workers",
