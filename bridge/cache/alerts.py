@@ -18,12 +18,22 @@ _REMEMBERED = 90 * 86400.0
 Post = Callable[[str, bytes], None]
 
 
+class _Nowhere(urllib.request.HTTPRedirectHandler):
+    """A redirect is an error: what is told is told to the address that was set."""
+
+    def redirect_request(self, *args: object) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_Nowhere)
+
+
 def post(url: str, body: bytes) -> None:
-    """Send *body*, JSON, to *url*."""
+    """Send *body*, JSON, to *url*, and to no other."""
     request = urllib.request.Request(  # noqa: S310 - the settings admit http and https alone
         url, data=body, headers={"Content-Type": "application/json"}, method="POST"
     )
-    with urllib.request.urlopen(request, timeout=_SECONDS):  # noqa: S310 - as above
+    with _opener.open(request, timeout=_SECONDS):
         pass
 
 
