@@ -1,5 +1,6 @@
 """One tree of exceptions: every error that the bridge raises on purpose."""
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 
@@ -60,6 +61,19 @@ class Cause:
     scope: Scope = Scope.KEY
     retry_after: float | None = None
     transient: bool = False
+
+
+_TOLD = frozenset(
+    "authentication_failed budget cancelled inconsistent internal malformed method_not_allowed"
+    " mode_not_allowed not_authenticated not_found oversize parameter_invalid permission_denied"
+    " provider_header_invalid provider_header_missing provider_invalid redirect server_error"
+    " throttled timeout tls too_many unreachable".split()
+)
+
+
+def told(code: str) -> str:
+    """*code* of a cause as anybody may read it: words that upstream chose are the operator's."""
+    return code if code in _TOLD or re.fullmatch("http_[0-9]{3}", code) else "refused"
 
 
 class UpstreamError(BridgeError):

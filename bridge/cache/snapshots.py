@@ -14,7 +14,7 @@ from bridge.cache.refresher import Refresher
 from bridge.cache.shelf import Held, Shelf
 from bridge.cache.snapshot import Snapshot
 from bridge.cache.store import Store
-from bridge.errors import CrowdedError, UnavailableError
+from bridge.errors import CrowdedError, UnavailableError, told
 from bridge.filters import FilterSet
 from bridge.upstream.ledger import Ledger, Purpose
 
@@ -172,7 +172,7 @@ class SnapshotCache:
                 retry_after=_RETRY_AFTER,
             )
         raise UnavailableError(
-            f"the timetable cannot be had from TeamUp at present ({failure.code}), and there is"
+            f"the timetable cannot be had from TeamUp at present ({told(failure.code)}), and there is"
             " no earlier copy: ask again later",
             retry_after=failure.retry_after(self._store.now()),
         )
