@@ -64,10 +64,10 @@ class Cause:
 
 
 _TOLD = frozenset(
-    "authentication_failed budget cancelled inconsistent internal malformed method_not_allowed"
-    " mode_not_allowed not_authenticated not_found oversize parameter_invalid permission_denied"
-    " provider_header_invalid provider_header_missing provider_invalid redirect server_error"
-    " throttled timeout tls too_many unreachable".split()
+    "authentication_failed budget cancelled inconsistent internal internal_error malformed"
+    " method_not_allowed mode_not_allowed not_authenticated not_found oversize parameter_invalid"
+    " permission_denied provider_header_invalid provider_header_missing provider_invalid redirect"
+    " server_error throttled timeout tls too_many unreachable".split()
 )
 
 

@@ -172,8 +172,8 @@ class SnapshotCache:
                 retry_after=_RETRY_AFTER,
             )
         raise UnavailableError(
-            f"the timetable cannot be had from TeamUp at present ({told(failure.code)}), and there is"
-            " no earlier copy: ask again later",
+            f"the timetable cannot be had from TeamUp at present ({told(failure.code)}), and there"
+            " is no earlier copy: ask again later",
             retry_after=failure.retry_after(self._store.now()),
         )
 
