@@ -17,18 +17,16 @@ from samples import (
     SEEN,
     START,
     YOGA,
-    Component,
     calendar,
     chosen,
-    content_lines,
     published,
-    read,
     session,
     spec,
 )
 from upstreams.rows import CANARIES, awkward_rows
 
 from bridge.config import Availability
+from bridge.feeds.contentlines import Component, content_lines, read
 from bridge.feeds.ics import fitting, render
 from bridge.feeds.selection import Subject
 from bridge.feeds.spec import Cancelled, Kind, Times

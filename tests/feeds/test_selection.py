@@ -14,7 +14,6 @@ from samples import (
     calendar,
     chosen,
     published,
-    read,
     session,
     snapshot,
     spec,
@@ -22,6 +21,7 @@ from samples import (
 
 from bridge.config import Availability
 from bridge.feeds import agenda, ics, jsonfeed
+from bridge.feeds.contentlines import read
 from bridge.feeds.selection import select, subject, uid
 from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind
 from bridge.filters import Occupancy
