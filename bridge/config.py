@@ -63,6 +63,7 @@ class Config:
     page_concurrency: int
     plan: UpstreamPlan
     cache_url: str = field(repr=False)
+    store_variable: str
     cache_ttl: int
     stale_while_revalidate: int
     stale_if_error: int
@@ -101,16 +102,50 @@ SANDBOX_FLAG = "BRIDGE_SANDBOX"
 """Set by ``make run`` when it serves the bundled studio; nobody else sets it."""
 
 
-def load(env: Env | None = None) -> Config:
-    """Read the environment, and ``.env`` beside ``app.py`` below it.
+def environment() -> Env:
+    """The environment, and ``.env`` beside ``app.py`` below it.
+
+    Raises:
+        ConfigError: ``.env`` cannot be read.
+    """
+    env = Env()
+    try:
+        env.read_env(Path(__file__).parent.parent / ".env", recurse=False)
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError(".env", "cannot be read", "a text file in UTF-8") from err
+    return env
+
+
+def problems(env: Env | None = None) -> tuple[ConfigError, ...]:
+    """Each setting that cannot be used, where :func:`load` stops at the first."""
+    found: dict[str, ConfigError] = {}
+    while True:
+        try:
+            load(env, besides=frozenset(found))
+        except ConfigError as err:
+            if err.variable in found:
+                break
+            found[err.variable] = err
+        else:
+            break
+    return tuple(found.values())
+
+
+def load(env: Env | None = None, *, besides: frozenset[str] = frozenset()) -> Config:
+    """Read the settings.
+
+    Args:
+        besides: variables that are passed over (see :func:`problems`).
 
     Raises:
         ConfigError: the first value that cannot be used, with what would be accepted.
     """
-    if env is None:
-        env = Env()
-        env.read_env(Path(__file__).parent.parent / ".env", recurse=False)
-    read = Reader(env)
+    read = Reader(env or environment(), besides)
+    # Heroku's dynos, and those that follow its manner, begin each start with an empty disk.
+    dyno = read.text("DYNO") is not None
+    cache_url, store_variable = read.store("CACHE_URL", "REDIS_URL", "sqlite:///var/bridge.sqlite3")
+    if dyno and store_variable == "REDIS_URL":
+        cache_url = _unverified(cache_url)
     config = Config(
         token=read.required("TEAMUP_API_TOKEN", "the API token of your TeamUp provider account"),
         schemes=read.schemes("TEAMUP_AUTH_SCHEME"),
@@ -121,7 +156,8 @@ def load(env: Env | None = None) -> Config:
         requests_per_minute=read.whole("TEAMUP_REQUESTS_PER_MINUTE", 200, least=1),
         page_concurrency=read.whole("TEAMUP_PAGE_CONCURRENCY", 4, least=1, most=32),
         plan=read.member("UPSTREAM_PLAN", UpstreamPlan.WIDE),
-        cache_url=read.cache_url("CACHE_URL", "REDIS_URL", "sqlite:///var/bridge.sqlite3"),
+        cache_url=cache_url,
+        store_variable=store_variable,
         cache_ttl=read.whole("CACHE_TTL", 300, least=1),
         stale_while_revalidate=read.whole("STALE_WHILE_REVALIDATE", 3600),
         stale_if_error=read.whole("STALE_IF_ERROR", 604800),
@@ -150,8 +186,7 @@ def load(env: Env | None = None) -> Config:
         port=read.whole("PORT", 8000, most=65535),
         workers=read.whole("WEB_CONCURRENCY", 1, least=1, most=256),
         sandbox=read.text(SANDBOX_FLAG) is not None,
-        # Heroku's dynos, and those that follow its manner, begin each start with an empty disk.
-        ephemeral_disk=read.text("DYNO") is not None,
+        ephemeral_disk=dyno,
     )
     if config.cache_url == "memory://" and config.workers > 1:
         raise ConfigError(
@@ -160,6 +195,20 @@ def load(env: Env | None = None) -> Config:
             "WEB_CONCURRENCY=1, or a store that processes share",
         )
     return config
+
+
+_CERTIFICATES = "ssl_cert_reqs="
+
+
+def _unverified(address: str) -> str:
+    """A platform's own address of its Redis, whose certificate is signed by itself.
+
+    Heroku's is, and its documentation has clients not verify it. Nobody can write that into the
+    address: the platform sets the variable, and sets it anew whenever it changes the password.
+    """
+    if not address.startswith("rediss:") or _CERTIFICATES in address:
+        return address
+    return f"{address}{'&' if '?' in address else '?'}{_CERTIFICATES}none"
 
 
 _VENDORS_LIMIT = 250

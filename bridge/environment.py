@@ -18,21 +18,28 @@ AUTO_SCHEMES = ("Bearer", "Token", "JWT")
 
 
 class Reader:
-    """Reads one kind of value each; what cannot be used becomes one line that helps."""
+    """Reads one kind of value each; what cannot be used becomes one line that helps.
 
-    def __init__(self, env: Env) -> None:
+    Args:
+        besides: variables that are passed over, as if nothing were wrong with them.
+    """
+
+    def __init__(self, env: Env, besides: frozenset[str] = frozenset()) -> None:
         self._env = env
+        self._besides = besides
 
     def text(self, name: str) -> str | None:
+        if name in self._besides:
+            return None
         # An empty value is what a form or a compose file makes of "not set".
         value: str | None = self._env.str(name, default=None)
         return (value or "").strip() or None
 
     def required(self, name: str, accepted: str) -> str:
         value = self.header(name, secret=True)
-        if value is None:
+        if value is None and name not in self._besides:
             raise ConfigError(name, "is not set", accepted)
-        return value
+        return value or ""
 
     def header(self, name: str, *, secret: bool = False) -> str | None:
         """A value that goes into a request header."""
@@ -134,8 +141,9 @@ class Reader:
         path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
         return f"{parts.scheme}://{parts.netloc}{path}"
 
-    def cache_url(self, name: str, fallback: str, default: str) -> str:
-        named = name if self.text(name) else fallback
+    def store(self, name: str, fallback: str, default: str) -> tuple[str, str]:
+        """The address of the store, and the variable that it is set by, or would be."""
+        named = fallback if self.text(fallback) and not self.text(name) else name
         value = self.text(named) or default
         if not re.match(r"memory://$|sqlite:///.+|rediss?://.+", value):
             # It may hold a password.
@@ -145,7 +153,7 @@ class Reader:
                 f"its {scheme!r} address cannot be used",
                 "sqlite:///relative/path, sqlite:////absolute/path, redis://…, rediss://…, memory://",
             )
-        return value
+        return value, named
 
 
 def _refused(name: str, value: str, accepted: str) -> ConfigError:

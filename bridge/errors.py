@@ -44,6 +44,28 @@ class Scope(Enum):
     """One question only: a server error, a malformed answer, a walk that never came consistent."""
 
 
+class Matter(Enum):
+    """What there is between the bridge and upstream that can be wrong.
+
+    Attributes:
+        setting: the environment variable to look at.
+    """
+
+    TOKEN = "token", "TEAMUP_API_TOKEN"
+    PERMISSION = "permission", "TEAMUP_API_TOKEN"
+    PROVIDER = "provider", "TEAMUP_PROVIDER_ID"
+    MODE = "mode", "TEAMUP_REQUEST_MODE"
+    NETWORK = "network", "TEAMUP_BASE_URL"
+    """It cannot be reached."""
+    ADDRESS = "address", "TEAMUP_BASE_URL"
+    """Something answers, and it is not the API."""
+    PACE = "pace", "TEAMUP_REQUESTS_PER_MINUTE"
+
+    def __init__(self, word: str, setting: str) -> None:
+        self.word = word
+        self.setting = setting
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """Why the upstream failed, in the form that is remembered, logged and shown.
@@ -54,6 +76,7 @@ class Cause:
         scope: what the failure says something about.
         retry_after: seconds for which upstream asked to be left alone, if it did.
         transient: whether the same request may well succeed a moment later.
+        matter: what has to be looked at, where that is known.
     """
 
     code: str
@@ -61,6 +84,7 @@ class Cause:
     scope: Scope = Scope.KEY
     retry_after: float | None = None
     transient: bool = False
+    matter: Matter | None = None
 
 
 _TOLD = frozenset(

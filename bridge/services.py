@@ -153,7 +153,17 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
 
 
 def open_store(config: Config, clock: Clock) -> Store:
-    """The store that the settings name.
+    """The store that the settings name, with this process's memory to stand in for it.
+
+    Raises:
+        ConfigError: it cannot be had.
+    """
+    store = bare_store(config, clock)
+    return store if isinstance(store, MemoryStore) else ResilientStore(store, clock)
+
+
+def bare_store(config: Config, clock: Clock) -> Store:
+    """The store that the settings name, which tells when it fails.
 
     Raises:
         ConfigError: it cannot be had.
@@ -163,11 +173,13 @@ def open_store(config: Config, clock: Clock) -> Store:
         return MemoryStore(clock)
     if scheme == "sqlite":
         # three slashes: relative to the folder of app.py; four: absolute
-        return ResilientStore(SqliteStore(_HOME / rest.removeprefix("/"), clock), clock)
+        return SqliteStore(_HOME / rest.removeprefix("/"), clock)
     try:
-        return ResilientStore(RedisStore(config.cache_url, clock), clock)
+        return RedisStore(config.cache_url, clock)
     except ValueError as err:
-        raise ConfigError("CACHE_URL", "its address cannot be used", "redis://host:6379/0") from err
+        raise ConfigError(
+            config.store_variable, "its address cannot be used", "redis://host:6379/0"
+        ) from err
 
 
 def _plan(config: Config, cache: SnapshotCache, clock: Clock) -> Plan:

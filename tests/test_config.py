@@ -97,7 +97,7 @@ def test_empty_is_as_good_as_unset(
 
 
 def test_every_setting_is_looked_at_here() -> None:
-    documented = {field for field, _ in DEFAULTS.values()} | {"token"}
+    documented = {field for field, _ in DEFAULTS.values()} | {"token", "store_variable"}
     assert documented == set(Config.__dataclass_fields__)
 
 

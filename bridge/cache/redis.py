@@ -10,6 +10,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from bridge import reach
 from bridge.cache.store import Entry, Write
 from bridge.clock import Clock
 from bridge.errors import StoreError
@@ -40,7 +41,11 @@ _GLOB = str.maketrans({one: f"\\{one}" for one in "\\*?[]^-"})
 
 
 class RedisStore:
-    """A store in a Redis or Valkey server, by whose clock the whole fleet goes."""
+    """A store in a Redis or Valkey server, by whose clock the whole fleet goes.
+
+    Raises:
+        ValueError: the address cannot be used.
+    """
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._clock = clock
@@ -50,6 +55,11 @@ class RedisStore:
             socket_connect_timeout=_TIMEOUT,
             retry=Retry(NoBackoff(), 0),
         )
+        try:
+            # The library looks at most of an address only when it first connects.
+            self._redis.connection_pool.make_connection()
+        except (TypeError, redis.RedisError) as err:
+            raise ValueError("an option of the address is unknown") from err
         self._commit: Any = self._redis.register_script(_COMMIT)
         self._lock = threading.Lock()
         self._ahead = 0.0
@@ -111,11 +121,13 @@ class RedisStore:
         try:
             self._sync()
             return work()
+        except redis.exceptions.AuthenticationError as err:
+            raise StoreError("Redis refuses the user or the password", readable=False) from err
         except redis.exceptions.ResponseError as err:
             # full, or a replica: what is there can still be read
             raise StoreError(f"Redis refuses: {_first_word(err)}", readable=True) from err
         except (redis.RedisError, OSError) as err:
-            raise StoreError(f"Redis: {type(err).__name__}", readable=False) from err
+            raise StoreError(f"Redis: {_reason(err)}", readable=False) from err
 
     def _sync(self) -> None:
         """Learn by how much the server's clock is ahead."""
@@ -129,6 +141,12 @@ class RedisStore:
         with self._lock:
             self._ahead = seconds + micros / 1e6 - took / 2 - self._clock.now()
             self._synced = at
+
+
+def _reason(err: Exception) -> str:
+    if isinstance(err, redis.exceptions.TimeoutError):
+        return f"no answer within {_TIMEOUT} seconds"
+    return reach.why(err)
 
 
 def _first_word(err: Exception) -> str:

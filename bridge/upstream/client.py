@@ -14,7 +14,7 @@ import requests
 import urllib3
 
 from bridge.clock import Clock
-from bridge.errors import Cause, Scope, UpstreamError
+from bridge.errors import Cause, Matter, Scope, UpstreamError
 from bridge.upstream import failures
 from bridge.upstream.account import Account
 from bridge.upstream.deadline import Deadline, Guard, GuardedAdapter, Guards
@@ -75,6 +75,11 @@ class Client:
         for scheme in ("https://", "http://"):
             self._http.mount(scheme, adapter)
 
+    @property
+    def scheme(self) -> str | None:
+        """The Authorization scheme that has worked, if one has."""
+        return self._ledger.learnt(self._scheme_name)
+
     def page(
         self,
         path: str,
@@ -124,7 +129,11 @@ class Client:
         while not turn.cancelled.is_set() and (wait := self._ledger.reserve(turn.purpose)):
             if wait >= turn.limit.remaining:
                 raise UpstreamError(
-                    Cause("budget", "the budget of TEAMUP_REQUESTS_PER_MINUTE is used up for now")
+                    Cause(
+                        "budget",
+                        "the budget of TEAMUP_REQUESTS_PER_MINUTE is used up for now",
+                        matter=Matter.PACE,
+                    )
                 )
             turn.alive()
             self._clock.wait(turn.cancelled, min(wait, _SIGN_OF_LIFE))
@@ -134,7 +143,7 @@ class Client:
 
     def _with_scheme(self, path: str, params: Params, turn: "_Turn") -> Mapping[str, Any]:
         """Ask with the scheme that has worked, or else with each in turn until one does."""
-        known = self._ledger.learnt(self._scheme_name)
+        known = self.scheme
         schemes = (known,) if known in self._account.schemes else self._account.schemes
         for scheme in schemes:
             if scheme != schemes[0]:
@@ -246,6 +255,7 @@ def _slow() -> Cause:
         f"TeamUp did not answer within {PAGE_SECONDS:.0f} seconds",
         Scope.ACCOUNT,
         transient=True,
+        matter=Matter.NETWORK,
     )
 
 
@@ -255,7 +265,10 @@ def _broken(err: Exception, deadline: Deadline, guard: Guard) -> Cause:
         return _slow()
     if isinstance(err, requests.exceptions.SSLError):
         return Cause(
-            "tls", "the secure connection to TeamUp failed: check TEAMUP_BASE_URL", Scope.ACCOUNT
+            "tls",
+            "the secure connection to TeamUp failed: check TEAMUP_BASE_URL",
+            Scope.ACCOUNT,
+            matter=Matter.NETWORK,
         )
     if isinstance(err, _UNREACHABLE):
         return Cause(
@@ -263,6 +276,7 @@ def _broken(err: Exception, deadline: Deadline, guard: Guard) -> Cause:
             "TeamUp cannot be reached: check the network, and TEAMUP_BASE_URL",
             Scope.ACCOUNT,
             transient=True,
+            matter=Matter.NETWORK,
         )
     return Cause("malformed", "TeamUp's answer was cut short or garbled", transient=True)
 

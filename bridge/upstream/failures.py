@@ -6,7 +6,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from bridge.errors import Cause, Scope
+from bridge.errors import Cause, Matter, Scope
 from bridge.filters import PARAMETERS
 
 _MIN_RETRY, _MAX_RETRY, _DEFAULT_RETRY = 1.0, 300.0, 60.0
@@ -21,20 +21,25 @@ _MODE = "TeamUp does not accept the request mode: set TEAMUP_REQUEST_MODE to pro
 _PROVIDER = "TeamUp does not accept the provider: check TEAMUP_PROVIDER_ID"
 _NO_PROVIDER = "the token reaches several providers: set TEAMUP_PROVIDER_ID to the one to show"
 
-_BY_CODE: Mapping[str, str] = {
-    "authentication_failed": _REFUSED,
-    "not_authenticated": _REFUSED,
-    "permission_denied": _PERMISSION,
-    "mode_not_allowed": _MODE,
-    "provider_invalid": _PROVIDER,
-    "provider_header_invalid": _PROVIDER,
-    "provider_header_missing": _NO_PROVIDER,
+_Advice = tuple[Matter, str]
+
+_BY_CODE: Mapping[str, _Advice] = {
+    "authentication_failed": (Matter.TOKEN, _REFUSED),
+    "not_authenticated": (Matter.TOKEN, _REFUSED),
+    "permission_denied": (Matter.PERMISSION, _PERMISSION),
+    "mode_not_allowed": (Matter.MODE, _MODE),
+    "provider_invalid": (Matter.PROVIDER, _PROVIDER),
+    "provider_header_invalid": (Matter.PROVIDER, _PROVIDER),
+    "provider_header_missing": (Matter.PROVIDER, _NO_PROVIDER),
 }
-_BY_WORD = ((r"(^|_)mode(_|$)", _MODE), (r"(^|_)provider(_|$)", _PROVIDER))
-_BY_STATUS: Mapping[int, str] = {
-    401: _REFUSED,
-    403: _PERMISSION,
-    404: "TeamUp knows no such address: check TEAMUP_BASE_URL",
+_BY_WORD: tuple[tuple[str, _Advice], ...] = (
+    (r"(^|_)mode(_|$)", (Matter.MODE, _MODE)),
+    (r"(^|_)provider(_|$)", (Matter.PROVIDER, _PROVIDER)),
+)
+_BY_STATUS: Mapping[int, _Advice] = {
+    401: (Matter.TOKEN, _REFUSED),
+    403: (Matter.PERMISSION, _PERMISSION),
+    404: (Matter.ADDRESS, "TeamUp knows no such address: check TEAMUP_BASE_URL"),
 }
 
 
@@ -59,22 +64,27 @@ def refusal(status: int, body: Any, retry_after: str | None, now: float) -> Caus
             Scope.ACCOUNT,
             seconds,
             transient=True,
+            matter=Matter.PACE,
         )
     advice = _advice(code) if 400 <= status < 500 else None
     if advice or status in (401, 403):
-        return Cause(code, advice or _BY_STATUS[status], Scope.ACCOUNT)
+        matter, text = advice or _BY_STATUS[status]
+        return Cause(code, text, Scope.ACCOUNT, matter=matter)
     if status in range(300, 400):
         return Cause(
             "redirect",
             "TeamUp answered with a redirect, which is not followed: check TEAMUP_BASE_URL",
+            matter=Matter.ADDRESS,
         )
     if status == 400:
         return Cause(code, f"TeamUp does not accept the question{_named(body)}")
-    text = _BY_STATUS.get(status, f"TeamUp answered with status {status}")
-    return Cause(code, text, transient=status >= 500)
+    if status in _BY_STATUS:
+        matter, text = _BY_STATUS[status]
+        return Cause(code, text, matter=matter)
+    return Cause(code, f"TeamUp answered with status {status}", transient=status >= 500)
 
 
-def _advice(code: str) -> str | None:
+def _advice(code: str) -> _Advice | None:
     found = (said for word, said in _BY_WORD if re.search(word, code))
     return _BY_CODE.get(code) or next(found, None)
 
