@@ -1,6 +1,5 @@
 """The doctor behind ``check``: looks at settings and upstream, and says what to change."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -9,8 +8,8 @@ from typing import Any
 from bridge import config, services
 from bridge.config import Config, UpstreamPlan
 from bridge.errors import BridgeError, UpstreamError
+from bridge.feeds import withholding
 from bridge.feeds.catalogue import Catalogue, catalogue_of
-from bridge.feeds.selection import visible
 from bridge.feeds.spec import Audience
 from bridge.filters import FilterSet
 from bridge.model import ClassSession
@@ -120,7 +119,7 @@ def _examine_walk(report: Report, walk: Walk, parts: Services) -> None:
     for reason, number in walk.tally.items():
         report.add(Level.WARNING, "rows", f"{number} {reason}")
     audience = parts.defaults.audience
-    report.withheld = dict(_withheld(walk.sessions, audience))
+    report.withheld = _withheld(walk.sessions, audience)
     per_ttl = settings.requests_per_minute * settings.cache_ttl / 60
     if settings.plan is UpstreamPlan.WIDE and walk.pages > per_ttl / 2:
         report.add(
@@ -152,19 +151,12 @@ def _examine_walk(report: Report, walk: Walk, parts: Services) -> None:
     report.feeds = _addresses(found, settings)
 
 
-def _withheld(sessions: Sequence[ClassSession], audience: Audience) -> Counter[str]:
-    reasons: Counter[str] = Counter()
-    for session in sessions:
-        if visible(session, audience):
-            continue
-        kind = session.offering_type
-        if kind is not None and kind.draft:
-            reasons["drafts"] += 1
-        elif kind is None or kind.visibility is None:
-            reasons["without a known visibility"] += 1
-        else:
-            reasons[f"visible to {kind.visibility.value}"] += 1
-    return reasons
+def _withheld(sessions: Sequence[ClassSession], audience: Audience) -> dict[str, int]:
+    texts = {withholding.DRAFT: "drafts", withholding.UNKNOWN: "without a known visibility"}
+    return {
+        texts.get(reason, f"visible to {reason}"): number
+        for reason, number in withholding.withheld(sessions, audience).items()
+    }
 
 
 def _addresses(found: Catalogue, settings: Config) -> dict[str, str]:

@@ -14,10 +14,12 @@ from bridge.cache.memories import Memories
 from bridge.cache.memory import MemoryStore
 from bridge.cache.plan import NarrowPlan, Plan, WidePlan
 from bridge.cache.publisher import Publisher
+from bridge.cache.readers import Readers
 from bridge.cache.redis import RedisStore
 from bridge.cache.refresher import Refresher
 from bridge.cache.report import Report
 from bridge.cache.resilient import ResilientStore
+from bridge.cache.rounds import Rounds
 from bridge.cache.shelf import Shelf
 from bridge.cache.snapshots import SnapshotCache
 from bridge.cache.sqlite import SqliteStore
@@ -30,6 +32,8 @@ from bridge.feeds.private import PrivateFeeds
 from bridge.feeds.query import Defaults
 from bridge.feeds.validators import Validators
 from bridge.filters import FilterSet
+from bridge.metrics import Metrics
+from bridge.observer import UNOBSERVED, Observer
 from bridge.upstream.account import Account
 from bridge.upstream.client import Client
 from bridge.upstream.sources import COURSE_SESSIONS
@@ -52,13 +56,17 @@ class Services:
     plan: Plan
     feeds: Feeds
     private: PrivateFeeds
+    readers: Readers
     report: Report
+    metrics: Metrics
+    rounds: Rounds
     defaults: Defaults
 
     def start(self) -> None:
         """Begin what runs in the background of a server."""
         if self.config.refresh_ahead:
             self.ahead.start()
+        self.rounds.start()
 
     def close(self) -> None:
         """Stop what runs in the background, and let go of connections and files."""
@@ -66,6 +74,7 @@ class Services:
         self.refresher.stop()
         self.client.close()
         self.refresher.close()
+        self.rounds.close()
         self.store.close()
 
 
@@ -79,11 +88,12 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         ConfigError: the settings name a store that cannot be had.
     """
     clock = clock or SystemClock()
-    store = store or open_store(config, clock)
+    metrics = Metrics()
+    store = store or open_store(config, clock, metrics)
     account = Account.of(config)
     keys = Keys(account.name)
     ledger = StoreLedger(store, keys, per_minute=config.requests_per_minute)
-    client = Client(account, ledger, clock, connections=config.page_concurrency)
+    client = Client(account, ledger, clock, connections=config.page_concurrency, observer=metrics)
     walker = Walker(
         client,
         ledger,
@@ -108,6 +118,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         lifetimes=lifetimes,
         failures=failures,
         clock=clock,
+        observer=metrics,
     )
     asked = Asked(store, keys, clock)
     cache = SnapshotCache(
@@ -121,6 +132,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         ledger=ledger,
     )
     plan = _plan(config, cache, clock)
+    readers = Readers(store, keys)
     ahead = RefreshAhead(
         store=store,
         keys=keys,
@@ -145,21 +157,25 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
             max_bytes=config.cache_max_bytes,
             feed_max_bytes=config.feed_max_bytes,
             base_url=config.public_base_url,
+            observer=metrics,
         ),
         private=PrivateFeeds(store, keys, clock, keys=config.signing_keys, revoked=config.revoked),
+        readers=readers,
         report=Report(plan, failures, store),
+        metrics=metrics,
+        rounds=Rounds(clock, readers.flush),
         defaults=Defaults.of(config),
     )
 
 
-def open_store(config: Config, clock: Clock) -> Store:
+def open_store(config: Config, clock: Clock, observer: Observer = UNOBSERVED) -> Store:
     """The store that the settings name, with this process's memory to stand in for it.
 
     Raises:
         ConfigError: it cannot be had.
     """
     store = bare_store(config, clock)
-    return store if isinstance(store, MemoryStore) else ResilientStore(store, clock)
+    return store if isinstance(store, MemoryStore) else ResilientStore(store, clock, observer)
 
 
 def bare_store(config: Config, clock: Clock) -> Store:

@@ -12,10 +12,12 @@ ROOT = Path(__file__).parent.parent
 LAYERS = ("upstream", "cache", "feeds", "web")
 """Each may import what stands before it, never what stands after it."""
 
-VALUES = frozenset("model filters errors moments text zones clock config environment reach".split())
+VALUES = frozenset(
+    "model filters errors moments text zones clock config environment observer reach".split()
+)
 """The modules at the bottom: they import each other and nothing else of the bridge."""
 
-BESIDE = frozenset("cli doctor services serve".split())
+BESIDE = frozenset("cli doctor metrics services serve".split())
 """They put the layers together, so no layer but web may reach them."""
 
 HOMES: Mapping[str, frozenset[str]] = {
@@ -27,6 +29,7 @@ HOMES: Mapping[str, frozenset[str]] = {
     "selectolax": frozenset({"bridge.text"}),
     "itsdangerous": frozenset({"bridge.feeds.private"}),
     "babel": frozenset({"bridge.web.languages"}),
+    "prometheus_client": frozenset({"bridge.metrics"}),
     "segno": frozenset({"bridge.web.subscribe"}),
     # wherever a worker keeps something in its memory up to a size
     "cachetools": frozenset(
@@ -37,6 +40,7 @@ HOMES: Mapping[str, frozenset[str]] = {
             "bridge.cache.shelf",
             "bridge.feeds.feed",
             "bridge.feeds.private",
+            "bridge.feeds.withholding",
             "bridge.web.page_responses",
         }
     ),

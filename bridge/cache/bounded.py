@@ -32,6 +32,9 @@ class Record:
         return (min(self.times, 2), self.seen)
 
 
+Change = Callable[[Any], Any]
+
+
 def _nothing_besides(names: list[str]) -> Mapping[str, Write]:
     return {}
 
@@ -73,14 +76,29 @@ class BoundedMap:
 
     def put(self, name: str, data: Any, seen: float) -> None:
         """Keep *data* under *name*; the least worth goes where there is no room."""
-        key = self._key(name)
+        self.update({name: lambda before: data}, seen=seen)
+
+    def update(self, changes: Mapping[str, Change], *, seen: float) -> None:
+        """Keep under each name what its change makes of what was kept there; None: nothing was."""
+        by_key: dict[str, dict[str, Change]] = {}
+        for name, change in changes.items():
+            by_key.setdefault(self._key(name), {})[name] = change
+        for key, some in by_key.items():
+            self._update(key, some, seen)
+
+    def _update(self, key: str, changes: Mapping[str, Change], seen: float) -> None:
         for _ in range(_TRIES):
             entry = self._store.read([key]).get(key)
             bucket = _decode(entry.value) if entry else {}
-            before = bucket.pop(name, None)
-            others = sorted(bucket.items(), key=lambda item: item[1].worth, reverse=True)
-            kept = dict(others[: self._size - 1])
-            kept[name] = Record(data, seen, before.times + 1 if before else 1)
+            news = {}
+            for name, change in changes.items():
+                before = bucket.pop(name, None)
+                data = change(before.data if before else None)
+                news[name] = Record(data, seen, before.times + 1 if before else 1)
+            # One of the new ones always has a place; of the others, many may be made up.
+            first = _best(news, 1)
+            others = {one: record for one, record in {**bucket, **news}.items() if one not in first}
+            kept = {**_best(others, self._size - 1), **first}
             gone = [other for other in bucket if other not in kept]
             writes = {**self._besides(gone), key: Write(_encode(kept), self._ttl)}
             if self._store.commit(writes, expect={key: entry.version if entry else None}):
@@ -98,6 +116,10 @@ class BoundedMap:
     def _key(self, name: str) -> str:
         digest = hashlib.sha256(name.encode()).digest()
         return self._key_of(int.from_bytes(digest[:4], "big") % self._buckets)
+
+
+def _best(bucket: Mapping[str, Record], number: int) -> dict[str, Record]:
+    return dict(sorted(bucket.items(), key=lambda item: item[1].worth, reverse=True)[:number])
 
 
 def _encode(bucket: Mapping[str, Record]) -> bytes:

@@ -59,3 +59,12 @@ class Keys:
     def validators(self, bucket: int) -> str:
         """Since when some feeds have been what they are."""
         return self._named("validators", str(bucket))
+
+    @property
+    def readers(self) -> str:
+        """Who reads: families of clients."""
+        return self._named("readers")
+
+    def read_feeds(self, bucket: int) -> str:
+        """Who reads some of the feeds."""
+        return self._named("read-feeds", str(bucket))

@@ -18,6 +18,7 @@ from bridge.cache.store import Store
 from bridge.clock import Clock
 from bridge.errors import Cause, Scope, StoreError, UpstreamError
 from bridge.filters import FilterSet
+from bridge.observer import UNOBSERVED, Observer
 from bridge.upstream.ledger import Purpose
 from bridge.upstream.walk import WALK_SECONDS, Walker
 
@@ -58,8 +59,10 @@ class Refresher:
         lifetimes: Lifetimes,
         failures: Failures,
         clock: Clock,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._store = store
+        self._observer = observer
         self._keys = keys
         self._shelf = shelf
         self._walker = walker
@@ -131,28 +134,43 @@ class Refresher:
     def _fly(self, flight: Flight, task: _Task) -> None:
         """Publish a new snapshot, or see it published by somebody else."""
         known = self._failures.current(task.key)
-        until = self._clock.monotonic() + 2 * WALK_SECONDS
-        while not flight.closing.is_set() and self._clock.monotonic() < until:
+        began = self._clock.monotonic()
+        behind: float | None = None
+        while not flight.closing.is_set() and self._clock.monotonic() < began + 2 * WALK_SECONDS:
             failure = self._failures.current(task.key)
             if failure is not None and failure != known:
                 # somebody else tried in the meantime
                 flight.failure = failure
-                return
+                break
             if self._done(task):
-                return
+                break
             lease = self._lease(task.key)
             if lease is None:
+                behind = self._clock.monotonic() if behind is None else behind
                 self._clock.wait(flight.closing, _POLL)
                 continue
-            try:
-                # It may have been published between the look and the lease.
-                if not self._done(task):
-                    self._walk_if_allowed(flight, task, lease)
+            self._waited(behind)
+            behind = None
+            if self._at_work(flight, task, lease):
                 return
-            except LostLeaseError:
-                log.warning("a refresh took too long, and another took over", key=task.key)
-            finally:
-                lease.release()
+        self._waited(behind)
+
+    def _waited(self, since: float | None) -> None:
+        if since is not None:
+            self._observer.waited_for_lease(self._clock.monotonic() - since)
+
+    def _at_work(self, flight: Flight, task: _Task, lease: Lease) -> bool:
+        """Refresh under *lease*; whether it held."""
+        try:
+            # It may have been published between the look and the lease.
+            if not self._done(task):
+                self._walk_if_allowed(flight, task, lease)
+        except LostLeaseError:
+            log.warning("a refresh took too long, and another took over", key=task.key)
+            return False
+        finally:
+            lease.release()
+        return True
 
     def _done(self, task: _Task) -> bool:
         """Whether what was wanted is there, whoever published it."""
@@ -191,13 +209,16 @@ class Refresher:
             for lease in leases:
                 lease.renew()
 
+        began = self._clock.monotonic()
         try:
             walk = self._walker.walk(task.filter_set, purpose=task.purpose, heartbeat=alive)
+            self._observer.walked("complete", self._clock.monotonic() - began, walk.pages)
             self._publisher.publish(task.filter_set, task.rules, walk, leases[0])
         except UpstreamError as err:
             if flight.closing.is_set():
                 # cut off because this process ends, which is no failure of upstream's
                 return
+            self._observer.walked(err.cause.code, self._clock.monotonic() - began, 0)
             flight.failure = self._failures.remember(task.key, err.cause)
             log.warning("walk failed", key=task.key, cause=str(err))
         except LostLeaseError:

@@ -10,6 +10,7 @@ from bridge.cache.memory import MemoryStore
 from bridge.cache.store import Entry, Store, Write
 from bridge.clock import Clock
 from bridge.errors import StoreError
+from bridge.observer import UNOBSERVED, Observer
 
 log = structlog.get_logger()
 
@@ -26,9 +27,10 @@ class ResilientStore:
     forgotten when the primary takes writes again: what the fleet agreed on counts.
     """
 
-    def __init__(self, primary: Store, clock: Clock) -> None:
+    def __init__(self, primary: Store, clock: Clock, observer: Observer = UNOBSERVED) -> None:
         self._primary = primary
         self._clock = clock
+        self._observer = observer
         self._lock = threading.Lock()
         self._overlay: MemoryStore | None = None
         # what was deleted here, and may still stand in the primary
@@ -118,6 +120,7 @@ class ResilientStore:
         if not (writing and err.readable):
             self._no_reads_until = until
         self.errors += 1
+        self._observer.store_failed("write" if writing else "read")
         log.warning("the store failed", error=str(err), seconds=COOL_DOWN_SECONDS)
 
     def _recovered(self) -> None:
@@ -126,4 +129,5 @@ class ResilientStore:
         with self._lock:
             self._overlay = None
             self._deleted.clear()
+        self._observer.store_recovered()
         log.info("the store works again")

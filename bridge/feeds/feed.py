@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
 
 import structlog
@@ -17,6 +17,8 @@ from bridge.feeds import agenda, ics, jsonfeed
 from bridge.feeds.selection import select, subject
 from bridge.feeds.spec import FeedSpec, Format
 from bridge.feeds.validators import Validators
+from bridge.feeds.withholding import Withholding
+from bridge.observer import UNOBSERVED, Observer
 
 log = structlog.get_logger()
 
@@ -30,6 +32,7 @@ class Body:
     Attributes:
         name: what the feed is about, one line.
         trimmed: sessions that were left out for the feed's size.
+        withheld: sessions that its readers may not see, by reason.
         tag: changes with the bytes, and with nothing else; the same on every machine.
         changed: the walk at which the tag last changed, in seconds since 1970.
     """
@@ -41,6 +44,7 @@ class Body:
     name: str
     sessions: int
     trimmed: int
+    withheld: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -93,7 +97,7 @@ class Feed:
             sessions=known.sessions,
             trimmed=known.trimmed,
         )
-        return Feed(cut, self.lookup)
+        return Feed(replace(cut, withheld=known.withheld), self.lookup)
 
 
 _Place = tuple[FeedSpec, Format, str]
@@ -123,11 +127,14 @@ class Feeds:
         max_bytes: int,
         feed_max_bytes: int,
         base_url: str | None,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._plan = plan
+        self._observer = observer
         self._validators = validators
         self._feed_max_bytes = feed_max_bytes
         self._base_url = base_url
+        self._withholding = Withholding()
         self._lock = threading.Lock()
         # A lock is there as long as somebody holds it: nothing to tidy up.
         self._rendering: WeakValueDictionary[_Place, _Rendering] = WeakValueDictionary()
@@ -151,7 +158,8 @@ class Feeds:
             with self._lock:
                 body = self._bodies.get(place)
             if body is None:
-                body = self._render(spec, form, lookup)
+                with self._observer.rendering(form.value):
+                    body = self._render(spec, form, lookup)
                 with self._lock:
                     if body.size <= self._bodies.maxsize:
                         self._bodies[place] = body
@@ -187,5 +195,7 @@ class Feeds:
         )
         name = f"{spec.name} {form.value}"
         return replace(
-            body, changed=self._validators.changed(name, body.tag, lookup.snapshot.walked)
+            body,
+            changed=self._validators.changed(name, body.tag, lookup.snapshot.walked),
+            withheld=self._withholding.of(lookup, spec),
         )

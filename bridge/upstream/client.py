@@ -15,6 +15,7 @@ import urllib3
 
 from bridge.clock import Clock
 from bridge.errors import Cause, Matter, Scope, UpstreamError
+from bridge.observer import UNOBSERVED, Observer
 from bridge.upstream import failures
 from bridge.upstream.account import Account
 from bridge.upstream.deadline import Deadline, Guard, GuardedAdapter, Guards
@@ -58,11 +59,18 @@ class Client:
     """
 
     def __init__(
-        self, account: Account, ledger: Ledger, clock: Clock, *, connections: int = 4
+        self,
+        account: Account,
+        ledger: Ledger,
+        clock: Clock,
+        *,
+        connections: int = 4,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._account = account
         self._ledger = ledger
         self._clock = clock
+        self._observer = observer
         self.skew: float | None = None
         self._guards = Guards()
         # another token may want another scheme
@@ -150,7 +158,9 @@ class Client:
                 self._await(turn)
             try:
                 body = self._ask(path, params, scheme, turn.limit)
+                self._observer.attempted("complete")
             except UpstreamError as err:
+                self._observer.attempted(err.cause.code)
                 if isinstance(err, _Unauthorised) and scheme != schemes[-1]:
                     continue
                 raise

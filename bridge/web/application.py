@@ -6,7 +6,7 @@ import sys
 from multiprocessing.util import Finalize
 
 import structlog
-from flask import Flask
+from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
@@ -15,8 +15,9 @@ from bridge.errors import ConfigError
 from bridge.feeds.spec import Format
 from bridge.filters import MAX_ID
 from bridge.services import Services
-from bridge.web import assets, embed, errors, feeds, operations, pages, requestlog, security
+from bridge.web import assets, embed, errors, feeds, operations, pages, security, traffic
 from bridge.web.page_responses import Pages
+from bridge.web.traffic import Traffic
 
 log = structlog.get_logger()
 
@@ -55,11 +56,18 @@ def create_app(parts: Services | None = None) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     for area in (feeds, pages, embed, assets, operations):
         app.register_blueprint(area.blueprint)
-    requestlog.register(app, parts.config.log_requests)
+    _note_routes(app)
     errors.register(app)
     security.register(app)
+    app.wsgi_app = watched = Traffic(  # type: ignore[method-assign]  # how Flask wants it added
+        app.wsgi_app,
+        counts=parts.metrics.requests,
+        readers=parts.readers,
+        which=parts.config.log_requests,
+    )
+    parts.rounds.add(watched.sum_up)
     if hops := parts.config.trusted_proxies:
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # how Flask wants middleware added
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as above
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops
         )
     return app
@@ -68,6 +76,15 @@ def create_app(parts: Services | None = None) -> Flask:
 def _commands_only() -> bool:
     """Whether Flask's command line loads the application, and not a server."""
     return os.environ.get("FLASK_RUN_FROM_CLI") == "true"
+
+
+def _note_routes(app: Flask) -> None:
+    """Tell the layers around *app* which rule a request matched."""
+
+    @app.before_request
+    def note() -> None:
+        if request.url_rule is not None:
+            request.environ[traffic.ROUTE] = request.url_rule.rule
 
 
 class _FeedId(BaseConverter):

@@ -3,7 +3,7 @@
 import json
 
 import structlog
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import (
     HTTPException,
     NotFound,
@@ -20,7 +20,7 @@ from bridge.errors import (
     UnknownFeedError,
 )
 from bridge.services import Services
-from bridge.web import languages, security
+from bridge.web import languages, security, traffic
 from bridge.web.page_responses import VARY
 from bridge.web.responses import ALLOWED, CORS
 from bridge.web.visit import Visit
@@ -111,7 +111,8 @@ def register(app: Flask) -> None:
     @app.errorhandler(Exception)
     def broken(err: Exception) -> Response:
         log.error("request failed", exc_info=err, route=str(request.url_rule))
-        return _answer(500, f"The fault is logged under {g.request_id}; ask again in a moment.")
+        identity = request.environ[traffic.REQUEST_ID]
+        return _answer(500, f"The fault is logged under {identity}; ask again in a moment.")
 
 
 def _answer(

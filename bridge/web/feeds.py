@@ -4,11 +4,13 @@ from dataclasses import replace
 
 from flask import Blueprint, Response, current_app, request
 
+from bridge.cache.readers import ReadFeed
 from bridge.feeds import jsonfeed
+from bridge.feeds.feed import Feed
 from bridge.feeds.query import feed_spec
-from bridge.feeds.spec import Format, Kind
+from bridge.feeds.spec import FeedSpec, Format, Kind
 from bridge.services import Services
-from bridge.web import responses
+from bridge.web import responses, traffic
 
 blueprint = Blueprint("feeds", __name__)
 
@@ -26,10 +28,7 @@ def show(kind: Kind, identity: int | None, form: Format) -> Response:
     besides = jsonfeed.RANGE if form is Format.JSON else frozenset[str]()
     pairs = request.args.items(multi=True)
     spec = feed_spec(kind, identity, pairs, services.defaults, besides=besides)
-    feed = services.feeds.get(spec, form)
-    if form is Format.JSON:
-        feed = feed.within(request.args)
-    return responses.feed_response(request, feed, spec, form, services.config)
+    return _answer(services, spec, form)
 
 
 @blueprint.route("/private/<path:token>.<feed_format:form>")
@@ -39,10 +38,28 @@ def show_private(token: str, form: Format) -> Response:
     grant = services.private.open(token)
     defaults = replace(services.defaults, audience=grant.audience)
     spec = feed_spec(grant.kind, grant.identity, grant.pairs, defaults)
+    return _answer(services, spec, form)
+
+
+def _answer(services: Services, spec: FeedSpec, form: Format) -> Response:
     feed = services.feeds.get(spec, form)
+    request.environ[traffic.FEED] = _read(spec, feed)
     if form is Format.JSON:
         feed = feed.within(request.args)
     return responses.feed_response(request, feed, spec, form, services.config)
+
+
+def _read(spec: FeedSpec, feed: Feed) -> ReadFeed:
+    who, body = spec.audience, feed.body
+    return ReadFeed(
+        name=who.private or spec.path(f".{Format.ICS.value}"),
+        key=spec.filter_set.key,
+        private=who.private is not None,
+        label=who.label,
+        sessions=body.sessions,
+        trimmed=body.trimmed,
+        withheld=tuple(sorted(body.withheld.items())),
+    )
 
 
 @blueprint.after_request

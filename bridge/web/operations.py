@@ -4,7 +4,7 @@ import hmac
 
 from flask import Blueprint, Response, abort, current_app, request
 
-from bridge.errors import NotYetError
+from bridge.metrics import CONTENT_TYPE
 from bridge.services import Services
 
 blueprint = Blueprint("operations", __name__)
@@ -44,8 +44,9 @@ def status() -> Response:
 @blueprint.route("/metrics")
 def metrics() -> Response:
     """For Prometheus: 404 unless there is a token for it."""
-    _for_operators()
-    raise NotYetError("metrics are not rendered by this version yet")
+    services = _for_operators()
+    headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
+    return Response(services.metrics.exposition(), headers=headers)
 
 
 def _for_operators() -> Services:

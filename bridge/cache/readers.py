@@ -1,0 +1,225 @@
+"""Readers: which feeds are read, by which families of clients, how often and when last."""
+
+import json
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.cache.bounded import BoundedMap
+from bridge.cache.keys import Keys
+from bridge.cache.store import Store, Write
+from bridge.cache.values import decoded
+
+_HOUR = 3600
+_DAY_OF_HOURS = 24
+_KEPT = 40 * 86400.0
+_BUCKETS, _IN_A_BUCKET = 8, 32
+_MOST_WAITING = 2_000
+_LONGEST_NAME = 600
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFeed:
+    """A feed as it was read.
+
+    Attributes:
+        name: its path; of a private one, which has none that may be told, its id.
+        key: of its filter set.
+        label: what the owner calls it.
+        sessions: that it shows.
+        trimmed: that were left out for its size.
+        withheld: that its readers may not see, by reason.
+    """
+
+    name: str
+    key: str
+    private: bool = False
+    label: str = ""
+    sessions: int = 0
+    trimmed: int = 0
+    withheld: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """How often something was read in the last 24 hours, and when last, in seconds since 1970."""
+
+    today: int
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class Readership:
+    """A feed, and who reads it.
+
+    Attributes:
+        reads: by anybody.
+        families: when each family read it last, in seconds since 1970; latest first.
+    """
+
+    feed: ReadFeed
+    reads: Reads
+    families: Mapping[str, float]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """What the store has not been told of yet."""
+
+    families: dict[str, int] = field(default_factory=dict)
+    feed: ReadFeed | None = None
+
+
+class Readers:
+    """Counts in this process, and adds it to the store when told to.
+
+    No address and nothing of a person is kept. Of more feeds than the store is to hold, those
+    that were read once go first.
+    """
+
+    def __init__(self, store: Store, keys: Keys) -> None:
+        self._store = store
+        self._key = keys.readers
+        self._lock = threading.Lock()
+        self._waiting: dict[str, _Waiting] = {"": _Waiting()}
+        self._feeds = BoundedMap(
+            store, keys.read_feeds, buckets=_BUCKETS, size=_IN_A_BUCKET, ttl=_KEPT
+        )
+
+    def note(self, family: str, feed: ReadFeed | None) -> None:
+        """A client of *family* has read *feed*; None: a page."""
+        with self._lock:
+            self._count("", family, None)
+            if feed is not None and len(feed.name) <= _LONGEST_NAME:
+                self._count(feed.name, family, feed)
+
+    def flush(self) -> None:
+        """Add to the store what was noted since this was done last."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, {"": _Waiting()}
+        now = self._store.now()
+        total = waiting.pop("")
+        if total.families:
+            self._add_up(total.families, now)
+        if waiting:
+            self._feeds.update({name: _adding(one, now) for name, one in waiting.items()}, seen=now)
+
+    def families(self) -> dict[str, Reads]:
+        """What each family has read; those that never read anything are not in it."""
+        now = self._store.now()
+        return {name: one.reads(now) for name, one in self._totals()[0].items()}
+
+    def feeds(self) -> list[Readership]:
+        """The feeds that were read lately; the last one first."""
+        now = self._store.now()
+        found = (_readership(name, row.data, now) for name, row in self._feeds.records().items())
+        return sorted(filter(None, found), key=lambda one: one.reads.last, reverse=True)
+
+    def _count(self, name: str, family: str, feed: ReadFeed | None) -> None:
+        one = self._waiting.get(name)
+        if one is None:
+            if len(self._waiting) >= _MOST_WAITING:
+                return
+            one = self._waiting[name] = _Waiting()
+        one.feed = feed
+        one.families[family] = one.families.get(family, 0) + 1
+
+    def _totals(self) -> tuple[dict[str, "_Hours"], str | None]:
+        entry = self._store.read([self._key]).get(self._key)
+        rows = decoded(entry.value) if entry else None
+        found = {
+            str(name): hours
+            for name, row in (rows.items() if isinstance(rows, dict) else ())
+            if (hours := _Hours.of(row)) is not None
+        }
+        return found, entry.version if entry else None
+
+    def _add_up(self, families: Mapping[str, int], now: float) -> None:
+        for _ in range(_TRIES):
+            totals, version = self._totals()
+            for name, count in families.items():
+                totals[name] = totals.get(name, _Hours()).plus(count, now)
+            value = json.dumps({name: one.row for name, one in totals.items()}).encode()
+            if self._store.commit({self._key: Write(value, _KEPT)}, expect={self._key: version}):
+                return
+        # Others keep adding: this minute's count is what is lost.
+
+
+@dataclass(frozen=True, slots=True)
+class _Hours:
+    """Counts by hour since 1970, of the last day; and the last moment."""
+
+    counts: Mapping[int, int] = field(default_factory=dict)
+    last: float = 0.0
+
+    @classmethod
+    def of(cls, row: Any) -> "_Hours | None":
+        try:
+            last, counts = row
+            return cls({int(hour): int(count) for hour, count in counts.items()}, float(last))
+        except (TypeError, ValueError, AttributeError, OverflowError):
+            return None
+
+    @property
+    def row(self) -> list[Any]:
+        return [self.last, self.counts]
+
+    def plus(self, count: int, now: float) -> "_Hours":
+        hour = int(now) // _HOUR
+        counts = {one: n for one, n in self.counts.items() if hour - _DAY_OF_HOURS < one <= hour}
+        counts[hour] = counts.get(hour, 0) + count
+        return _Hours(counts, now)
+
+    def reads(self, now: float) -> Reads:
+        hour = int(now) // _HOUR
+        of_today = (n for one, n in self.counts.items() if hour - _DAY_OF_HOURS < one <= hour)
+        return Reads(sum(of_today), self.last)
+
+
+def _adding(one: _Waiting, now: float) -> Any:
+    """What makes the record of a feed out of the one before."""
+    feed = one.feed or ReadFeed("", "")
+
+    def added(before: Any) -> Any:
+        known = before if isinstance(before, dict) else {}
+        hours = _Hours.of(known.get("hours")) or _Hours()
+        last = known.get("families")
+        return {
+            "key": feed.key,
+            "private": feed.private,
+            "label": feed.label,
+            "numbers": [feed.sessions, feed.trimmed, feed.withheld],
+            "hours": hours.plus(sum(one.families.values()), now).row,
+            "families": {**(last if isinstance(last, dict) else {}), **_at(one.families, now)},
+        }
+
+    return added
+
+
+def _at(families: Iterable[str], now: float) -> dict[str, float]:
+    return dict.fromkeys(families, now)
+
+
+def _readership(name: str, data: Any, now: float) -> Readership | None:
+    """What a record of the store says; None where it is of another version of the program."""
+    try:
+        sessions, trimmed, withheld = data["numbers"]
+        feed = ReadFeed(
+            name=name,
+            key=str(data["key"]),
+            private=bool(data["private"]),
+            label=str(data["label"]),
+            sessions=int(sessions),
+            trimmed=int(trimmed),
+            withheld=tuple((str(reason), int(number)) for reason, number in withheld),
+        )
+        hours = _Hours.of(data["hours"])
+        families = {str(family): float(at) for family, at in data["families"].items()}
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
+        return None
+    if hours is None:
+        return None
+    latest = sorted(families.items(), key=lambda item: item[1], reverse=True)
+    return Readership(feed, hours.reads(now), dict(latest))

@@ -1,0 +1,184 @@
+"""Traffic: every answer once, in the log, in the metrics and in who reads what."""
+
+import random
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+from bridge.config import LogRequests
+from bridge.logs import request_id
+from bridge.web.families import family
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = structlog.get_logger()
+
+#: Names in the environment of a request. The first two are set inside of this layer: which rule
+#: matched, and what feed the answer is; the last is set by it.
+ROUTE, FEED, REQUEST_ID = "bridge.route", "bridge.feed", "bridge.request_id"
+
+_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+_READ = frozenset(("200", "304"))
+_LONGEST = 200
+# The token of a private feed is longer; a name in an address is hardly ever.
+_LONG = re.compile(r"[^/]{80,}")
+
+_ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+
+class Tally(Protocol):
+    """Counts one kind of answer."""
+
+    def inc(self, amount: float = 1) -> None:
+        """Count."""
+
+
+Counts = Callable[[str, str, str, str], Tally]
+"""What counts the answers of a route, method, status and result of the cache."""
+
+
+class Reading(Protocol):
+    """Keeps who reads what."""
+
+    def note(self, family: str, feed: Any) -> None:
+        """A client of *family* read *feed*, or a page where it is None."""
+
+
+class _Kind:
+    """Answers of one route, method, status and result of the cache."""
+
+    __slots__ = ("read", "ready", "tally", "waiting")
+
+    def __init__(self, tally: Tally, *, ready: bool, read: bool) -> None:
+        self.tally = tally
+        self.ready = ready
+        self.read = read
+        self.waiting = 0
+        """Answers that the log has not been told of."""
+
+
+class Traffic:
+    """A layer around the application; outside of whatever keeps answers.
+
+    *app* calls ``start_response`` before it returns, as Flask does.
+
+    Args:
+        which: what gets a line in the log each; what was ready is summed up by :meth:`sum_up`
+            otherwise.
+    """
+
+    def __init__(
+        self, app: "WSGIApplication", *, counts: Counts, readers: Reading, which: LogRequests
+    ) -> None:
+        self._app = app
+        self._counts = counts
+        self._readers = readers
+        self._all = which is LogRequests.ALL
+        self._lock = threading.Lock()
+        self._kinds: dict[tuple[str, str, str, str], _Kind] = {}
+        self._summed = time.monotonic()
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Answer."""
+        began = time.monotonic()
+        identity = f"{random.getrandbits(64):016x}"
+        environ[REQUEST_ID] = identity
+        status, cache = "500", ""
+
+        def start(
+            line: str, headers: list[tuple[str, str]], exc_info: _ExcInfo | None = None
+        ) -> Callable[[bytes], object]:
+            nonlocal status, cache
+            status, cache = line[:3], ""
+            for name, value in headers:
+                if name == "Cache-Status":
+                    cache = value
+            return start_response(line, [*headers, ("X-Request-Id", identity)], exc_info)
+
+        token = request_id.set(identity)
+        try:
+            return self._app(environ, start)
+        finally:
+            self._note(environ, status, cache, began)
+            request_id.reset(token)
+
+    def sum_up(self) -> None:
+        """Tell the log of the answers that got no line of their own since this was done last."""
+        waiting: Counter[str] = Counter()
+        with self._lock:
+            for (route, _, _, result), kind in self._kinds.items():
+                if kind.waiting:
+                    waiting[f"{route} {result}"] += kind.waiting
+                    kind.waiting = 0
+            now = time.monotonic()
+            seconds, self._summed = now - self._summed, now
+        if waiting:
+            log.info(
+                "ready answers",
+                count=waiting.total(),
+                seconds=round(seconds),
+                routes=dict(waiting.most_common()),
+            )
+
+    def _note(self, environ: "WSGIEnvironment", status: str, cache: str, began: float) -> None:
+        method = environ["REQUEST_METHOD"]
+        key = (
+            environ.get(ROUTE, "none"),
+            method if method in _METHODS else "other",
+            status,
+            _result(cache) if cache else "none",
+        )
+        kind = self._kinds.get(key) or self._new(key)
+        kind.tally.inc()
+        if kind.read:
+            self._readers.note(family(environ.get("HTTP_USER_AGENT", "")), environ.get(FEED))
+        if kind.ready and not self._all:
+            with self._lock:
+                kind.waiting += 1
+            return
+        log.info(
+            "request",
+            method=method[:10],
+            route=environ.get(ROUTE),
+            path=_path(environ),
+            status=int(status),
+            cache=cache or None,
+            milliseconds=round((time.monotonic() - began) * 1000, 1),
+        )
+
+    def _new(self, key: tuple[str, str, str, str]) -> _Kind:
+        _, method, status, result = key
+        with self._lock:
+            return self._kinds.setdefault(
+                key,
+                _Kind(
+                    self._counts(*key),
+                    ready=result in ("hit", "stale") and status < "400",
+                    # A page or a feed: what else there is says nothing of the cache.
+                    read=method in ("GET", "HEAD") and status in _READ and result != "none",
+                ),
+            )
+
+
+def _result(cache: str) -> str:
+    """What the cache had to do with an answer, by its Cache-Status: one of six words."""
+    if "; hit" in cache:
+        return "stale" if "stale" in cache else "hit"
+    if "fwd=stale" in cache:
+        return "failed" if "failed" in cache else "refreshed"
+    return "miss"
+
+
+def _path(environ: "WSGIEnvironment") -> str | None:
+    """The path, where it is no secret: a private feed's is one, however it is misspelled."""
+    path: str = environ.get("PATH_INFO", "")
+    return None if "private" in path.lower() else _LONG.sub("…", path)[:_LONGEST]

@@ -1,0 +1,244 @@
+"""What is told of each answer: a line or a sum in the log, a count, and who reads what."""
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from structlog.testing import capture_logs
+
+from bridge import logs
+from bridge.config import Config, LogRequests
+from bridge.feeds.private import Grant, audience
+from bridge.feeds.spec import Kind
+from bridge.model import Visibility
+from bridge.sandbox.faults import Faults
+from bridge.services import Services
+from bridge.web import create_app
+
+Lines = list[MutableMapping[str, Any]]
+
+PASSWORD = "an-operators-password"
+KEY = "a-key-that-signs-private-feeds"
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    with capture_logs() as logged:
+        yield logged
+
+
+def requests(lines: Lines) -> Lines:
+    return [line for line in lines if line["event"] == "request"]
+
+
+def counted(parts: Services) -> dict[tuple[str, str, str, str], float]:
+    """Answers by route, method, status and result of the cache."""
+    found = {}
+    for line in parts.metrics.exposition().decode().splitlines():
+        if line.startswith("bridge_requests_total{"):
+            labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
+            key = (labels["route"], labels["method"], labels["status"], labels["cache"])
+            found[key] = float(line.rpartition(" ")[2])
+    return found
+
+
+FEED = "/venues/<feed_id:identity>.<feed_format:form>"
+
+
+class TestTheIdOfARequest:
+    @pytest.mark.parametrize("path", ["/venues/12.ics", "/", "/nowhere", "/venues/12.ics?past=x"])
+    def test_every_answer_has_one_of_its_own(self, client: FlaskClient, path: str) -> None:
+        ids = [client.get(path).headers.getlist("X-Request-Id") for _ in range(2)]
+        assert all(re.fullmatch("[0-9a-f]{16}", one) for [one] in ids)
+        assert ids[0] != ids[1]
+
+    def test_the_log_has_it_on_every_line_of_the_request(
+        self, make_bridge: Callable[..., Services], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        parts = make_bridge(log_format="json", log_level="info")
+        app = create_app(parts)
+        app.add_url_rule("/fails", view_func=fail)
+        told = io.StringIO()
+        monkeypatch.setattr("sys.stderr", told)
+        with Configured(parts.config):
+            answer = app.test_client().get("/fails.txt")
+            failed = app.test_client().get("/fails")
+            logs.structlog.get_logger().info("outside of it")
+        said = [json.loads(line) for line in told.getvalue().splitlines()]
+        first, broken, last, outside = said
+        assert first["request_id"] == answer.headers["X-Request-Id"]
+        assert broken["request_id"] == last["request_id"] == failed.headers["X-Request-Id"]
+        assert "an error of the test's own" in broken["exception"]
+        assert failed.headers["X-Request-Id"] in failed.text
+        assert "request_id" not in outside
+
+
+def fail() -> str:
+    raise RuntimeError("an error of the test's own")
+
+
+class Configured:
+    """Logs as *config* says, until the end of the block."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    def __enter__(self) -> None:
+        self._before = logs.structlog.get_config()
+        logs.configure(self._config)
+
+    def __exit__(self, *error: object) -> None:
+        logs.structlog.configure(**self._before)
+
+
+class TestTheLog:
+    def test_an_answer_that_had_to_be_made_gets_a_line(
+        self, client: FlaskClient, lines: Lines
+    ) -> None:
+        client.get("/venues/12-kings-cross.ics?past=3")
+        [line] = requests(lines)
+        assert line["method"] == "GET"
+        assert line["route"] == FEED
+        assert line["path"] == "/venues/12-kings-cross.ics"
+        assert line["status"] == 200
+        assert line["cache"] == "bridge; fwd=miss; stored"
+        assert line["milliseconds"] > 0
+
+    def test_ready_answers_are_summed_up_once_in_a_while(
+        self, make_bridge: Callable[..., Services], lines: Lines
+    ) -> None:
+        parts = make_bridge()
+        client = create_app(parts).test_client()
+        for _ in range(6):
+            client.get("/venues/12.ics")
+        for _ in range(2):
+            client.get("/venues/12")
+        assert len(requests(lines)) == 1
+        parts.rounds.go()
+        parts.rounds.go()
+        [summed] = [line for line in lines if line["event"] == "ready answers"]
+        assert summed["count"] == 7
+        assert summed["routes"] == {f"{FEED} hit": 5, "/venues/<feed_id:identity> hit": 2}
+
+    def test_each_gets_a_line_where_that_is_asked_for(
+        self, make_bridge: Callable[..., Services], lines: Lines
+    ) -> None:
+        parts = make_bridge(log_requests=LogRequests.ALL)
+        client = create_app(parts).test_client()
+        for _ in range(3):
+            client.get("/venues/12.ics")
+        assert len(requests(lines)) == 3
+        parts.rounds.go()
+        assert not [line for line in lines if line["event"] == "ready answers"]
+
+    def test_what_is_refused_gets_a_line_though_a_copy_is_at_hand(
+        self, client: FlaskClient, lines: Lines
+    ) -> None:
+        client.get("/venues/12.ics?past=x")
+        client.post("/venues/12.ics")
+        client.get("/nowhere")
+        assert [line["status"] for line in requests(lines)] == [400, 405, 404]
+
+    @pytest.mark.parametrize(
+        "path",
+        ["/private/{}.ics", "/Private/{}.ics", "//private/{}.ics", "/a/private/{}", "/{}.ics"],
+    )
+    def test_the_address_of_a_private_feed_is_in_no_line(
+        self, make_bridge: Callable[..., Services], lines: Lines, path: str
+    ) -> None:
+        parts = make_bridge(signing_keys=(KEY,), log_requests=LogRequests.ALL)
+        token = private(parts)
+        client = create_app(parts).test_client()
+        client.get("/", environ_overrides={"PATH_INFO": path.format(token)})
+        assert len(requests(lines)) == 1
+        assert token not in repr(lines)
+        assert token[5:15] not in repr(lines)
+
+    def test_a_long_path_is_cut(self, client: FlaskClient, lines: Lines) -> None:
+        client.get("/x" * 1_500)
+        assert len(requests(lines)[0]["path"]) == 200
+
+
+def private(parts: Services) -> str:
+    who = audience((Visibility.PUBLIC, Visibility.PRIVATE), label="Staff")
+    return parts.private.sign(Grant(Kind.VENUE, 12, (), who))
+
+
+class TestTheCount:
+    def test_every_answer_is_counted_once_by_what_the_cache_had_to_do_with_it(
+        self, make_bridge: Callable[..., Services], faults: Faults, clock: Any
+    ) -> None:
+        parts = make_bridge(cache_ttl=100, stale_while_revalidate=0)
+        client = create_app(parts).test_client()
+        for _ in range(3):
+            client.get("/venues/12.ics")
+        client.head("/venues/12.ics")
+        client.options("/venues/12.ics")
+        client.open("/venues/12.ics", method="BREW")
+        client.get("/venues/12.ics?past=x")
+        client.get("/healthz")
+        client.get("/nowhere")
+        clock.move(200)
+        client.get("/venues/12.ics")
+        clock.move(200)
+        faults.set("status", 500)
+        client.get("/venues/12.ics")
+        assert counted(parts) == {
+            (FEED, "GET", "200", "miss"): 1,
+            (FEED, "GET", "200", "hit"): 2,
+            (FEED, "HEAD", "200", "hit"): 1,
+            (FEED, "OPTIONS", "200", "none"): 1,
+            ("none", "other", "405", "none"): 1,
+            (FEED, "GET", "400", "none"): 1,
+            ("/healthz", "GET", "200", "none"): 1,
+            ("none", "GET", "404", "none"): 1,
+            (FEED, "GET", "200", "refreshed"): 1,
+            (FEED, "GET", "200", "failed"): 1,
+        }
+
+    def test_the_answer_of_an_application_that_breaks_is_counted_too(
+        self, make_bridge: Callable[..., Services]
+    ) -> None:
+        parts = make_bridge()
+        app = create_app(parts)
+        app.add_url_rule("/fails", view_func=fail)
+        assert app.test_client().get("/fails").status_code == 500
+        assert counted(parts) == {("/fails", "GET", "500", "none"): 1}
+
+    def test_ten_thousand_addresses_make_no_more_series_than_a_few(
+        self, make_bridge: Callable[..., Services]
+    ) -> None:
+        parts = make_bridge()
+        app = create_app(parts)
+        ask(app, 0)
+        before = series(parts)
+        for number in range(1, 10_000):
+            ask(app, number)
+        assert series(parts) == before
+        assert sum(counted(parts).values()) == 10_000
+
+
+def series(parts: Services) -> set[str]:
+    text = parts.metrics.exposition().decode()
+    return {line.rpartition(" ")[0] for line in text.splitlines() if line[:1] != "#"}
+
+
+def ask(app: Flask, number: int) -> None:
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": f"/{number}/made-up-{number}.txt",
+        "QUERY_STRING": f"n={number}",
+        "HTTP_USER_AGENT": f"made-up/{number}",
+        "HTTP_HOST": f"{number}.example",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "80",
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": io.StringIO(),
+    }
+    list(app.wsgi_app(environ, lambda status, headers, exc_info=None: print))
