@@ -1,6 +1,7 @@
 """Text from upstream, made fit to be shown in a calendar, a page or a terminal."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -50,6 +51,19 @@ def clip(value: str, units: int) -> str:
         kept.append(character)
     # A joiner or a variation selector at the cut would take hold of the mark.
     return "".join(kept).rstrip("\u200d\ufe0f ") + _ELLIPSIS
+
+
+# Letters that are others with a stroke or two in one, which Unicode does not take apart.
+_LETTERS = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "ŧ": "t", "æ": "ae", "œ": "oe"}
+    | {"þ": "th"}
+)
+
+
+def folded(value: str) -> str:
+    """*value* without case and accents: what names are put in order by, for any reader."""
+    letters = unicodedata.normalize("NFKD", value.casefold()).translate(_LETTERS)
+    return "".join(one for one in letters if not unicodedata.combining(one))
 
 
 _MARKUP = re.compile(r"<(?:/?[a-zA-Z][^<>]{0,2000}|!--[^<>]{0,2000})>|&(?:#?[0-9A-Za-z]{1,31});")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridge.text import clip, lines, one_line, plain
+from bridge.text import clip, folded, lines, one_line, plain
 
 bounded = settings(max_examples=100, deadline=None, derandomize=True)
 
@@ -282,6 +282,20 @@ def test_deeply_nested_tags_are_read_in_under_50_ms() -> None:
     for tag in ("div", "ul><li", "b", "script", "template"):
         value = f"<{tag}>" * 5_000 + "deep" + f"</{tag}>" * 5_000
         assert _seconds(plain, value) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("value", "letters"),
+    [
+        ("Łukasz", "lukasz"),
+        ("Zoe\u0308", "zoe"),
+        ("Größe", "grosse"),
+        ("Sørensen & Ægir", "sorensen & aegir"),
+        ("田中", "田中"),
+    ],
+)
+def test_names_are_in_order_without_their_case_and_accents(value: str, letters: str) -> None:
+    assert folded(value) == letters
 
 
 def _slow(clean: Callable[[str], str], before: str) -> dict[str, float]:

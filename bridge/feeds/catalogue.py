@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from bridge.feeds.selection import visible
 from bridge.feeds.spec import Audience
 from bridge.model import ClassSession
+from bridge.text import folded
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Listed:
     """Something that has a feed."""
 
@@ -48,4 +49,5 @@ def catalogue_of(sessions: Iterable[ClassSession], audience: Audience) -> Catalo
 
 
 def _listed(items: Iterable[tuple[int, str]]) -> tuple[Listed, ...]:
-    return tuple(sorted(Listed(name, identity) for identity, name in items))
+    ordered = sorted(items, key=lambda item: (folded(item[1]), item))
+    return tuple(Listed(name, identity) for identity, name in ordered)

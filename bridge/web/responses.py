@@ -1,7 +1,6 @@
 """Responses of feeds: validators, lifetimes and the state of the cache, in headers."""
 
 import re
-import unicodedata
 from collections.abc import Mapping
 
 from flask import Request, Response
@@ -11,6 +10,7 @@ from bridge.cache.snapshots import Lookup, Served
 from bridge.config import Config
 from bridge.feeds.feed import Body, Feed
 from bridge.feeds.spec import FeedSpec, Format
+from bridge.text import folded
 from bridge.web.security import SAFE
 
 MIME_TYPES: Mapping[Format, str] = {
@@ -110,5 +110,5 @@ def _filename(body: Body) -> str:
 
 def slug(name: str) -> str:
     """*name* for an address: ASCII letters, digits and hyphens."""
-    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", ascii_name.lower())[:60].strip("-")
+    ascii_name = folded(name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", ascii_name)[:60].strip("-")

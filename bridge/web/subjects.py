@@ -8,6 +8,7 @@ from bridge.feeds.selection import Shown, Subject, select, subject, visible
 from bridge.feeds.spec import FeedSpec, Kind
 from bridge.filters import FilterSet
 from bridge.model import ClassSession, Venue
+from bridge.text import folded
 from bridge.web.languages import Language
 
 WORDS = {
@@ -94,7 +95,7 @@ def _chosen(found: list[Shown], spec: FeedSpec, language: Language) -> str:
         kind = session.offering_type
         if kind and kind.id in chosen.offering_types:
             names["type", kind.id] = kind.name or session.title
-    told = sorted(filter(None, names.values()))
+    told = sorted(filter(None, names.values()), key=folded)
     if 0 < len(told) <= _MOST_NAMES:
         return ", ".join(told)
     return str(language("choice"))
