@@ -6,7 +6,7 @@ from bridge.cache.snapshots import Lookup
 from bridge.config import Availability
 from bridge.feeds.catalogue import Catalogue, catalogue_of
 from bridge.feeds.query import feed_spec
-from bridge.feeds.spec import FeedSpec, Kind
+from bridge.feeds.spec import FeedSpec, Format, Kind
 from bridge.filters import FilterSet
 from bridge.web import structured_data, subscribe, timetable, weight
 from bridge.web.errors import NothingKnown
@@ -99,7 +99,7 @@ def _timetable(visit: Visit, spec: FeedSpec, lookup: Lookup) -> Page:
     here = subscribe.path(spec, found.name)
     page_address = visit.base + here
     embed_path = f"/embed{here}"
-    title = str(visit.language("embed_title", name=found.name))
+    title = visit.language("embed_title", name=found.name).unescape()
     coming = (one for one in table.entries if one.shown.session.ends > visit.now)
     html = visit.render(
         "timetable.html",
@@ -115,6 +115,7 @@ def _timetable(visit: Visit, spec: FeedSpec, lookup: Lookup) -> Page:
         page_address=page_address,
         qr=subscribe.qr_code(page_address),
         embed_path=embed_path,
+        trimmed=visit.services.feeds.get(spec, Format.ICS).body.trimmed,
         snippet=subscribe.embed_snippet(visit.base, embed_path, title),
         # A search engine reads the one page that there is of it.
         data=structured_data.events(coming, visit.base) if visit.view == AGENDA else None,

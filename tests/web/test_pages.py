@@ -86,6 +86,12 @@ class TestWhatIsListed:
     def test_addresses_hold_no_comma_and_no_semicolon(self, site):
         assert not any(re.search("[,;]|%2C%20", link) for link in page(site, "/").links)
 
+    def test_names_are_in_the_order_that_people_look_them_up_in(self, site):
+        text = page(site, "/").text
+        names = ("Kwame Mensah", "Łukasz Nowak", "Marcus Bell", "Zoë Ashdown", "田中 美咲")
+        places = [text.index(name) for name in names]
+        assert places == sorted(places)
+
     def test_it_says_what_is_not_served(self, site):
         assert "ordinary classes elsewhere" in page(site, "/").text
 
@@ -352,6 +358,14 @@ class TestATimetable:
         assert "Brooklyn Loft" in found.text
         assert "Nothing is on at present" in found.text
         assert any(link.startswith("webcal://") for link in found.links)
+
+    def test_it_says_when_the_calendar_cannot_hold_all_of_it(self, site, site_of):
+        words = "The calendar does not hold all of these classes"
+        assert words not in page(site, "/venues/12").text
+        client = site_of(feed_max_bytes=9_000)
+        assert "trimmed" in client.get("/venues/12.ics").headers["Cache-Status"]
+        assert words in page(client, "/venues/12").text
+        assert words not in page(client, "/venues/12?past=0&future=1").text
 
     def test_search_engines_are_told_of_each_class(self, site):
         events = page(site, "/venues/12").structured

@@ -1,5 +1,7 @@
 """Add-to-calendar links, exactly as calendars want them."""
 
+import html
+import re
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -125,6 +127,13 @@ class TestTheSnippet:
             ' style="border:0"></iframe>'
         )
         assert script == '<script src="https://calendar.example.org/embed.js" async></script>'
+
+    @pytest.mark.parametrize("language", ["en", "de"])
+    def test_names_in_it_are_escaped_once(self, client, language):
+        source = page(client, f"/venues/13?lang={language}").source
+        frame = html.unescape(re.search("&lt;iframe.*?iframe&gt;", source)[0])
+        [title] = re.findall(' title="([^"]*)"', frame)
+        assert html.unescape(title).endswith(": The Old Chapel; Café & Gym")
 
     def test_what_it_frames_is_there(self, client):
         source = page(client, "/sessions?venues=12,13").text

@@ -109,6 +109,9 @@
       const answer = await fetch(url, { signal, credentials: "omit" });
       if (!answer.ok) throw new Error(answer.status);
       show(await answer.json());
+      if ((answer.headers.get("Cache-Status") || "").includes("trimmed")) {
+        preview.append(element("p", words.trimmed, "small"));
+      }
     } catch (error) {
       if (error.name !== "AbortError") preview.replaceChildren(element("p", words.failed));
     }
