@@ -7,7 +7,7 @@ from pathlib import Path
 
 from environs import Env
 
-from bridge.environment import Reader
+from bridge.environment import MODES, Reader
 from bridge.errors import ConfigError
 from bridge.model import Visibility
 
@@ -141,17 +141,18 @@ def load(env: Env | None = None, *, besides: frozenset[str] = frozenset()) -> Co
         ConfigError: the first value that cannot be used, with what would be accepted.
     """
     read = Reader(env or environment(), besides)
+    token = read.required("TEAMUP_API_TOKEN", "the API token of your TeamUp provider account")
     # Heroku's dynos, and those that follow its manner, begin each start with an empty disk.
     dyno = read.text("DYNO") is not None
     cache_url, store_variable = read.store("CACHE_URL", "REDIS_URL", "sqlite:///var/bridge.sqlite3")
     if dyno and store_variable == "REDIS_URL":
         cache_url = _unverified(cache_url)
     config = Config(
-        token=read.required("TEAMUP_API_TOKEN", "the API token of your TeamUp provider account"),
+        token=token,
         schemes=read.schemes("TEAMUP_AUTH_SCHEME"),
         base_url=read.upstream("TEAMUP_BASE_URL", "https://goteamup.com/api/v2"),
         provider_id=read.header("TEAMUP_PROVIDER_ID"),
-        request_mode=read.one_of("TEAMUP_REQUEST_MODE", None, ("provider", "customer")),
+        request_mode=read.one_of("TEAMUP_REQUEST_MODE", None, MODES),
         list_style=read.member("TEAMUP_LIST_STYLE", ListStyle.CSV),
         requests_per_minute=read.whole("TEAMUP_REQUESTS_PER_MINUTE", 200, least=1),
         page_concurrency=read.whole("TEAMUP_PAGE_CONCURRENCY", 4, least=1, most=32),

@@ -16,6 +16,9 @@ E = TypeVar("E", bound=Enum)
 AUTO_SCHEMES = ("Bearer", "Token", "JWT")
 """The Authorization schemes that are tried when none is set, in this order."""
 
+MODES = ("provider", "customer")
+"""The modes that a token may have."""
+
 
 class Reader:
     """Reads one kind of value each; what cannot be used becomes one line that helps.

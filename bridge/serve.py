@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from environs import Env
-
 from bridge import config
 from bridge.config import Config
 from bridge.errors import ConfigError
@@ -59,8 +57,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _serve_locally() -> int:
-    env = Env()
-    env.read_env(_HOME / ".env", recurse=False)
+    env = config.environment()
     for name, value in _LOCAL.items():
         os.environ.setdefault(name, env.str(name, value))
     if (env.str("TEAMUP_API_TOKEN", "") or "").strip():

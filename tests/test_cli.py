@@ -126,7 +126,7 @@ class TestCheckWhereAllIsWell:
     def test_it_is_healthy(self, report: dict[str, Any]) -> None:
         assert report["healthy"] is True
         assert {one["level"] for one in report["findings"]} <= {"ok", "warning"}
-        assert all(set(one) == {"level", "topic", "text"} for one in report["findings"])
+        assert all(set(one) == {"level", "topic", "setting", "text"} for one in report["findings"])
 
     def test_it_tells_what_the_token_sees(self, report: dict[str, Any]) -> None:
         assert report["sees"]["sessions"] > 300

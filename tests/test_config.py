@@ -533,3 +533,45 @@ def test_the_environment_comes_before_the_file(
     _with_file(monkeypatch, tmp_path, "TEAMUP_API_TOKEN=from-the-file\nCACHE_TTL=60\n")
     monkeypatch.setenv("CACHE_TTL", "120")
     assert config.load().cache_ttl == 120
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_settings_file_that_is_not_utf_8_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    (tmp_path / ".env").write_bytes("# für uns\nTEAMUP_API_TOKEN=canary\n".encode(encoding))
+    monkeypatch.setattr(config, "__file__", str(tmp_path / "bridge" / "config.py"))
+    with pytest.raises(ConfigError, match=r"\.env: cannot be read; accepted: .*UTF-8"):
+        config.load()
+
+
+def test_every_bad_setting_is_found_and_not_only_the_first(load: Load) -> None:
+    assert config.problems(Env()) != ()
+    load()
+    assert config.problems(Env()) == ()
+    with suppress(ConfigError):
+        load(CACHE_TTL="soon", PORT="x", TEAMUP_BASE_URL="ftp://x")
+    assert [one.variable for one in config.problems(Env())] == [
+        "TEAMUP_BASE_URL",
+        "CACHE_TTL",
+        "PORT",
+    ]
+
+
+def test_a_platforms_redis_is_not_verified_and_an_address_of_ones_own_is_as_it_says(
+    load: Load,
+) -> None:
+    address = "rediss://:pw@cache:6379"
+    assert load(REDIS_URL=address).cache_url == address
+    assert load(REDIS_URL=address, DYNO="web.1").cache_url == f"{address}?ssl_cert_reqs=none"
+    for own in ("?ssl_cert_reqs=required", "?ssl_ca_certs=ca.pem&ssl_cert_reqs=required"):
+        assert load(REDIS_URL=f"{address}{own}", DYNO="web.1").cache_url == f"{address}{own}"
+    plain = "redis://:pw@cache:6379"
+    assert load(REDIS_URL=plain, DYNO="web.1").cache_url == plain
+    assert load(CACHE_URL=address, DYNO="web.1").cache_url == address
+
+
+def test_the_store_is_named_by_the_variable_that_sets_it(load: Load) -> None:
+    assert load().store_variable == "CACHE_URL"
+    assert load(REDIS_URL="redis://cache").store_variable == "REDIS_URL"
+    assert load(CACHE_URL="memory://").store_variable == "CACHE_URL"

@@ -1,0 +1,135 @@
+"""The timetable: what the token sees, what is withheld, and whether feeds of it are sound."""
+
+from collections.abc import Iterator, Sequence
+
+from bridge.cache import publication
+from bridge.cache.publication import Rules
+from bridge.cache.snapshot import Snapshot
+from bridge.config import Config, UpstreamPlan
+from bridge.doctor.report import Report
+from bridge.feeds import ics, profile, withholding
+from bridge.feeds.catalogue import Catalogue, catalogue_of
+from bridge.feeds.contentlines import MalformedError
+from bridge.feeds.query import Defaults, feed_spec
+from bridge.feeds.selection import select, subject
+from bridge.feeds.spec import Audience, FeedSpec, Kind
+from bridge.filters import FilterSet
+from bridge.model import ClassSession
+from bridge.upstream.walk import Walk
+
+
+def examine_walk(report: Report, walk: Walk, settings: Config) -> None:
+    """Look at what TeamUp listed."""
+    audience = Defaults.of(settings).audience
+    found = catalogue_of(walk.sessions, audience)
+    report.sees = {
+        "sessions": len(walk.sessions),
+        "pages": walk.pages,
+        "venues": len(found.venues),
+        "instructors": len(found.instructors),
+        "courses": len(found.courses),
+    }
+    report.withheld = _withheld(walk.sessions, audience)
+    for reason, number in walk.tally.items():
+        report.warning("rows", f"{number} {reason}")
+    _examine_extent(report, walk, settings)
+    report.good(
+        "scope",
+        "only the dated sessions of courses are served; TeamUp keeps ordinary classes elsewhere,"
+        " and they are not shown",
+    )
+    _examine_feeds(report, walk, found, settings)
+    report.feeds = _addresses(found, settings)
+
+
+def _examine_extent(report: Report, walk: Walk, settings: Config) -> None:
+    per_ttl = settings.requests_per_minute * settings.cache_ttl / 60
+    if settings.plan is UpstreamPlan.WIDE and walk.pages > per_ttl / 2:
+        report.warning(
+            "plan",
+            f"one walk takes {walk.pages} pages, over half of the {per_ttl:.0f} requests per"
+            " CACHE_TTL: raise CACHE_TTL, or set UPSTREAM_PLAN=narrow",
+            "UPSTREAM_PLAN",
+        )
+    if not walk.sessions:
+        report.warning("sees", "TeamUp lists no session of a course at all")
+    crews = [{person.id for person in session.instructors} for session in walk.sessions]
+    if len(crews) > 1 and set.intersection(*crews):
+        report.warning(
+            "permission",
+            "all sessions have the same instructor: a token with instructor permission only may"
+            " see nothing but its own; use a TEAMUP_API_TOKEN with manage_events",
+            "TEAMUP_API_TOKEN",
+        )
+
+
+def _withheld(sessions: Sequence[ClassSession], audience: Audience) -> dict[str, int]:
+    texts = {withholding.DRAFT: "drafts", withholding.UNKNOWN: "without a known visibility"}
+    return {
+        texts.get(reason, f"visible to {reason}"): number
+        for reason, number in withholding.withheld(sessions, audience).items()
+    }
+
+
+def _examine_feeds(report: Report, walk: Walk, found: Catalogue, settings: Config) -> None:
+    """Make every feed of what was listed, and read it back to the byte."""
+    rules = Rules(tombstones=True, history=True, shrink_hold=settings.shrink_hold)
+    snapshot = publication.publish(FilterSet(past=settings.window_past_days), walk, None, {}, rules)
+    sound = 0
+    for name, spec in _specifications(found, Defaults.of(settings)):
+        try:
+            left_out = _examine_feed(snapshot, spec, settings)
+        except MalformedError as err:
+            report.error("feeds", f"the feed of {name} is not sound: {err}")
+            continue
+        sound += 1
+        if left_out:
+            report.warning(
+                "feeds",
+                f"the feed of {name} is over FEED_MAX_BYTES: {left_out} sessions are left out",
+                "FEED_MAX_BYTES",
+            )
+    report.good("feeds", f"{sound} were made, and read back byte by byte")
+
+
+def _examine_feed(snapshot: Snapshot, spec: FeedSpec, settings: Config) -> int:
+    """How many sessions the feed of *spec* leaves out for its size.
+
+    Raises:
+        MalformedError: it is not sound.
+    """
+    base = settings.public_base_url
+    chosen = select(snapshot, spec)
+    about = subject(snapshot, spec, chosen)
+    shown = ics.fitting(
+        chosen,
+        spec,
+        about,
+        base_url=base,
+        max_bytes=settings.feed_max_bytes,
+        day=snapshot.day,
+    )
+    told = profile.check(ics.render(shown, spec, about, base_url=base))
+    if len(told) != len(shown):
+        raise MalformedError(f"{len(told)} events for {len(shown)} sessions")
+    return len(chosen) - len(shown)
+
+
+def _specifications(found: Catalogue, defaults: Defaults) -> Iterator[tuple[str, FeedSpec]]:
+    yield "all classes", feed_spec(Kind.SESSION, None, (), defaults)
+    for kind, items in (
+        (Kind.VENUE, found.venues),
+        (Kind.INSTRUCTOR, found.instructors),
+        (Kind.COURSE, found.courses),
+    ):
+        for item in items:
+            yield item.name, feed_spec(kind, item.identity, (), defaults)
+
+
+def _addresses(found: Catalogue, settings: Config) -> dict[str, str]:
+    base = settings.public_base_url or f"http://127.0.0.1:{settings.port}"
+    addresses = {"all classes": f"{base}/sessions.ics"}
+    for path, items in (("venues", found.venues), ("instructors", found.instructors)):
+        for item in items:
+            addresses[item.name] = f"{base}/{path}/{item.identity}.ics"
+    return addresses
