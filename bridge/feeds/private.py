@@ -21,7 +21,7 @@ _SALT = "private feed"
 # Written before the signed text, which may begin with a dot: servers that hide dot files would
 # hide such an address.
 _FORM = "1"
-_LOOK_AGAIN = 30.0
+_LOOK_AGAIN = 5.0
 _MOST = 10_000
 # With the rest of its path it has to be shorter than a path may be.
 _LONGEST = 3_900
@@ -150,7 +150,7 @@ class PrivateFeeds:
             raise unknown from err
 
     def is_revoked(self, identity: str) -> bool:
-        """Whether the feed of that id is revoked; a worker looks every half minute."""
+        """Whether the feed of that id is revoked; a worker looks every five seconds."""
         if identity in self._gone:
             return True
         if identity in self._valid:

@@ -1,0 +1,66 @@
+"""Bridges with canaries in every setting, in front of an upstream with canaries in every field."""
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+from faults.scenes import HurriedClock
+from security import canaries, studios
+from security.sites import Site
+from upstreams.raw import RawUpstream
+
+from bridge import logs, services
+from bridge.config import Config
+
+SECRETS: dict[str, Any] = {
+    "token": canaries.TOKEN,
+    "signing_keys": canaries.KEYS,
+    "operator_token": canaries.OPERATOR,
+    "log_level": "debug",
+    "refresh_ahead": False,
+}
+
+
+@pytest.fixture
+def hurried() -> HurriedClock:
+    return HurriedClock()
+
+
+@pytest.fixture
+def vendor() -> Iterator[RawUpstream]:
+    """An upstream that is well until its script is replaced."""
+    with RawUpstream(studios.well()) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def site_of(
+    settings: Callable[..., Config],
+    vendor: RawUpstream,
+    hurried: HurriedClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[..., Site]]:
+    """Bridges whose every setting that can hold a secret holds a canary."""
+    made: list[Site] = []
+    # a deadline is as hurried as the clock
+    monkeypatch.setattr("bridge.upstream.client.PAGE_SECONDS", 10 / hurried.hurry)
+
+    def make(*, store: Any = None, **fields: Any) -> Site:
+        written = io.StringIO()
+        monkeypatch.setattr(sys, "stderr", written)
+        given = {**SECRETS, "base_url": vendor.url, **fields}
+        config = settings(**given)
+        logs.configure(config)
+        site = Site(services.build(config, clock=hurried, store=store), written)
+        made.append(site)
+        return site
+
+    yield make
+    vendor.stop()
+    hurried.move(1_000)
+    for site in made:
+        site.parts.close()
+    structlog.reset_defaults()

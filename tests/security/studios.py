@@ -1,0 +1,209 @@
+"""A studio full of what must not be seen, and upstreams that send it in every way they can."""
+
+import json
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from security import canaries
+from upstreams import raw
+from upstreams.raw import Script
+from upstreams.rows import MISSING, Row, course_row, instructor_row, session_row, venue_row
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+PUBLIC, FULL, ONLINE, CALLED_OFF = 10_001, 10_002, 10_003, 10_004
+MEMBERS, PRIVATE, DRAFT, UNTOLD = 10_011, 10_012, 10_013, 10_014
+VENUE, HIDDEN_VENUE = 11, 16
+PERSON, HIDDEN_PERSON = 101, 112
+COURSE, HIDDEN_COURSE = 201, 205
+
+
+def _staffed(row: Row) -> Row:
+    """*row* with everything that TeamUp may tell its staff of it."""
+    row.update(
+        notes="canary-notes",
+        waiting_count=canaries.ATTENDING,
+        attendees=[{"id": 1, "name": "canary-attendee", "email": "canary-attendee@mail.example"}],
+        provider_url="/providers/canary-staff/sessions",
+    )
+    row["venue"].update(
+        zoom_user="canary-zoom",
+        video_url="https://video.example/j/canary-join?pwd=canary-join",
+        venue_rooms=[{"id": 1, "name": "canary-room"}],
+    )
+    for person in row["instructors"]:
+        person["permissions"]["canary-permission"] = "canary-permission"
+        person["email"] = "canary-address@staff.example"
+        person["staff"] = {"id": 7, "email": "canary-address@staff.example"}
+        person["availability_schedules"] = [{"id": 1, "name": "canary-schedule"}]
+    row["course"]["internal_name"] = "canary-internal"
+    kind = row["course"]["offering_type"]
+    kind["memberships_summary_description"] = "canary-membership"
+    kind["instructors"] = [{"id": 1, "name": "canary-teacher"}]
+    return row
+
+
+def _hidden(identity: int, word: str, **given: Any) -> Row:
+    """A class that the public may not know of, wherever one looks."""
+    name = f"canary-{word}"
+    course = course_row(0, id=HIDDEN_COURSE, name=name)
+    course["offering_type"].update(
+        id=305,
+        name=name,
+        description=f"<p>{name}</p>",
+        category={"id": 409, "name": name},
+        **given,
+    )
+    if given.get("customer_visibility") is MISSING:
+        del course["offering_type"]["customer_visibility"]
+    return session_row(
+        identity,
+        NOW + timedelta(days=2, hours=identity % 10),
+        name=name,
+        venue=venue_row(0, id=HIDDEN_VENUE, name=name, address=name),
+        instructors=[instructor_row(11, id=HIDDEN_PERSON, name=name)],
+        course=course,
+        customer_url=f"https://goteamup.com/p/{name}",
+    )
+
+
+def public_rows() -> list[Row]:
+    """What anybody may see, as TeamUp shows it to staff."""
+    counts = {"attending_count": canaries.ATTENDING, "max_occupancy": canaries.CAPACITY}
+    full = dict.fromkeys(counts, canaries.CAPACITY)
+    rows = [
+        session_row(PUBLIC, NOW + timedelta(days=1), **counts),
+        session_row(FULL, NOW + timedelta(days=1, hours=3), venue=venue_row(1), **full),
+        session_row(ONLINE, NOW + timedelta(days=3), venue=venue_row(4), **counts),
+        session_row(CALLED_OFF, NOW + timedelta(days=4), status="cancelled", **counts),
+        session_row(10_005, NOW - timedelta(days=4), **counts),
+    ]
+    return [_staffed(row) for row in rows]
+
+
+def hidden_rows() -> list[Row]:
+    """What the public may not see: members', private, draft, and of no known visibility."""
+    rows = [
+        _hidden(MEMBERS, "members", customer_visibility="membership_holders"),
+        _hidden(PRIVATE, "private", customer_visibility="private"),
+        _hidden(DRAFT, "draft", customer_visibility="public", is_draft=True),
+        _hidden(UNTOLD, "untold", customer_visibility=MISSING),
+        _hidden(10_015, "untold", customer_visibility="everyone"),
+        # over already, and still what someone may ask for by name
+        _hidden(10_016, "private", customer_visibility="private"),
+    ]
+    rows[-1]["starts_at"], rows[-1]["ends_at"] = "2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z"
+    return [_staffed(row) for row in rows]
+
+
+def every_row() -> list[Row]:
+    """The whole timetable."""
+    return public_rows() + hidden_rows()
+
+
+def page(rows: list[Any]) -> bytes:
+    """All of *rows* on one page, whatever was asked for: ids, fields and expansions are ignored."""
+    return raw.page(rows)
+
+
+def well(rows: list[Any] | None = None) -> Script:
+    """An upstream that is well."""
+    return raw.ok(page(every_row() if rows is None else rows))
+
+
+def _error(code: str = "canary_code") -> bytes:
+    """An error body of the vendor's form that says more than it should."""
+    said = f"canary-upstream {canaries.TOKEN}"
+    fields = {"venues": [said], "canary_field": [said]}
+    return json.dumps(
+        {"code": code, "message": said, "type": said, "field_errors": fields, "debug": said}
+    ).encode()
+
+
+def _talkative(status: int) -> Script:
+    """An error that repeats the request's secrets in body and headers."""
+
+    def script(connection: Any, request: bytes, n: int) -> None:
+        body = _error() + request
+        headers: dict[str, str | int] = {
+            "X-Debug": canaries.TOKEN,
+            "WWW-Authenticate": f'Bearer realm="canary-upstream {canaries.TOKEN}"',
+            "Set-Cookie": "canary-upstream=1",
+            "Retry-After": "300",
+        }
+        raw.status(status, headers, body)(connection, request, n)
+
+    return script
+
+
+def _changed(change: Callable[[Row], None]) -> Script:
+    rows = every_row()
+    for row in rows:
+        change(row)
+    return well(rows)
+
+
+def _unexpanded(row: Row) -> None:
+    row["venue"] = row["venue"]["id"]
+    row["instructors"] = "https://goteamup.com/api/v2/canary-collection"
+    row["course"] = row["course"]["id"]
+
+
+def _without_visibility(row: Row) -> None:
+    row["course"]["offering_type"].pop("customer_visibility", None)
+
+
+def _all_private(row: Row) -> None:
+    row["course"]["offering_type"]["customer_visibility"] = "private"
+
+
+def _all_drafts(row: Row) -> None:
+    row["course"]["offering_type"]["is_draft"] = "no"
+
+
+def _typed_wrongly(row: Row) -> None:
+    row.update(attending_count="canary-upstream", max_occupancy={"canary-upstream": 1})
+    row["venue"]["timezone"] = "canary-upstream"
+    row["status"] = "canary-upstream"
+    row["ends_at"] = "canary-upstream"
+
+
+def _unplaceable(row: Row) -> None:
+    row["starts_at"] = "canary-upstream"
+
+
+def _half(rows: bytes) -> bytes:
+    return rows[: len(rows) // 2]
+
+
+_ROWS = page(every_row())
+FAULTS: Mapping[str, Script] = {
+    **{f"status-{code}": _talkative(code) for code in (400, 401, 403, 404, 429, 500, 503)},
+    "known-code": raw.status(403, body=_error("permission_denied")),
+    "token-as-code": raw.status(400, body=_error(canaries.TOKEN)),
+    "error-as-page": raw.ok(_error()),
+    "html": raw.ok(b"<title>canary-upstream</title>", {"Content-Type": "text/html"}),
+    "half": raw.plain_close_midway(_ROWS),
+    "short": raw.short_content_length(_ROWS),
+    "chunked": raw.short_chunked(_ROWS),
+    "reset": raw.reset_in_body(_ROWS),
+    "half-json": raw.ok(_half(_ROWS)),
+    "not-utf-8": raw.ok(_ROWS.replace(b"canary-notes", b"canary-upstream\xff\xfe")),
+    "nan": raw.ok(_ROWS.replace(str(canaries.ATTENDING).encode(), b"NaN")),
+    "deep": raw.ok(b'{"canary-upstream":' * 50_000),
+    "bad-rows": well([None, 5, "canary-upstream", ["canary-upstream"], {"id": "canary-upstream"}]),
+    "bomb": raw.gzip_bomb(12),
+    "silence": raw.silence(),
+    "drip": raw.drip_body(1.0, _ROWS),
+    "gone": well([]),
+    "public-gone": well(hidden_rows()),
+    "unexpanded": _changed(_unexpanded),
+    "no-visibility": _changed(_without_visibility),
+    "all-private": _changed(_all_private),
+    "all-drafts": _changed(_all_drafts),
+    "wrong-types": _changed(_typed_wrongly),
+    "no-times": _changed(_unplaceable),
+    "twice": well(deepcopy(every_row()) + every_row()),
+}
+"""Everything that an upstream may do wrong, each time with canaries in what it says."""
