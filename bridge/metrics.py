@@ -167,18 +167,9 @@ def _outcome(code: str) -> str:
 
 def _forget_the_dead(folder: Path) -> None:
     """Drop what workers that are gone said of themselves; what they counted stays counted."""
-    pids = {int(file.stem.rpartition("_")[2]) for file in folder.glob("gauge_live*_*.db")}
-    for pid in pids:
-        if not _alive(pid):
+    for pid in {int(file.stem.rpartition("_")[2]) for file in folder.glob("gauge_live*_*.db")}:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
             with suppress(FileNotFoundError):  # another worker was quicker
                 mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

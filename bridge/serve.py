@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from bridge import config
+from bridge import config, numbers
 from bridge.config import Config
 from bridge.errors import ConfigError
 from bridge.sandbox import api
@@ -50,7 +50,9 @@ def main(arguments: Sequence[str]) -> int:
     local = bool(arguments)
     try:
         if not local:
-            os.execv(sys.executable, command(config.load()))  # noqa: S606 - our own command
+            settings = config.load()
+            numbers.begin(settings.workers)
+            os.execv(sys.executable, command(settings))  # noqa: S606 - our own command
         return _serve_locally()
     except ConfigError as err:
         sys.exit(f"the bridge cannot start. {err}")
@@ -61,7 +63,7 @@ def _serve_locally() -> int:
     for name, value in _LOCAL.items():
         os.environ.setdefault(name, env.str(name, value))
     if (env.str("TEAMUP_API_TOKEN", "") or "").strip():
-        return _supervise(command(config.load()))
+        return _supervise(config.load())
     with _sandbox() as studio:
         os.environ.update(
             {
@@ -78,7 +80,7 @@ def _serve_locally() -> int:
             "Set TEAMUP_API_TOKEN, in the environment or in .env, to serve your own timetable.",
             flush=True,
         )
-        return _supervise(command(settings))
+        return _supervise(settings)
 
 
 def _sandbox() -> SandboxServer:
@@ -90,8 +92,9 @@ def _sandbox() -> SandboxServer:
         return SandboxServer(studio)
 
 
-def _supervise(arguments: list[str]) -> int:
+def _supervise(settings: Config) -> int:
     """Run the server beside this process, and end it when this process is told to end."""
+    numbers.begin(settings.workers)
     told = threading.Event()
     servers: list[subprocess.Popen[bytes]] = []
 
@@ -103,7 +106,7 @@ def _supervise(arguments: list[str]) -> int:
     # before there is a server: one that is started in between is told below
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, forward)
-    with subprocess.Popen(arguments) as server:  # noqa: S603 - our own command
+    with subprocess.Popen(command(settings)) as server:  # noqa: S603 - our own command
         servers.append(server)
         if told.is_set():
             server.send_signal(signal.SIGTERM)

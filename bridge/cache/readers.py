@@ -2,7 +2,8 @@
 
 import json
 import threading
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,12 +65,14 @@ class Readership:
     families: Mapping[str, float]
 
 
-@dataclass(slots=True)
 class _Waiting:
-    """What the store has not been told of yet."""
+    """Reads of one feed, or of pages, by one family, that the store has not been told of yet."""
 
-    families: dict[str, int] = field(default_factory=dict)
-    feed: ReadFeed | None = None
+    __slots__ = ("count", "feed")
+
+    def __init__(self, feed: ReadFeed | None) -> None:
+        self.count = 0
+        self.feed = feed
 
 
 class Readers:
@@ -83,28 +86,38 @@ class Readers:
         self._store = store
         self._key = keys.readers
         self._lock = threading.Lock()
-        self._waiting: dict[str, _Waiting] = {"": _Waiting()}
+        self._waiting: dict[tuple[str, str], _Waiting] = {}
         self._feeds = BoundedMap(
             store, keys.read_feeds, buckets=_BUCKETS, size=_IN_A_BUCKET, ttl=_KEPT
         )
 
     def note(self, family: str, feed: ReadFeed | None) -> None:
         """A client of *family* has read *feed*; None: a page."""
+        # every answer comes through here
+        key = (family, feed.name if feed else "")
         with self._lock:
-            self._count("", family, None)
-            if feed is not None and len(feed.name) <= _LONGEST_NAME:
-                self._count(feed.name, family, feed)
+            one = self._waiting.get(key) or self._begun(family, feed)
+            one.count += 1
+            if one.feed is not None:
+                one.feed = feed
 
     def flush(self) -> None:
         """Add to the store what was noted since this was done last."""
         with self._lock:
-            waiting, self._waiting = self._waiting, {"": _Waiting()}
+            waiting, self._waiting = self._waiting, {}
         now = self._store.now()
-        total = waiting.pop("")
-        if total.families:
-            self._add_up(total.families, now)
-        if waiting:
-            self._feeds.update({name: _adding(one, now) for name, one in waiting.items()}, seen=now)
+        families: Counter[str] = Counter()
+        feeds: dict[str, ReadFeed] = {}
+        reads: dict[str, Counter[str]] = {}
+        for (family, name), one in waiting.items():
+            families[family] += one.count
+            if one.feed is not None:
+                feeds[name] = one.feed
+                reads.setdefault(name, Counter())[family] += one.count
+        if families:
+            self._add_up(families, now)
+            changes = {name: _adding(feed, reads[name], now) for name, feed in feeds.items()}
+            self._feeds.update(changes, seen=now)
 
     def families(self) -> dict[str, Reads]:
         """What each family has read; those that never read anything are not in it."""
@@ -117,14 +130,12 @@ class Readers:
         found = (_readership(name, row.data, now) for name, row in self._feeds.records().items())
         return sorted(filter(None, found), key=lambda one: one.reads.last, reverse=True)
 
-    def _count(self, name: str, family: str, feed: ReadFeed | None) -> None:
-        one = self._waiting.get(name)
-        if one is None:
-            if len(self._waiting) >= _MOST_WAITING:
-                return
-            one = self._waiting[name] = _Waiting()
-        one.feed = feed
-        one.families[family] = one.families.get(family, 0) + 1
+    def _begun(self, family: str, feed: ReadFeed | None) -> _Waiting:
+        crowded = len(self._waiting) >= _MOST_WAITING
+        if feed is None or crowded or len(feed.name) > _LONGEST_NAME:
+            # counted with the pages
+            return self._waiting.setdefault((family, ""), _Waiting(None))
+        return self._waiting.setdefault((family, feed.name), _Waiting(feed))
 
     def _totals(self) -> tuple[dict[str, "_Hours"], str | None]:
         entry = self._store.read([self._key]).get(self._key)
@@ -178,9 +189,8 @@ class _Hours:
         return Reads(sum(of_today), self.last)
 
 
-def _adding(one: _Waiting, now: float) -> Any:
-    """What makes the record of a feed out of the one before."""
-    feed = one.feed or ReadFeed("", "")
+def _adding(feed: ReadFeed, reads: Mapping[str, int], now: float) -> Any:
+    """What makes the record of *feed* out of the one before."""
 
     def added(before: Any) -> Any:
         known = before if isinstance(before, dict) else {}
@@ -191,15 +201,11 @@ def _adding(one: _Waiting, now: float) -> Any:
             "private": feed.private,
             "label": feed.label,
             "numbers": [feed.sessions, feed.trimmed, feed.withheld],
-            "hours": hours.plus(sum(one.families.values()), now).row,
-            "families": {**(last if isinstance(last, dict) else {}), **_at(one.families, now)},
+            "hours": hours.plus(sum(reads.values()), now).row,
+            "families": {**(last if isinstance(last, dict) else {}), **dict.fromkeys(reads, now)},
         }
 
     return added
-
-
-def _at(families: Iterable[str], now: float) -> dict[str, float]:
-    return dict.fromkeys(families, now)
 
 
 def _readership(name: str, data: Any, now: float) -> Readership | None:

@@ -24,6 +24,8 @@ log = structlog.get_logger()
 #: matched, and what feed the answer is; the last is set by it.
 ROUTE, FEED, REQUEST_ID = "bridge.route", "bridge.feed", "bridge.request_id"
 
+# Asked for every few seconds by whoever looks after the process.
+_PROBES = frozenset(("/healthz", "/readyz"))
 _METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 _READ = frozenset(("200", "304"))
 _LONGEST = 200
@@ -156,13 +158,13 @@ class Traffic:
         )
 
     def _new(self, key: tuple[str, str, str, str]) -> _Kind:
-        _, method, status, result = key
+        route, method, status, result = key
         with self._lock:
             return self._kinds.setdefault(
                 key,
                 _Kind(
                     self._counts(*key),
-                    ready=result in ("hit", "stale") and status < "400",
+                    ready=(result in ("hit", "stale") or route in _PROBES) and status < "400",
                     # A page or a feed: what else there is says nothing of the cache.
                     read=method in ("GET", "HEAD") and status in _READ and result != "none",
                 ),

@@ -1,0 +1,71 @@
+"""Numbers: the folder in which the workers of one machine count together."""
+
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from bridge.metrics import FOLDER
+
+_NAME = "bridge-numbers-"
+# In memory where there is such a place: every count is written there.
+_MEMORY = "/dev/shm"  # noqa: S108 - the folder in it has a name that nobody can guess
+
+
+def begin(workers: int) -> None:
+    """Count from nothing, together where there are several *workers*; for processes begun later.
+
+    A worker that takes the place of another goes on counting; a server that is started anew, which
+    has the same process id in a container, begins anew.
+    """
+    given = os.environ.get(FOLDER)
+    if given:
+        _empty(Path(given))
+        return
+    place = _place()
+    if place is None:
+        if workers > 1:
+            print(  # noqa: T201 - before there is a log
+                "no folder for temporary files can be written to: each worker will show metrics of"
+                " its own",
+                file=sys.stderr,
+            )
+        return
+    _sweep(place)
+    if workers > 1:
+        os.environ[FOLDER] = tempfile.mkdtemp(prefix=f"{_NAME}{os.getpid()}-", dir=place)
+
+
+def _place() -> Path | None:
+    if os.access(_MEMORY, os.W_OK | os.X_OK):
+        return Path(_MEMORY)
+    with suppress(FileNotFoundError):
+        return Path(tempfile.gettempdir())
+    return None
+
+
+def _empty(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.glob("*.db"):
+        file.unlink(missing_ok=True)
+
+
+def _sweep(place: Path) -> None:
+    """Remove what servers that are gone have left behind."""
+    for folder in place.glob(f"{_NAME}*"):
+        pid = folder.name.removeprefix(_NAME).partition("-")[0]
+        if folder.stat().st_uid == os.getuid() and pid.isdecimal() and not _serving(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _serving(pid: int) -> bool:
+    if pid == os.getpid():
+        return False
+    with suppress(PermissionError):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+    return True
