@@ -54,13 +54,15 @@ def _first_event_twice(body: bytes) -> bytes:
 # The strict reader notices each of them: only who notices beside it is said.
 MUTATIONS = {
     "STATUS:CANCELED": Mutation(
-        _in_first_event(rb"STATUS:\w+", b"STATUS:CANCELED"), rejects=("ical", "ics")
+        _in_first_event(rb"STATUS:\w+", b"STATUS:CANCELED"), rejects=("ical", "ics", "libical")
     ),
     "a byte order mark": Mutation(
         lambda body: b"\xef\xbb\xbf" + body,
         rejects=("ical", "vobject", "ics", *_JAVASCRIPT, "vdirsyncer"),
     ),
-    "no DTSTAMP": Mutation(_in_first_event(rb"DTSTAMP:.*\r\n", b""), rejects=("vobject",)),
+    "no DTSTAMP": Mutation(
+        _in_first_event(rb"DTSTAMP:.*\r\n", b""), rejects=("vobject", "libical")
+    ),
     "no UID": Mutation(
         _in_first_event(rb"UID:.*\r\n", b""), rejects=("vobject",), misreads=_JAVASCRIPT
     ),

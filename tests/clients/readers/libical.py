@@ -37,15 +37,25 @@ def seconds(time):
     return time.as_timet_with_zone(time.get_timezone() or ICalGLib.Timezone.get_utc_timezone())
 
 
+def published(root):
+    """The same with METHOD and ORGANIZER: libical looks at stamps and statuses only there."""
+    copy = root.clone()
+    copy.set_method(ICalGLib.PropertyMethod.PUBLISH)
+    for one in components(copy, ICalGLib.ComponentKind.VEVENT_COMPONENT):
+        one.add_property(ICalGLib.Property.new_organizer("mailto:nobody@example.org"))
+    return copy
+
+
 def read(text):
     root = ICalGLib.Component.new_from_string(text)
     if root is None:
         return {"rejected": "no calendar"}
     if root.isa() != ICalGLib.ComponentKind.VCALENDAR_COMPONENT:
         return {"rejected": "not one calendar"}
-    ICalGLib.restriction_check(root)
-    if root.count_errors():
-        return {"rejected": "; ".join(complaints(root))[:500]}
+    for form in (root, published(root)):
+        ICalGLib.restriction_check(form)
+        if form.count_errors():
+            return {"rejected": "; ".join(complaints(form))[:500]}
     events = components(root, ICalGLib.ComponentKind.VEVENT_COMPONENT)
     return {
         "events": [
