@@ -56,13 +56,13 @@ class Entry:
         session = self.shown.session
         venue = session.venue.name if session.venue else ""
         link = session.booking_url or ""
-        rest = weight.text(self.instructors, venue, link)
+        rest = weight.text(*self.instructors, venue, link)
         return rest + weight.text(session.title, frame=_ENTRY, times=2)
 
     @property
-    def instructors(self) -> str:
+    def instructors(self) -> tuple[str, ...]:
         """Their names."""
-        return ", ".join(one.name for one in self.shown.session.instructors if one.name)
+        return tuple(one.name for one in self.shown.session.instructors if one.name)
 
 
 @dataclass(frozen=True, slots=True)

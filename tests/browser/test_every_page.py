@@ -60,6 +60,14 @@ def test_nothing_is_wrong_with_it_and_there_is_a_picture(
     assert violations(tab, packages) == []
 
 
+@each_page
+def test_no_name_is_too_long_for_a_narrow_phone(live: Bridge, tab: Chromium, name: str) -> None:
+    # WCAG 2.2, 1.4.10: 320 pixels are a page at four times its size
+    tab.look(width=320, height=640).open(live.url(PAGES[name]))
+    tab.run("document.querySelectorAll('bdi').forEach((one) => one.textContent = 'W'.repeat(190))")
+    assert tab.run("return document.documentElement.scrollWidth") <= 320
+
+
 def test_the_checker_can_fail(live: Bridge, tab: Chromium, packages: Path) -> None:
     tab.open(live.url("/venues/12"))
     tab.run("document.querySelector('h1').style.color = '#ddd'; document.title = '';")

@@ -238,6 +238,10 @@ class TestEveryPage:
             assert not re.search("[,;]", address)
             assert address.endswith((".ics", ".ics%3F")) or "outlook" in address
 
+    @pytest.mark.parametrize("path", ["/sessions", "/embed/venues/13"])
+    def test_of_several_instructors_each_name_keeps_to_itself(self, site, path):
+        assert re.search("<bdi>Zoë Ashdown</bdi>, <bdi>[^<]+</bdi>", site.get(path).text)
+
     def test_markup_in_names_is_text_on_all_of_them(self, hostile):
         for path in (
             "/",
