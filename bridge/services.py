@@ -154,7 +154,8 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         feeds=Feeds(
             plan,
             Validators(store, keys),
-            max_bytes=config.cache_max_bytes,
+            # the other half is for answers that are ready (web/application.py)
+            max_bytes=config.cache_max_bytes // 2,
             feed_max_bytes=config.feed_max_bytes,
             base_url=config.public_base_url,
             observer=metrics,

@@ -38,10 +38,9 @@ HOMES: Mapping[str, frozenset[str]] = {
             "bridge.cache.memory",
             "bridge.cache.plan",
             "bridge.cache.shelf",
-            "bridge.feeds.feed",
+            "bridge.cache.sized",
             "bridge.feeds.private",
             "bridge.feeds.withholding",
-            "bridge.web.page_responses",
         }
     ),
 }

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
 
 import structlog
-from cachetools import LRUCache
 
 from bridge.cache.plan import Plan
+from bridge.cache.sized import SizedCache
 from bridge.cache.snapshots import COLD_PATIENCE, Lookup
 from bridge.feeds import agenda, ics, jsonfeed
 from bridge.feeds.selection import select, subject
@@ -103,6 +103,12 @@ class Feed:
 _Place = tuple[FeedSpec, Format, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    body: Body
+    version: str
+
+
 class _Rendering:
     """Held by the thread that renders a body, and by those who wait for it."""
 
@@ -138,7 +144,7 @@ class Feeds:
         self._lock = threading.Lock()
         # A lock is there as long as somebody holds it: nothing to tidy up.
         self._rendering: WeakValueDictionary[_Place, _Rendering] = WeakValueDictionary()
-        self._bodies: LRUCache[_Place, Body] = LRUCache(max_bytes, getsizeof=lambda body: body.size)
+        self._bodies: SizedCache[_Kept] = SizedCache(max_bytes, lambda one: one.body.size)
 
     def get(self, spec: FeedSpec, form: Format, *, patience: float = COLD_PATIENCE) -> Feed:
         """The feed of *spec* in *form*.
@@ -147,23 +153,23 @@ class Feeds:
             UnavailableError: there is no copy of its timetable and none can be had.
         """
         lookup = self._plan.find(spec.filter_set, patience=patience)
-        place = (spec, form, lookup.version)
-        with self._lock:
-            body = self._bodies.get(place)
-            if body is not None:
-                return Feed(body, lookup)
-            rendering = self._rendering.setdefault(place, _Rendering())
-        # A herd would render the same bytes once each, all the slower for it.
-        with rendering.lock:
+        body = self._kept(spec, form, lookup)
+        if body is None:
             with self._lock:
-                body = self._bodies.get(place)
-            if body is None:
-                with self._observer.rendering(form.value):
-                    body = self._render(spec, form, lookup)
-                with self._lock:
-                    if body.size <= self._bodies.maxsize:
-                        self._bodies[place] = body
+                place = (spec, form, lookup.version)
+                rendering = self._rendering.setdefault(place, _Rendering())
+            # A herd would render the same bytes once each, all the slower for it.
+            with rendering.lock:
+                body = self._kept(spec, form, lookup)
+                if body is None:
+                    with self._observer.rendering(form.value):
+                        body = self._render(spec, form, lookup)
+                    self._bodies.put((spec, form), _Kept(body, lookup.version))
         return Feed(body, lookup)
+
+    def _kept(self, spec: FeedSpec, form: Format, lookup: Lookup) -> Body | None:
+        kept = self._bodies.get((spec, form))
+        return kept.body if kept is not None and kept.version == lookup.version else None
 
     def _render(self, spec: FeedSpec, form: Format, lookup: Lookup) -> Body:
         found = select(lookup.snapshot, spec)

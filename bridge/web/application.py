@@ -16,7 +16,10 @@ from bridge.feeds.spec import Format
 from bridge.filters import MAX_ID
 from bridge.services import Services
 from bridge.web import assets, embed, errors, feeds, operations, pages, security, traffic
+from bridge.web.httpcache import HttpCache
+from bridge.web.negotiation import VARYING
 from bridge.web.page_responses import Pages
+from bridge.web.responses import TRIMMED
 from bridge.web.traffic import Traffic
 
 log = structlog.get_logger()
@@ -59,7 +62,16 @@ def create_app(parts: Services | None = None) -> Flask:
     _note_routes(app)
     errors.register(app)
     security.register(app)
-    app.wsgi_app = watched = Traffic(  # type: ignore[method-assign]  # how Flask wants it added
+    if most := parts.config.cache_max_bytes:
+        app.wsgi_app = HttpCache(  # type: ignore[method-assign]  # how Flask wants it added
+            app.wsgi_app,
+            parts.clock,
+            max_bytes=most // 2,
+            varying=VARYING,
+            keep=(traffic.ROUTE, traffic.FEED),
+            details=(TRIMMED,),
+        )
+    app.wsgi_app = watched = Traffic(  # type: ignore[method-assign]  # as above
         app.wsgi_app,
         counts=parts.metrics.requests,
         readers=parts.readers,

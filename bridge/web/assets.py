@@ -10,7 +10,8 @@ from pathlib import Path
 from flask import Blueprint, Response, abort, request
 
 from bridge.web import security
-from bridge.web.responses import CORS, wants_gzip
+from bridge.web.negotiation import wants_gzip
+from bridge.web.responses import CORS
 
 blueprint = Blueprint("assets", __name__)
 
@@ -54,7 +55,7 @@ class Asset:
 
     def response(self, cache_control: str) -> Response:
         """The file, or 304."""
-        zipped = wants_gzip(request)
+        zipped = wants_gzip(request.headers.get("Accept-Encoding", ""))
         headers = {
             **security.SAFE,
             "Content-Type": self.mime_type,

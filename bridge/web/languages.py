@@ -154,14 +154,14 @@ def negotiate(asked: str | None, accepted: LanguageAccept) -> Language:
     Raises:
         ParameterError: *asked* names no language.
     """
-    tags = [tag for tag, _ in accepted if tag != "*"]
+    tags = [tag for tag, _ in accepted if tag != "*"][:20]
     if asked is not None:
         if _locale(asked) is None:
             raise ParameterError(
                 "lang", f"lang: {shown(asked)} is no language; accepted: a tag such as en or de-AT"
             )
         tags.insert(0, asked)
-    known = [locale for tag in tags[:20] if (locale := _locale(tag))]
+    known = [locale for tag in tags if (locale := _locale(tag))]
     locale = known[0] if known else Locale.parse(_ENGLISH)
     spoken = (str(one) for one in known)
     tag = next((own for one in spoken if (own := _words_of(one))), _FALLBACK)

@@ -1,13 +1,12 @@
 """Responses of pages: rendered once for as long as what they show stands, with validators."""
 
-import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
 
-from cachetools import LRUCache
 from flask import Response, current_app
 
+from bridge.cache.sized import SizedCache
 from bridge.cache.snapshots import Lookup
 from bridge.feeds.feed import Body
 from bridge.web import security
@@ -36,37 +35,38 @@ class Page:
 @dataclass(frozen=True, slots=True)
 class _Kept:
     body: Body
+    version: Hashable
     until: float
-
-    @property
-    def size(self) -> int:
-        return self.body.size
 
 
 class Pages:
     """The pages that this worker rendered."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: LRUCache[Hashable, _Kept] = LRUCache(_MAX_BYTES, getsizeof=lambda o: o.size)
+        self._kept: SizedCache[_Kept] = SizedCache(_MAX_BYTES, lambda one: one.body.size)
 
-    def get(self, key: Hashable, now: datetime, walked: float, render: Callable[[], Page]) -> Body:
+    def get(
+        self,
+        key: Hashable,
+        version: Hashable,
+        now: datetime,
+        walked: float,
+        render: Callable[[], Page],
+    ) -> Body:
         """The page of *key*; rendered, if there is none that is still right.
 
         Args:
-            walked: when what it shows was, in seconds since 1970.
+            version: of what it shows.
+            walked: when that was, in seconds since 1970.
         """
-        with self._lock:
-            kept = self._kept.get(key)
-        if kept is not None and now.timestamp() < kept.until:
+        kept = self._kept.get(key)
+        if kept is not None and kept.version == version and now.timestamp() < kept.until:
             return kept.body
         page = render()
         since = page.since.timestamp() if page.since else 0.0
         body = Body.of(page.html.encode(), changed=max(walked, since), name="", sessions=0)
         until = page.until.timestamp() if page.until else float("inf")
-        with self._lock:
-            if body.size <= self._kept.maxsize:
-                self._kept[key] = _Kept(body, until)
+        self._kept.put(key, _Kept(body, version, until))
         return body
 
 
@@ -93,17 +93,18 @@ def answer(
         "Vary": VARY,
     }
     key = (*key, visit.language, visit.root, visit.base, visit.chosen)
+    version: Hashable = None
     walked = 0.0
     if lookup is not None:
         headers["Age"] = str(int(lookup.age))
         headers["Cache-Status"] = cache_status(lookup)
         standing = visit.standing(lookup)
-        key = (*key, lookup.version, standing)
+        version = (lookup.version, standing)
         walked = lookup.snapshot.walked
         if standing:
             # It says so since its time was over.
             walked = min(walked + config.cache_ttl, visit.now.timestamp())
     if not indexed:
         headers["X-Robots-Tag"] = "noindex"
-    body = pages.get(key, visit.now, walked, render)
+    body = pages.get(key, version, visit.now, walked, render)
     return conditional(visit.request, body, headers, _HTML)

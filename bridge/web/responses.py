@@ -4,13 +4,14 @@ import re
 from collections.abc import Mapping
 
 from flask import Request, Response
-from werkzeug.http import http_date, is_resource_modified
+from werkzeug.http import http_date
 
 from bridge.cache.snapshots import Lookup, Served
 from bridge.config import Config
 from bridge.feeds.feed import Body, Feed
 from bridge.feeds.spec import FeedSpec, Format
 from bridge.text import folded
+from bridge.web.negotiation import unmodified, wants_gzip
 from bridge.web.security import SAFE
 
 MIME_TYPES: Mapping[Format, str] = {
@@ -21,6 +22,8 @@ MIME_TYPES: Mapping[Format, str] = {
 CORS = {"Access-Control-Allow-Origin": "*"}
 EXPOSED = "Age, Cache-Status, Content-Disposition, ETag, Last-Modified, Link, Retry-After"
 ALLOWED = "GET, HEAD, OPTIONS"
+TRIMMED = "trimmed"
+"""In the ``detail`` of a Cache-Status: sessions were left out for the feed's size."""
 
 
 def feed_response(
@@ -56,13 +59,11 @@ def conditional(
         headers: of either answer.
         content: of one that has a body.
     """
-    zipped = wants_gzip(request)
+    zipped = wants_gzip(request.headers.get("Accept-Encoding", ""))
     tag = f'"{body.tag}{"-gz" if zipped else ""}"'
     modified = http_date(body.changed)
     every = {"ETag": tag, "Last-Modified": modified, **headers}
-    # If-Match is for those who write; the library would answer it with 304.
-    environ = {name: one for name, one in request.environ.items() if name != "HTTP_IF_MATCH"}
-    if not is_resource_modified(environ, etag=tag.strip('"'), last_modified=modified):
+    if unmodified(request.environ, tag=tag, modified=modified):
         return Response(status=304, headers=every)
     coding = {"Content-Encoding": "gzip"} if zipped else {}
     return Response(body.zipped if zipped else body.plain, headers={**every, **content, **coding})
@@ -80,7 +81,7 @@ def cache_status(lookup: Lookup, *, trimmed: bool = False) -> str:
         Served.FAILED: "fwd=stale",
     }
     said = {Served.STALE: "stale", Served.FAILED: "failed"}.get(served)
-    details = [one for one in (said, "trimmed" if trimmed else None) if one]
+    details = [one for one in (said, TRIMMED if trimmed else None) if one]
     status = f"bridge; {parts[served]}"
     if not details:
         return status
@@ -96,12 +97,6 @@ def cache_control(config: Config, *, private: bool = False) -> str:
         f" stale-while-revalidate={config.stale_while_revalidate},"
         f" stale-if-error={config.stale_if_error}"
     )
-
-
-def wants_gzip(request: Request) -> bool:
-    """Whether gzip is welcome."""
-    accepted = request.accept_encodings
-    return 0 < accepted.quality("gzip") >= accepted.quality("identity")
 
 
 def _filename(body: Body) -> str:

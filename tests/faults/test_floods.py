@@ -104,7 +104,7 @@ def test_what_is_cut_from_the_snapshot_at_hand_is_never_refused_and_costs_upstre
     assert after["validators"] <= 8
     assert after - before - Counter({"validators": 8}) == Counter()
     assert rendered[HOT.removesuffix(".ics")] == once
-    assert worker.parts.feeds._bodies.currsize <= 300_000
+    assert worker.parts.feeds._bodies.size <= 150_000
 
 
 def test_made_up_filter_sets_do_not_wash_away_when_a_feed_changed(

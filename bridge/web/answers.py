@@ -1,0 +1,157 @@
+"""Answers as the HTTP cache keeps them: complete, and ready to be given again."""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bridge.clock import Clock
+from bridge.web.negotiation import unmodified
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+Headers = Sequence[tuple[str, str]]
+
+# What belongs to one connection, or to the one answer that was given first.
+_NOT_KEPT = frozenset(
+    "age cache-status connection date keep-alive proxy-authenticate proxy-authentication-info"
+    " proxy-connection te trailer transfer-encoding upgrade x-request-id".split()
+)
+# What tells of the content that a 304 does not have (RFC 9110, 15.4.5).
+_OF_CONTENT = frozenset(
+    "content-disposition content-encoding content-language content-length content-range"
+    " content-type".split()
+)
+# What an answer takes beside its body: its headers, as the lists and texts that they are.
+_FRAME = 4_000
+_DETAIL = re.compile(r';\s*detail="?([^";]*)')
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an application said before its answer.
+
+    Attributes:
+        status: such as ``200 OK``.
+        fields: the headers by name in small letters, those of the same name joined by commas.
+    """
+
+    status: str
+    headers: Headers
+    fields: Mapping[str, str]
+
+    @classmethod
+    def of(cls, status: str, headers: Headers) -> "Said":
+        """What these are."""
+        fields: dict[str, str] = {}
+        for name, value in headers:
+            low = name.lower()
+            fields[low] = f"{fields[low]}, {value}" if low in fields else value
+        return cls(status, headers, fields)
+
+    @property
+    def of_a_304(self) -> Headers:
+        """Those of the headers that are said where there is no content."""
+        # Who has a tag needs no date (RFC 9110, 15.4.5).
+        needless = {"last-modified"} if "etag" in self.fields else set[str]()
+        return _without(_OF_CONTENT | needless, self.headers)
+
+    def listed(self, name: str) -> list[str]:
+        """The items of a header that is a list of names, in small letters."""
+        items = (item.strip().lower() for item in self.fields.get(name, "").split(","))
+        return [item for item in items if item]
+
+    def known_to(self, environ: Mapping[str, Any]) -> bool:
+        """Whether it is a 200 of something that the client has already."""
+        return self.status.startswith("200 ") and unmodified(
+            environ, tag=self.fields.get("etag"), modified=self.fields.get("last-modified")
+        )
+
+
+@dataclass(slots=True)
+class Answer:
+    """A complete 200, ready to be given again.
+
+    Attributes:
+        full, bare: its headers, and those of a 304, but for what changes with its age.
+        detail: what its Cache-Status still has to say; None: it has none.
+        lifetime: seconds for which it is fresh, counted from when it was made.
+        age: seconds since then when it was asked for: at *now* and *monotonic*, on the two clocks.
+        noted: what the application noted in the request's environment.
+        dated: an age in whole seconds, and the headers at that age.
+    """
+
+    body: bytes
+    full: Headers
+    bare: Headers
+    tag: str | None
+    modified: str | None
+    detail: str | None
+    lifetime: int
+    age: int
+    now: float
+    monotonic: float
+    noted: Mapping[str, Any]
+    dated: tuple[int, Headers, Headers] = field(default=(-1, (), ()))
+
+    @classmethod
+    def of(cls, said: Said, body: bytes, *, details: Collection[str], **rest: Any) -> "Answer":
+        """The answer that *said* and *body* are.
+
+        Args:
+            details: the words in the ``detail`` of a Cache-Status that stay true.
+        """
+        unkept = _NOT_KEPT.union(said.listed("connection"))
+        return cls(
+            body=body,
+            full=_without(unkept, said.headers),
+            bare=_without(unkept, said.of_a_304),
+            tag=said.fields.get("etag"),
+            modified=said.fields.get("last-modified"),
+            detail=_lasting(said.fields.get("cache-status"), details),
+            **rest,
+        )
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes to keep."""
+        return len(self.body) + _FRAME
+
+    def age_at(self, clock: Clock) -> float:
+        """Seconds since it was made, by the clock that says more of them.
+
+        One may have been set back; the other stands still while the machine sleeps.
+        """
+        return self.age + max(clock.monotonic() - self.monotonic, clock.now() - self.now)
+
+    def give(
+        self, age: int, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> list[bytes]:
+        """Answer with it, whole or with 304; whoever gets its headers may change them."""
+        environ.update(self.noted)
+        if self.dated[0] != age:
+            moving = [("Age", str(age))]
+            if self.detail is not None:
+                left = f"hit; ttl={self.lifetime - age}"
+                moving.append(("Cache-Status", f"bridge; {left}{self.detail}"))
+            self.dated = (age, (*self.full, *moving), (*self.bare, *moving))
+        _, full, bare = self.dated
+        if unmodified(environ, tag=self.tag, modified=self.modified):
+            start_response("304 NOT MODIFIED", [*bare])
+            return []
+        start_response("200 OK", [*full])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [self.body]
+
+
+def _lasting(cache_status: str | None, details: Collection[str]) -> str | None:
+    if cache_status is None:
+        return None
+    found = _DETAIL.search(cache_status)
+    words = [word for word in found[1].split(", ") if word in details] if found else []
+    return f"; detail={words[0]}" if words else ""
+
+
+def _without(names: Iterable[str], headers: Headers) -> Headers:
+    names = frozenset(names)
+    return tuple((name, value) for name, value in headers if name.lower() not in names)

@@ -1,0 +1,211 @@
+"""The HTTP cache: answers that are still fresh, ready before the application is asked (RFC 9111).
+
+It is a shared cache that goes by the headers of answers and knows nothing of what is in them.
+Nothing is served beyond its lifetime: who has older copies, and when they are better than nothing,
+is the application's business. No request makes it ask the application for what it has: a request's
+directives are advisory (RFC 9111, 5.2.1) and, ``no-store`` aside, passed over, so that a flood of
+reloads ends here. It is for read-only applications: there is nothing to invalidate.
+"""
+
+import threading
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bridge.cache.sized import SizedCache
+from bridge.clock import Clock
+from bridge.web import freshness
+from bridge.web.answers import Answer, Headers, Said
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+Address = tuple[str | None, ...]
+
+# The answer to one may be 304, which cannot be kept: the cache decides on them itself.
+_CONDITIONS = frozenset({"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"})
+_LONGEST_HEADER = 1_000
+_MOST_VARIANTS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Resource:
+    """The answers that there are at one address.
+
+    Attributes:
+        varying: the headers that decide among them, as the environment names them.
+        frame: bytes that it takes beside the answers.
+    """
+
+    varying: tuple[str, ...]
+    answers: Mapping[Hashable, Answer]
+    frame: int
+
+    @property
+    def size(self) -> int:
+        return self.frame + sum(one.size for one in self.answers.values())
+
+
+class _Start:
+    """Listens to what the application says before its answer."""
+
+    status = ""
+    headers: Headers = ()
+
+    def __call__(
+        self, status: str, headers: list[tuple[str, str]], exc_info: object = None, /
+    ) -> Callable[[bytes], object]:
+        self.status, self.headers = status, headers
+        return self._write
+
+    def _write(self, data: bytes, /) -> object:
+        raise NotImplementedError("an answer is returned, not written")
+
+
+class HttpCache:
+    """Stands in front of an application, and asks it for what is not at hand.
+
+    Args:
+        application: one that says its headers before it returns, as Flask does.
+        max_bytes: of what is kept.
+        varying: what of a request header's value matters, by the environment's name of it. An
+            answer that varies on another is not kept.
+        keep: what the application notes in the environment for those around it.
+        details: the words in ``detail`` of a Cache-Status that a kept answer still has to say.
+    """
+
+    def __init__(
+        self,
+        application: "WSGIApplication",
+        clock: Clock,
+        *,
+        max_bytes: int,
+        varying: Mapping[str, Callable[[str], Hashable]],
+        keep: Sequence[str] = (),
+        details: Collection[str] = (),
+    ) -> None:
+        self._application = application
+        self._clock = clock
+        self._varying = varying
+        self._keep = keep
+        self._details = details
+        self._storing = threading.Lock()
+        self._resources: SizedCache[_Resource] = SizedCache(max_bytes, lambda one: one.size)
+
+    @property
+    def size(self) -> int:
+        """What is kept counts so many."""
+        return self._resources.size
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        method = environ["REQUEST_METHOD"]
+        if method not in ("GET", "HEAD"):
+            return self._application(environ, start_response)
+        address = _address(environ)
+        resource = self._resources.get(address)
+        if resource is not None:
+            answer = resource.answers.get(self._variant(resource.varying, environ))
+            if answer is not None:
+                age = answer.age_at(self._clock)
+                if age < answer.lifetime:
+                    return answer.give(int(age), environ, start_response)
+        if method == "HEAD":
+            return self._application(environ, start_response)
+        return self._fetch(address, environ, start_response)
+
+    def _variant(self, varying: tuple[str, ...], environ: Mapping[str, Any]) -> Hashable:
+        """Which of an address's answers is asked for; None: the application has to decide."""
+        chosen = []
+        for name in varying:
+            value = environ.get(name, "")
+            if len(value) > _LONGEST_HEADER:
+                return None
+            chosen.append(self._varying[name](value))
+        return tuple(chosen)
+
+    def _fetch(
+        self, address: Address, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        times = {"now": self._clock.now(), "monotonic": self._clock.monotonic()}
+        asked = {name: value for name, value in environ.items() if name not in _CONDITIONS}
+        start = _Start()
+        chunks = self._application(asked, start)
+        noted = {name: asked[name] for name in self._keep if name in asked}
+        environ.update(noted)
+        said = Said.of(start.status, start.headers)
+        age, lifetime = _times(said, environ)
+        if age < lifetime:
+            chunks = [_whole(chunks)]
+            if said.fields.get("content-length") == str(len(chunks[0])):
+                answer = Answer.of(
+                    said,
+                    chunks[0],
+                    details=self._details,
+                    lifetime=lifetime,
+                    age=age,
+                    noted=noted,
+                    **times,
+                )
+                self._store(address, said, environ, answer)
+        if said.known_to(environ):
+            _close(chunks)
+            start_response("304 NOT MODIFIED", [*said.of_a_304])
+            return []
+        start_response(said.status, [*said.headers])
+        return chunks
+
+    def _store(
+        self, address: Address, said: Said, environ: "WSGIEnvironment", answer: Answer
+    ) -> None:
+        named = {f"HTTP_{name.upper().replace('-', '_')}" for name in said.listed("vary")}
+        if not named.issubset(self._varying):
+            return
+        varying = tuple(sorted(named))
+        variant = self._variant(varying, environ)
+        if variant is None:
+            return
+        frame = sum(len(part or "") for part in address)
+        with self._storing:
+            before = self._resources.get(address)
+            answers: dict[Hashable, Answer] = {}
+            if before and before.varying == varying and len(before.answers) < _MOST_VARIANTS:
+                answers.update(before.answers)
+            answers[variant] = answer
+            self._resources.put(address, _Resource(varying, answers, frame))
+
+
+def _address(environ: Mapping[str, Any]) -> Address:
+    """What is asked for: the request's URI (RFC 9110, 7.1), in the parts that it comes in."""
+    return (
+        environ["wsgi.url_scheme"],
+        environ.get("HTTP_HOST"),
+        environ.get("SCRIPT_NAME"),
+        environ.get("PATH_INFO"),
+        environ.get("QUERY_STRING"),
+    )
+
+
+def _times(said: Said, environ: Mapping[str, Any]) -> tuple[int, int]:
+    """The age of an answer, and the age up to which it may be kept, in seconds."""
+    if "no-store" in environ.get("HTTP_CACHE_CONTROL", "").lower():
+        return 0, 0
+    authorized = "HTTP_AUTHORIZATION" in environ
+    lifetime = freshness.lifetime(said.status, said.fields, authorized=authorized)
+    age = said.listed("age")
+    return freshness.seconds(age[0]) if age else 0, lifetime
+
+
+def _whole(chunks: Iterable[bytes]) -> bytes:
+    """The body: the very object that the application has, if it is in one piece."""
+    try:
+        return b"".join([*chunks])
+    finally:
+        _close(chunks)
+
+
+def _close(chunks: Iterable[bytes]) -> None:
+    close = getattr(chunks, "close", None)
+    if close is not None:
+        close()
