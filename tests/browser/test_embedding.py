@@ -123,7 +123,7 @@ def test_it_fits_any_width(live: Bridge, tab: Chromium, view: str, width: int) -
 
 
 @pytest.mark.parametrize("paper", PAPERS)
-@pytest.mark.parametrize("path", ["/venues/12?view=week", "/sessions?view=week"])
+@pytest.mark.parametrize("path", ["/venues/12?view=week", "/sessions?view=week", "/venues/12"])
 def test_a_week_is_one_sheet_of_paper(live: Bridge, tab: Chromium, paper: str, path: str) -> None:
     tab.open(live.url(path))
     assert sheets(tab.print(inches=PAPERS[paper])) == 1
@@ -142,6 +142,31 @@ def test_a_very_full_week_is_one_sheet_too(tab: Chromium) -> None:
             pdf = tab.print(inches=paper)
             (ARTEFACTS / "pages" / f"full-week-{name}.pdf").write_bytes(pdf)
             assert sheets(pdf) == 1
+
+
+def test_on_paper_a_class_stands_beside_its_time(live: Bridge, tab: Chromium) -> None:
+    tab.open(live.url("/venues/12"))
+    tab.look(media="print", width=1040, height=720)
+    apart = tab.run(
+        "const edges = (one) => document.querySelector(one).getBoundingClientRect();"
+        "return edges('.entry .what').left - edges('.entry .at time').right"
+    )
+    assert 0 < apart < 100
+
+
+def test_a_day_of_any_number_of_classes_fits_on_the_sheet(tab: Chromium) -> None:
+    with bridge() as busy:
+        for row in busy.studio.sessions:
+            busy.studio.delete(row["id"])
+        weeks = {many: busy.clock.now() + many * 7 * 86400 for many in (4, 5, 8, 12)}
+        name = "Rückenschulungsgymnastik für alle, die sehr lange sitzen"
+        for many, first in weeks.items():
+            for number in range(many):
+                start = first + number * 3600
+                busy.studio.add(starts_at=_iso(start), ends_at=_iso(start + 3600), name=name)
+        for many, first in weeks.items():
+            tab.open(f"{busy.origin}/sessions?view=week&from={_iso(first)[:10]}")
+            assert [sheets(tab.print(inches=one)) for one in PAPERS.values()] == [1, 1], many
 
 
 def test_the_sheet_is_kept_to_be_looked_at(live: Bridge, tab: Chromium) -> None:
