@@ -4,11 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := .venv-clients
+AUDIT := .venv-audit
+ENGINE ?= docker
 NODE_MODULES := tests/clients/node_modules tests/browser/node_modules
-DEBIAN := gir1.2-ical-3.0 python3-gi chromium chromium-driver
+DEBIAN := gir1.2-ical-3.0 python3-gi chromium chromium-driver nginx-light
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test lint format clients screenshots lock test-deps clean
+.PHONY: run test lint format clients screenshots coverage audit image lock test-deps clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/python -m bridge.serve --local
@@ -20,6 +22,7 @@ lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/hadolint Dockerfile
 
 format: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --fix-only .
@@ -46,6 +49,14 @@ test-deps:
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -qq && apt-get install -y -qq --no-install-recommends $$lacking
 
+# Known faults in what is installed; the answer comes from the package index.
+audit: $(AUDIT)/stamp
+	@$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps --progress-spinner off \
+		$(foreach one,$(wildcard requirements*.txt tests/clients/requirements.txt),--requirement $(one))
+
+image:
+	$(ENGINE) build --tag teamup-feed-bridge .
+
 # requirements*.txt pin what pyproject.toml asks for.
 lock: $(VENV)/dev.stamp
 	@$(BIN)/pip-compile --upgrade --no-header --output-file requirements.txt pyproject.toml
@@ -55,7 +66,7 @@ lock: $(VENV)/dev.stamp
 		--output-file tests/clients/requirements.txt tests/clients/requirements.in
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) $(NODE_MODULES)
+	rm -rf $(VENV) $(CLIENTS) $(AUDIT) $(NODE_MODULES)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
@@ -72,6 +83,12 @@ $(VENV)/dev.stamp: requirements-dev.txt | $(BIN)/python
 $(CLIENTS)/stamp: tests/clients/requirements.txt | $(BIN)/python
 	@$(BIN)/python -m venv $(CLIENTS)
 	@$(CLIENTS)/bin/python -m pip install --quiet -r tests/clients/requirements.txt
+	@touch $@
+
+# The newest: it has to know what became known today.
+$(AUDIT)/stamp: requirements.txt requirements-dev.txt | $(BIN)/python
+	@$(BIN)/python -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --upgrade pip-audit
 	@touch $@
 
 %/node_modules/stamp: %/package-lock.json
