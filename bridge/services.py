@@ -17,7 +17,6 @@ from bridge.cache.publisher import Publisher
 from bridge.cache.readers import Readers
 from bridge.cache.redis import RedisStore
 from bridge.cache.refresher import Refresher
-from bridge.cache.report import Report
 from bridge.cache.resilient import ResilientStore
 from bridge.cache.rounds import Rounds
 from bridge.cache.shelf import Shelf
@@ -30,6 +29,7 @@ from bridge.errors import ConfigError
 from bridge.feeds.feed import Feeds
 from bridge.feeds.private import PrivateFeeds
 from bridge.feeds.query import Defaults
+from bridge.feeds.report import Report
 from bridge.feeds.validators import Validators
 from bridge.filters import FilterSet
 from bridge.metrics import Metrics
@@ -133,6 +133,17 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
     )
     plan = _plan(config, cache, clock)
     readers = Readers(store, keys)
+    defaults = Defaults.of(config)
+    report = Report(
+        plan=plan,
+        failures=failures,
+        readers=readers,
+        ledger=ledger,
+        lifetimes=lifetimes,
+        store=store,
+        audience=defaults.audience,
+    )
+    metrics.show(report)
     ahead = RefreshAhead(
         store=store,
         keys=keys,
@@ -162,10 +173,10 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         ),
         private=PrivateFeeds(store, keys, clock, keys=config.signing_keys, revoked=config.revoked),
         readers=readers,
-        report=Report(plan, failures, store),
+        report=report,
         metrics=metrics,
         rounds=Rounds(clock, readers.flush),
-        defaults=Defaults.of(config),
+        defaults=defaults,
     )
 
 

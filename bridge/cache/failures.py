@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from bridge.cache.keys import Keys
 from bridge.cache.store import Store, Write
 from bridge.cache.values import decoded
-from bridge.errors import Cause, Scope
+from bridge.errors import Cause, Matter, Scope
 
 _FIRST, _LONGEST = 1.0, 60.0
 _JITTER = 0.1
 # How long a failure is remembered after the time for the next probe, if nobody asks: a probe is
 # what should end it. One filter set's own is forgotten earlier, since those may be made up.
+_TOLD_FOR = 30 * 86400.0
 _LINGERS = {Scope.ACCOUNT: 86400.0, Scope.KEY: 600.0}
 
 
@@ -25,6 +26,7 @@ class Failure:
         since: when the first of them was, in seconds since 1970.
         at: when the last of them was.
         until: nobody asks before it.
+        matter: what has to be looked at, where that is known.
     """
 
     code: str
@@ -34,6 +36,7 @@ class Failure:
     since: float
     at: float
     until: float
+    matter: Matter | None = None
 
     def due(self, now: float) -> bool:
         """Whether it is time for a probe."""
@@ -78,9 +81,22 @@ class Failures:
             since=before.since if before else now,
             at=now,
             until=now + pause,
+            matter=cause.matter,
         )
-        self._store.commit({name: Write(_encode(failure), pause + _LINGERS[failure.scope])})
+        value = _encode(failure)
+        self._store.commit(
+            {
+                name: Write(value, pause + _LINGERS[failure.scope]),
+                self._keys.last_failure: Write(value, _TOLD_FOR),
+            }
+        )
         return failure
+
+    def last(self) -> Failure | None:
+        """The last failure of any filter set, also once it is over."""
+        name = self._keys.last_failure
+        entry = self._store.read([name]).get(name)
+        return _decode(entry.value) if entry else None
 
     def clear(self, key: str) -> None:
         """Forget what is remembered of *key* and of the upstream as a whole: it answered."""
@@ -93,7 +109,9 @@ class Failures:
 
 
 def _encode(failure: Failure) -> bytes:
-    return json.dumps({**asdict(failure), "scope": failure.scope.value}).encode()
+    matter = failure.matter.name if failure.matter else None
+    row = {**asdict(failure), "scope": failure.scope.value, "matter": matter}
+    return json.dumps(row).encode()
 
 
 def _decode(value: bytes) -> Failure | None:
@@ -107,6 +125,7 @@ def _decode(value: bytes) -> Failure | None:
             since=float(data["since"]),
             at=float(data["at"]),
             until=float(data["until"]),
+            matter=Matter[data["matter"]] if data.get("matter") else None,
         )
     except (LookupError, TypeError, ValueError, OverflowError):
         return None

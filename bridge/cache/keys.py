@@ -28,6 +28,11 @@ class Keys:
         return self._named("failure", "of-all" if key is None else f"of:{key}")
 
     @property
+    def last_failure(self) -> str:
+        """The last failure, also once it is over."""
+        return self._named("last-failure")
+
+    @property
     def budget(self) -> str:
         """The requests of the last minute, and the cool-down."""
         return self._named("budget")

@@ -103,6 +103,12 @@ class StoreLedger:
         now = self._store.now()
         return max(0.0, _Spent.decode(entry.value).at(now).quiet_until - now) if entry else 0.0
 
+    def left(self) -> int:
+        """Requests that the budget still has for the next moment."""
+        entry = self._store.read([self._keys.budget]).get(self._keys.budget)
+        spent = _Spent.decode(entry.value).at(self._store.now()) if entry else _Spent()
+        return max(0, self._per_minute - spent.count())
+
     def learnt(self, name: str) -> str | None:
         """What was learnt under *name*, if anything."""
         key = self._keys.learnt(name)

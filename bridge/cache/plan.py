@@ -40,6 +40,9 @@ class Plan(Protocol):
     def known(self) -> Snapshot | None:
         """The widest copy at hand, for names and catalogues; upstream is not asked."""
 
+    def at_hand(self, filter_set: FilterSet) -> Snapshot | None:
+        """The copy that answers *filter_set*, if there is one; upstream is not asked."""
+
 
 class NarrowPlan:
     """Each filter set asks upstream for itself.
@@ -79,6 +82,11 @@ class NarrowPlan:
     def known(self) -> Snapshot | None:
         """The copy of the default window, if there is one."""
         return self._cache.peek(self._default)
+
+    def at_hand(self, filter_set: FilterSet) -> Snapshot | None:
+        """The filter set's own copy; of a single session, that of the default window."""
+        one = filter_set.session is not None
+        return self._cache.peek(self._default if one else filter_set)
 
 
 class WidePlan:
@@ -125,6 +133,15 @@ class WidePlan:
     def known(self) -> Snapshot | None:
         """The wide copy, if there is one."""
         return self._cache.peek(self._everything)
+
+    def at_hand(self, filter_set: FilterSet) -> Snapshot | None:
+        """The wide copy where it answers *filter_set*, or else its own."""
+        wide = self.known()
+        if wide is not None and filter_set.local:
+            endless = _earliest(filter_set, wide) is None
+            if endless or filter_set.session is not None or _covers(wide, filter_set):
+                return wide
+        return self._cache.peek(filter_set)
 
     def _with_archive(self, filter_set: FilterSet, wide: Lookup, patience: float) -> Lookup:
         """All there ever was of *filter_set*: what the wide snapshot lacks is asked for once."""

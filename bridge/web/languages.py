@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from babel.dates import (
     format_interval,
     format_skeleton,
     format_time,
+    format_timedelta,
     get_day_names,
 )
 from babel.numbers import format_decimal
@@ -110,6 +111,11 @@ class Language:
     def moment(self, at: datetime) -> str:
         """Day and time of day."""
         return str(format_datetime(at, "medium", locale=self.locale))
+
+    def ago(self, seconds: float) -> str:
+        """How long ago something was, roughly, in the language of the words."""
+        past = timedelta(seconds=-max(0.0, seconds))
+        return str(format_timedelta(past, add_direction=True, threshold=1.5, locale=self._own))
 
     def time(self, at: datetime) -> str:
         """The time of day."""

@@ -1,14 +1,20 @@
 """The routes for machines that look after the bridge."""
 
 import hmac
+import json
 
 from flask import Blueprint, Response, abort, current_app, request
 
 from bridge.metrics import CONTENT_TYPE
 from bridge.services import Services
+from bridge.web import security
+from bridge.web import status as status_page
+from bridge.web.visit import Visit
 
 blueprint = Blueprint("operations", __name__)
 
+_UNKEPT = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Language, Authorization"}
+_HTML = "text/html; charset=utf-8"
 _PLAIN = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
 
 
@@ -37,8 +43,22 @@ def robots() -> Response:
 def status() -> Response:
     """How things stand, for the owner: 404 unless there is a token for it."""
     services = _for_operators()
-    lines = [f"{name}: {value}" for name, value in services.report.lines()]
-    return Response("\n".join(lines) + "\n", headers=_PLAIN)
+    standing = services.report.standing()
+    if _wants_json():
+        body = json.dumps(status_page.as_json(standing), ensure_ascii=False, indent=1) + "\n"
+        return Response(body, headers={**_UNKEPT, "Content-Type": "application/json"})
+    headers = security.page_headers(request.path, services.config.embed_allowed_origins)
+    page = status_page.render(Visit.of(request), standing)
+    return Response(page, headers={**headers, **_UNKEPT, "Content-Type": _HTML})
+
+
+def _wants_json() -> bool:
+    """Whether the address asks for JSON, or else whether the reader likes it better than a page."""
+    asked = request.args.get("format")
+    if asked in ("json", "html"):
+        return asked == "json"
+    kinds = ("text/html", "application/json")
+    return request.accept_mimetypes.best_match(kinds, kinds[0]) == kinds[1]
 
 
 @blueprint.route("/metrics")

@@ -1,0 +1,128 @@
+"""Who reads what: added up by all, bounded, and of the last day."""
+
+import pytest
+from clocks import ManualClock
+from walking import KEYS
+
+from bridge.cache.memory import MemoryStore
+from bridge.cache.readers import Readers, ReadFeed, Reads
+from bridge.cache.store import Write
+
+VENUE = ReadFeed("/venues/12.ics", "past=30&venues=12", sessions=40, withheld=(("draft", 1),))
+STAFF = ReadFeed("a1b2", "past=30", private=True, label="Staff")
+HOUR = 3600
+
+
+@pytest.fixture
+def store(clock: ManualClock) -> MemoryStore:
+    return MemoryStore(clock)
+
+
+@pytest.fixture
+def readers(store: MemoryStore) -> Readers:
+    return Readers(store, KEYS)
+
+
+def test_nothing_is_known_of_what_nobody_read(readers: Readers) -> None:
+    readers.flush()
+    assert readers.families() == {}
+    assert readers.feeds() == []
+
+
+def test_what_was_noted_is_told_after_a_flush_and_once(
+    readers: Readers, clock: ManualClock
+) -> None:
+    readers.note("google", VENUE)
+    readers.note("google", VENUE)
+    readers.note("browsers", None)
+    assert readers.families() == {}
+    readers.flush()
+    readers.flush()
+    assert readers.families() == {
+        "google": Reads(2, clock.now()),
+        "browsers": Reads(1, clock.now()),
+    }
+    [one] = readers.feeds()
+    assert one.feed == VENUE
+    assert one.reads == Reads(2, clock.now())
+    assert one.families == {"google": clock.now()}
+
+
+def test_what_several_processes_noted_adds_up(store: MemoryStore, clock: ManualClock) -> None:
+    fleet = [Readers(store, KEYS) for _ in range(3)]
+    for one in fleet:
+        one.note("apple", STAFF)
+    for one in fleet:
+        one.flush()
+    assert fleet[0].families() == {"apple": Reads(3, clock.now())}
+    [found] = fleet[1].feeds()
+    assert (found.feed, found.reads.today) == (STAFF, 3)
+
+
+def test_only_the_last_day_is_counted_and_the_last_time_stays(
+    readers: Readers, clock: ManualClock
+) -> None:
+    began = clock.now()
+    for _ in range(30):
+        readers.note("google", VENUE)
+        readers.flush()
+        clock.move(HOUR)
+    assert readers.families()["google"].today == 23
+    clock.move(30 * HOUR)
+    assert readers.families() == {"google": Reads(0, began + 29 * HOUR)}
+    assert readers.feeds()[0].reads == Reads(0, began + 29 * HOUR)
+
+
+def test_the_feed_that_was_read_last_and_its_last_reader_come_first(
+    readers: Readers, clock: ManualClock
+) -> None:
+    for family, feed in (("google", VENUE), ("apple", STAFF), ("outlook", VENUE)):
+        readers.note(family, feed)
+        readers.flush()
+        clock.move(60)
+    first, second = readers.feeds()
+    assert (first.feed, list(first.families)) == (VENUE, ["outlook", "google"])
+    assert second.feed == STAFF
+
+
+def test_a_feed_is_told_as_it_was_last(readers: Readers) -> None:
+    readers.note("google", VENUE)
+    readers.flush()
+    changed = ReadFeed(VENUE.name, VENUE.key, sessions=41, trimmed=3)
+    readers.note("google", VENUE)
+    readers.note("apple", changed)
+    readers.flush()
+    [one] = readers.feeds()
+    assert one.feed == changed
+    assert one.reads.today == 3
+
+
+def test_a_flood_of_made_up_feeds_is_bounded_and_drives_out_none_that_is_read_again(
+    readers: Readers, store: MemoryStore
+) -> None:
+    for _ in range(2):
+        readers.note("google", VENUE)
+        readers.flush()
+    for number in range(5_000):
+        readers.note("others", ReadFeed(f"/sessions.ics?venues={number}", f"venues={number}"))
+    readers.note("others", ReadFeed("/sessions.ics?" + "x" * 1_000, "x"))
+    readers.flush()
+    kept = readers.feeds()
+    assert len(kept) <= 256
+    assert VENUE in [one.feed for one in kept]
+    assert all(len(one.feed.name) < 1_000 for one in kept)
+    assert readers.families()["others"].today == 5_001
+
+
+@pytest.mark.parametrize("garbage", [b"", b"[]", b"{}", b'{"google": 3}', b'{"google": [1]}'])
+def test_garbage_in_the_store_is_nothing_known(
+    readers: Readers, store: MemoryStore, clock: ManualClock, garbage: bytes
+) -> None:
+    store.commit({KEYS.readers: Write(garbage)})
+    store.commit({KEYS.read_feeds(bucket): Write(garbage) for bucket in range(8)})
+    assert readers.families() == {}
+    assert readers.feeds() == []
+    readers.note("google", VENUE)
+    readers.flush()
+    assert readers.families() == {"google": Reads(1, clock.now())}
+    assert [one.feed for one in readers.feeds()] == [VENUE]
