@@ -75,7 +75,7 @@ class Client:
         self._guards = Guards()
         # another token may want another scheme
         self._scheme_name = f"scheme of {account.token_mark}"
-        self._http = requests.Session()
+        self._http = _Direct()
         # A .netrc would replace the Authorization header, a proxy variable would see the token.
         self._http.trust_env = False
         self._http.cookies.set_policy(_NoCookies())
@@ -237,6 +237,14 @@ _UNREACHABLE = (
 
 class _Unauthorised(UpstreamError):
     """401: the scheme may be the wrong one."""
+
+
+class _Direct(requests.Session):
+    """Asks what it is told to ask: a redirect is an answer like any other."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        # The library reads it even where it is not to follow it, and stumbles over bad ones.
+        return None
 
 
 class _NoCookies(DefaultCookiePolicy):

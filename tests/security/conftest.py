@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
-from faults.scenes import HurriedClock
+from faults.scenes import HurriedClock, eventually
 from security import canaries, studios
 from security.sites import Site
 from upstreams.raw import RawUpstream
@@ -48,7 +48,7 @@ def site_of(
     # a deadline is as hurried as the clock
     monkeypatch.setattr("bridge.upstream.client.PAGE_SECONDS", 10 / hurried.hurry)
 
-    def make(*, store: Any = None, **fields: Any) -> Site:
+    def make(*, store: Any = None, cold: bool = False, **fields: Any) -> Site:
         written = io.StringIO()
         monkeypatch.setattr(sys, "stderr", written)
         given = {**SECRETS, "base_url": vendor.url, **fields}
@@ -56,6 +56,9 @@ def site_of(
         logs.configure(config)
         site = Site(services.build(config, clock=hurried, store=store), written)
         made.append(site)
+        if not cold:
+            # however busy the machine is: a cold request does not wait for long
+            eventually(lambda: site.client.get("/sessions.ics").status_code == 200)
         return site
 
     yield make

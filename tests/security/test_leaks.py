@@ -50,7 +50,7 @@ def test_under_every_fault(
         hurried.move(STALE)
         settled(regular)
     regular.sweep(Accept_Encoding="gzip")
-    newcomer = site_of(**LOUD)
+    newcomer = site_of(cold=True, **LOUD)
     newcomer.ask(FEED)
     newcomer.sweep()
     assert {"regular": regular.leaks(), "newcomer": newcomer.leaks()} == {
