@@ -3,12 +3,14 @@
 import json
 import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple, dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any
 
+from bridge.cache.index import Index
+from bridge.filters import FilterSet
 from bridge.model import (
     ClassSession,
     Course,
@@ -50,6 +52,23 @@ class Snapshot:
     def by_identity(self) -> Mapping[Identity, Published]:
         """Each session by what makes it the same one."""
         return {one.session.identity: one for one in self.published}
+
+    @cached_property
+    def _index(self) -> Index:
+        return Index(self.published)
+
+    def matching(self, filter_set: FilterSet, *, backwards: bool = False) -> Iterator[Published]:
+        """The sessions of *filter_set*, in order; the others are not gone through.
+
+        Args:
+            backwards: the last first.
+        """
+        day = self.day
+        places = self._index.places(filter_set, day)
+        for place in reversed(places) if backwards else places:
+            one = self.published[place]
+            if filter_set.matches(one.session, day):
+                yield one
 
 
 # What garbage may raise on its way through zlib, JSON, enums and dates.

@@ -1,13 +1,13 @@
 """Selection: which sessions a feed shows, and what of them its readers may see."""
 
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bridge.cache.snapshot import Snapshot
 from bridge.config import Availability
 from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind
+from bridge.filters import FilterSet
 from bridge.model import ClassSession, Published, Revision, Status
 
 _NAMESPACE = uuid.UUID("0b6c3c5e-52f7-4b86-9d9a-1f6a6f2b7f11")
@@ -65,9 +65,8 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> list[Shown]:
     """The sessions of a feed, ordered by start and UID."""
     found = [
         _restricted(one, spec)
-        for one in snapshot.published
+        for one in snapshot.matching(spec.filter_set)
         if visible(one.session, spec.audience)
-        and spec.filter_set.matches(one.session, snapshot.day)
         and not (spec.cancelled is Cancelled.HIDE and one.session.status is Status.CANCELLED)
     ]
     return sorted(found, key=lambda one: (one.session.start, one.uid))
@@ -157,16 +156,26 @@ def subject(snapshot: Snapshot, spec: FeedSpec, shown: list[Shown]) -> Subject:
     if spec.audience.label or spec.identity is None:
         return Subject(spec.audience.label or "Classes", zone)
     latest = ""
-    for session in _public(snapshot, spec.audience):
-        name, own_zone = _named(session, spec)
+    for one in snapshot.matching(named(spec)):
+        if not visible(one.session, spec.audience):
+            continue
+        name, own_zone = _named(one.session, spec)
         if name:
             latest = name
             zone = zone or own_zone
     return Subject(latest or f"{_WORDS[spec.kind]} {spec.identity}", zone)
 
 
-def _public(snapshot: Snapshot, audience: Audience) -> Iterable[ClassSession]:
-    return (one.session for one in snapshot.published if visible(one.session, audience))
+_FIELDS = {Kind.VENUE: "venues", Kind.INSTRUCTOR: "instructors", Kind.COURSE: "course"}
+
+
+def named(spec: FeedSpec) -> FilterSet:
+    """All sessions, whenever they are, of what the address of *spec* names."""
+    if spec.identity is None:
+        return FilterSet()
+    if spec.kind is Kind.SESSION:
+        return FilterSet(session=spec.identity)
+    return FilterSet.of(**{_FIELDS[spec.kind]: (spec.identity,)})
 
 
 def _named(session: ClassSession, spec: FeedSpec) -> tuple[str, str | None]:

@@ -138,6 +138,5 @@ def _most_listed(catalogue: Catalogue) -> int:
 def _catalogue(visit: Visit, lookup: Lookup, window: FilterSet) -> Catalogue:
     """Whom and what there are feeds of that hold something."""
     snapshot = lookup.snapshot
-    sessions = (one.session for one in snapshot.published)
-    inside = (one for one in sessions if window.matches(one, snapshot.day))
+    inside = (one.session for one in snapshot.matching(window))
     return catalogue_of(inside, visit.services.defaults.audience)

@@ -4,9 +4,8 @@ from dataclasses import dataclass, replace
 
 from bridge.cache.snapshot import Snapshot
 from bridge.config import Availability
-from bridge.feeds.selection import Shown, Subject, select, subject, visible
+from bridge.feeds.selection import Shown, Subject, named, select, subject, visible
 from bridge.feeds.spec import FeedSpec, Kind
-from bridge.filters import FilterSet
 from bridge.model import ClassSession, Venue
 from bridge.text import folded
 from bridge.web.languages import Language
@@ -42,9 +41,9 @@ def about(snapshot: Snapshot, spec: FeedSpec, language: Language) -> About:
     most = min(spec.audience.availability, Availability.FULL, key=lambda one: one.rank)
     told = max(spec.availability, most, key=lambda one: one.rank)
     found = select(snapshot, replace(spec, availability=told))
-    named = subject(snapshot, spec, found)
+    called = subject(snapshot, spec, found)
     latest = _latest(snapshot, spec)
-    name = named.name
+    name = called.name
     if spec.identity is None:
         name = _chosen(found, spec, language)
     elif spec.kind is Kind.COURSE and latest and latest.course and not latest.course.name:
@@ -53,26 +52,17 @@ def about(snapshot: Snapshot, spec: FeedSpec, language: Language) -> About:
     venue = next(iter(venues.values())) if len(venues) == 1 else None
     if spec.kind is Kind.VENUE and latest:
         venue = latest.venue
-    return About(found, named, name, spec.identity is None or latest is not None, venue)
+    return About(found, called, name, spec.identity is None or latest is not None, venue)
 
 
 def _latest(snapshot: Snapshot, spec: FeedSpec) -> ClassSession | None:
     """The last session of what the address names, in its window or not."""
-    fields = {
-        Kind.VENUE: "venues",
-        Kind.INSTRUCTOR: "instructors",
-        Kind.COURSE: "course",
-    }
     if spec.identity is None:
         return None
-    if spec.kind is Kind.SESSION:
-        named = FilterSet(session=spec.identity)
-    else:
-        named = FilterSet.of(**{fields[spec.kind]: (spec.identity,)})
     sessions = (
         one.session
-        for one in reversed(snapshot.published)
-        if visible(one.session, spec.audience) and named.matches(one.session, snapshot.day)
+        for one in snapshot.matching(named(spec), backwards=True)
+        if visible(one.session, spec.audience)
     )
     return next(sessions, None)
 
