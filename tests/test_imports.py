@@ -40,7 +40,6 @@ HOMES: Mapping[str, frozenset[str]] = {
             "bridge.cache.shelf",
             "bridge.cache.sized",
             "bridge.feeds.private",
-            "bridge.feeds.withholding",
         }
     ),
 }

@@ -17,7 +17,7 @@ from bridge.feeds import agenda, ics, jsonfeed
 from bridge.feeds.selection import select, subject
 from bridge.feeds.spec import FeedSpec, Format
 from bridge.feeds.validators import Validators
-from bridge.feeds.withholding import Withholding
+from bridge.feeds.withholding import withheld
 from bridge.observer import UNOBSERVED, Observer
 
 log = structlog.get_logger()
@@ -140,7 +140,6 @@ class Feeds:
         self._validators = validators
         self._feed_max_bytes = feed_max_bytes
         self._base_url = base_url
-        self._withholding = Withholding()
         self._lock = threading.Lock()
         # A lock is there as long as somebody holds it: nothing to tidy up.
         self._rendering: WeakValueDictionary[_Place, _Rendering] = WeakValueDictionary()
@@ -200,8 +199,9 @@ class Feeds:
             trimmed=trimmed,
         )
         name = f"{spec.name} {form.value}"
+        asked_for = (one.session for one in lookup.snapshot.matching(spec.filter_set))
         return replace(
             body,
             changed=self._validators.changed(name, body.tag, lookup.snapshot.walked),
-            withheld=self._withholding.of(lookup, spec),
+            withheld=withheld(asked_for, spec.audience),
         )
