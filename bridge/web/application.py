@@ -17,6 +17,7 @@ from bridge.filters import MAX_ID
 from bridge.services import Services
 from bridge.web import assets, embed, errors, feeds, operations, pages, security, traffic
 from bridge.web.httpcache import HttpCache
+from bridge.web.limits import Limits
 from bridge.web.negotiation import VARYING
 from bridge.web.page_responses import Pages
 from bridge.web.responses import TRIMMED
@@ -63,7 +64,7 @@ def create_app(parts: Services | None = None) -> Flask:
     errors.register(app)
     security.register(app)
     if most := parts.config.cache_max_bytes:
-        app.wsgi_app = HttpCache(  # type: ignore[method-assign]  # how Flask wants it added
+        kept = HttpCache(
             app.wsgi_app,
             parts.clock,
             max_bytes=most // 2,
@@ -71,6 +72,7 @@ def create_app(parts: Services | None = None) -> Flask:
             keep=(traffic.ROUTE, traffic.FEED),
             details=(TRIMMED,),
         )
+        app.wsgi_app = Limits(kept, app.wsgi_app)  # type: ignore[method-assign]  # Flask's way
     app.wsgi_app = watched = Traffic(  # type: ignore[method-assign]  # as above
         app.wsgi_app,
         counts=parts.metrics.requests,

@@ -1,15 +1,11 @@
 """Errors as a visitor sees them: what is wrong and what to do, in the form that was asked for."""
 
 import json
+from contextlib import suppress
 
 import structlog
 from flask import Flask, Response, current_app, request
-from werkzeug.exceptions import (
-    HTTPException,
-    NotFound,
-    RequestHeaderFieldsTooLarge,
-    RequestURITooLarge,
-)
+from werkzeug.exceptions import HTTPException, NotFound
 
 from bridge.errors import (
     BridgeError,
@@ -20,7 +16,7 @@ from bridge.errors import (
     UnknownFeedError,
 )
 from bridge.services import Services
-from bridge.web import languages, security, traffic
+from bridge.web import languages, limits, security, traffic
 from bridge.web.page_responses import VARY
 from bridge.web.responses import ALLOWED, CORS
 from bridge.web.visit import Visit
@@ -49,9 +45,6 @@ _TITLES = {
 # The page's own words say it all; of others the text tells what, exactly.
 _SAID_BY_THE_PAGE = (404, 405, 414, 431)
 _OPERATOR = 'Basic realm="operator", charset="UTF-8"'
-_MAX_QUERY = 8_000
-_MAX_PATH = 4_000
-_MAX_HEADER = 16_000
 _ADVICE = {
     404: "The address may be misspelled. Feeds are at /venues/<id>.ics, /instructors/<id>.ics,"
     " /courses/<id>.ics and /sessions.ics.",
@@ -79,14 +72,9 @@ def register(app: Flask) -> None:
 
     @app.before_request
     def refuse_overlong() -> None:
-        if len(request.query_string) > _MAX_QUERY or len(request.path) > _MAX_PATH:
-            raise RequestURITooLarge
-        if any(
-            len(value) > _MAX_HEADER
-            for name, value in request.environ.items()
-            if name.startswith("HTTP_") or name in ("CONTENT_TYPE", "CONTENT_LENGTH")
-        ):
-            raise RequestHeaderFieldsTooLarge
+        refusal = limits.excess(request.environ)
+        if refusal is not None:
+            raise refusal
 
     @app.errorhandler(BridgeError)
     def expected(err: BridgeError) -> Response:
@@ -144,12 +132,7 @@ def _answer(
 
 def _page(code: int, text: str, unknown: str | None) -> str:
     """The error as a page, in the visitor's language; only *text* is in the bridge's own."""
-    try:
-        visit = Visit.of(request)
-    except (BridgeError, HTTPException):
-        # What is wrong may be the language or the host: then neither is taken from the request.
-        services: Services = current_app.extensions["bridge"]
-        visit = Visit(request, services, languages.default(), "", "", None)
+    visit = _visit()
     words = visit.language.words
     known = f"error_{code}" in words
     return visit.render(
@@ -160,3 +143,12 @@ def _page(code: int, text: str, unknown: str | None) -> str:
         advice=words["unknown_help" if unknown else f"help_{code if known else 'other'}"],
         text=None if code in _SAID_BY_THE_PAGE else text,
     )
+
+
+def _visit() -> Visit:
+    if limits.excess(request.environ) is None:
+        # What is wrong may be the language or the host: then neither is taken from the request.
+        with suppress(BridgeError, HTTPException):
+            return Visit.of(request)
+    services: Services = current_app.extensions["bridge"]
+    return Visit(request, services, languages.default(), "", "", None)
