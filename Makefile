@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 AUDIT := .venv-audit
 ENGINE ?= docker
+PROCESSES := tests/faults tests/browser tests/clients tests/test_serve.py tests/test_changes.py
+FLOOR := 90
 NODE_MODULES := tests/clients/node_modules tests/browser/node_modules
 DEBIAN := gir1.2-ical-3.0 python3-gi chromium chromium-driver nginx-light
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -48,6 +50,12 @@ test-deps:
 	fi; \
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -qq && apt-get install -y -qq --no-install-recommends $$lacking
+
+# Branches, of the tests that run in this process: the others start servers of their own, which are
+# not measured.
+coverage: $(VENV)/dev.stamp clients
+	@$(BIN)/coverage run -m pytest -q $(addprefix --ignore ,$(PROCESSES))
+	@$(BIN)/coverage report --fail-under $(FLOOR)
 
 # Known faults in what is installed; the answer comes from the package index.
 audit: $(AUDIT)/stamp

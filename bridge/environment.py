@@ -36,6 +36,10 @@ class Reader:
             return None
         # An empty value is what a form or a compose file makes of "not set".
         value: str | None = self._env.str(name, default=None)
+        try:
+            (value or "").encode()
+        except UnicodeEncodeError as err:
+            raise ConfigError(name, "its value is not UTF-8", "text in UTF-8") from err
         return (value or "").strip() or None
 
     def required(self, name: str, accepted: str) -> str:

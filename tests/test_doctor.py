@@ -1,6 +1,7 @@
 """What ``check`` finds out: the right cause, and the variable to set."""
 
 import json
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from environs import Env
+from test_deployment import settings
 from tls import TlsFront
 from valkey import Valkey
 from werkzeug.serving import make_server
@@ -121,6 +123,9 @@ class TestSettings:
             "rediss://:canary@127.0.0.1:1/0?ssl_cert_reqs=perhaps",
             "redis://:canary@127.0.0.1:1/0?protocol=9",
             "redis://:canary@127.0.0.1:1/0?socket_timeout=long",
+            "redis://:canary@127.0.0.1:1/0?socket_timeout=60",
+            "redis://:canary@127.0.0.1:1/0?encoding=nope",
+            "redis://:canary@127.0.0.1:1/0?decode_responses=1",
             "redis://:canary@127.0.0.1:123456",
             "redis://:canary@[::1/0",
         ],
@@ -131,6 +136,28 @@ class TestSettings:
         report = doctor(**{"CACHE_URL": None, name: address})
         assert errors(report) == [("settings", name)]
         assert "canary" not in report.as_text()
+
+    @pytest.mark.parametrize("name", ["TEAMUP_API_TOKEN", "FEED_SIGNING_KEYS", "CACHE_URL"])
+    def test_a_value_that_is_not_utf_8(self, doctor: Doctor, name: str) -> None:
+        report = doctor(**{name: os.fsdecode(b"sqlite:///\xff")})
+        assert errors(report) == [("settings", name)]
+        assert report.as_text().encode()
+
+    @pytest.mark.parametrize("name", sorted(settings()))
+    def test_whatever_one_is_there_is_a_report(self, doctor: Doctor, name: str) -> None:
+        for value in (
+            "0",
+            "-1",
+            "💥\n{{X}}",
+            "https://[",
+            "https://\u202e..b/%00",
+            "redis://u%ff:@:1?a=%zz",
+            "sqlite:////dev/null",
+            os.fsdecode(b"\xff"),
+        ):
+            report = doctor(**{name: value})
+            assert report.findings
+            assert report.as_text().encode()
 
 
 class TestToken:

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -18,6 +19,8 @@ from bridge.errors import StoreError
 # The library's defaults cost 3.8 seconds an operation when the server refuses, and 6 when it hangs.
 _TIMEOUT = 0.2
 _SYNC_SECONDS = 60.0
+# Others would change what the library returns, or how long it takes to fail.
+_OPTIONS = frozenset({"db", "client_name"})
 _VERSION = 32
 # KEYS: first those that something is expected of, then those that are written. ARGV: how many of
 # the first, the new version, what is expected ("" for nothing), then for each write "0" to delete
@@ -49,6 +52,9 @@ class RedisStore:
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._clock = clock
+        options = parse_qs(urlsplit(url).query)
+        if any(name not in _OPTIONS and not name.startswith("ssl_") for name in options):
+            raise ValueError("an option of the address is unknown")
         self._redis: Any = redis.Redis.from_url(
             url,
             socket_timeout=_TIMEOUT,
@@ -59,7 +65,7 @@ class RedisStore:
             # The library looks at most of an address only when it first connects.
             self._redis.connection_pool.make_connection()
         except (TypeError, redis.RedisError) as err:
-            raise ValueError("an option of the address is unknown") from err
+            raise ValueError("an option of the address cannot be used") from err
         self._commit: Any = self._redis.register_script(_COMMIT)
         self._lock = threading.Lock()
         self._ahead = 0.0
