@@ -17,8 +17,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 run: $(VENV)/run.stamp
 	@$(BIN)/python -m bridge.serve --local
 
+# Two files of tests at a time: much of their time is spent waiting for real processes.
 test: lint clients
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .
