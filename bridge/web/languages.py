@@ -13,11 +13,11 @@ from babel import Locale, UnknownLocaleError
 from babel.core import get_global
 from babel.dates import (
     format_date,
-    format_datetime,
     format_interval,
     format_skeleton,
     format_time,
     format_timedelta,
+    get_datetime_format,
     get_day_names,
 )
 from babel.numbers import format_decimal
@@ -108,9 +108,12 @@ class Language:
         """Weekday, day, month and year."""
         return str(format_date(day, "full", locale=self.locale))
 
-    def moment(self, at: datetime) -> str:
-        """Day and time of day."""
-        return str(format_datetime(at, "medium", locale=self.locale))
+    def moment(self, at: datetime, *, exact: bool = False) -> str:
+        """Day and time of day, to the minute or, where it is to be exact, to the second."""
+        form = str(get_datetime_format("medium", locale=self.locale)).replace("'", "")
+        day = str(format_date(at, "medium", locale=self.locale))
+        time = str(format_time(at, "medium", locale=self.locale)) if exact else self.time(at)
+        return form.replace("{1}", day).replace("{0}", time)
 
     def ago(self, seconds: float) -> str:
         """How long ago something was, roughly, in the language of the words."""
@@ -136,10 +139,10 @@ class Language:
         return text.removesuffix(" Uhr")
 
     def place(self, zone: str) -> str:
-        """The city that *zone* is known by."""
+        """The city that *zone* is known by, for a sentence of the words."""
         if zone in ("UTC", "Etc/UTC"):
             return "UTC"
-        known = self.locale.time_zones.get(zone, {})
+        known = self._own.time_zones.get(zone, {})
         return str(known.get("city") or zone.rpartition("/")[2].replace("_", " "))
 
 

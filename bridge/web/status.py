@@ -23,7 +23,7 @@ class _Told:
         return self.visit.language.ago(self.now - at)
 
     def moment(self, at: float) -> str:
-        return self.visit.language.moment(datetime.fromtimestamp(at, UTC))
+        return self.visit.language.moment(datetime.fromtimestamp(at, UTC), exact=True)
 
 
 def render(visit: Visit, standing: Standing) -> str:

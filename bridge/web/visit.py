@@ -141,8 +141,9 @@ class Visit:
         if standing is None:
             return None
         walked = datetime.fromtimestamp(lookup.snapshot.walked, UTC)
-        local = walked.astimezone(zones.zone(zone) or UTC)
-        return self.language(standing, when=self.language.moment(local))
+        known = zones.zone(zone)
+        when = self.language.moment(walked.astimezone(known or UTC))
+        return self.language(standing, when=when if known else f"{when} UTC")
 
     def link(self, path: str, **parameters: object) -> str:
         """The address of another page of the bridge, in the language of this one.

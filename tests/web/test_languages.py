@@ -159,6 +159,20 @@ class TestDatesAndTimes:
         assert language("en").place("UTC") == "UTC"
         assert language("iu-Latn").place("America/New_York") == "New York"
 
+    def test_a_city_is_named_in_the_language_of_the_sentence(self):
+        assert language("ar").place("Europe/London") == "London"
+
+    @pytest.mark.parametrize(
+        ("tag", "moment"),
+        [
+            ("en-GB", "23 Nov 2026, 18:30"),
+            ("de", "23.11.2026, 18:30"),
+            ("fr", "23 nov. 2026, 18:30"),
+        ],
+    )
+    def test_a_moment_is_told_to_the_minute(self, tag, moment):
+        assert language(tag).moment(EVENING) == moment
+
 
 class TestTheWords:
     def test_there_are_english_and_german(self):

@@ -459,6 +459,14 @@ class TestWhenSomethingIsWrong:
         assert "/" in found.links
         assert site.get(path).headers["Cache-Control"] == "no-store"
 
+    @pytest.mark.parametrize("theme", ["light", "dark"])
+    def test_in_a_frame_it_is_as_the_frame_is_to_be(self, site, theme):
+        found = page(site, f"/embed/venues/999?theme={theme}", 404)
+        assert found.all("html")[0]["data-theme"] == theme
+        assert found.all("header") == found.all("footer") == []
+        assert "data-theme" not in page(site, "/embed/venues/999?theme=puce", 400).all("html")[0]
+        assert "data-theme" not in page(site, "/venues/999?theme=dark", 404).all("html")[0]
+
     def test_an_old_timetable_says_from_when(self, client, clock, upstream):
         fresh = page(client, "/venues/12").text
         assert "as of" not in fresh
@@ -466,7 +474,9 @@ class TestWhenSomethingIsWrong:
         clock.move(3 * 3600)
         for path in ("/venues/12", "/embed/venues/12", "/", f"/sessions/{TOMORROW}"):
             client.get(path)
-            assert "This is the timetable as of 23 Nov 2026, 12:00" in page(client, path).text
+            zone = " UTC" if path == "/" else ""
+            told = f"This is the timetable as of 23 Nov 2026, 12:00{zone}."
+            assert told in page(client, path).text
 
     @pytest.mark.parametrize("path", ["/", "/venues/12", "/embed/sessions"])
     def test_without_any_copy_it_says_when_to_come_back(self, site_of, upstream, path):

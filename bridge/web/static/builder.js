@@ -113,7 +113,9 @@
         preview.append(element("p", words.trimmed, "small"));
       }
     } catch (error) {
-      if (error.name !== "AbortError") preview.replaceChildren(element("p", words.failed));
+      if (error.name === "AbortError") return;
+      preview.replaceChildren(element("p", words.failed));
+      glance.replaceChildren(element("bdi", chosen.textContent));
     }
   }
 
@@ -121,6 +123,7 @@
     const values = picked();
     chosen.textContent = names();
     address.value = address.dataset.base + path(values, ".ics");
+    if (!glance.children.length) glance.append(element("bdi", chosen.textContent));
     // What was there stays until the new is: a panel that jumps is hard to read.
     if (!preview.children.length) preview.replaceChildren(element("p", words.counting));
     clearTimeout(timer);
