@@ -86,10 +86,15 @@ class Language:
             return Markup("")
         return Markup(' lang="{}" dir="{}"').format(self.dates, self.locale.text_direction)
 
-    @property
+    @cached_property
     def first_weekday(self) -> int:
         """The day that a week begins with, 0 for Monday."""
-        return self.locale.first_week_day
+        locale = self.locale
+        if locale.territory is None:
+            # Of a language alone: as most who speak it have it. The library takes the world's.
+            likely = get_global("likely_subtags").get(str(locale))
+            locale = Locale.parse(likely) if likely else locale
+        return locale.first_week_day
 
     def weekday(self, day: date) -> str:
         """Its name, standing alone."""

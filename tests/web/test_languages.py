@@ -119,8 +119,12 @@ class TestDatesAndTimes:
         assert language("en-GB").times(start, end) == "00:30 – 01:30"
 
     @pytest.mark.parametrize(
-        ("tag", "first"), [("en-GB", 0), ("en-US", 6), ("de", 0), ("ar-EG", 5), ("pt-BR", 6)]
-    )
+        ("tag", "first"),
+        [
+            ("en-GB", 0), ("en-US", 6), ("en", 0), ("de", 0), ("ar-EG", 5), ("ar", 5), ("pt-BR", 6),
+            ("he", 6), ("zh-TW", 6),
+        ],
+    )  # fmt: skip
     def test_the_week_begins_where_the_locale_has_it(self, tag, first):
         assert language(tag).first_weekday == first
 
