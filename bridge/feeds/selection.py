@@ -1,6 +1,7 @@
 """Selection: which sessions a feed shows, and what of them its readers may see."""
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -9,6 +10,7 @@ from bridge.config import Availability
 from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind
 from bridge.filters import FilterSet
 from bridge.model import ClassSession, Published, Revision, Status
+from bridge.text import folded
 
 _NAMESPACE = uuid.UUID("0b6c3c5e-52f7-4b86-9d9a-1f6a6f2b7f11")
 
@@ -141,6 +143,8 @@ class Subject:
     zone: str | None
 
 
+_CHOSEN = ("venues", "instructors", "course", "offering_types")
+_MOST_NAMES = 3
 _WORDS = {
     Kind.VENUE: "Venue",
     Kind.INSTRUCTOR: "Instructor",
@@ -154,7 +158,7 @@ def subject(snapshot: Snapshot, spec: FeedSpec, shown: list[Shown]) -> Subject:
     zones = {one.session.venue.zone if one.session.venue else None for one in shown}
     zone = zones.pop() if len(zones) == 1 else None
     if spec.audience.label or spec.identity is None:
-        return Subject(spec.audience.label or "Classes", zone)
+        return Subject(spec.audience.label or choice(snapshot, spec) or "Classes", zone)
     latest = ""
     for one in snapshot.matching(named(spec)):
         if not visible(one.session, spec.audience):
@@ -164,6 +168,39 @@ def subject(snapshot: Snapshot, spec: FeedSpec, shown: list[Shown]) -> Subject:
             latest = name
             zone = zone or own_zone
     return Subject(latest or f"{_WORDS[spec.kind]} {spec.identity}", zone)
+
+
+def choice(snapshot: Snapshot, spec: FeedSpec) -> str:
+    """The names of what a filter set asks for, while they are few; otherwise empty.
+
+    Venues, instructors, courses and types are set apart: a name may hold a comma.
+    """
+    asked = {field: getattr(spec.filter_set, field) for field in _CHOSEN}
+    if not any(asked.values()):
+        return ""
+    names: dict[str, dict[int, str]] = {field: {} for field in _CHOSEN}
+    for one in snapshot.matching(FilterSet(**asked)):
+        if visible(one.session, spec.audience):
+            for field, identity, name in _parts(one.session):
+                if name and identity in asked[field]:
+                    names[field][identity] = name
+    groups = [sorted(several.values(), key=folded) for several in names.values() if several]
+    if sum(map(len, groups)) > _MOST_NAMES:
+        return ""
+    return " · ".join(", ".join(group) for group in groups)
+
+
+def _parts(session: ClassSession) -> Iterator[tuple[str, int, str]]:
+    """What of *session* can be asked for: the filter's field, the id and the name of each."""
+    if session.venue:
+        yield "venues", session.venue.id, session.venue.name
+    for who in session.instructors:
+        yield "instructors", who.id, who.name
+    if session.course:
+        yield "course", session.course.id, session.course.name or session.title
+    kind = session.offering_type
+    if kind and kind.id is not None:
+        yield "offering_types", kind.id, kind.name or session.title
 
 
 _FIELDS = {Kind.VENUE: "venues", Kind.INSTRUCTOR: "instructors", Kind.COURSE: "course"}

@@ -4,10 +4,9 @@ from dataclasses import dataclass, replace
 
 from bridge.cache.snapshot import Snapshot
 from bridge.config import Availability
-from bridge.feeds.selection import Shown, Subject, named, select, subject, visible
+from bridge.feeds.selection import Shown, Subject, choice, named, select, subject, visible
 from bridge.feeds.spec import FeedSpec, Kind
 from bridge.model import ClassSession, Venue
-from bridge.text import folded
 from bridge.web.languages import Language
 
 WORDS = {
@@ -16,7 +15,6 @@ WORDS = {
     Kind.COURSE: "course",
     Kind.SESSION: "class",
 }
-_MOST_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ def about(snapshot: Snapshot, spec: FeedSpec, language: Language) -> About:
     latest = _latest(snapshot, spec)
     name = called.name
     if spec.identity is None:
-        name = _chosen(found, spec, language)
+        name = _chosen(snapshot, spec, language)
     elif spec.kind is Kind.COURSE and latest and latest.course and not latest.course.name:
         name = latest.title
     venues = {one.session.venue.id: one.session.venue for one in found if one.session.venue}
@@ -67,25 +65,8 @@ def _latest(snapshot: Snapshot, spec: FeedSpec) -> ClassSession | None:
     return next(sessions, None)
 
 
-def _chosen(found: list[Shown], spec: FeedSpec, language: Language) -> str:
-    """A heading for a filter set: the names of what was chosen, while they are few."""
+def _chosen(snapshot: Snapshot, spec: FeedSpec, language: Language) -> str:
+    """A heading for a filter set."""
     if not spec.query:
         return str(language("all_classes"))
-    chosen = spec.filter_set
-    names: dict[tuple[str, int], str] = {}
-    for one in found:
-        session = one.session
-        if session.venue and session.venue.id in chosen.venues:
-            names["venue", session.venue.id] = session.venue.name
-        for who in session.instructors:
-            if who.id in chosen.instructors:
-                names["instructor", who.id] = who.name
-        if session.course and session.course.id in chosen.course:
-            names["course", session.course.id] = session.course.name or session.title
-        kind = session.offering_type
-        if kind and kind.id in chosen.offering_types:
-            names["type", kind.id] = kind.name or session.title
-    told = sorted(filter(None, names.values()), key=folded)
-    if 0 < len(told) <= _MOST_NAMES:
-        return ", ".join(told)
-    return str(language("choice"))
+    return choice(snapshot, spec) or str(language("choice"))

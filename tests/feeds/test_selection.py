@@ -270,6 +270,23 @@ class TestTheSubject:
     def test_a_feed_is_called_after_what_it_is_of(self, feed: FeedSpec, name: str) -> None:
         assert read(calendar(session(), feed=feed)).text("NAME") == name
 
+    @pytest.mark.parametrize(
+        ("filters", "name"),
+        [
+            ({"venues": (11,)}, "Kings Cross"),
+            ({"offering_types": (301,), "venues": (11,)}, "Kings Cross · Vinyasa"),
+            ({"instructors": (101, 102)}, "Ágnes, Zoë"),
+            ({"venues": (11,), "instructors": (101, 102), "course": (201,)}, "Classes"),
+            ({"venues": (999,)}, "Classes"),
+            ({"status": (Status.ACTIVE,)}, "Classes"),
+        ],
+    )
+    def test_a_filter_is_called_after_what_it_asks_for(
+        self, filters: dict[str, Any], name: str
+    ) -> None:
+        both = session(instructors=(Instructor(101, "Zoë"), Instructor(102, "Ágnes")))
+        assert read(calendar(both, feed=spec(filters=filters))).text("NAME") == name
+
     @pytest.mark.parametrize("kind", list(Kind))
     def test_what_is_unknown_still_has_a_name_in_one_line(self, kind: Kind) -> None:
         held = snapshot(session())
