@@ -12,12 +12,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from bridge import reach
+from bridge.cache.hurry import HURRY
 from bridge.cache.store import Entry, Write
 from bridge.clock import Clock
 from bridge.errors import StoreError
 
 # The library's defaults cost 3.8 seconds an operation when the server refuses, and 6 when it hangs.
-_TIMEOUT = 0.2
+_HURRIED, _PATIENT = 0.2, 2.0
 _SYNC_SECONDS = 60.0
 # Others would change what the library returns, or how long it takes to fail.
 _OPTIONS = frozenset({"db", "client_name"})
@@ -55,18 +56,13 @@ class RedisStore:
         options = parse_qs(urlsplit(url).query)
         if any(name not in _OPTIONS and not name.startswith("ssl_") for name in options):
             raise ValueError("an option of the address is unknown")
-        self._redis: Any = redis.Redis.from_url(
-            url,
-            socket_timeout=_TIMEOUT,
-            socket_connect_timeout=_TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._hurried, self._patient = (_client(url, one) for one in (_HURRIED, _PATIENT))
         try:
             # The library looks at most of an address only when it first connects.
-            self._redis.connection_pool.make_connection()
+            self._patient.connection_pool.make_connection()
         except (TypeError, redis.RedisError) as err:
             raise ValueError("an option of the address cannot be used") from err
-        self._commit: Any = self._redis.register_script(_COMMIT)
+        self._commit: Any = self._patient.register_script(_COMMIT)
         self._lock = threading.Lock()
         self._ahead = 0.0
         self._synced: float | None = None
@@ -111,7 +107,11 @@ class RedisStore:
                 ttl = "-" if write.ttl is None else str(max(1, round(write.ttl * 1000)))
                 arguments.extend((ttl, write.value))
         keys = [*expect, *writes]
-        return version if self._ask(lambda: self._commit(keys=keys, args=arguments)) else None
+
+        def commit() -> Any:
+            return self._commit(keys=keys, args=arguments, client=self._redis)
+
+        return version if self._ask(commit) else None
 
     def names(self, prefix: str) -> list[str]:
         """The keys that begin with *prefix*."""
@@ -121,7 +121,12 @@ class RedisStore:
 
     def close(self) -> None:
         """Close the connections."""
-        self._redis.close()
+        self._hurried.close()
+        self._patient.close()
+
+    @property
+    def _redis(self) -> Any:
+        return self._hurried if HURRY.on else self._patient
 
     def _ask(self, work: Any) -> Any:
         try:
@@ -149,9 +154,22 @@ class RedisStore:
             self._synced = at
 
 
+def _client(url: str, timeout: float) -> Any:
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def _timeout() -> float:
+    return _HURRIED if HURRY.on else _PATIENT
+
+
 def _reason(err: Exception) -> str:
     if isinstance(err, redis.exceptions.TimeoutError):
-        return f"no answer within {_TIMEOUT} seconds"
+        return f"no answer within {_timeout():g} seconds"
     return reach.why(err)
 
 

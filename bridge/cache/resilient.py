@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import structlog
 
+from bridge.cache.hurry import HURRY
 from bridge.cache.memory import MemoryStore
 from bridge.cache.store import Entry, Store, Write
 from bridge.clock import Clock
@@ -19,12 +20,19 @@ T = TypeVar("T")
 COOL_DOWN_SECONDS = 10.0
 
 
+class _Rest:
+    """How long the primary is left alone, on the monotonic clock."""
+
+    reads_until = writes_until = float("-inf")
+
+
 class ResilientStore:
     """*primary* while it works. While it does not, nothing here raises.
 
     Once an operation failed, the primary is left alone for a while: each try may cost its full
-    timeout. Meanwhile writes go to this process's memory, which is read before the primary, and is
-    forgotten when the primary takes writes again: what the fleet agreed on counts.
+    timeout. Where it failed somebody in a hurry, those who are not still ask it. Meanwhile writes
+    go to this process's memory, which is read before the primary, and is forgotten when the
+    primary takes writes again: what the fleet agreed on counts.
     """
 
     def __init__(self, primary: Store, clock: Clock, observer: Observer = UNOBSERVED) -> None:
@@ -35,7 +43,7 @@ class ResilientStore:
         self._overlay: MemoryStore | None = None
         # what was deleted here, and may still stand in the primary
         self._deleted: set[str] = set()
-        self._no_reads_until = self._no_writes_until = float("-inf")
+        self._rests = {hurried: _Rest() for hurried in (True, False)}
         self.errors = 0
 
     @property
@@ -59,7 +67,7 @@ class ResilientStore:
         self, writes: Mapping[str, Write], *, expect: Mapping[str, str | None] | None = None
     ) -> str | None:
         """Make all *writes*, or none of them; in this process only while the primary fails."""
-        if self._clock.monotonic() >= self._no_writes_until:
+        if self._clock.monotonic() >= self._rest.writes_until:
             try:
                 version = self._primary.commit(writes, expect=expect)
             except StoreError as err:
@@ -81,7 +89,7 @@ class ResilientStore:
         """The keys that begin with *prefix*, as far as they can be had."""
         overlay = self._overlay
         found = set(overlay.names(prefix)) if overlay else set()
-        if self._clock.monotonic() >= self._no_reads_until:
+        if self._clock.monotonic() >= self._rest.reads_until:
             try:
                 found.update(set(self._primary.names(prefix)) - self._deleted)
             except StoreError as err:
@@ -101,7 +109,7 @@ class ResilientStore:
         overlay = self._overlay
         found = recall(overlay, keys) if overlay else {}
         missing = [key for key in keys if key not in found and key not in self._deleted]
-        if missing and self._clock.monotonic() >= self._no_reads_until:
+        if missing and self._clock.monotonic() >= self._rest.reads_until:
             try:
                 found.update(ask(missing))
             except StoreError as err:
@@ -114,11 +122,16 @@ class ResilientStore:
                 self._overlay = MemoryStore(self._clock)
             return self._overlay
 
+    @property
+    def _rest(self) -> _Rest:
+        return self._rests[HURRY.on]
+
     def _failed(self, err: StoreError, *, writing: bool) -> None:
         until = self._clock.monotonic() + COOL_DOWN_SECONDS
-        self._no_writes_until = until
-        if not (writing and err.readable):
-            self._no_reads_until = until
+        for rest in [self._rest] if HURRY.on else self._rests.values():
+            rest.writes_until = until
+            if not (writing and err.readable):
+                rest.reads_until = until
         self.errors += 1
         self._observer.store_failed("write" if writing else "read")
         log.warning("the store failed", error=str(err), seconds=COOL_DOWN_SECONDS)

@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
 from bridge import cli, config, logs, services
+from bridge.cache.hurry import HURRY
 from bridge.errors import ConfigError
 from bridge.feeds.spec import Format
 from bridge.filters import MAX_ID
@@ -60,6 +61,7 @@ def create_app(parts: Services | None = None) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     for area in (feeds, pages, embed, assets, operations):
         app.register_blueprint(area.blueprint)
+    _hurry(app)
     _note_routes(app)
     errors.register(app)
     security.register(app)
@@ -90,6 +92,18 @@ def create_app(parts: Services | None = None) -> Flask:
 def _commands_only() -> bool:
     """Whether Flask's command line loads the application, and not a server."""
     return os.environ.get("FLASK_RUN_FROM_CLI") == "true"
+
+
+def _hurry(app: Flask) -> None:
+    """Let nothing slow hold up a visitor."""
+
+    @app.before_request
+    def hurry() -> None:
+        HURRY.on = True
+
+    @app.teardown_request
+    def rest(_: BaseException | None) -> None:
+        HURRY.on = False
 
 
 def _note_routes(app: Flask) -> None:

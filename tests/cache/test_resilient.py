@@ -1,10 +1,12 @@
 """A store that fails: nothing raises, it is left alone for a while, and comes back by itself."""
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 from clocks import ManualClock
 
+from bridge.cache.hurry import HURRY
 from bridge.cache.keys import Keys
 from bridge.cache.leases import LostLeaseError, acquire
 from bridge.cache.memory import MemoryStore
@@ -222,3 +224,45 @@ def test_the_time_is_the_primarys(
 def test_closing_closes_the_primary(store: ResilientStore, primary: Failing) -> None:
     store.close()
     assert primary.closed
+
+
+@pytest.fixture
+def hurried() -> Iterator[None]:
+    HURRY.on = True
+    yield
+    HURRY.on = False
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_store_too_slow_for_who_waits_is_still_asked_by_who_has_the_time(
+    store: ResilientStore, primary: Failing
+) -> None:
+    primary.fault = DOWN
+    store.commit({"a": Write(b"of somebody in a hurry")})
+    primary.fault = None
+    store.commit({"b": Write(b"the same, a moment later")})
+    assert primary.tries == 1
+    HURRY.on = False
+    version = store.commit({"c": Write(b"of a walk")}, expect={"c": None})
+    assert primary.versions(["a", "b", "c"]) == {"c": version}
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_store_too_slow_for_who_has_the_time_is_asked_by_nobody(
+    store: ResilientStore, primary: Failing
+) -> None:
+    primary.fault = DOWN
+    HURRY.on = False
+    store.read(["a"])
+    HURRY.on = True
+    store.read(["a"])
+    assert primary.tries == 1
+
+
+@pytest.mark.usefixtures("hurried")
+def test_threads_that_somebody_in_a_hurry_starts_have_the_time() -> None:
+    seen: list[bool] = []
+    thread = threading.Thread(target=lambda: seen.append(HURRY.on))
+    thread.start()
+    thread.join()
+    assert seen == [False]
