@@ -144,7 +144,8 @@ class SnapshotCache:
             return self._lookup(key, held, Served.FAILED)
         if age is Age.STALE:
             return self._lookup(key, held, Served.STALE)
-        if flight is not None:
+        # during a pause that upstream asked for, no new copy can come
+        if flight is not None and self._ledger.quiet_for() < _OLD_PATIENCE:
             flight.wait(_OLD_PATIENCE)
         newer = self._shelf.get(key)
         if newer is not None and newer.version != held.version:
@@ -161,12 +162,14 @@ class SnapshotCache:
                 self._asked.note(key, settled=rules.settled, lasting=rules.history)
         flight = self._refresher.refresh(filter_set, rules, failure, purpose)
         if failure is None and flight is not None:
-            flight.wait(patience)
+            if self._ledger.quiet_for() < patience:
+                flight.wait(patience)
             held = self._shelf.get(key)
             if held is not None and self._age(key, held) is not Age.EXPIRED:
                 return self._lookup(key, held, Served.FETCHED)
             failure = flight.failure
         if failure is None:
+            self._check_quiet(least=_RETRY_AFTER)
             raise UnavailableError(
                 "the timetable is still being fetched from TeamUp: ask again in a moment",
                 retry_after=_RETRY_AFTER,
@@ -186,13 +189,7 @@ class SnapshotCache:
         """
         if rules.history or self._asked.known(key):
             return Purpose.LIVE
-        quiet = self._ledger.quiet_for()
-        if quiet:
-            raise UnavailableError(
-                "TeamUp asks to be left alone for a while, and there is no earlier copy: ask again"
-                " later",
-                retry_after=min(300, math.ceil(quiet)),
-            )
+        self._check_quiet()
         wait = self._ledger.reserve(Purpose.ADMISSION)
         if wait:
             raise CrowdedError(
@@ -201,6 +198,23 @@ class SnapshotCache:
                 retry_after=min(300, math.ceil(wait)),
             )
         return Purpose.NEW
+
+    def _check_quiet(self, *, least: float = 0.0) -> None:
+        """Refuse what upstream would have to be asked for during a pause that it asked for.
+
+        Args:
+            least: seconds of a pause that counts.
+
+        Raises:
+            UnavailableError: it is still to last longer than that.
+        """
+        quiet = self._ledger.quiet_for()
+        if quiet > least:
+            raise UnavailableError(
+                "TeamUp asks to be left alone for a while, and there is no earlier copy: ask again"
+                " later",
+                retry_after=min(300, math.ceil(quiet)),
+            )
 
     def _age(self, key: str, held: Held) -> Age:
         return self._lifetimes.age(key, held.snapshot.walked, self._store.now())

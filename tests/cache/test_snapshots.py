@@ -20,7 +20,7 @@ from walking import (
 from bridge.cache.leases import LEASE_SECONDS, acquire
 from bridge.cache.memory import MemoryStore
 from bridge.cache.publication import Rules
-from bridge.cache.snapshots import Lookup, Served
+from bridge.cache.snapshots import COLD_PATIENCE, Lookup, Served
 from bridge.errors import Cause, CrowdedError, Scope, UnavailableError, UpstreamError
 from bridge.filters import FilterSet
 from bridge.upstream.ledger import Purpose
@@ -549,3 +549,36 @@ def test_the_store_is_looked_at_again_after_a_second(
     assert newer.version != first.version
     clock.move(1.1)
     assert get(worker).version == newer.version
+
+
+def test_during_a_pause_that_upstream_asked_for_nobody_waits(
+    worker: Worker, walker: FakeWalker, clock: HurriedClock
+) -> None:
+    get(worker)
+    clock.move(TTL + SWR + 1)
+    walker.gate.clear()
+    worker.ledger.cool_down(60)
+    clock.waited.clear()
+    assert get(worker).served is Served.FAILED
+    with pytest.raises(UnavailableError, match="left alone") as refused:
+        get(Worker(clock, worker.store, walker), FilterSet(past=60), RULES)
+    assert refused.value.retry_after == 60
+    assert clock.waited == []
+    walker.gate.set()
+
+
+def test_who_waited_when_the_pause_began_is_told_how_long_it_lasts(
+    worker: Worker, walker: FakeWalker, clock: HurriedClock
+) -> None:
+    walker.gate.clear()
+
+    def throttled() -> None:
+        assert walker.entered.wait(LONG_ENOUGH)
+        worker.ledger.cool_down(60)
+        clock.move(COLD_PATIENCE)
+
+    threading.Thread(target=throttled, daemon=True).start()
+    with pytest.raises(UnavailableError, match="left alone") as refused:
+        get(worker)
+    assert refused.value.retry_after == 52
+    walker.gate.set()
