@@ -11,7 +11,9 @@ from bridge.cache.publication import Rules, shown_as, types_of
 from bridge.cache.snapshot import Snapshot, ordered
 from bridge.cache.snapshots import COLD_PATIENCE, Lookup, SnapshotCache
 from bridge.clock import Clock
+from bridge.errors import CrowdedError, UnavailableError
 from bridge.filters import FilterSet
+from bridge.model import ClassSession
 
 _FURTHEST_ZONE = timedelta(hours=14)
 _JOINED = 32
@@ -68,12 +70,35 @@ class NarrowPlan:
     def find(self, filter_set: FilterSet, *, patience: float = COLD_PATIENCE) -> Lookup:
         """The filter set's own snapshot."""
         if filter_set.session is not None:
-            # Upstream takes no id; whoever asks for one session found it in another feed.
-            remembered = self._cache.remembered(self._source, filter_set.session)
-            if remembered is not None:
-                return remembered
-            filter_set = self._default
+            return self._one(filter_set.session, patience)
         return self._cache.get(filter_set, self._rules, patience=patience)
+
+    def _one(self, identity: int, patience: float) -> Lookup:
+        """A snapshot that has the session, if it is still on: upstream takes no id."""
+        remembered = self._cache.remembered(self._source, identity)
+        if remembered is None:
+            return self._cache.get(self._default, self._rules, patience=patience)
+        [one] = remembered.snapshot.published
+        homes = self._homes(one.session)
+        held = (home for home in homes if _has(self._cache.peek(home), one.session))
+        try:
+            # what is remembered need not wait for a walk, but without one nobody would look again
+            found = self._cache.get(next(held, homes[-1]), self._rules, patience=0)
+        except (UnavailableError, CrowdedError):
+            return remembered
+        known = found.snapshot.by_identity.get(one.session.identity)
+        newer = known is not None and known.revision.latest < one.revision.latest
+        return remembered if newer else found
+
+    def _homes(self, session: ClassSession) -> list[FilterSet]:
+        """The filter sets of the feeds that a session is likely to be asked for in."""
+        homes = [self._default]
+        if session.venue:
+            homes.append(self._default.widened(venues=(session.venue.id,)))
+        homes.extend(self._default.widened(instructors=(who.id,)) for who in session.instructors)
+        if session.course:
+            homes.append(FilterSet(course=(session.course.id,)))
+        return homes
 
     def rules_of(self, filter_set: FilterSet) -> Rules:
         """How a filter set is published."""
@@ -157,6 +182,10 @@ class WidePlan:
             with self._lock:
                 self._joined[version] = snapshot
         return replace(wide, snapshot=snapshot, version=version)
+
+
+def _has(snapshot: Snapshot | None, session: ClassSession) -> bool:
+    return snapshot is not None and session.identity in snapshot.by_identity
 
 
 def _earliest(filter_set: FilterSet, snapshot: Snapshot) -> datetime | None:

@@ -403,6 +403,47 @@ class TestNarrow:
         narrow.find(FilterSet(session=99_999))
         assert walker.asked == [DEFAULT]
 
+    @pytest.mark.parametrize("course", [Course(51), None])
+    def test_one_session_alone_is_kept_up_to_date(
+        self,
+        narrow: NarrowPlan,
+        walker: FakeWalker,
+        worker: Worker,
+        clock: HurriedClock,
+        course: Course | None,
+    ) -> None:
+        alone = FilterSet(session=3)
+        walker.timetable[2] = session(3, course=course)
+        narrow.find(FilterSet(instructors=(11,), past=0))
+        assert within(narrow.find(alone), alone) == [3]
+        worker.refresher.landed()
+        walker.timetable[2] = session(3, course=course, status=Status.CANCELLED)
+        clock.move(HOUR.total_seconds() / 2)
+        narrow.find(alone)
+        worker.refresher.landed()
+        [one] = [one for one in narrow.find(alone).snapshot.published if one.session.id == 3]
+        assert one.session.status is Status.CANCELLED
+
+    def test_one_session_that_cannot_be_looked_for_stays_as_it_was(
+        self, narrow: NarrowPlan, walker: FakeWalker, worker: Worker
+    ) -> None:
+        alone = FilterSet(session=3)
+        narrow.find(FilterSet(instructors=(11,), past=0))
+        walker.error = UpstreamError(Cause("unreachable", "TeamUp cannot be reached"))
+        for _ in range(3):
+            assert within(narrow.find(alone), alone) == [3]
+            worker.refresher.landed()
+
+    def test_one_session_is_shown_as_whoever_saw_it_last_saw_it(
+        self, narrow: NarrowPlan, walker: FakeWalker, clock: HurriedClock
+    ) -> None:
+        alone = FilterSet(session=3)
+        narrow.find(DEFAULT)
+        walker.timetable[2] = session(3, title="Moved")
+        clock.move(60)
+        narrow.find(self.ONE)
+        assert [one.session.title for one in narrow.find(alone).snapshot.published] == ["Moved"]
+
     def test_names_are_known_from_the_default_window_and_upstream_is_not_asked(
         self, narrow: NarrowPlan, walker: FakeWalker
     ) -> None:
