@@ -44,7 +44,7 @@ def _staffed(row: Row) -> Row:
     return row
 
 
-def _hidden(identity: int, word: str, **given: Any) -> Row:
+def _hidden(identity: int, word: str, at: datetime, **given: Any) -> Row:
     """A class that the public may not know of, wherever one looks."""
     name = f"canary-{word}"
     course = course_row(0, id=HIDDEN_COURSE, name=name)
@@ -59,7 +59,7 @@ def _hidden(identity: int, word: str, **given: Any) -> Row:
         del course["offering_type"]["customer_visibility"]
     return session_row(
         identity,
-        NOW + timedelta(days=2, hours=identity % 10),
+        at,
         name=name,
         venue=venue_row(0, id=HIDDEN_VENUE, name=name, address=name),
         instructors=[instructor_row(11, id=HIDDEN_PERSON, name=name)],
@@ -68,38 +68,38 @@ def _hidden(identity: int, word: str, **given: Any) -> Row:
     )
 
 
-def public_rows() -> list[Row]:
+def public_rows(now: datetime = NOW) -> list[Row]:
     """What anybody may see, as TeamUp shows it to staff."""
     counts = {"attending_count": canaries.ATTENDING, "max_occupancy": canaries.CAPACITY}
     full = dict.fromkeys(counts, canaries.CAPACITY)
+    day = timedelta(days=1)
     rows = [
-        session_row(PUBLIC, NOW + timedelta(days=1), **counts),
-        session_row(FULL, NOW + timedelta(days=1, hours=3), venue=venue_row(1), **full),
-        session_row(ONLINE, NOW + timedelta(days=3), venue=venue_row(4), **counts),
-        session_row(CALLED_OFF, NOW + timedelta(days=4), status="cancelled", **counts),
-        session_row(10_005, NOW - timedelta(days=4), **counts),
+        session_row(PUBLIC, now + day, **counts),
+        session_row(FULL, now + 1.2 * day, venue=venue_row(1), **full),
+        session_row(ONLINE, now + 3 * day, venue=venue_row(4), **counts),
+        session_row(CALLED_OFF, now + 4 * day, status="cancelled", **counts),
+        session_row(10_005, now - 4 * day, **counts),
     ]
     return [_staffed(row) for row in rows]
 
 
-def hidden_rows() -> list[Row]:
+def hidden_rows(now: datetime = NOW) -> list[Row]:
     """What the public may not see: members', private, draft, and of no known visibility."""
+    soon, over = now + timedelta(days=2), now - timedelta(days=3)
     rows = [
-        _hidden(MEMBERS, "members", customer_visibility="membership_holders"),
-        _hidden(PRIVATE, "private", customer_visibility="private"),
-        _hidden(DRAFT, "draft", customer_visibility="public", is_draft=True),
-        _hidden(UNTOLD, "untold", customer_visibility=MISSING),
-        _hidden(10_015, "untold", customer_visibility="everyone"),
-        # over already, and still what someone may ask for by name
-        _hidden(10_016, "private", customer_visibility="private"),
+        _hidden(MEMBERS, "members", soon, customer_visibility="membership_holders"),
+        _hidden(PRIVATE, "private", soon, customer_visibility="private"),
+        _hidden(DRAFT, "draft", soon, customer_visibility="public", is_draft=True),
+        _hidden(UNTOLD, "untold", soon, customer_visibility=MISSING),
+        _hidden(10_015, "untold", soon, customer_visibility="everyone"),
+        _hidden(10_016, "private", over, customer_visibility="private"),
     ]
-    rows[-1]["starts_at"], rows[-1]["ends_at"] = "2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z"
     return [_staffed(row) for row in rows]
 
 
-def every_row() -> list[Row]:
+def every_row(now: datetime = NOW) -> list[Row]:
     """The whole timetable."""
-    return public_rows() + hidden_rows()
+    return public_rows(now) + hidden_rows(now)
 
 
 def page(rows: list[Any]) -> bytes:

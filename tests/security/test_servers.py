@@ -1,0 +1,156 @@
+"""Two machines as they run: what they log, what their server refuses, and how a feed is ended."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faults.fleet import HOME, Machine, together, until
+from security import canaries, studios
+from upstreams.raw import RawUpstream
+from valkey import Valkey
+
+SIZE = 100_000
+AT_ONCE = 0.050
+FEED = "/venues/11.ics"
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Any]:
+    """Two machines that share a store with a password, each with canaries in all its settings."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    store = Valkey("--requirepass", canaries.PASSWORD)
+    secrets = {
+        "TEAMUP_API_TOKEN": canaries.TOKEN,
+        "FEED_SIGNING_KEYS": ",".join(canaries.KEYS),
+        "OPERATOR_TOKEN": canaries.OPERATOR,
+        "ALERT_URL": f"http://127.0.0.1:9/{canaries.HOOK}",
+        "LOG_LEVEL": "debug",
+        "LOG_REQUESTS": "all",
+    }
+    url = store.url.replace("//", f"//:{canaries.PASSWORD}@")
+    with RawUpstream(studios.well(studios.every_row(now))) as vendor:
+        machines = (
+            Machine(vendor.url, url, **secrets, LOG_FORMAT="json"),
+            Machine(vendor.url, url, **secrets, LOG_FORMAT="console"),
+        )
+        environment = {**os.environ, **secrets, "TEAMUP_BASE_URL": vendor.url, "CACHE_URL": url}
+        with together(*machines):
+            yield SimpleNamespace(machines=machines, environment=environment, store=store)
+    store.kill()
+
+
+def flask(fleet: Any, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command as an operator does."""
+    program = str(Path(sys.executable).parent / "flask")
+    done = subprocess.run(
+        [program, "--app", "app", *arguments],
+        env=fleet.environment,
+        cwd=HOME,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert not canaries.leaks(done.stdout + done.stderr)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_a_revoked_feed_is_gone_from_both_within_a_minute(fleet: Any) -> None:
+    everything = ("--visibility", "public,membership_holders,private", "--counts", "--join-links")
+    address = flask(fleet, "sign", "sessions.ics", *everything).stdout.split()[-1]
+    for machine in fleet.machines:
+        until(lambda machine=machine: machine.get(address).status == 200)
+        shown = canaries.leaks(machine.get(address).body)
+        assert {"members", "private", "count", "join"} == shown
+    revoked = flask(fleet, "revoke", address)
+    began = time.monotonic()
+    assert revoked.returncode == 0, revoked.stderr
+    assert re.fullmatch("FEED_REVOKED=[0-9a-f]{16}\n", revoked.stdout)
+    for machine in fleet.machines:
+        until(lambda machine=machine: machine.get(address).status == 404, seconds=60)
+    assert time.monotonic() - began < 60
+    unknown = fleet.machines[0].get("/private/x.ics")
+    assert all(machine.get(address).body == unknown.body for machine in fleet.machines)
+    token = address.removeprefix("/private/").removesuffix(".ics")
+    for machine in fleet.machines:
+        assert token[:50] not in "\n".join(machine.log)
+
+
+LONG = {
+    "a path": b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * SIZE),
+    "a feed's slug": b"GET /venues/11-%s.ics HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * SIZE),
+    "a private address": b"GET /private/1%s.ics HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * SIZE),
+    "a query": b"GET %s?venues=%s HTTP/1.1\r\nHost: x\r\n\r\n" % (FEED.encode(), b"1," * 50_000),
+    "a path within what the server takes": b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 60_000),
+    "a header": b"GET %s HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n" % (FEED.encode(), b"a" * SIZE),
+    "a cookie": b"GET / HTTP/1.1\r\nHost: x\r\nCookie: %s\r\n\r\n" % (b"a=1;" * 25_000),
+    "a host": b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % (b"a" * SIZE),
+    "a header's name": b"GET / HTTP/1.1\r\nHost: x\r\n%s: 1\r\n\r\n" % (b"a" * SIZE),
+    "many headers": b"GET / HTTP/1.1\r\nHost: x\r\n%s\r\n" % (b"X: 1\r\n" * (SIZE // 6)),
+    "a method": b"%s / HTTP/1.1\r\nHost: x\r\n\r\n" % (b"A" * SIZE),
+    "a version": b"GET / HTTP/1.1%s\r\nHost: x\r\n\r\n" % (b"1" * SIZE),
+    "noise": b"\x16\x03\x01" + bytes(range(256)) * 400,
+    "a zero in a path": b"GET /\0 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a folded header": b"GET / HTTP/1.1\r\nHost: x\r\nX: 1\r\n Y: 2\r\n\r\n",
+}
+
+
+def exchange(machine: Machine, request: bytes) -> tuple[bytes, float]:
+    """What the server says to *request*, and the seconds that it took."""
+    with socket.create_connection(("127.0.0.1", machine.port), timeout=10) as connection:
+        began = time.perf_counter()
+        try:
+            connection.sendall(request)
+            answer = connection.recv(65_536)
+        except ConnectionError:
+            answer = b""
+        return answer, time.perf_counter() - began
+
+
+@pytest.mark.parametrize("what", LONG)
+def test_what_is_too_long_is_refused_at_once(fleet: Any, what: str) -> None:
+    machine = fleet.machines[0]
+    machine.get("/nowhere")
+    tries = [exchange(machine, LONG[what]) for _ in range(5)]
+    for answer, _ in tries:
+        assert re.match(rb"HTTP/1\.[01] 4\d\d ", answer), answer[:200]
+        assert not canaries.leaks(answer)
+    # the fastest is what it costs; the others shared the machine with somebody
+    assert min(took for _, took in tries) < AT_ONCE
+
+
+def test_neither_logs_nor_processes_nor_answers_hold_a_secret(fleet: Any) -> None:
+    basic = {"Authorization": f"Bearer {canaries.OPERATOR}"}
+    fleet.store.pause()
+    machine = fleet.machines[0]
+    for path in ("/", FEED, "/nowhere", "/private/1x.ics", "/sessions?venues=x", "/venues/16.json"):
+        answer = machine.get(path, **{"Accept-Encoding": "gzip"})
+        assert not canaries.leaks(answer.body)
+        assert not canaries.leaks(str(answer.headers))
+    fleet.store.resume()
+    for one in fleet.machines:
+        for path in ("/status", "/metrics"):
+            answer = one.get(path, **basic)
+            assert answer.status == 200
+            assert not canaries.leaks(answer.body)
+        for pid in (one.pid, *one.workers()):
+            assert not canaries.leaks(Path(f"/proc/{pid}/cmdline").read_bytes())
+        assert any("request" in line for line in one.log)
+        assert not canaries.leaks("\n".join(one.log))
+
+
+def test_commands_do_not_tell_a_password_that_is_refused(fleet: Any) -> None:
+    wrong = fleet.environment["CACHE_URL"].replace(canaries.PASSWORD, "canary-password-wrong")
+    told = SimpleNamespace(environment={**fleet.environment, "CACHE_URL": wrong})
+    flask(told, "check", "--json")
+    flask(told, "feed", "venues/11.ics")
