@@ -1,0 +1,175 @@
+"""In a real browser: whatever a studio calls things, no page runs or loads anything of it."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import quote
+
+import pytest
+from browser.chromium import Chromium
+from browser.conftest import _browser, tab  # noqa: F401 - fixtures
+from clients import strict
+from environs import Env
+from security.names import LINKS, NAMES
+from upstreams import raw
+from upstreams.raw import RawUpstream
+from upstreams.rows import Row, course_row, instructor_row, session_row, venue_row
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from bridge import config, services
+from bridge.web import create_app
+
+TOKEN = "a-token-of-the-tests"
+_LOOK = """
+const all = (selector) => [...document.querySelectorAll(selector)];
+const told = all('script[type="application/ld+json"]');
+told.forEach((one) => JSON.parse(one.textContent));
+return {
+  ran: window.xss === undefined ? null : "ran",
+  foreign: all(`iframe, object, embed, base, meta[http-equiv], style, img, math, form[action^="//"],
+    script:not([src]):not([type="application/ld+json"]), [srcdoc], [autofocus]`)
+    .map((one) => one.outerHTML),
+  handlers: all("*").filter((one) => [...one.attributes]
+    .some((attribute) => attribute.name.startsWith("on"))).map((one) => one.outerHTML),
+  hosts: all("script[src], link[rel=stylesheet], link[rel=icon]")
+    .map((one) => new URL(one.src || one.href).origin)
+    .concat(performance.getEntriesByType("resource").map((one) => new URL(one.name).origin))
+    .filter((origin) => origin !== location.origin),
+  links: all("a[href], area, form[action]")
+    .map((one) => [new URL(one.href || one.action, location).protocol, one.outerHTML])
+    .filter(([protocol]) => !["http:", "https:", "webcal:"].includes(protocol)),
+};
+"""
+CLEAN = {"ran": None, "foreign": [], "handlers": [], "hosts": [], "links": []}
+
+
+def hostile(number: int, at: datetime) -> Row:
+    """A class all of whose words are one of the names, and whose links are others."""
+    name = NAMES[number % len(NAMES)]
+    link = LINKS[number % len(LINKS)]
+    course = course_row(0, id=300 + number, name=name)
+    course["offering_type"].update(
+        id=400 + number,
+        name=name,
+        description=f"{name}<p>{name}</p>",
+        category={"id": 500 + number, "name": name},
+        background_color=f"#000000{name}",
+    )
+    return session_row(
+        1_000 + number,
+        at,
+        name=name,
+        venue=venue_row(0, id=100 + number, name=name, address=name, timezone="Europe/London"),
+        instructors=[instructor_row(0, id=200 + number, name=name)],
+        course=course,
+        customer_url=link,
+        provider_url=link,
+        attending_count=12 if number % 3 == 0 else 4,
+        status="cancelled" if number % 7 == 5 else "active",
+    )
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_request(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def bridge() -> Iterator[Any]:
+    """A bridge in front of a studio of hostile names; its clock is the browser's."""
+    soon = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=20)
+    rows = [hostile(n, soon + timedelta(minutes=5 * n)) for n in range(len(NAMES))]
+    variables = {"TEAMUP_API_TOKEN": TOKEN, "CACHE_URL": "memory://"}
+    with RawUpstream(raw.ok(raw.page(rows))) as vendor:
+        with patch.dict("os.environ", {**variables, "TEAMUP_BASE_URL": vendor.url}, clear=True):
+            parts = services.build(config.load(Env()))
+        app = create_app(parts)
+        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        try:
+            origin = f"http://127.0.0.1:{server.server_port}"
+            yield SimpleNamespace(origin=origin, client=app.test_client())
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+            parts.close()
+
+
+def harmless(tab: Chromium, url: str) -> None:  # noqa: F811 - not the fixture but what it made
+    """Go there, and see that nothing of anybody's is run, loaded or linked."""
+    tab.open(url)
+    assert tab.run(_LOOK) == CLEAN, url
+    # The policy had nothing to stop: what is not there needs no stopping.
+    assert [one for one in tab.console() if "the server responded" not in one] == [], url
+
+
+@pytest.mark.parametrize("number", range(len(NAMES)))
+def test_a_page_says_the_name(tab: Chromium, bridge: Any, number: int) -> None:  # noqa: F811
+    for path in (f"/venues/{100 + number}", f"/sessions/{1_000 + number}"):
+        harmless(tab, bridge.origin + path)
+        shown = " ".join(str(tab.run("return document.querySelector('h1').textContent")).split())
+        assert shown == NAMES[number]
+    harmless(tab, f"{bridge.origin}/embed/{('instructors', 'courses')[number % 2]}"
+                  f"/{(200, 300)[number % 2] + number}?view=week")  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/sessions", "/sessions?view=week", "/embed/sessions"])
+def test_a_page_of_all_names_is_harmless(tab: Chromium, bridge: Any, path: str) -> None:  # noqa: F811
+    harmless(tab, bridge.origin + path)
+    text = tab.run("return document.querySelector('main').textContent")
+    assert all(name in text for name in NAMES)
+
+
+def test_the_builder_shows_names_as_text(tab: Chromium, bridge: Any) -> None:  # noqa: F811
+    harmless(tab, f"{bridge.origin}/#<img src=x onerror=xss=1>")
+    tab.wait_for_preview()
+    tab.run("document.querySelectorAll('input[type=checkbox]').forEach((one) => one.click())")
+    tab.wait_until("return document.querySelector('[data-chosen]').textContent.length > 400")
+    tab.wait_for_preview()
+    assert tab.run(_LOOK) == CLEAN
+
+
+def test_the_code_to_embed_is_a_frame_and_a_script_whatever_the_name(
+    tab: Chromium, bridge: Any  # noqa: F811
+) -> None:  # fmt: skip
+    for number, name in enumerate(NAMES):
+        html = bridge.client.get(f"/venues/{100 + number}").text
+        found = tab.run(
+            """
+            const page = new DOMParser().parseFromString(arguments[0], "text/html");
+            const code = page.querySelector("#code").value;
+            const pasted = new DOMParser().parseFromString(code, "text/html").documentElement;
+            return [[...pasted.querySelectorAll("body *, head *")].map((one) => one.tagName),
+                    pasted.querySelector("iframe").title];
+            """,
+            html,
+        )
+        assert sorted(found[0]) == ["IFRAME", "SCRIPT"]
+        assert name in found[1]
+
+
+REFLECTED = (
+    "/{}", "/venues/11?venues={}", "/venues/11?{}=1", "/sessions?lang={}", "/sessions?from={}",
+    "/sessions?view={}", "/embed/venues/11?accent={}", "/embed/sessions?theme={}", "/private/{}",
+    "/sessions?starts_at_gte={}", "/?lang={}&x={}", "/embed/{}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", REFLECTED)
+def test_what_a_visitor_sends_is_not_run_either(tab: Chromium, bridge: Any, path: str) -> None:  # noqa: F811
+    for name in NAMES[:4]:
+        harmless(tab, bridge.origin + path.replace("{}", quote(name, safe="")))
+
+
+def test_calendars_hold_every_name_in_one_line(bridge: Any) -> None:
+    for path in ("/sessions.ics", "/sessions.ics?tz=local&cancelled=keep&availability=full"):
+        answer = bridge.client.get(path)
+        assert len(strict.load(answer.data)) == len(NAMES)
+        unfolded = answer.data.replace(b"\r\n ", b"").decode()
+        assert "URL:javascript" not in unfolded
+        assert "user:pass" not in unfolded
