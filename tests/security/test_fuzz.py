@@ -1,0 +1,266 @@
+"""Anything at all, for the parser of questions and for those of upstream's answers."""
+
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+from clocks import ManualClock
+from environs import Env
+from faults.scenes import eventually
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from security import canaries, studios
+from security.names import LINKS, NAMES
+from security.sites import Site
+from upstreams.raw import RawUpstream, head
+
+from bridge import config, services
+from bridge.cache.snapshot import Snapshot, decode, encode
+from bridge.config import Availability
+from bridge.errors import BridgeError, ParameterError
+from bridge.feeds import agenda, ics, jsonfeed, private, profile
+from bridge.feeds.query import Defaults, feed_spec
+from bridge.feeds.selection import select, subject
+from bridge.feeds.spec import Audience, FeedSpec, Kind, Times
+from bridge.filters import MAX_ID, PARAMETERS, FilterSet
+from bridge.model import Published, Revision, Visibility
+from bridge.upstream import failures
+from bridge.upstream.parser import lacking, parse
+from bridge.upstream.sources import COURSE_SESSIONS
+from bridge.upstream.walk import Walk
+
+SECONDS = 0.050
+ORIGIN = "https://goteamup.com"
+DEFAULTS = Defaults(
+    30, 90, Audience(visibilities=frozenset(Visibility), availability=Availability.SPOTS)
+)
+FUZZ = settings(
+    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+)
+KNOWN = (*PARAMETERS, "cancelled", "availability", "tz", "_", "utm_x", "start", "end", "timeZone")
+
+
+@pytest.fixture(scope="module")
+def vendor() -> Iterator[RawUpstream]:
+    with RawUpstream(studios.well()) as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="module")
+def site(vendor: RawUpstream) -> Iterator[Site]:
+    """A bridge that lets nobody wait: a pause is over as soon as it begins."""
+    clock = ManualClock(studios.NOW, skip=True)
+    variables = {
+        "TEAMUP_API_TOKEN": canaries.TOKEN,
+        "TEAMUP_BASE_URL": vendor.url,
+        "FEED_SIGNING_KEYS": ",".join(canaries.KEYS),
+        "CACHE_URL": "memory://",
+        "TEAMUP_REQUESTS_PER_MINUTE": "1000000",
+    }
+    with patch.dict("os.environ", variables, clear=True):
+        parts = services.build(config.load(Env()), clock=clock)
+    found = Site(parts, io.StringIO())
+    eventually(lambda: found.client.get("/sessions.ics").status_code == 200)
+    yield found
+    parts.close()
+
+
+anything = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)
+names = st.one_of(st.sampled_from(KNOWN), anything, st.sampled_from(KNOWN).map(lambda n: n[:-1]))
+values = st.one_of(
+    anything,
+    st.integers(-5, 2**70).map(str),
+    st.lists(st.integers(0, 2**64).map(str), max_size=120).map(",".join),
+    st.sampled_from(
+        ["active", "full", "keep", "utc", "local", "hide", "spots", "none", "0", "365", "٣", "1_0"]
+    ),
+    st.datetimes().map(str),
+    st.datetimes().map(lambda at: at.isoformat() + "Z"),
+    st.dates().map(str),
+    st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.+Z -]{0,20})?", fullmatch=True),
+)
+pairs = st.lists(st.tuples(names, values), max_size=8)
+kinds = st.tuples(st.sampled_from(Kind), st.one_of(st.none(), st.integers(0, MAX_ID)))
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    anything,
+    st.sampled_from([*NAMES, *LINKS, "2026-11-24T10:00:00Z", "2026-11-24T10:00:00", "public", ""]),
+)
+junk = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(anything, inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+def paths_of(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where everything in a row stands."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, below in inner:
+        yield (*before, name)
+        if isinstance(below, dict | list):
+            yield from paths_of(below, (*before, name))
+
+
+PATHS = sorted(paths_of(studios.public_rows()[0]), key=str)
+
+
+@st.composite
+def rows(draw: Any) -> Any:
+    """A row of the vendor's with junk in some places, or junk altogether."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(junk)
+    row = deepcopy(draw(st.sampled_from(studios.every_row())))
+    for path in draw(st.lists(st.sampled_from(PATHS), max_size=4)):
+        place = row
+        for name in path[:-1]:
+            # what stood there may be junk by now
+            place = place[name] if _has(place, name) else None
+        if _has(place, path[-1]):
+            place[path[-1]] = draw(junk)
+    return row
+
+
+def _has(place: Any, name: Any) -> bool:
+    if isinstance(place, dict):
+        return name in place
+    return isinstance(place, list) and isinstance(name, int) and name < len(place)
+
+
+def outcome(work: Callable[[], Any]) -> Any:
+    """What *work* returns, or the bridge's own error that it raises."""
+    try:
+        return work()
+    except BridgeError as err:
+        return err
+
+
+def timed(work: Callable[[], Any]) -> Any:
+    """The same, at once, by this thread's own time."""
+    began = time.thread_time()
+    found = outcome(work)
+    assert time.thread_time() - began < SECONDS
+    return found
+
+
+@FUZZ
+@given(kinds, pairs)
+@example((Kind.SESSION, None), [("venues", "1" * 5000)])
+@example((Kind.SESSION, None), [("\ud800", "\udfff")])
+@example((Kind.SESSION, None), [("past", "²")])
+def test_a_question_is_understood_or_refused_by_name(
+    kind: tuple[Kind, int | None], asked: list[tuple[str, str]]
+) -> None:
+    found = timed(lambda: feed_spec(*kind, asked, DEFAULTS))
+    if isinstance(found, ParameterError):
+        # it is put into an answer, in one line
+        assert str(found).isprintable()
+        assert len(str(found)) < 700
+        return
+    assert isinstance(found, FeedSpec)
+    # every spelling of it comes to the same, and the cache's key stands for it
+    if kind[0] is Kind.SESSION and kind[1] is not None:
+        return
+    again = feed_spec(*kind, parse_qsl(found.query), DEFAULTS)
+    assert again == found
+    assert FilterSet.of_key(found.filter_set.key) == found.filter_set
+
+
+@FUZZ
+@given(st.one_of(anything, pairs.map(lambda all_: urlencode(all_, errors="replace"))))
+def test_a_query_string_gets_an_answer_and_no_fault(site: Any, query: str) -> None:
+    for path in ("/sessions.json", "/sessions", "/embed/venues/11", "/venues/11.ics"):
+        environ = {"QUERY_STRING": query.encode("utf-8", "replace").decode("latin-1")}
+        answer = site.client.get(path, environ_overrides=environ)
+        assert answer.status_code in (200, 400, 429, 503), query
+
+
+@FUZZ
+@given(anything)
+def test_a_path_gets_an_answer_and_no_fault(site: Any, text: str) -> None:
+    raw = text.encode("utf-8", "replace").decode("latin-1")
+    for before, after in (("/", ""), ("/venues/1-", ".ics"), ("/private/1", ".json"),
+                          ("/embed/accent/", ".css"), ("/sessions/", "")):  # fmt: skip
+        environ = {"PATH_INFO": f"{before}{raw}{after}"}
+        status = site.client.get("/", environ_overrides=environ).status_code
+        assert status in (200, 400, 404), text
+
+
+@FUZZ
+@given(anything)
+def test_a_token_opens_nothing(site: Any, text: str) -> None:
+    feeds: private.PrivateFeeds = site.parts.private
+    for token in (text, f"1{text}", f"1.{text}", f"1{text}.{text}"):
+        assert isinstance(timed(lambda token=token: feeds.open(token)), BridgeError)
+
+
+REVISION = Revision(1, 1, 1, 1, 1, 1, 1)
+
+
+@FUZZ
+@given(st.lists(rows(), max_size=4))
+def test_rows_become_sessions_that_can_be_written_in_every_form(found: list[Any]) -> None:
+    # through JSON and back, as they would come
+    sent = json.loads(json.dumps(found))
+    lacking(sent, COURSE_SESSIONS)
+    parsed = timed(lambda: parse(sent, COURSE_SESSIONS, ORIGIN))
+    for session in parsed.sessions:
+        assert session.title
+        assert "\n" not in session.title
+        for link in (session.booking_url, session.staff_url):
+            assert link is None or (link.isascii() and " " not in link)
+            assert link is None or urlsplit(link).scheme in ("http", "https")
+    published = tuple(Published(session, REVISION) for session in parsed.sessions)
+    snapshot = Snapshot(studios.NOW.timestamp(), 0.0, published, parsed.tally)
+    assert {one.session for one in decode(encode(snapshot)).published} == set(parsed.sessions)
+    for times in Times:
+        asked = [("tz", times.value), ("availability", "spots"), ("past", "365")]
+        spec = feed_spec(Kind.SESSION, None, asked, DEFAULTS)
+        shown = select(snapshot, spec)
+        about = subject(snapshot, spec, shown)
+        events = profile.check(ics.render(shown, spec, about, base_url=None))
+        assert len(list(events)) == len(shown)
+        assert len(json.loads(jsonfeed.render(shown))) == len(shown)
+        assert agenda.render(shown, about).decode()
+
+
+@FUZZ
+@given(st.integers(400, 599), junk, st.one_of(st.none(), anything, st.integers().map(str)))
+def test_a_refusal_is_told_in_the_bridges_own_words(
+    status: int, body: Any, retry_after: str | None
+) -> None:
+    cause = timed(lambda: failures.refusal(status, body, retry_after, studios.NOW.timestamp()))
+    assert cause.text.isprintable()
+    assert cause.code.replace("_", "").isalnum()
+    assert cause.retry_after is None or 1 <= cause.retry_after <= 300
+
+
+@settings(FUZZ, max_examples=60)
+@given(
+    st.one_of(
+        st.binary(max_size=300),
+        junk.map(lambda value: json.dumps(value).encode()),
+        st.dictionaries(st.sampled_from(["count", "next", "results"]), junk).map(
+            lambda value: json.dumps(value).encode()
+        ),
+        st.lists(rows(), max_size=3).map(studios.page),
+    )
+)
+def test_an_answer_is_a_walk_or_one_kind_of_failure(site: Any, vendor: Any, body: bytes) -> None:
+    vendor.script = lambda connection, request, n: connection.sendall(
+        head(200, {"Content-Length": len(body)}) + body
+    )
+    found = outcome(lambda: site.parts.walker.walk(FilterSet(past=30)))
+    assert isinstance(found, Walk) or found.cause.text.isprintable()
