@@ -54,7 +54,7 @@ test-deps:
 
 # Branches, of the tests that run in this process: the others start servers of their own, which are
 # not measured.
-coverage: $(VENV)/dev.stamp clients
+coverage: $(VENV)/dev.stamp
 	@$(BIN)/coverage run -m pytest -q $(addprefix --ignore ,$(PROCESSES))
 	@$(BIN)/coverage report --fail-under $(FLOOR)
 
