@@ -169,4 +169,7 @@ def accept() -> None:
 def sandbox(port: int) -> None:
     """Run the sandbox studio alone, as an API server."""
     studio = timetable.believable_studio(datetime.now(UTC).date())
-    server.serve_forever(studio, port=port, announce=click.echo)
+    try:
+        server.serve_forever(studio, port=port, announce=click.echo)
+    except OSError as err:
+        raise click.ClickException(f"--port {port}: {err.strerror}") from err

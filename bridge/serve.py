@@ -88,7 +88,7 @@ def _sandbox() -> SandboxServer:
     try:
         # The same port each time finds the same history in the store.
         return SandboxServer(studio, SANDBOX_PORT)
-    except (OSError, SystemExit):
+    except OSError:
         return SandboxServer(studio)
 
 

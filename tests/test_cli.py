@@ -454,6 +454,13 @@ class TestSandbox:
                 process.terminate()
                 process.wait(10)
 
+    def test_a_port_that_is_taken_is_one_line(self, run: Run) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            result = run("sandbox", "--port", str(taken.getsockname()[1]))
+        assert result.exit_code == 1
+        assert len(result.output.strip().splitlines()) == 1
+        assert "--port" in result.output
+
     def test_it_serves_the_studios_api_to_whoever_has_its_token(self, url: str) -> None:
         address = f"{url}/course_sessions?page_size=3"
         request = urllib.request.Request(address, headers={"Authorization": "Bearer sandbox-token"})

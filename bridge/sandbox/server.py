@@ -1,5 +1,6 @@
 """The server: an API on a loopback port, in a thread of its own."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class SandboxServer:
         self.requests: list[RecordedRequest] = []
         self._app = app
         self._server: BaseWSGIServer | None = self._bind(port)
-        self._port = self._server.server_port
+        self._port = int(self._server.server_address[1])
         self._thread: threading.Thread | None = None
 
     @property
@@ -112,7 +113,16 @@ class SandboxServer:
         self.stop()
 
     def _bind(self, port: int) -> BaseWSGIServer:
-        return make_server(HOST, port, self._record, threaded=True, request_handler=_QuietHandler)
+        # Taken here: where it cannot be had the library would print advice and end the process.
+        with socket.create_server((HOST, port), backlog=128) as taken:
+            return make_server(
+                HOST,
+                port,
+                self._record,
+                threaded=True,
+                request_handler=_QuietHandler,
+                fd=taken.fileno(),
+            )
 
     def _record(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
