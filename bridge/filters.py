@@ -168,9 +168,21 @@ class FilterSet:
         Args:
             day: the UTC day of the refresh, against which the relative window is resolved.
         """
+        return self.admits(session, self.window(day))
+
+    def admits(
+        self, session: ClassSession, window: tuple[datetime | None, datetime | None]
+    ) -> bool:
+        """The same, for whoever asks it of many sessions.
+
+        Args:
+            window: of the day.
+        """
+        earliest, latest = window
         return (
             self._selects(session)
-            and self._in_window(session, day)
+            and (earliest is None or session.ends >= earliest)
+            and (latest is None or session.start < latest)
             and self._in_bounds(session)
             and (not self.status or session.status in self.status)
             and (
@@ -196,12 +208,6 @@ class FilterSet:
                 or any(person.id in self.instructors for person in session.instructors)
             )
             and (not self.offering_types or (kind is not None and kind.id in self.offering_types))
-        )
-
-    def _in_window(self, session: ClassSession, day: date) -> bool:
-        earliest, latest = self.window(day)
-        return (earliest is None or session.ends >= earliest) and (
-            latest is None or session.start < latest
         )
 
     def _in_bounds(self, session: ClassSession) -> bool:

@@ -2,12 +2,14 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from bridge.filters import FilterSet
 from bridge.model import ClassSession, Published
 
 _FIELDS = ("session", "venues", "instructors", "course", "offering_types")
+
+Window = tuple[datetime | None, datetime | None]
 
 Places = Sequence[int]
 """Where sessions stand in the snapshot, in its order."""
@@ -30,9 +32,13 @@ class Index:
                 for identity in identities:
                     self._by[field].setdefault(identity, []).append(place)
 
-    def places(self, filter_set: FilterSet, day: date) -> Places:
-        """Where every session that *filter_set* matches on *day* stands; and few others do."""
-        first, last = self._between(filter_set, day)
+    def places(self, filter_set: FilterSet, window: Window) -> Places:
+        """Where every session that *filter_set* matches stands; and few others do.
+
+        Args:
+            window: of the day.
+        """
+        first, last = self._between(filter_set, window)
         choices = [
             [self._by[field].get(identity, []) for identity in wanted]
             for field, wanted in _wanted(filter_set)
@@ -43,9 +49,9 @@ class Index:
         places = lists[0] if len(lists) == 1 else sorted(set[int]().union(*lists))
         return places[bisect_left(places, first) : bisect_left(places, last)]
 
-    def _between(self, filter_set: FilterSet, day: date) -> tuple[int, int]:
+    def _between(self, filter_set: FilterSet, window: Window) -> tuple[int, int]:
         """The part of the snapshot, from and up to, that the filter set's bounds leave."""
-        opens, closes = filter_set.window(day)
+        opens, closes = window
         # What starts so early, and what starts so late, cannot be asked for.
         early = [*map(self._start_of_what_ends, (opens, filter_set.ends_at_gte))]
         lower = _known([filter_set.starts_at_gte, *early])

@@ -52,6 +52,9 @@ class Shelf:
 
     def put(self, key: str, snapshot: Snapshot, version: str) -> None:
         """Hold what this worker just published."""
+        held = self.get(key)
+        if held is not None:
+            snapshot = snapshot.sharing(held.snapshot)
         self._keep(key, Held(snapshot, version, version, self._clock.monotonic()))
 
     def look(self, key: str) -> Held | None:
@@ -77,6 +80,8 @@ class Shelf:
             entry = self._store.read([name]).get(name)
             stored = _decoded(entry)
             if stored is not None and entry is not None and self._newer(stored, held):
+                if held is not None:
+                    stored = stored.sharing(held.snapshot)
                 held = Held(stored, entry.version, entry.version, now)
             elif held is not None:
                 held = replace(held, stored=version, looked=now)

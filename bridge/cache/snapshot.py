@@ -63,12 +63,24 @@ class Snapshot:
         Args:
             backwards: the last first.
         """
-        day = self.day
-        places = self._index.places(filter_set, day)
+        window = filter_set.window(self.day)
+        places = self._index.places(filter_set, window)
         for place in reversed(places) if backwards else places:
             one = self.published[place]
-            if filter_set.matches(one.session, day):
+            if filter_set.admits(one.session, window):
                 yield one
+
+    def sharing(self, before: "Snapshot") -> "Snapshot":
+        """The same; what did not change since *before* is the very object that it was there.
+
+        What is made of a session is then found again by it, and it is in memory once.
+        """
+        known = before.by_identity
+        published = []
+        for one in self.published:
+            was = known.get(one.session.identity)
+            published.append(was if was is not None and was == one else one)
+        return replace(self, published=tuple(published))
 
 
 # What garbage may raise on its way through zlib, JSON, enums and dates.

@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 from weakref import WeakValueDictionary
 
 import structlog
@@ -43,24 +44,26 @@ class Body:
     changed: float
     name: str
     sessions: int
-    trimmed: int
+    trimmed: int = 0
     withheld: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, plain: bytes, *, changed: float, name: str, sessions: int, trimmed: int = 0
-    ) -> "Body":
-        """The body that *plain* makes."""
+    def of(cls, plain: bytes, *, before: "Body | None" = None, **rest: Any) -> "Body":
+        """The body that *plain* makes.
+
+        Args:
+            before: one that may have the same bytes: then they are those very objects.
+        """
+        if before is not None and before.plain == plain:
+            return cls(plain=before.plain, zipped=before.zipped, tag=before.tag, **rest)
         digest = hashlib.sha256(plain).digest()[:18]
+        # no time of day in it: the same bytes on every machine
+        zipped = gzip.compress(plain, _GZIP_LEVEL, mtime=0)
         return cls(
             plain=plain,
-            # no time of day in it: the same bytes on every machine
-            zipped=gzip.compress(plain, _GZIP_LEVEL, mtime=0),
+            zipped=zipped,
             tag=base64.urlsafe_b64encode(digest).decode(),
-            changed=changed,
-            name=name,
-            sessions=sessions,
-            trimmed=trimmed,
+            **rest,
         )
 
     @property
@@ -191,8 +194,10 @@ class Feeds:
             plain = jsonfeed.render(shown)
         else:
             plain = agenda.render(shown, about)
+        kept = self._bodies.get((spec, form))
         body = Body.of(
             plain,
+            before=kept.body if kept is not None else None,
             changed=lookup.snapshot.walked,
             name=about.name,
             sessions=len(shown),

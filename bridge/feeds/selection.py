@@ -4,6 +4,8 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from bridge.cache.snapshot import Snapshot
 from bridge.config import Availability
@@ -13,11 +15,16 @@ from bridge.model import ClassSession, Published, Revision, Status
 from bridge.text import folded
 
 _NAMESPACE = uuid.UUID("0b6c3c5e-52f7-4b86-9d9a-1f6a6f2b7f11")
+# What a worker keeps in its memory, at about a kilobyte each.
+_VIEWED = 32_768
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shown:
     """A session as a feed's readers may see it. It holds nothing that they may not.
+
+    Equal is the same: of a session that did not change there is one for all feeds that tell it
+    alike, so that what is made of it can be kept by it.
 
     Attributes:
         uid: the same in every feed, whatever the settings.
@@ -65,8 +72,9 @@ def visible(session: ClassSession, audience: Audience) -> bool:
 
 def select(snapshot: Snapshot, spec: FeedSpec) -> list[Shown]:
     """The sessions of a feed, ordered by start and UID."""
+    view = View.of(spec)
     found = [
-        _restricted(one, spec)
+        _viewed(one, view)
         for one in snapshot.matching(spec.filter_set)
         if visible(one.session, spec.audience)
         and not (spec.cancelled is Cancelled.HIDE and one.session.status is Status.CANCELLED)
@@ -74,36 +82,62 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> list[Shown]:
     return sorted(found, key=lambda one: (one.session.start, one.uid))
 
 
-def _restricted(one: Published, spec: FeedSpec) -> Shown:
-    session, audience = one.session, spec.audience
+class View(NamedTuple):
+    """What of a session a feed tells.
+
+    Attributes:
+        told: of places.
+        keeps: whether what is cancelled stays on, and its title alone says so.
+    """
+
+    told: Availability
+    counts: bool
+    join_links: bool
+    staff_links: bool
+    keeps: bool
+
+    @classmethod
+    def of(cls, spec: FeedSpec) -> "View":
+        """The view that the readers of *spec* have."""
+        audience = spec.audience
+        return cls(
+            told=spec.availability,
+            counts=audience.counts,
+            join_links=audience.join_links,
+            staff_links=audience.staff_links,
+            keeps=spec.cancelled is Cancelled.KEEP,
+        )
+
+
+@lru_cache(maxsize=_VIEWED)
+def _viewed(one: Published, view: View) -> Shown:
+    session = one.session
     cancelled = session.status is Status.CANCELLED
-    kept = cancelled and spec.cancelled is Cancelled.KEEP
     venue = session.venue
-    if venue is not None and not audience.join_links:
+    if venue is not None and venue.join_url and not view.join_links:
         venue = replace(venue, join_url=None)
-    staff_url = session.staff_url if audience.staff_links else None
+    staff_url = session.staff_url if view.staff_links else None
     return Shown(
         uid=uid(session),
         session=replace(session, venue=venue, staff_url=staff_url, attending=0, capacity=None),
-        availability=None if cancelled else _availability(session, spec),
-        booked=_booked(session) if audience.counts else None,
+        availability=None if cancelled else _availability(session, view),
+        booked=_booked(session) if view.counts else None,
         created=_instant(one.revision.created),
-        modified=_instant(_modified(one.revision, spec)),
+        modified=_instant(_modified(one.revision, view)),
         sequence=one.revision.sequence,
         marked=cancelled,
-        status=Status.ACTIVE if kept else session.status,
+        status=Status.ACTIVE if view.keeps else session.status,
     )
 
 
-def _availability(session: ClassSession, spec: FeedSpec) -> str | int | None:
-    told = spec.availability
-    if told is Availability.NONE or session.places_left is None:
+def _availability(session: ClassSession, view: View) -> str | int | None:
+    if view.told is Availability.NONE or session.places_left is None:
         return None
     if session.full:
         return "full"
-    if told is not Availability.SPOTS:
+    if view.told is not Availability.SPOTS:
         return None
-    return session.places_left if spec.audience.counts else session.places_rounded
+    return session.places_left if view.counts else session.places_rounded
 
 
 def _booked(session: ClassSession) -> str:
@@ -111,17 +145,16 @@ def _booked(session: ClassSession) -> str:
     return f"{session.attending}{of}"
 
 
-def _modified(revision: Revision, spec: FeedSpec) -> int:
+def _modified(revision: Revision, view: View) -> int:
     """The last change of anything that the feed shows."""
-    told, audience = spec.availability, spec.audience
     seen = [revision.content]
-    if told is not Availability.NONE:
+    if view.told is not Availability.NONE:
         seen.append(revision.full)
-    if told is Availability.SPOTS:
+    if view.told is Availability.SPOTS:
         seen.append(revision.places)
-    if audience.counts:
+    if view.counts:
         seen.append(revision.counts)
-    if audience.join_links or audience.staff_links:
+    if view.join_links or view.staff_links:
         seen.append(revision.links)
     return max(seen)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from icalendar import Calendar
+from icalendar import Calendar, Event
 from samples import (
     HALL,
     SEEN,
@@ -21,6 +21,7 @@ from samples import (
     chosen,
     published,
     session,
+    snapshot,
     spec,
 )
 from upstreams.rows import CANARIES, awkward_rows
@@ -28,7 +29,9 @@ from upstreams.rows import CANARIES, awkward_rows
 from bridge.config import Availability
 from bridge.feeds.contentlines import Component, content_lines, read
 from bridge.feeds.ics import fitting, render
-from bridge.feeds.selection import Subject
+from bridge.feeds.ics.calendars import frame
+from bridge.feeds.ics.events import properties
+from bridge.feeds.selection import Subject, select, subject
 from bridge.feeds.spec import Cancelled, Kind, Times
 from bridge.model import Course, Instructor, OfferingType, Status, Venue, Visibility
 from bridge.upstream.parser import parse
@@ -746,6 +749,24 @@ def test_what_goes_in_is_read_back_by_the_letter_of_the_rfc(sessions: Any) -> No
         assert one.text("CATEGORIES") == (kind.category or kind.name)
         if kind.description:
             assert one.text("DESCRIPTION").endswith(kind.description)
+
+
+@_round_trip
+@given(_TIMETABLES, st.sampled_from(Times), st.sampled_from(Cancelled))
+def test_a_calendar_is_what_icalendar_makes_of_all_of_it_at_once(
+    sessions: Any, times: Times, cancelled: Cancelled
+) -> None:
+    feed = spec(times=times, cancelled=cancelled)
+    held = snapshot(*sessions)
+    shown = select(held, feed)
+    about = subject(held, feed, shown)
+    whole = frame(shown, feed, about, SITE)
+    for one in shown:
+        event = Event()
+        for each in properties(one, times):
+            event.add(each.name, each.value, encode=False)
+        whole.add_component(event)
+    assert render(shown, feed, about, base_url=SITE) == whole.to_ical(sorted=False)
 
 
 @_round_trip

@@ -19,11 +19,12 @@ from samples import (
     spec,
 )
 
+from bridge.cache.snapshot import decode, encode
 from bridge.config import Availability
 from bridge.feeds import agenda, ics, jsonfeed
 from bridge.feeds.contentlines import read
 from bridge.feeds.selection import select, subject, uid
-from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind
+from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind, Times
 from bridge.filters import Occupancy
 from bridge.model import Course, Instructor, OfferingType, Status, Venue, Visibility
 
@@ -305,3 +306,45 @@ class TestTheSubject:
     def test_a_name_that_only_hidden_sessions_tell_is_not_told(self) -> None:
         hidden = session(offering_type=kind(visibility=Visibility.PRIVATE))
         assert read(calendar(hidden, kind=Kind.VENUE, identity=11)).text("NAME") == "Venue 11"
+
+
+class TestWhatDidNotChange:
+    """It is the very object that it was, so that what was made of it is found again."""
+
+    def again(self, *sessions: Any) -> Any:
+        """The same timetable, read anew from the store of another worker."""
+        before = snapshot(*sessions)
+        return before, decode(encode(before)).sharing(before)
+
+    def test_what_is_read_anew_is_what_was_there(self) -> None:
+        before, after = self.again(session(1), session(2))
+        assert after == before
+        assert all(one is was for one, was in zip(after.published, before.published, strict=True))
+
+    def test_what_changed_is_new(self) -> None:
+        before = snapshot(session(1), session(2))
+        after = snapshot(session(1), session(2, attending=4), session(3)).sharing(before)
+        assert after.published[0] is before.published[0]
+        assert after.published[1] is not before.published[1]
+        assert [one.session.attending for one in after.published] == [3, 4, 3]
+
+    def test_it_is_shown_by_the_same_object_in_every_feed_that_tells_it_alike(self) -> None:
+        before, after = self.again(session(1))
+        [one], [again] = select(before, spec()), select(after, spec())
+        [venue] = select(after, spec(Kind.VENUE, HALL.id, times=Times.LOCAL))
+        assert one is again is venue
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"cancelled": Cancelled.KEEP},
+            {"availability": Availability.FULL},
+            {"availability": Availability.SPOTS},
+            {"audience": replace(audience(EVERYBODY), counts=True)},
+            {"audience": replace(audience(EVERYBODY), join_links=True)},
+            {"audience": replace(audience(EVERYBODY), staff_links=True)},
+        ],
+    )
+    def test_feeds_that_tell_it_differently_have_one_of_their_own(self, options: Any) -> None:
+        held = snapshot(session(1))
+        assert select(held, spec(**options)) != select(held, spec())
