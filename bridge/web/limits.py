@@ -1,6 +1,7 @@
 """Limits: what is too long is refused before anybody looks at what it says."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException, RequestHeaderFieldsTooLarge, RequestURITooLarge
@@ -13,23 +14,30 @@ _MAX_PATH = 4_000
 _MAX_HEADER = 16_000
 _MAX_HEADERS = 32_000
 _PATHS = ("PATH_INFO", "SCRIPT_NAME")
+_HEADERS = ("CONTENT_TYPE", "CONTENT_LENGTH")
 
 
 def excess(environ: Mapping[str, Any]) -> type[HTTPException] | None:
     """What is to be said of a request that is too long; None for any other."""
     if len(environ.get("QUERY_STRING", "")) > _MAX_QUERY:
         return RequestURITooLarge
-    if any(len(environ.get(name, "")) > _MAX_PATH for name in _PATHS):
+    if max(len(environ.get(name, "")) for name in _PATHS) > _MAX_PATH:
         return RequestURITooLarge
-    longest = every = 0
-    for name, value in environ.items():
-        if name[:5] == "HTTP_" or name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-            size = len(value)
-            every += size + len(name)
-            longest = max(longest, size)
-    if longest > _MAX_HEADER or every > _MAX_HEADERS:
+    headers, of_names = _headers(tuple(environ))
+    values = [environ[name] for name in headers]
+    # every answer comes through here, and hardly any request is longer than one header may be
+    every = of_names + sum(map(len, values))
+    if every > _MAX_HEADERS or (every > _MAX_HEADER and max(map(len, values)) > _MAX_HEADER):
         return RequestHeaderFieldsTooLarge
     return None
+
+
+# Most requests have the same headers as some request before.
+@lru_cache(maxsize=64)
+def _headers(names: tuple[str, ...]) -> tuple[list[str], int]:
+    """Those of *names* that are of headers, and how long they are."""
+    found = [one for one in names if one[:5] == "HTTP_" or one in _HEADERS]
+    return found, sum(map(len, found))
 
 
 class Limits:
