@@ -23,6 +23,7 @@ from bridge.cache.shelf import Shelf
 from bridge.cache.snapshots import SnapshotCache
 from bridge.cache.sqlite import SqliteStore
 from bridge.cache.store import Store
+from bridge.cache.watch import Watch
 from bridge.clock import Clock, SystemClock
 from bridge.config import Config, UpstreamPlan
 from bridge.errors import ConfigError
@@ -175,7 +176,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         readers=readers,
         report=report,
         metrics=metrics,
-        rounds=Rounds(clock, readers.flush),
+        rounds=Rounds(clock, readers.flush, Watch(plan, failures, alerts, store).look),
         defaults=defaults,
     )
 

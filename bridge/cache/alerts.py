@@ -3,7 +3,7 @@
 import json
 import threading
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -53,25 +53,34 @@ class Alerts:
 
     def raised(self, topic: str, text: str) -> None:
         """Tell *text*, unless *topic* was raised already and is not over."""
-        if self._changed(topic, raised=True):
+        key = self._keys.alert(topic)
+        if self._store.versions([key]):
+            return
+        value = repr(self._store.now()).encode()
+        if self._changed({key: Write(value, _REMEMBERED)}, {key: None}):
             log.error("alert", topic=topic, text=text)
             self._tell(text)
 
     def over(self, topic: str, text: str) -> None:
         """Tell *text*, if *topic* was raised."""
-        if self._changed(topic, raised=False):
-            log.warning("alert over", topic=topic, text=text)
+        self.over_by(float("inf"), (topic,), text)
+
+    def over_by(self, at: float, topics: Sequence[str], text: str) -> None:
+        """Tell *text* once, if any of *topics* was raised, and all of them before *at*."""
+        named = {self._keys.alert(topic): topic for topic in topics}
+        raised = self._store.read(list(named))
+        if not raised or max(_moment(entry.value) for entry in raised.values()) >= at:
+            return
+        expect = {key: entry.version for key, entry in raised.items()}
+        if self._changed({key: Write(None) for key in raised}, expect):
+            log.warning("alert over", topic=", ".join(named[key] for key in raised), text=text)
             self._tell(text)
 
-    def _changed(self, topic: str, *, raised: bool) -> bool:
-        key = self._keys.alert(topic)
-        version = self._store.versions([key]).get(key)
-        if (version is not None) is raised:
-            return False
-        value = b"raised" if raised else None
-        return (
-            self._store.commit({key: Write(value, _REMEMBERED)}, expect={key: version}) is not None
-        )
+    def _changed(self, writes: Mapping[str, Write], expect: Mapping[str, str | None]) -> bool:
+        """Whether it was this process that made the change, for the fleet."""
+        made = self._store.commit(writes, expect=expect) is not None
+        # What is not shared each process would tell anew, as often as the store goes away.
+        return made and not getattr(self._store, "failing", False)
 
     def _tell(self, text: str) -> None:
         if self._url is None:
@@ -86,3 +95,11 @@ class Alerts:
         except (OSError, ValueError) as err:
             # the address may hold a secret: only what kind of failure it was
             log.warning("alert not delivered", error=type(err).__name__)
+
+
+def _moment(value: bytes) -> float:
+    """When it was raised, in seconds since 1970."""
+    try:
+        return float(value)
+    except ValueError:  # of another version of the program
+        return 0.0
