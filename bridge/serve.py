@@ -27,7 +27,7 @@ _LOCAL = {"HOST": "127.0.0.1", "LOG_FORMAT": "console"}
 def command(settings: Config) -> list[str]:
     """The command that serves the application."""
     return [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"),
+        *(sys.executable, "-m", "bridge.server", "--interface", "wsgi", "--no-ws"),
         *("--host", settings.host, "--port", str(settings.port)),
         # It would hold the addresses of private feeds.
         "--no-access-log",

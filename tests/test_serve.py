@@ -109,7 +109,7 @@ def serves(pid: int) -> bool:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return state != "Z" and b"granian" in command
+    return state != "Z" and b"bridge.server" in command
 
 
 def until(holds: Callable[[], Any], what: str) -> None:

@@ -36,7 +36,6 @@ HERE = Path(__file__).parent
 TIMETABLE = 250
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PAGES = 3
-_SETTLED = 0.5
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,6 @@ class Machine:
         }
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
-        self._answered = 0.0
 
     def __enter__(self) -> Self:
         self.start()
@@ -197,7 +195,6 @@ class Machine:
     def await_start(self) -> None:
         """Wait until every worker answers."""
         until(self._answers, seconds=15, why="the server did not start")
-        self._answered = time.monotonic()
 
     def get(self, path: str, **headers: str) -> Answer:
         return get(self.url + path, **headers)
@@ -217,8 +214,6 @@ class Machine:
     def stop(self, *, seconds: float = 15.0) -> float:
         """End it as a host does; the seconds that it took."""
         assert self._process is not None
-        # A worker of granian's that only just answers may lose the signal, and is killed later.
-        time.sleep(max(0.0, self._answered + _SETTLED - time.monotonic()))
         began = time.monotonic()
         self._process.terminate()
         self._process.wait(seconds)

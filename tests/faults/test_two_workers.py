@@ -1,0 +1,217 @@
+"""Two workers of one machine: they count together, and end and begin without a request lost."""
+
+import http.client
+import os
+import re
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from fleet import Hold, Machine, get, herd, keys_of, studio, until
+from upstreams.plain import PlainUpstream
+
+from bridge.cache.sqlite import SqliteStore
+from bridge.clock import SystemClock
+
+FEED = "/venues/11.ics"
+RULE = "/venues/<feed_id:identity>.<feed_format:form>"
+PASSWORD = "an-operators-password"
+LOAD = 8
+
+
+@pytest.fixture(scope="module")
+def vendor() -> Iterator[PlainUpstream]:
+    with studio() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store") / "store.sqlite3"
+
+
+@pytest.fixture(scope="module")
+def machine(vendor: PlainUpstream, file: Path) -> Iterator[Machine]:
+    given = {"OPERATOR_TOKEN": PASSWORD, "REFRESH_AHEAD": "on"}
+    with Machine(vendor.url, f"sqlite:///{file}", workers=2, **given) as server:
+        yield server
+
+
+def numbers(machine: Machine) -> Counter[str]:
+    """Every number of the metrics, by its name and labels."""
+    answer = machine.get("/metrics", Authorization=f"Bearer {PASSWORD}")
+    assert answer.status == 200
+    lines = (line for line in answer.body.decode().splitlines() if line[:1] != "#")
+    return Counter({name: float(value) for name, value in (one.rsplit(" ", 1) for one in lines)})
+
+
+def requests(found: Counter[str], route: str = RULE) -> float:
+    return sum(value for name, value in found.items() if f'route="{route}"' in name)
+
+
+class TestMetrics:
+    def test_they_add_up_to_the_requests_that_were_sent_whoever_is_asked(
+        self, machine: Machine
+    ) -> None:
+        before = numbers(machine)
+        herd([partial(machine.get, FEED) for _ in range(40)])
+        found = [numbers(machine) for _ in range(6)]
+        assert [requests(one) - requests(before) for one in found] == [40] * 6
+        assert [requests(one, "/metrics") for one in found] == [
+            requests(before, "/metrics") + 1 + later for later in range(6)
+        ]
+
+    def test_both_workers_had_a_part_in_them(self, machine: Machine) -> None:
+        asked = re.compile(r"bridge_requests_total")
+        folders = [one for one in Path("/dev/shm").glob(f"*-{machine.pid}-*") if one.is_dir()]
+        for pid in machine.workers():
+            herd([partial(machine.get, FEED) for _ in range(20)])
+            [file] = [one for folder in folders for one in folder.glob(f"counter_{pid}.db")]
+            assert asked.search(file.read_bytes().decode("latin-1"))
+
+    def test_a_worker_that_is_gone_has_counted_for_good_and_is_in_no_other_number(
+        self, machine: Machine
+    ) -> None:
+        herd([partial(machine.get, FEED) for _ in range(10)])
+        before = numbers(machine)
+        started = machine.started()
+        os.kill(machine.workers()[0], signal.SIGKILL)
+        until(lambda: machine.started() > started, why="no other worker")
+        after = numbers(machine)
+        assert requests(after) == requests(before)
+        assert after["bridge_store_failing_workers"] == 0
+        [folder] = Path("/dev/shm").glob(f"*-{machine.pid}-*")
+        alive = {f"gauge_livesum_{pid}.db" for pid in machine.workers()}
+        assert {one.name for one in folder.glob("gauge_live*.db")} <= alive
+
+
+class Load:
+    """Clients that ask one after the other until the server is gone; each way of asking in turn.
+
+    Attributes:
+        told: how their requests ended. A connection that was used before and is closed without a
+            byte was closed while the request was on its way: such a one is asked again, as every
+            client does (RFC 9112, 9.3.1).
+    """
+
+    def __init__(self, port: int) -> None:
+        self.told: Counter[str] = Counter()
+        self._port = port
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._ask, args=(bool(number % 2),)) for number in range(LOAD)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def end(self) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(20)
+
+    def _ask(self, keep: bool) -> None:
+        connection: http.client.HTTPConnection | None = None
+        while not self._ended.is_set():
+            used = connection is not None
+            connection = connection or http.client.HTTPConnection(
+                "127.0.0.1", self._port, timeout=15
+            )
+            how = self._once(connection, used)
+            with self._lock:
+                self.told[how] += 1
+            if not keep or how != "200":
+                connection.close()
+                connection = None
+            if how == "refused":
+                return
+
+    def _once(self, connection: http.client.HTTPConnection, used: bool) -> str:
+        try:
+            connection.request("GET", FEED)
+            response = connection.getresponse()
+            body = response.read()
+        except ConnectionRefusedError:
+            return "refused"
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError) as err:
+            return "closed before" if used else f"failed: {err!r}"
+        except (OSError, http.client.HTTPException) as err:
+            return f"failed: {err!r}"
+        if not body.endswith(b"END:VCALENDAR\r\n"):
+            return "cut short"
+        return "200" if response.status == 200 else f"failed: {response.status}"
+
+
+class TestTheEnd:
+    def test_under_load_no_request_that_was_accepted_fails_and_the_store_is_left_in_order(
+        self, machine: Machine, vendor: PlainUpstream, file: Path
+    ) -> None:
+        assert machine.get(FEED).status == 200
+        store = SqliteStore(file, SystemClock())
+        leases = keys_of(vendor).lease("")
+        hold = Hold(vendor, pages=(1,))
+        cold: list[int] = []
+        address = f"{machine.url}/sessions.ics?past=60"
+        waiting = threading.Thread(target=lambda: cold.append(get(address).status))
+        waiting.start()
+        until(hold.reached)
+        assert store.names(leases)
+        load = Load(machine.port)
+        until(lambda: load.told["200"] > 20 * LOAD)
+        threading.Timer(0.4, hold.let_go).start()
+        machine.stop()
+        load.end()
+        waiting.join(20)
+        assert set(load.told) <= {"200", "closed before", "refused"}
+        assert load.told["refused"] == LOAD
+        assert cold == [200]
+        assert store.names(leases) == []
+        store.close()
+        self._begin_again(machine, vendor)
+
+    def _begin_again(self, machine: Machine, vendor: PlainUpstream) -> None:
+        """The next start serves from the store at once, and asks nobody."""
+        asked = len(vendor.requests)
+        machine.launch()
+        first = until(lambda: ready(machine), seconds=15)
+        spent = [seconds_of(pid) for pid in (machine.pid, *machine.workers())]
+        assert first == 200
+        answer = machine.get(FEED)
+        assert answer.status == 200
+        assert answer.headers["cache-status"].startswith("bridge; hit")
+        assert len(vendor.requests) == asked
+        # what it takes where nobody else is at work: the server, and one of its workers
+        assert spent[0] + max(spent[1:]) < 2.0
+        machine.await_start()
+
+    def test_told_to_end_while_its_workers_start_it_ends_at_once(
+        self, vendor: PlainUpstream, tmp_path: Path
+    ) -> None:
+        machine = Machine(vendor.url, f"sqlite:///{tmp_path}/store.sqlite3", workers=2)
+        try:
+            machine.launch()
+            until(lambda: any("Spawning worker-2" in line for line in machine.log))
+            assert machine.stop() < 5
+            assert not any("Killing" in line for line in machine.log)
+        finally:
+            machine.kill()
+
+
+def ready(machine: Machine) -> int | None:
+    """The status of a feed, once there is somebody to say that he is ready."""
+    try:
+        if machine.get("/readyz").status == 200:
+            return machine.get(FEED).status
+    except OSError:
+        pass
+    return None
+
+
+def seconds_of(pid: int) -> float:
+    """What a process has had of the processor."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
