@@ -38,20 +38,33 @@ def create_app(parts: Services | None = None) -> Flask:
     """
     app = Flask("bridge.web", static_folder=None)
     cli.register(app)
-    if parts is None:
-        try:
-            parts = services.build(config.load())
-            logs.configure(parts.config)
-        except ConfigError as err:
-            if not _commands_only():
-                sys.exit(f"the bridge cannot start. {err}")
-            return app
+    if parts is not None:
+        _put_together(app, parts)
+        return app
+    try:
+        parts = services.build(config.load())
+    except ConfigError as err:
         if not _commands_only():
-            for warning in parts.config.warnings:
-                log.warning("settings", text=warning)
-            parts.start()
-            # A worker is a forked process, which runs these finalizers and no atexit handlers.
-            Finalize(None, parts.close, exitpriority=0)
+            sys.exit(f"the bridge cannot start. {err}")
+        return app
+    logs.configure(parts.config)
+    _put_together(app, parts)
+    if not _commands_only():
+        _serve(parts)
+    return app
+
+
+def _serve(parts: Services) -> None:
+    """Begin what runs beside requests, and see to its end."""
+    for warning in parts.config.warnings:
+        log.warning("settings", text=warning)
+    parts.start()
+    # A worker is a forked process, which runs these finalizers and no atexit handlers.
+    Finalize(None, parts.close, exitpriority=0)
+
+
+def _put_together(app: Flask, parts: Services) -> None:
+    """Give *app* its routes, and the layers around it."""
     app.extensions["bridge"] = parts
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
@@ -86,7 +99,6 @@ def create_app(parts: Services | None = None) -> Flask:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as above
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops
         )
-    return app
 
 
 def _commands_only() -> bool:

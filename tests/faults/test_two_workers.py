@@ -14,6 +14,7 @@ import pytest
 from fleet import Hold, Machine, get, herd, keys_of, studio, until
 from upstreams.plain import PlainUpstream
 
+from bridge.cache.readers import Readers
 from bridge.cache.sqlite import SqliteStore
 from bridge.clock import SystemClock
 
@@ -170,6 +171,9 @@ class TestTheEnd:
         assert load.told["refused"] == LOAD
         assert cold == [200]
         assert store.names(leases) == []
+        # nor is forgotten who read: these clients do not say what they are
+        noted = Readers(store, keys_of(vendor)).families()
+        assert noted["others"].today >= load.told["200"]
         store.close()
         self._begin_again(machine, vendor)
 

@@ -1,0 +1,59 @@
+"""The owner's page, in a browser: in order, in either language, at either width."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from browser.bridges import Bridge, bridge
+from browser.chromium import Chromium
+from browser.conftest import ARTEFACTS
+from browser.test_every_page import MOST_BYTES, complaints, violations
+
+CLIENTS = (
+    "Google-Calendar-Importer",
+    "iOS/18.0 (22A3354) dataaccessd/1.0",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Thunderbird/128.0",
+)
+FEEDS = ("/venues/12.ics", "/sessions.ics?venues=12%2C13&future=365&past=365", "/venues/13.ics")
+
+
+@pytest.fixture(scope="module")
+def watched() -> Iterator[Bridge]:
+    """The sandbox, with readers, and an upstream that has failed since."""
+    with bridge(sandbox=True) as running:
+        for feed, client in zip(FEEDS, CLIENTS, strict=True):
+            requests.get(running.url(feed), headers={"User-Agent": client}, timeout=10)
+        running.parts.rounds.go()
+        running.upstream.stop()
+        running.clock.move(3 * 3600)
+        requests.get(running.url(FEEDS[0]), timeout=20)
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("look", "language"),
+    [
+        ({"width": 390, "height": 844, "dark": False}, "de"),
+        ({"width": 1280, "height": 800, "dark": True}, "en"),
+    ],
+    ids=["phone, German", "desk, dark"],
+)
+def test_nothing_is_wrong_with_it_and_there_is_a_picture(
+    watched: Bridge,
+    tab: Chromium,
+    packages: Path,
+    look: dict[str, int],
+    language: str,
+) -> None:
+    tab.look(**look).open(watched.url(f"/status?lang={language}"))
+    tab.screenshot(ARTEFACTS / "pages" / f"status-{language}.png", whole=True)
+    said = tab.driver.find_element("css selector", "main").text
+    assert {"de": "Apple Kalender", "en": "Apple Calendar"}[language] in said
+    assert "TEAMUP_BASE_URL" in said
+    assert tab.run("return document.documentElement.scrollWidth") <= tab.width
+    assert complaints(tab) == []
+    assert violations(tab, packages) == []
+    page = requests.get(watched.url("/status"), timeout=10)
+    assert len(page.content) < MOST_BYTES
