@@ -17,8 +17,9 @@ from flask.cli import with_appcontext
 from werkzeug.exceptions import HTTPException
 
 from bridge import config, services
+from bridge.cache.memory import MemoryStore
 from bridge.doctor import examine
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, StoreError
 from bridge.feeds import jsonfeed
 from bridge.feeds.private import Grant, audience
 from bridge.feeds.query import feed_spec
@@ -159,6 +160,10 @@ def accept() -> None:
     parts = services.build(config.load())
     try:
         removed = parts.refresher.accept()
+        if isinstance(parts.store, MemoryStore):
+            raise StoreError("memory:// is each process's own: restart the server", readable=False)
+        if getattr(parts.store, "errors", 0):
+            raise StoreError("the store failed; what it holds is not known", readable=False)
     finally:
         parts.close()
     click.echo(f"{removed} sessions were held, and are removed" if removed else "nothing is held")

@@ -183,7 +183,7 @@ def load(env: Env | None = None, *, besides: frozenset[str] = frozenset()) -> Co
         catalog=read.switch("CATALOG", default=True),
         trusted_proxies=read.whole("TRUSTED_PROXIES", 0, most=16),
         operator_token=read.text("OPERATOR_TOKEN"),
-        host=read.text("HOST") or "0.0.0.0",  # noqa: S104 - a platform's router must reach it
+        host=read.interface("HOST", "0.0.0.0"),  # noqa: S104 - a platform's router must reach it
         port=read.whole("PORT", 8000, most=65535),
         workers=read.whole("WEB_CONCURRENCY", 1, least=1, most=256),
         sandbox=read.text(SANDBOX_FLAG) is not None,

@@ -118,6 +118,16 @@ class Reader:
                 raise _refused(name, value, "*, or origins such as https://www.example.org")
         return values or default
 
+    def interface(self, name: str, default: str) -> str:
+        """The IP address of an interface to listen on."""
+        value = self.text(name) or default
+        written = "127.0.0.1" if value.lower() == "localhost" else value.strip("[]")
+        try:
+            return str(ip_address(written))
+        except ValueError:
+            accepted = "an IP address such as 0.0.0.0 or ::, or localhost"
+            raise _refused(name, value, accepted) from None
+
     def web_address(self, name: str, *, bare: bool = False) -> str | None:
         value = self.text(name)
         if value is None:

@@ -429,6 +429,23 @@ class TestFeed:
         assert "TEAMUP_API_TOKEN" in result.stderr
 
 
+class TestAccept:
+    def test_what_a_store_holds_that_does_not_answer_is_not_known(self, run: Run) -> None:
+        result = run("accept", CACHE_URL="redis://127.0.0.1:1/0")
+        assert result.exit_code == 1
+        assert "not known" in result.stderr
+        assert "nothing is held" not in result.output
+
+    def test_what_a_server_holds_in_its_own_memory_is_out_of_reach(self, run: Run) -> None:
+        result = run("accept", CACHE_URL="memory://")
+        assert result.exit_code == 1
+        assert "memory://" in result.stderr
+
+    def test_where_nothing_is_held_it_says_so(self, run: Run, tmp_path: Path) -> None:
+        result = run("accept", CACHE_URL=f"sqlite:///{tmp_path}/store.sqlite3")
+        assert (result.exit_code, result.stdout) == (0, "nothing is held\n")
+
+
 class TestSandbox:
     @pytest.fixture
     def url(self) -> Iterator[str]:
