@@ -28,7 +28,7 @@ class ReadFeed:
     Attributes:
         name: its path; of a private one, which has none that may be told, its id.
         key: of its filter set.
-        label: what the owner calls it.
+        title: what it is called.
         sessions: that it shows.
         trimmed: that were left out for its size.
         withheld: that its readers may not see, by reason.
@@ -37,7 +37,7 @@ class ReadFeed:
     name: str
     key: str
     private: bool = False
-    label: str = ""
+    title: str = ""
     sessions: int = 0
     trimmed: int = 0
     withheld: tuple[tuple[str, int], ...] = ()
@@ -199,7 +199,7 @@ def _adding(feed: ReadFeed, reads: Mapping[str, int], now: float) -> Any:
         return {
             "key": feed.key,
             "private": feed.private,
-            "label": feed.label,
+            "title": feed.title,
             "numbers": [feed.sessions, feed.trimmed, feed.withheld],
             "hours": hours.plus(sum(reads.values()), now).row,
             "families": {**(last if isinstance(last, dict) else {}), **dict.fromkeys(reads, now)},
@@ -216,7 +216,7 @@ def _readership(name: str, data: Any, now: float) -> Readership | None:
             name=name,
             key=str(data["key"]),
             private=bool(data["private"]),
-            label=str(data["label"]),
+            title=str(data["title"]),
             sessions=int(sessions),
             trimmed=int(trimmed),
             withheld=tuple((str(reason), int(number)) for reason, number in withheld),

@@ -55,7 +55,7 @@ def _read(spec: FeedSpec, feed: Feed) -> ReadFeed:
         name=who.private or spec.path(f".{Format.ICS.value}"),
         key=spec.filter_set.key,
         private=who.private is not None,
-        label=who.label,
+        title=body.name,
         sessions=body.sessions,
         trimmed=body.trimmed,
         withheld=tuple(sorted(body.withheld.items())),

@@ -122,7 +122,7 @@ class Language:
 
     def ago(self, seconds: float) -> str:
         """How long ago something was, roughly, in the language of the words."""
-        past = timedelta(seconds=-max(0.0, seconds))
+        past = timedelta(seconds=-max(1.0, seconds))
         return str(format_timedelta(past, add_direction=True, threshold=1.5, locale=self._own))
 
     def time(self, at: datetime) -> str:

@@ -66,9 +66,9 @@ def as_json(standing: Standing) -> dict[str, Any]:
 
 def _feed(one: FeedStanding, now: float) -> dict[str, Any]:
     feed, reads = one.readership.feed, one.readership.reads
-    named = {"private": feed.name, "label": feed.label} if feed.private else {"path": feed.name}
     return {
-        **named,
+        "private" if feed.private else "path": feed.name,
+        "title": feed.title,
         "sessions": feed.sessions,
         "trimmed": feed.trimmed,
         "withheld": dict(feed.withheld),

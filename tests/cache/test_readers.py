@@ -9,7 +9,7 @@ from bridge.cache.readers import Readers, ReadFeed, Reads
 from bridge.cache.store import Write
 
 VENUE = ReadFeed("/venues/12.ics", "past=30&venues=12", sessions=40, withheld=(("draft", 1),))
-STAFF = ReadFeed("a1b2", "past=30", private=True, label="Staff")
+STAFF = ReadFeed("a1b2", "past=30", private=True, title="Staff")
 HOUR = 3600
 
 

@@ -181,6 +181,7 @@ class TestWhoReads:
         numbers = {name: feed.pop(name) for name in ("sessions", "withheld")}
         assert feed == {
             "path": "/venues/12.ics",
+            "title": "Riverside Studio",
             "trimmed": 0,
             "age": 60,
             "last_day": 2,
@@ -189,7 +190,7 @@ class TestWhoReads:
         }
         assert numbers["sessions"] == len(site.get("/venues/12.json").get_json())
         assert sum(numbers["withheld"].values()) > 0
-        assert '<a href="/venues/12.ics">' in page(site)
+        assert '<a href="/venues/12.ics"><bdi>Riverside Studio</bdi></a>' in page(site)
 
     def test_a_feed_that_was_trimmed_says_so(self, make_bridge: Callable[..., Services]) -> None:
         parts = make_bridge(operator_token=PASSWORD, feed_max_bytes=20_000)
@@ -209,7 +210,7 @@ class TestWhoReads:
         parts.rounds.go()
         answer = site.get("/status?format=json", auth=("x", PASSWORD))
         [feed] = answer.get_json()["feeds"]
-        assert (feed["private"], feed["label"]) == (who.private, "Staff & <friends>")
+        assert (feed["private"], feed["title"]) == (who.private, "Staff & <friends>")
         assert "path" not in feed
         text = page(site)
         assert "Private feed Staff &amp; &lt;friends&gt;" in text
