@@ -1,7 +1,9 @@
 """The server: settings are checked first, then granian serves the application."""
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     local = bool(arguments)
     try:
         if not local:
-            settings = config.load()
+            settings = _settings()
             numbers.begin(settings.workers)
             os.execv(sys.executable, command(settings))  # noqa: S606 - our own command
         return _serve_locally()
@@ -58,12 +60,34 @@ def main(arguments: Sequence[str]) -> int:
         sys.exit(f"the bridge cannot start. {err}")
 
 
+def _settings() -> Config:
+    """The settings, which this machine can serve by.
+
+    Raises:
+        ConfigError: a value that cannot be used.
+    """
+    settings = config.load()
+    host, port = settings.host, settings.port
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        # as the server does, which shares its port with others of its kind
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            probe.setsockopt(socket.SOL_SOCKET, option, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as err:
+            if err.errno == errno.EADDRNOTAVAIL:
+                raise ConfigError("HOST", f"{host} is not this machine's", "0.0.0.0") from err  # noqa: S104 - said, not done
+            why = os.strerror(err.errno or 0).lower()
+            raise ConfigError("PORT", f"{port} cannot be had: {why}", "a free port") from err
+    return settings
+
+
 def _serve_locally() -> int:
     env = config.environment()
     for name, value in _LOCAL.items():
         os.environ.setdefault(name, env.str(name, value))
     if (env.str("TEAMUP_API_TOKEN", "") or "").strip():
-        return _supervise(config.load())
+        return _supervise(_settings())
     with _sandbox() as studio:
         os.environ.update(
             {
@@ -72,7 +96,7 @@ def _serve_locally() -> int:
                 config.SANDBOX_FLAG: "1",
             }
         )
-        settings = config.load()
+        settings = _settings()
         print(  # noqa: T201 - for the person who typed make run
             "TEAMUP_API_TOKEN is not set, so this is the bundled sandbox studio, not yours.\n"
             f"  studio's API  {studio.url}\n"

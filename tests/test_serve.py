@@ -190,6 +190,21 @@ class TestWithSettingsThatCannotBeUsed:
             assert words in line
         assert TOKEN not in line
 
+    @pytest.mark.parametrize("arguments", [(), ("--local",)], ids=["Procfile", "make run"])
+    def test_a_port_that_another_program_has_is_named(self, arguments: tuple[str, ...]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = str(other.getsockname()[1])
+            done = run(*arguments, TEAMUP_API_TOKEN=TOKEN, HOST="127.0.0.1", PORT=port)
+        assert done.returncode == 1
+        [line] = done.stderr.strip().splitlines()
+        assert f"PORT: {port} cannot be had: address already in use" in line
+
+    def test_an_interface_of_another_machine_is_named(self) -> None:
+        done = run(TEAMUP_API_TOKEN=TOKEN, HOST="192.0.2.1")
+        assert done.returncode == 1
+        [line] = done.stderr.strip().splitlines()
+        assert "HOST: 192.0.2.1" in line
+
     def test_another_argument_is_refused(self) -> None:
         done = run("--help-me", TEAMUP_API_TOKEN=TOKEN)
         assert done.returncode == 1
