@@ -68,6 +68,24 @@ def test_no_name_is_too_long_for_a_narrow_phone(live: Bridge, tab: Chromium, nam
     assert tab.run("return document.documentElement.scrollWidth") <= 320
 
 
+@pytest.mark.parametrize("name", ["all", "venue-week", "embed-agenda"])
+@pytest.mark.parametrize("width", SIZES)
+def test_classes_stand_in_line_whether_they_can_be_booked_or_not(
+    live: Bridge, tab: Chromium, name: str, width: int
+) -> None:
+    tab.look(width=width, height=800).open(live.url(PAGES[name]))
+    tab.run(
+        "document.querySelectorAll('.entry:nth-child(odd) .book').forEach((one) => one.remove())"
+    )
+    edges = tab.run(
+        "const left = (one) => one.getBoundingClientRect().left;"
+        "return [...document.querySelectorAll('.entry')]"
+        ".map((one) => left(one.querySelector('.what')) - left(one))"
+    )
+    assert edges
+    assert max(edges) - min(edges) < 1
+
+
 def test_the_checker_can_fail(live: Bridge, tab: Chromium, packages: Path) -> None:
     tab.open(live.url("/venues/12"))
     tab.run("document.querySelector('h1').style.color = '#ddd'; document.title = '';")
