@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 AUDIT := .venv-audit
 ENGINE ?= docker
-PROCESSES := tests/faults tests/browser tests/clients tests/test_serve.py tests/test_changes.py
+UNMEASURED := tests/faults tests/browser tests/clients tests/test_changes.py
 FLOOR := 90
 NODE_MODULES := tests/clients/node_modules tests/browser/node_modules
 DEBIAN := gir1.2-ical-3.0 python3-gi chromium chromium-driver nginx-light
@@ -52,10 +52,13 @@ test-deps:
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -qq && apt-get install -y -qq --no-install-recommends $$lacking
 
-# Branches, of the tests that run in this process: the others start servers of their own, which are
-# not measured.
+# Branches, also of servers that tests start. Left out are the tests that look at how long something
+# takes, which measuring changes, and those of faults, browsers and clients, which cover little more.
 coverage: $(VENV)/dev.stamp
-	@$(BIN)/coverage run -m pytest -q $(addprefix --ignore ,$(PROCESSES))
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q -n 2 --dist loadfile -k 'not under_50_ms' \
+		$(addprefix --ignore ,$(UNMEASURED))
+	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under $(FLOOR)
 
 # Known faults in what is installed; the answer comes from the package index.

@@ -204,8 +204,8 @@ _CERTIFICATES = "ssl_cert_reqs="
 def _unverified(address: str) -> str:
     """A platform's own address of its Redis, whose certificate is signed by itself.
 
-    Heroku's is, and its documentation has clients not verify it. Nobody can write that into the
-    address: the platform sets the variable, and sets it anew whenever it changes the password.
+    Heroku's is, so that clients cannot verify it. Nobody can write that into the address: the
+    platform sets the variable, and sets it anew whenever it changes the password.
     """
     if not address.startswith("rediss:") or _CERTIFICATES in address:
         return address
