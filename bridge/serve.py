@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from bridge import config, numbers
+from bridge import config, numbers, serverlog
 from bridge.config import Config
 from bridge.errors import ConfigError
 from bridge.sandbox import api
@@ -28,11 +28,12 @@ _LOCAL = {"HOST": "127.0.0.1", "LOG_FORMAT": "console"}
 
 def command(settings: Config) -> list[str]:
     """The command that serves the application."""
+    lines = ("--log-config", str(serverlog.SETTINGS)) if settings.log_format == "json" else ()
     return [
         *(sys.executable, "-m", "bridge.server", "--interface", "wsgi", "--no-ws"),
         *("--host", settings.host, "--port", str(settings.port)),
         # It would hold the addresses of private feeds.
-        "--no-access-log",
+        *("--no-access-log", "--log-level", settings.log_level, *lines),
         *("--workers", str(settings.workers), "--blocking-threads", str(_THREADS)),
         # Without it the death of one worker ends the whole service.
         "--respawn-failed-workers",

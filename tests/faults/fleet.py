@@ -176,7 +176,13 @@ class Machine:
         self.log.clear()
         command = [sys.executable, "-m", "bridge.serve"]
         if self._short_leases:
-            settings: Any = SimpleNamespace(host="127.0.0.1", port=self.port, workers=self._workers)
+            settings: Any = SimpleNamespace(
+                host="127.0.0.1",
+                port=self.port,
+                workers=self._workers,
+                log_level="info",
+                log_format="json",
+            )
             command = [*serve.command(settings)[:-1], "short_leases:app"]
         self._process = subprocess.Popen(
             command,

@@ -1,6 +1,7 @@
 """Two workers of one machine: they count together, and end and begin without a request lost."""
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -88,6 +89,14 @@ class TestMetrics:
         [folder] = Path("/dev/shm").glob(f"*-{machine.pid}-*")
         alive = {f"gauge_livesum_{pid}.db" for pid in machine.workers()}
         assert {one.name for one in folder.glob("gauge_live*.db")} <= alive
+
+
+def test_every_line_of_the_log_is_json(machine: Machine) -> None:
+    machine.get("/nowhere")
+    until(lambda: any("/nowhere" in line for line in machine.log))
+    lines = [json.loads(line) for line in list(machine.log)]
+    assert {"Started worker-1", "request"} <= {line["event"] for line in lines}
+    assert all(line["level"] and line["timestamp"] for line in lines)
 
 
 class Load:
