@@ -114,9 +114,12 @@ class Nginx:
         finally:
             connection.close()
 
-    def logged(self) -> str:
-        """What stands in its logs."""
-        return "".join(
-            (self._folder / name).read_text(encoding="utf-8")
-            for name in ("access.log", "error.log")
-        )
+    def logged(self, *, until: str) -> str:
+        """What stands in its logs, once *until* does."""
+        for _ in range(500):
+            logs = (self._folder / name for name in ("access.log", "error.log"))
+            found = "".join(log.read_text(encoding="utf-8") for log in logs)
+            if until in found:
+                return found
+            time.sleep(0.01)
+        raise AssertionError(f"{until} is in no log")
