@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 # C0 controls but tab and newline, DEL, lone surrogates: one of them makes strict parsers reject a
-# whole calendar. The bidirectional marks stay: right-to-left names need them.
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufeff\ufffe\uffff]")
+# whole calendar. C1 controls: to some terminals they are commands. The bidirectional marks stay:
+# right-to-left names need them.
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 # Everything that some reader takes for the end of a line.
 _BREAKS = re.compile(r"\r\n|[\r\n\x0b\x0c\x85\u2028\u2029]")
 _BLANKS = re.compile(r"[^\S\n]+")

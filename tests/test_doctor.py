@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from environs import Env
@@ -506,6 +507,20 @@ class TestFeeds:
         report = doctor()
         assert finding(report, "feeds").level is Level.GOOD
         assert report.feeds.keys() > {"all classes"}
+
+    def test_those_of_the_same_name_are_all_listed(self, doctor: Doctor) -> None:
+        studio = small_studio()
+        for number in {number for row in studio.sessions for number in row["instructors"]}:
+            person = studio.tables().get("instructor", number)
+            assert person is not None
+            person["name"] = "Alex"
+        with studio_api(studio) as server:
+            report = doctor(TEAMUP_BASE_URL=server.url)
+        paths = [urlsplit(address).path for address in report.feeds.values()]
+        assert len(set(paths)) == len(paths)
+        for kind in ("venues", "instructors", "courses"):
+            assert sum(path.startswith(f"/{kind}/") for path in paths) == report.sees[kind]
+        assert report.feeds["Alex"].rpartition("/")[0].endswith("/instructors")
 
     def test_one_that_is_not_sound_is_an_error(
         self, doctor: Doctor, monkeypatch: pytest.MonkeyPatch

@@ -129,7 +129,14 @@ def _specifications(found: Catalogue, defaults: Defaults) -> Iterator[tuple[str,
 def _addresses(found: Catalogue, settings: Config) -> dict[str, str]:
     base = settings.public_base_url or f"http://127.0.0.1:{settings.port}"
     addresses = {"all classes": f"{base}/sessions.ics"}
-    for path, items in (("venues", found.venues), ("instructors", found.instructors)):
+    for kind, items in (
+        (Kind.VENUE, found.venues),
+        (Kind.INSTRUCTOR, found.instructors),
+        (Kind.COURSE, found.courses),
+    ):
         for item in items:
-            addresses[item.name] = f"{base}/{path}/{item.identity}.ics"
+            path = f"{kind.value}/{item.identity}"
+            # names are not unique
+            name = f"{item.name} ({path})" if item.name in addresses else item.name
+            addresses[name] = f"{base}/{path}.ics"
     return addresses

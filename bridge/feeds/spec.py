@@ -90,7 +90,8 @@ class FeedSpec:
     def name(self) -> str:
         """What tells this feed from others, on every machine alike."""
         whose = f"private {self.audience.private} " if self.audience.private else ""
-        return f"{whose}{self.kind.value}/{self.identity or ''}?{self.query}"
+        identity = "" if self.identity is None else self.identity
+        return f"{whose}{self.kind.value}/{identity}?{self.query}"
 
     def path(self, extension: str = "") -> str:
         """The canonical path below the bridge's address, with its query.

@@ -537,3 +537,7 @@ def test_no_query_raises_anything_but_the_error_for_the_visitor(
     with suppress(ParameterError, NotYetError):
         spec = feed_spec(kind, 1, pairs, defaults())
         assert spec.path(".ics").endswith(".ics")
+
+
+def test_the_feed_of_what_has_the_id_0_is_not_taken_for_that_of_all() -> None:
+    assert spec_of("/sessions/0").name != spec_of("/sessions").name
