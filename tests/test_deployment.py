@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from environs import Env
 from nginx import Nginx
+from valkey import free_port
 from werkzeug.serving import make_server
 
 from bridge import config
@@ -147,6 +148,13 @@ def test_the_address_of_a_private_feed_is_in_no_log_of_nginx(nginx: Nginx) -> No
     assert nginx.get("/venues/12.ics")[0] == 200
     # it logs a request once it has been answered
     assert "canary" not in nginx.logged(until="/venues/12.ics")
+
+
+def test_nor_is_it_where_the_bridge_is_down(tmp_path: Path) -> None:
+    with Nginx(HOME / "deploy" / "nginx.conf", free_port(), tmp_path) as nginx:
+        assert nginx.get("/private/1canary-secret.ics")[0] == 502
+        assert nginx.get("/venues/12.ics")[0] == 502
+        assert "canary" not in nginx.logged(until="/venues/12.ics")
 
 
 def test_whoever_comes_without_tls_is_sent_to_it(nginx: Nginx) -> None:
