@@ -1,5 +1,7 @@
 """Who reads what: added up by all, bounded, and of the last day."""
 
+import tracemalloc
+
 import pytest
 from clocks import ManualClock
 from walking import KEYS
@@ -98,14 +100,20 @@ def test_a_feed_is_told_as_it_was_last(readers: Readers) -> None:
 
 
 def test_a_flood_of_made_up_feeds_is_bounded_and_drives_out_none_that_is_read_again(
-    readers: Readers, store: MemoryStore
+    readers: Readers, clock: ManualClock
 ) -> None:
     for _ in range(2):
         readers.note("google", VENUE)
         readers.flush()
+        clock.move(60)
+    tracemalloc.start()
     for number in range(5_000):
         readers.note("others", ReadFeed(f"/sessions.ics?venues={number}", f"venues={number}"))
     readers.note("others", ReadFeed("/sessions.ics?" + "x" * 1_000, "x"))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # of the five thousand some two thousand, at less than half a kilobyte each
+    assert held < 1_000_000
     readers.flush()
     kept = readers.feeds()
     assert len(kept) <= 256

@@ -154,6 +154,9 @@ class TestTheLog:
         parts = make_bridge(signing_keys=(KEY,), log_requests=LogRequests.ALL)
         token = private(parts)
         client = create_app(parts).test_client()
+        client.get("/", environ_overrides={"PATH_INFO": path.format("short")})
+        assert "short" not in repr(lines) or "private" not in path.lower()
+        lines.clear()
         client.get("/", environ_overrides={"PATH_INFO": path.format(token)})
         assert len(requests(lines)) == 1
         assert token not in repr(lines)
