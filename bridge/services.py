@@ -35,6 +35,7 @@ from bridge.feeds.validators import Validators
 from bridge.filters import FilterSet
 from bridge.metrics import Metrics
 from bridge.observer import UNOBSERVED, Observer
+from bridge.turns import Turns
 from bridge.upstream.account import Account
 from bridge.upstream.client import Client
 from bridge.upstream.sources import COURSE_SESSIONS
@@ -49,6 +50,7 @@ class Services:
 
     config: Config
     clock: Clock
+    turns: Turns
     store: Store
     client: Client
     walker: Walker
@@ -134,6 +136,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
     )
     plan = _plan(config, cache, clock)
     readers = Readers(store, keys)
+    turns = Turns()
     defaults = Defaults.of(config)
     report = Report(
         plan=plan,
@@ -157,6 +160,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
     return Services(
         config=config,
         clock=clock,
+        turns=turns,
         store=store,
         client=client,
         walker=walker,
@@ -170,6 +174,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
             max_bytes=config.cache_max_bytes // 2,
             feed_max_bytes=config.feed_max_bytes,
             base_url=config.public_base_url,
+            turns=turns,
             observer=metrics,
         ),
         private=PrivateFeeds(store, keys, clock, keys=config.signing_keys, revoked=config.revoked),

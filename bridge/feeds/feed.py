@@ -20,6 +20,7 @@ from bridge.feeds.spec import FeedSpec, Format
 from bridge.feeds.validators import Validators
 from bridge.feeds.withholding import withheld
 from bridge.observer import UNOBSERVED, Observer
+from bridge.turns import Turns
 
 log = structlog.get_logger()
 
@@ -126,6 +127,7 @@ class Feeds:
         max_bytes: of rendered feeds that this worker keeps.
         feed_max_bytes: of one calendar; what is over is trimmed. 0 for any size.
         base_url: the bridge's own address, if it is known.
+        turns: what renders feeds that were not asked for before takes its turn.
     """
 
     def __init__(
@@ -136,9 +138,11 @@ class Feeds:
         max_bytes: int,
         feed_max_bytes: int,
         base_url: str | None,
+        turns: Turns,
         observer: Observer = UNOBSERVED,
     ) -> None:
         self._plan = plan
+        self._turns = turns
         self._observer = observer
         self._validators = validators
         self._feed_max_bytes = feed_max_bytes
@@ -164,7 +168,8 @@ class Feeds:
             with rendering.lock:
                 body = self._kept(spec, form, lookup)
                 if body is None:
-                    with self._observer.rendering(form.value):
+                    known = self._bodies.get((spec, form)) is not None
+                    with self._turns.wait(known=known), self._observer.rendering(form.value):
                         body = self._render(spec, form, lookup)
                     self._bodies.put((spec, form), _Kept(body, lookup.version))
         return Feed(body, lookup)

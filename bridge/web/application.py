@@ -26,6 +26,10 @@ from bridge.web.traffic import Traffic
 
 log = structlog.get_logger()
 
+# Seconds after which a thread at work lets others have a turn: who has an answer ready is held up
+# by no more, however much there is to be made.
+_TURN = 0.0005
+
 
 def create_app(parts: Services | None = None) -> Flask:
     """The application.
@@ -58,6 +62,7 @@ def _serve(parts: Services) -> None:
     """Begin what runs beside requests, and see to its end."""
     for warning in parts.config.warnings:
         log.warning("settings", text=warning)
+    sys.setswitchinterval(_TURN)
     parts.start()
     # A worker is a forked process, which runs these finalizers and no atexit handlers.
     Finalize(None, parts.close, exitpriority=0)
@@ -69,7 +74,7 @@ def _put_together(app: Flask, parts: Services) -> None:
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.url_map.converters.update(feed_id=_FeedId, feed_format=_FeedFormat)
-    app.extensions["pages"] = Pages()
+    app.extensions["pages"] = Pages(parts.turns)
     # Half of a page would be the indentation of its template.
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     for area in (feeds, pages, embed, assets, operations):

@@ -9,6 +9,7 @@ from flask import Response, current_app
 from bridge.cache.sized import SizedCache
 from bridge.cache.snapshots import Lookup
 from bridge.feeds.feed import Body
+from bridge.turns import Turns
 from bridge.web import security
 from bridge.web.responses import cache_control, cache_status, conditional
 from bridge.web.visit import Visit
@@ -40,9 +41,10 @@ class _Kept:
 
 
 class Pages:
-    """The pages that this worker rendered."""
+    """The pages that this worker rendered; those that are new take turns."""
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
         self._kept: SizedCache[_Kept] = SizedCache(_MAX_BYTES, lambda one: one.body.size)
 
     def get(
@@ -62,7 +64,8 @@ class Pages:
         kept = self._kept.get(key)
         if kept is not None and kept.version == version and now.timestamp() < kept.until:
             return kept.body
-        page = render()
+        with self._turns.wait(known=kept is not None):
+            page = render()
         since = page.since.timestamp() if page.since else 0.0
         body = Body.of(page.html.encode(), changed=max(walked, since), name="", sessions=0)
         until = page.until.timestamp() if page.until else float("inf")

@@ -186,6 +186,42 @@ def test_a_burst_of_new_filter_sets_is_answered_and_does_not_hold_up_what_is_in_
     assert counts[200] >= NEW_PER_MINUTE // 3
 
 
+def test_what_is_new_waits_for_its_turn_and_what_is_known_does_not(
+    make_worker: Callable[..., Worker], running: RunningClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = make_worker()
+    worker.served([HOT])
+    at_work, at_most = Counter[str](), Counter[str]()
+    go_on, render = threading.Event(), ics.render
+
+    def slow(shown: Any, spec: Any, *given: Any, **named: Any) -> bytes:
+        kind = "known" if spec.path() == HOT.removesuffix(".ics") else "new"
+        at_work[kind] += 1
+        at_most[kind] = max(at_most[kind], at_work[kind])
+        if kind == "new":
+            go_on.wait(20)
+        at_work[kind] -= 1
+        return render(shown, spec, *given, **named)
+
+    monkeypatch.setattr(ics, "render", slow)
+    running.move(EXPIRED)
+    flood = [
+        threading.Thread(target=worker.get, args=(f"/venues/{10_000 + n}.ics",)) for n in range(6)
+    ]
+    for thread in flood:
+        thread.start()
+    try:
+        until(lambda: at_work["new"])
+        # rendered anew, for its timetable is
+        until(lambda: "stale" not in worker.get(HOT).headers["Cache-Status"])
+        assert at_most["known"] == 1
+    finally:
+        go_on.set()
+        for thread in flood:
+            thread.join()
+    assert at_most["new"] == 1
+
+
 def _status(worker: Worker, path: str) -> int:
     return worker.get(path).status_code
 

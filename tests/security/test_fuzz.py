@@ -35,6 +35,9 @@ from bridge.upstream.parser import lacking, parse
 from bridge.upstream.sources import COURSE_SESSIONS
 from bridge.upstream.walk import Walk
 
+# A refresh in the background chooses its pauses by chance while an example is drawn.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+
 SECONDS = 0.050
 ORIGIN = "https://goteamup.com"
 DEFAULTS = Defaults(
