@@ -304,6 +304,20 @@ def test_the_time_that_the_answer_took_counts(origin: Origin, clock: ManualClock
     assert client.get("/a").headers["Age"] == "8"
 
 
+@pytest.mark.parametrize(("told", "age"), [("7", "8"), ("100", "100")])
+def test_the_time_that_the_answer_took_counts_once(
+    origin: Origin, clock: ManualClock, told: str, age: str
+) -> None:
+    def slow(environ: Any, start_response: Any) -> Any:
+        clock.move(8)
+        return origin(environ, start_response)
+
+    origin.headers["Age"] = told
+    client = Client(cache_of(slow, clock))
+    client.get("/a")
+    assert client.get("/a").headers["Age"] == age
+
+
 @pytest.mark.parametrize("seconds", [-86_400, 86_400])
 def test_a_clock_that_is_set_makes_nothing_fresh_for_longer(
     client: Client, origin: Origin, clock: ManualClock, seconds: int
