@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from bridge.filters import FilterSet
-from bridge.model import ClassSession, Published
+from bridge.model import Published
 
 _FIELDS = ("session", "venues", "instructors", "course", "offering_types")
 
@@ -27,10 +27,17 @@ class Index:
         self._starts = [session.start for session in sessions]
         self._longest = max((one.ends - one.start for one in sessions), default=timedelta())
         self._by: dict[str, dict[int, list[int]]] = {field: {} for field in _FIELDS}
+        by_id, venues, instructors, courses, types = self._by.values()
         for place, session in enumerate(sessions):
-            for field, identities in _of(session):
-                for identity in identities:
-                    self._by[field].setdefault(identity, []).append(place)
+            by_id.setdefault(session.id, []).append(place)
+            if session.venue is not None:
+                venues.setdefault(session.venue.id, []).append(place)
+            for person in session.instructors:
+                instructors.setdefault(person.id, []).append(place)
+            if session.course is not None:
+                courses.setdefault(session.course.id, []).append(place)
+            if session.offering_type is not None and session.offering_type.id is not None:
+                types.setdefault(session.offering_type.id, []).append(place)
 
     def places(self, filter_set: FilterSet, window: Window) -> Places:
         """Where every session that *filter_set* matches stands; and few others do.
@@ -46,7 +53,8 @@ class Index:
         if not choices:
             return range(first, last)
         lists = min(choices, key=lambda lists: sum(map(len, lists)))
-        places = lists[0] if len(lists) == 1 else sorted(set[int]().union(*lists))
+        # an instructor may be named twice, and of several lists a session may be on more than one
+        places = sorted(set[int]().union(*lists))
         return places[bisect_left(places, first) : bisect_left(places, last)]
 
     def _between(self, filter_set: FilterSet, window: Window) -> tuple[int, int]:
@@ -67,19 +75,6 @@ class Index:
             return edge and edge - self._longest
         except OverflowError:
             return None
-
-
-def _of(session: ClassSession) -> Iterable[tuple[str, Collection[int]]]:
-    """What a session is found by."""
-    kind = session.offering_type
-    yield "session", (session.id,)
-    yield "instructors", {person.id for person in session.instructors}
-    if session.venue is not None:
-        yield "venues", (session.venue.id,)
-    if session.course is not None:
-        yield "course", (session.course.id,)
-    if kind is not None and kind.id is not None:
-        yield "offering_types", (kind.id,)
 
 
 def _wanted(filter_set: FilterSet) -> Iterable[tuple[str, Collection[int]]]:

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple, dataclass, replace
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from bridge.cache.index import Index
@@ -123,7 +123,7 @@ def decode(value: bytes) -> Snapshot:
     """
     try:
         data = json.loads(zlib.decompress(value))
-        parts = [_part(one) for one in data["parts"]]
+        parts = [_part(*one) for one in data["parts"]]
         covers_from, walked = data["covers_from"], float(data["walked"])
         if not math.isfinite(walked):
             raise ValueError("walked at no time")
@@ -152,7 +152,7 @@ def decode_session(value: bytes) -> Published:
     """
     try:
         data = json.loads(value)
-        return _published(data["row"], [_part(one) for one in data["parts"]])
+        return _published(data["row"], [_part(*one) for one in data["parts"]])
     except _UNREADABLE as err:
         raise ValueError(f"no session: {type(err).__name__}") from err
 
@@ -190,8 +190,9 @@ class _Parts:
         return self._numbers[part]
 
 
-def _part(listed: list[Any]) -> Part:
-    name, *values = listed
+# The same part of two snapshots is one object: they are compared often, and mostly alike.
+@lru_cache(maxsize=8_192, typed=True)
+def _part(name: str, *values: Any) -> Part:
     return _KINDS[name](*values)
 
 
