@@ -9,10 +9,13 @@ ENGINE ?= docker
 UNMEASURED := tests/faults tests/browser tests/clients tests/test_changes.py
 FLOOR := 90
 NODE_MODULES := tests/clients/node_modules tests/browser/node_modules
-DEBIAN := gir1.2-ical-3.0 python3-gi chromium chromium-driver nginx-light
+BENCH := bench/.venv
+DEBIAN := gir1.2-ical-3.0 python3-gi chromium chromium-driver nginx-light \
+	$(if $(shell command -v npm),,nodejs npm)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test flood lint format clients screenshots coverage audit image lock test-deps clean
+.PHONY: run test flood bench lint format clients screenshots coverage audit image lock test-deps \
+	clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/python -m bridge.serve --local
@@ -20,6 +23,11 @@ run: $(VENV)/run.stamp
 # Two files of tests at a time: much of their time is spent waiting for real processes.
 test: lint clients
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Measures the bridge side by side with others, prints the table, and writes docs/performance.md.
+bench: DEBIAN := nginx-light wrk
+bench: $(VENV)/dev.stamp $(BENCH)/stamp test-deps
+	@$(BIN)/python -m bench --open-web-calendar $(BENCH)/bin/python
 
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .
@@ -40,14 +48,15 @@ clients: $(CLIENTS)/stamp $(if $(shell command -v npm),$(addsuffix /stamp,$(NODE
 screenshots: $(VENV)/dev.stamp
 	@cd tests && PYTHONPATH=.. ../$(BIN)/python -m browser.screenshots
 
-# Debian packages for the tests that want them; those who lack a package are skipped and named.
+# Debian packages for the tests that want them; those who lack a package are skipped and named. The
+# measurements want others.
 test-deps:
 	@lacking=$$(for one in $(DEBIAN); do \
 		dpkg-query -W -f '$${db:Status-Status}' $$one 2>/dev/null | grep -qx installed || echo $$one; \
-	done; command -v npm >/dev/null || echo nodejs npm); \
+	done); \
 	if [ -z "$$lacking" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
-		echo "all tests want these Debian packages, or what they are elsewhere:" $$lacking; exit 1; \
+		echo "these Debian packages are wanted, or what they are elsewhere:" $$lacking; exit 1; \
 	fi; \
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -qq && apt-get install -y -qq --no-install-recommends $$lacking
@@ -80,9 +89,11 @@ lock: $(VENV)/dev.stamp
 		--output-file requirements-dev.txt pyproject.toml
 	@$(BIN)/pip-compile --upgrade --no-header --config pyproject.toml \
 		--output-file tests/clients/requirements.txt tests/clients/requirements.in
+	@$(BIN)/pip-compile --upgrade --no-header --config pyproject.toml \
+		--output-file bench/requirements.txt bench/requirements.in
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) $(AUDIT) $(NODE_MODULES)
+	rm -rf $(VENV) $(CLIENTS) $(BENCH) $(AUDIT) $(NODE_MODULES)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
@@ -94,6 +105,11 @@ $(VENV)/run.stamp: requirements.txt | $(BIN)/python
 
 $(VENV)/dev.stamp: requirements-dev.txt | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+$(BENCH)/stamp: bench/requirements.txt | $(BIN)/python
+	@$(BIN)/python -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip install --quiet -r bench/requirements.txt
 	@touch $@
 
 $(CLIENTS)/stamp: tests/clients/requirements.txt | $(BIN)/python
