@@ -1,5 +1,6 @@
 """Answers as the HTTP cache keeps them: complete, and ready to be given again."""
 
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ _OF_CONTENT = frozenset(
 )
 # What an answer takes beside its body: its headers, as the lists and texts that they are.
 _FRAME = 4_000
+# Seconds that two clocks may drift apart within a lifetime.
+_APART = 2.0
 _DETAIL = re.compile(r';\s*detail="?([^";]*)')
 
 
@@ -78,6 +81,7 @@ class Answer:
         detail: what its Cache-Status still has to say; None: it has none.
         lifetime: seconds for which it is fresh, counted from when it was made.
         age: seconds since then when it was asked for: at *now* and *monotonic*, on the two clocks.
+        due: seconds since it was asked for after which to ask again.
         noted: what the application noted in the request's environment.
         dated: an age in whole seconds, and the headers at that age.
     """
@@ -93,6 +97,7 @@ class Answer:
     now: float
     monotonic: float
     noted: Mapping[str, Any]
+    due: float = 0.0
     dated: tuple[int, Headers, Headers] = field(default=(-1, (), ()))
 
     @classmethod
@@ -118,12 +123,20 @@ class Answer:
         """Bytes that it takes to keep."""
         return len(self.body) + _FRAME
 
-    def age_at(self, clock: Clock) -> float:
-        """Seconds since it was made, by the clock that says more of them.
+    def since(self, clock: Clock) -> float:
+        """Seconds since it was asked for; endless where the two clocks do not agree on them.
 
-        One may have been set back; the other stands still while the machine sleeps.
+        Then one was set, or the other stood still while the machine slept.
         """
-        return self.age + max(clock.monotonic() - self.monotonic, clock.now() - self.now)
+        steady, wall = clock.monotonic() - self.monotonic, clock.now() - self.now
+        return steady if abs(wall - steady) < _APART else math.inf
+
+    def falls_due(self, since: float, again: float) -> bool:
+        """Whether it is for this request to ask again; those that come meanwhile need not."""
+        if since < self.due + again:
+            return False
+        self.due = since
+        return True
 
     def give(
         self, age: int, environ: "WSGIEnvironment", start_response: "StartResponse"

@@ -88,6 +88,8 @@ def _put_together(app: Flask, parts: Services) -> None:
             app.wsgi_app,
             parts.clock,
             max_bytes=most // 2,
+            # the shelf looks at the store as often
+            again=1.0,
             varying=VARYING,
             keep=(traffic.ROUTE, traffic.FEED),
             details=(TRIMMED,),

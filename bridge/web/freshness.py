@@ -1,5 +1,6 @@
 """Freshness: which answers a shared cache may keep, and for how long (RFC 9111, 3 and 4.2)."""
 
+import re
 from collections.abc import Mapping
 
 from werkzeug.http import parse_list_header
@@ -7,13 +8,20 @@ from werkzeug.http import parse_list_header
 _NOT_SHARED = ("no-store", "private", "no-cache")
 # With a credential an answer is one person's, unless it says otherwise (RFC 9111, 3.5).
 _FOR_ALL = ("public", "s-maxage", "must-revalidate")
+_AT_HAND = re.compile(r"[^;,]+;\s*hit;\s*ttl=([0-9]+)")
+
+
+def age(headers: Mapping[str, str]) -> int:
+    """Seconds since an answer was made."""
+    return seconds(headers.get("age", "0").split(",")[0].strip())
 
 
 def lifetime(status: str, headers: Mapping[str, str], *, authorized: bool) -> int:
     """Seconds from its making for which an answer to GET is fresh; 0: it may not be kept.
 
     What says no time is not guessed at; of several times the shortest counts, and one that cannot
-    be read counts as none.
+    be read counts as none. Where a cache behind tells how it took part (RFC 9211), what it had at
+    hand is fresh for as long as it says, and all else may be something that it does not keep.
 
     Args:
         status: such as ``200 OK``.
@@ -27,7 +35,12 @@ def lifetime(status: str, headers: Mapping[str, str], *, authorized: bool) -> in
         return 0
     if authorized and not any(one in said for one in _FOR_ALL):
         return 0
-    return min(map(seconds, said.get("s-maxage") or said.get("max-age") or ["0"]))
+    told = min(map(seconds, said.get("s-maxage") or said.get("max-age") or ["0"]))
+    behind = headers.get("cache-status")
+    if behind is None:
+        return told
+    at_hand = _AT_HAND.match(behind)
+    return min(told, age(headers) + seconds(at_hand[1])) if at_hand else 0
 
 
 def seconds(text: str) -> int:

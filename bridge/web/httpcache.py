@@ -2,9 +2,10 @@
 
 It is a shared cache that goes by the headers of answers and knows nothing of what is in them.
 Nothing is served beyond its lifetime: who has older copies, and when they are better than nothing,
-is the application's business. No request makes it ask the application for what it has: a request's
-directives are advisory (RFC 9111, 5.2.1) and, ``no-store`` aside, passed over, so that a flood of
-reloads ends here. It is for read-only applications: there is nothing to invalidate.
+is the application's business; and every now and then it is asked whether it has something newer.
+No request makes the cache ask for what it has: a request's directives are advisory (RFC 9111,
+5.2.1) and, ``no-store`` aside, passed over, so that a flood of reloads ends here. It is for
+read-only applications: there is nothing to invalidate.
 """
 
 import threading
@@ -68,6 +69,8 @@ class HttpCache:
     Args:
         application: one that says its headers before it returns, as Flask does.
         max_bytes: of what is kept.
+        again: seconds after which the application is asked again, by one request at a time, even
+            for what is still fresh: it may have something newer.
         varying: what of a request header's value matters, by the environment's name of it. An
             answer that varies on another is not kept.
         keep: what the application notes in the environment for those around it.
@@ -80,12 +83,14 @@ class HttpCache:
         clock: Clock,
         *,
         max_bytes: int,
+        again: float,
         varying: Mapping[str, Callable[[str], Hashable]],
         keep: Sequence[str] = (),
         details: Collection[str] = (),
     ) -> None:
         self._application = application
         self._clock = clock
+        self._again = again
         self._varying = varying
         self._keep = keep
         self._details = details
@@ -108,9 +113,11 @@ class HttpCache:
         if resource is not None:
             answer = resource.answers.get(self._variant(resource.varying, environ))
             if answer is not None:
-                age = answer.age_at(self._clock)
-                if age < answer.lifetime:
-                    return answer.give(int(age), environ, start_response)
+                since = answer.since(self._clock)
+                if answer.age + since < answer.lifetime and not answer.falls_due(
+                    since, self._again
+                ):
+                    return answer.give(int(answer.age + since), environ, start_response)
         if method == "HEAD":
             return self._application(environ, start_response)
         return self._fetch(address, environ, start_response)
@@ -196,8 +203,7 @@ def _times(said: Said, environ: Mapping[str, Any]) -> tuple[int, int]:
         return 0, 0
     authorized = "HTTP_AUTHORIZATION" in environ
     lifetime = freshness.lifetime(said.status, said.fields, authorized=authorized)
-    age = said.listed("age")
-    return freshness.seconds(age[0]) if age else 0, lifetime
+    return freshness.age(said.fields), lifetime
 
 
 def _whole(chunks: Iterable[bytes]) -> bytes:

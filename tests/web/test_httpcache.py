@@ -1,5 +1,6 @@
 """The HTTP cache as RFC 9111 has it; most of what applies of http-tests/cache-tests."""
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from bridge.web.negotiation import VARYING
 TAG = '"1a2b"'
 MODIFIED = "Mon, 23 Nov 2026 11:00:00 GMT"
 LATER = "Mon, 23 Nov 2026 11:00:01 GMT"
+AT_HAND = "bridge; hit; ttl=99999"
 EARLIER = "Mon, 23 Nov 2026 10:59:59 GMT"
 
 
@@ -34,7 +36,7 @@ class Origin:
         if self.note is not None:
             environ["origin.route"] = self.note
         body = self.body(self.count)
-        headers = {"Content-Length": str(len(body)), "Cache-Status": "bridge; fwd=miss; stored"}
+        headers = {"Content-Length": str(len(body)), "Cache-Status": AT_HAND}
         headers |= self.headers
         start_response(self.status, [*headers.items()])
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
@@ -50,11 +52,14 @@ def cache(origin: Origin, clock: ManualClock) -> HttpCache:
     return cache_of(origin, clock)
 
 
-def cache_of(application: Any, clock: ManualClock, max_bytes: int = 1_000_000) -> HttpCache:
+def cache_of(
+    application: Any, clock: ManualClock, max_bytes: int = 1_000_000, again: float = math.inf
+) -> HttpCache:
     return HttpCache(
         application,
         clock,
         max_bytes=max_bytes,
+        again=again,
         varying=VARYING,
         keep=("origin.route",),
         details=("trimmed",),
@@ -67,7 +72,8 @@ def client(cache: HttpCache) -> Client:
 
 
 def hit(answer: TestResponse) -> bool:
-    return answer.headers.get("Cache-Status", "").startswith("bridge; hit")
+    """Whether it came from the cache, which says other than the origin how long it is fresh."""
+    return answer.headers["Cache-Status"] != AT_HAND
 
 
 # Keeping
@@ -318,14 +324,23 @@ def test_the_time_that_the_answer_took_counts_once(
     assert client.get("/a").headers["Age"] == age
 
 
-@pytest.mark.parametrize("seconds", [-86_400, 86_400])
-def test_a_clock_that_is_set_makes_nothing_fresh_for_longer(
+@pytest.mark.parametrize("seconds", [-86_400, -60, 60, 86_400])
+def test_what_is_from_before_the_clock_was_set_is_not_given(
     client: Client, origin: Origin, clock: ManualClock, seconds: int
 ) -> None:
     client.get("/a")
     clock.set_wall(seconds)
-    clock.move(300)
     assert client.get("/a").data == b"body 2"
+    assert client.get("/a").data == b"body 2"
+
+
+def test_clocks_may_drift_apart_a_little(
+    client: Client, origin: Origin, clock: ManualClock
+) -> None:
+    client.get("/a")
+    for _ in range(2):
+        clock.set_wall(-0.5)
+    assert hit(client.get("/a"))
 
 
 def test_a_machine_that_slept_gives_nothing_that_is_over(
@@ -335,6 +350,44 @@ def test_a_machine_that_slept_gives_nothing_that_is_over(
     # while it sleeps, the monotonic clock stands still
     clock.set_wall(301)
     assert client.get("/a").data == b"body 2"
+
+
+def test_once_in_a_while_the_application_is_asked_again(origin: Origin, clock: ManualClock) -> None:
+    client = Client(cache_of(origin, clock, again=1.0))
+    client.get("/a")
+    clock.move(0.9)
+    assert client.get("/a").data == b"body 1"
+    clock.move(0.1)
+    assert client.get("/a").data == b"body 2"
+    assert client.get("/a").data == b"body 2"
+
+
+def test_while_one_asks_again_the_others_get_what_is_there(
+    origin: Origin, clock: ManualClock
+) -> None:
+    meanwhile: list[bytes] = []
+
+    def asking(environ: Any, start_response: Any) -> Any:
+        if origin.count:
+            meanwhile.extend(client.get("/a").data for _ in range(3))
+        return origin(environ, start_response)
+
+    client = Client(cache_of(asking, clock, again=1.0))
+    client.get("/a")
+    clock.move(5)
+    assert client.get("/a").data == b"body 2"
+    assert meanwhile == [b"body 1"] * 3
+
+
+def test_an_application_that_fails_when_asked_again_takes_nothing_away(
+    origin: Origin, clock: ManualClock
+) -> None:
+    client = Client(cache_of(origin, clock, again=1.0))
+    client.get("/a")
+    clock.move(2)
+    origin.status = "503 X"
+    assert client.get("/a").status_code == 503
+    assert client.get("/a").data == b"body 1"
 
 
 # Headers
@@ -370,19 +423,43 @@ def test_headers_are_those_of_the_answer_but_for_what_was_of_that_one_request(
 @pytest.mark.parametrize(
     ("said", "after"),
     [
-        ("bridge; hit; ttl=212", "bridge; hit; ttl=300"),
-        ("bridge; fwd=miss; stored", "bridge; hit; ttl=300"),
-        ("bridge; fwd=stale; detail=failed", "bridge; hit; ttl=300"),
-        ("bridge; hit; ttl=212; detail=trimmed", "bridge; hit; ttl=300; detail=trimmed"),
-        ('bridge; hit; ttl=-1; detail="stale, trimmed"', "bridge; hit; ttl=300; detail=trimmed"),
+        ("bridge; hit; ttl=212", "bridge; hit; ttl=202"),
+        ("bridge; hit; ttl=400", "bridge; hit; ttl=290"),
+        ("bridge; hit; ttl=212; detail=trimmed", "bridge; hit; ttl=202; detail=trimmed"),
+        ('bridge; hit; ttl=212; detail="other, trimmed"', "bridge; hit; ttl=202; detail=trimmed"),
+        ("bridge; hit; ttl=212; detail=other", "bridge; hit; ttl=202"),
     ],
 )
-def test_the_state_of_the_cache_is_its_own(
-    client: Client, origin: Origin, said: str, after: str
+def test_it_is_fresh_for_no_longer_than_a_cache_behind_says(
+    client: Client, origin: Origin, clock: ManualClock, said: str, after: str
 ) -> None:
     origin.headers["Cache-Status"] = said
     assert client.get("/a").headers["Cache-Status"] == said
+    clock.move(10)
     assert client.get("/a").headers.getlist("Cache-Status") == [after]
+    clock.move(int(after.split("ttl=")[1].split(";", maxsplit=1)[0]))
+    assert client.get("/a").data == b"body 2"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "bridge; fwd=miss",
+        "bridge; fwd=miss; stored",
+        "bridge; fwd=stale; stored",
+        "bridge; fwd=stale; detail=failed",
+        "bridge; hit; ttl=-1; detail=stale",
+        "bridge; hit; ttl=0",
+        "bridge; hit",
+        "",
+    ],
+)
+def test_what_a_cache_behind_did_not_have_at_hand_is_not_kept(
+    client: Client, origin: Origin, said: str
+) -> None:
+    origin.headers["Cache-Status"] = said
+    client.get("/a")
+    assert client.get("/a").data == b"body 2"
 
 
 def test_what_says_nothing_of_caches_goes_on_saying_nothing(clock: ManualClock) -> None:
@@ -546,7 +623,7 @@ def test_conditions_hold_for_what_is_not_kept_as_well(client: Client, origin: Or
         "Cache-Control": "private",
         "ETag": TAG,
         "X-Request-Id": "1",
-        "Cache-Status": "bridge; fwd=miss; stored",
+        "Cache-Status": AT_HAND,
     }
 
 
