@@ -158,18 +158,22 @@ class Feeds:
         Raises:
             UnavailableError: there is no copy of its timetable and none can be had.
         """
-        lookup = self._plan.find(spec.filter_set, patience=patience)
+        return self.made_of(self._plan.find(spec.filter_set, patience=patience), spec, form)
+
+    def made_of(self, lookup: Lookup, spec: FeedSpec, form: Format) -> Feed:
+        """The feed of *spec* in *form*, of a snapshot that is at hand; upstream is not asked."""
         body = self._kept(spec, form, lookup)
         if body is None:
             with self._lock:
                 place = (spec, form, lookup.version)
                 rendering = self._rendering.setdefault(place, _Rendering())
+            known = self._bodies.get((spec, form)) is not None
+            # The turn first: who makes a page of the feed has it already, and waits for the lock.
             # A herd would render the same bytes once each, all the slower for it.
-            with rendering.lock:
+            with self._turns.wait(known=known), rendering.lock:
                 body = self._kept(spec, form, lookup)
                 if body is None:
-                    known = self._bodies.get((spec, form)) is not None
-                    with self._turns.wait(known=known), self._observer.rendering(form.value):
+                    with self._observer.rendering(form.value):
                         body = self._render(spec, form, lookup)
                     self._bodies.put((spec, form), _Kept(body, lookup.version))
         return Feed(body, lookup)

@@ -115,7 +115,7 @@ def _timetable(visit: Visit, spec: FeedSpec, lookup: Lookup) -> Page:
         page_address=page_address,
         qr=subscribe.qr_code(page_address),
         embed_path=embed_path,
-        trimmed=visit.services.feeds.get(spec, Format.ICS).body.trimmed,
+        trimmed=visit.services.feeds.made_of(lookup, spec, Format.ICS).body.trimmed,
         snippet=subscribe.embed_snippet(visit.base, embed_path, title),
         # A search engine reads the one page that there is of it.
         data=structured_data.events(coming, visit.base) if visit.view == AGENDA else None,
