@@ -84,12 +84,11 @@ def process(
 
 
 @contextmanager
-def bridge(upstream: str, *, options: Sequence[str] = (), **settings: str) -> Iterator[Server]:
+def bridge(upstream: str, **settings: str) -> Iterator[Server]:
     """The bridge, as the Procfile starts it, with one worker and a store of its own.
 
     Args:
         upstream: its ``TEAMUP_BASE_URL``.
-        options: of granian, after those of the bridge.
         settings: environment variables, beside those that it needs.
     """
     port = free_port()
@@ -105,9 +104,9 @@ def bridge(upstream: str, *, options: Sequence[str] = (), **settings: str) -> It
             "PORT": str(port),
             **settings,
         }
-        command = _command(port)
-        with process([*command[:-1], *options, command[-1]], port, env=env, path="/healthz") as one:
-            yield one
+        command = [sys.executable, "-m", "bridge.serve"]
+        with process(command, port, env=env, path="/healthz") as server:
+            yield server
 
 
 def _command(port: int) -> list[str]:
