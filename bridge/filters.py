@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -67,7 +68,7 @@ class FilterSet:
     @property
     def key(self) -> str:
         """The canonical spelling, as a query string without ``?``."""
-        return self.query()
+        return _key(self)
 
     def query(self, *, without: Mapping[str, int | None] | None = None) -> str:
         """The canonical query string.
@@ -224,6 +225,12 @@ class FilterSet:
                 self.local_starts_at_lte is None or start <= _at(session, self.local_starts_at_lte)
             )
         )
+
+
+# It is asked for several times in each request.
+@lru_cache(maxsize=1024)
+def _key(filter_set: FilterSet) -> str:
+    return filter_set.query()
 
 
 def _at(session: ClassSession, bound: datetime) -> datetime:
