@@ -112,9 +112,9 @@ def well(rows: list[Any] | None = None) -> Script:
     return raw.ok(page(every_row() if rows is None else rows))
 
 
-def _error(code: str = "canary_code") -> bytes:
+def _error(code: str = "canary_code", *, request: bytes = b"") -> bytes:
     """An error body of the vendor's form that says more than it should."""
-    said = f"canary-upstream {canaries.TOKEN}"
+    said = f"canary-upstream {canaries.TOKEN} {request.decode()}"
     fields = {"venues": [said], "canary_field": [said]}
     return json.dumps(
         {"code": code, "message": said, "type": said, "field_errors": fields, "debug": said}
@@ -125,7 +125,7 @@ def _talkative(status: int) -> Script:
     """An error that repeats the request's secrets in body and headers."""
 
     def script(connection: Any, request: bytes, n: int) -> None:
-        body = _error() + request
+        body = _error(request=request)
         headers: dict[str, str | int] = {
             "X-Debug": canaries.TOKEN,
             "WWW-Authenticate": f'Bearer realm="canary-upstream {canaries.TOKEN}"',
@@ -181,6 +181,7 @@ _ROWS = page(every_row())
 FAULTS: Mapping[str, Script] = {
     **{f"status-{code}": _talkative(code) for code in (400, 401, 403, 404, 429, 500, 503)},
     "known-code": raw.status(403, body=_error("permission_denied")),
+    "made-up-code": raw.status(403, body=_error()),
     "token-as-code": raw.status(400, body=_error(canaries.TOKEN)),
     "error-as-page": raw.ok(_error()),
     "html": raw.ok(b"<title>canary-upstream</title>", {"Content-Type": "text/html"}),

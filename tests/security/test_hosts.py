@@ -40,7 +40,8 @@ def test_with_an_address_of_its_own_nothing_of_the_request_is_printed(
 ) -> None:
     site = site_of(public_base_url=OURS, trusted_proxies=hops)
     for path in addresses(site.app):
-        for given in ({"Host": f"{EVIL}:666"}, {**FORWARDED, "Host": EVIL}):
+        prefixed = {"X_Forwarded_Prefix": f"/{EVIL}"}
+        for given in ({"Host": f"{EVIL}:666"}, {**FORWARDED, "Host": EVIL}, prefixed):
             # what is no address at all may be refused
             answer = site.ask(path, **given)
             assert not tells(answer), path
