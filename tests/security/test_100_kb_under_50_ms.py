@@ -1,5 +1,6 @@
 """100 kB of anything, in any place of a request, is refused at once."""
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -46,12 +47,16 @@ PATHS = (
 
 
 @pytest.fixture
-def client(site_of: Callable[..., Site]) -> FlaskClient:
+def client(site_of: Callable[..., Site]) -> Iterator[FlaskClient]:
     client = site_of().client
     # a template is compiled once, and not at the expense of whoever is first
     for path in ("/nowhere", "/sessions", "/venues/11.ics"):
         client.get(path)
-    return client
+    # nor does a request pay for going through all that other tests left
+    gc.collect()
+    gc.freeze()
+    yield client
+    gc.unfreeze()
 
 
 class Watch:

@@ -44,7 +44,7 @@ DEFAULTS = Defaults(
     30, 90, Audience(visibilities=frozenset(Visibility), availability=Availability.SPOTS)
 )
 FUZZ = settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
 )
 KNOWN = (*PARAMETERS, "cancelled", "availability", "tz", "_", "utm_x", "start", "end", "timeZone")
 
@@ -250,7 +250,7 @@ def test_a_refusal_is_told_in_the_bridges_own_words(
     assert cause.retry_after is None or 1 <= cause.retry_after <= 300
 
 
-@settings(FUZZ, max_examples=60)
+@settings(FUZZ, max_examples=40)
 @given(
     st.one_of(
         st.binary(max_size=300),
