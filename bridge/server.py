@@ -1,9 +1,14 @@
 """The server's process: granian, whose workers can be told to end at any time."""
 
+import ctypes
 import os
 import signal
+import sys
 
 from granian.cli import entrypoint
+
+_PR_SET_PDEATHSIG = 1
+"""Linux, prctl(2)."""
 
 
 def _heed_signals() -> None:
@@ -13,6 +18,10 @@ def _heed_signals() -> None:
     would take its signal for theirs, and it would be killed long after.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if sys.platform == "linux":
+        # A process that is killed can tell its workers nothing, and they would go on for good: the
+        # next server would share its port with them.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -243,6 +243,17 @@ class TestWithAToken:
         # from the store: not even the stamps have moved
         assert json.loads(after[1]) == json.loads(before[1])
 
+    def test_a_server_that_was_killed_leaves_no_worker_behind(
+        self, serve: Callable[..., Service]
+    ) -> None:
+        service = serve()
+        until(service.up, "an answer")
+        workers = service.descendants()
+        assert workers
+        service.process.kill()
+        service.process.wait(SECONDS)
+        until(lambda: not any(map(serves, workers)), "the end of its workers")
+
     def test_two_workers_share_one_walk(
         self, serve: Callable[..., Service], upstream: SandboxServer
     ) -> None:
