@@ -225,7 +225,8 @@ def _warnings(config: Config) -> Iterator[str]:
     if config.requests_per_minute > _VENDORS_LIMIT:
         yield f"TEAMUP_REQUESTS_PER_MINUTE is over TeamUp's own limit of {_VENDORS_LIMIT}"
     secrets = {
-        "TEAMUP_API_TOKEN": (config.token,),
+        # the sandbox's is no secret
+        "TEAMUP_API_TOKEN": () if config.sandbox else (config.token,),
         "FEED_SIGNING_KEYS": config.signing_keys,
         "OPERATOR_TOKEN": (config.operator_token,) if config.operator_token else (),
     }

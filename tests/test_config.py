@@ -507,6 +507,11 @@ def test_what_is_probably_not_meant_is_one_warning_without_the_secret(
     assert "\n" not in warning
 
 
+def test_the_token_of_the_sandbox_is_no_secret_that_could_be_too_short(load: Load) -> None:
+    warnings = load(**SETTLED | {"BRIDGE_SANDBOX": "1", "TEAMUP_API_TOKEN": "short"}).warnings
+    assert not any("shorter" in one for one in warnings)
+
+
 def test_a_store_elsewhere_survives_an_empty_disk(load: Load) -> None:
     assert load(**SETTLED, DYNO="web.1", REDIS_URL="redis://cache/0").warnings == ()
 
