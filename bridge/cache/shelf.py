@@ -15,7 +15,8 @@ log = structlog.get_logger()
 
 _LOOK_AGAIN = 1.0
 _AHEAD = 5.0
-_MAX_SESSIONS = 250_000
+# At one to two kilobytes each. Made-up questions about a time that no copy covers fill it.
+_MAX_SESSIONS = 40_000
 
 
 @dataclass(frozen=True, slots=True)
