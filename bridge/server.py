@@ -7,6 +7,8 @@ import sys
 
 from granian.cli import entrypoint
 
+from bridge import ending
+
 _PR_SET_PDEATHSIG = 1
 """Linux, prctl(2)."""
 
@@ -18,6 +20,7 @@ def _heed_signals() -> None:
     would take its signal for theirs, and it would be killed long after.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
     if sys.platform == "linux":
         # A process that is killed can tell its workers nothing, and they would go on for good: the
         # next server would share its port with them.
@@ -25,5 +28,6 @@ def _heed_signals() -> None:
 
 
 if __name__ == "__main__":
+    ending.listen()
     os.register_at_fork(after_in_child=_heed_signals)
     entrypoint()  # type: ignore[no-untyped-call]

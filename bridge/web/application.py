@@ -10,7 +10,7 @@ from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
-from bridge import cli, config, logs, services
+from bridge import cli, config, ending, logs, services
 from bridge.cache.hurry import HURRY
 from bridge.errors import ConfigError
 from bridge.feeds.spec import Format
@@ -63,6 +63,7 @@ def _serve(parts: Services) -> None:
     for warning in parts.config.warnings:
         log.warning("settings", text=warning)
     sys.setswitchinterval(_TURN)
+    ending.listen()
     parts.start()
     # A worker is a forked process, which runs these finalizers and no atexit handlers.
     Finalize(None, parts.close, exitpriority=0)
