@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 # C0 controls but tab and newline, DEL, lone surrogates: one of them makes strict parsers reject a
-# whole calendar. C1 controls: to some terminals they are commands. The bidirectional marks stay:
-# right-to-left names need them.
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
+# whole calendar. The bidirectional marks stay: right-to-left names need them.
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufeff\ufffe\uffff]")
+_COMMANDS = re.compile(r"[\x80-\x9f]")
 # Everything that some reader takes for the end of a line.
 _BREAKS = re.compile(r"\r\n|[\r\n\x0b\x0c\x85\u2028\u2029]")
 _BLANKS = re.compile(r"[^\S\n]+")
@@ -29,6 +29,11 @@ def lines(value: str) -> str:
     value = _UNSAFE.sub("", _BREAKS.sub("\n", value))
     stripped = (_BLANKS.sub(" ", line).strip() for line in value.split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(stripped)).strip("\n")
+
+
+def for_terminal(value: str) -> str:
+    """*value* without C1 controls, which are commands to some terminals (ECMA-48, 5.3)."""
+    return _COMMANDS.sub("", value)
 
 
 def one_line(value: str) -> str:

@@ -23,7 +23,7 @@ anything = st.text(st.characters(codec=None, exclude_categories=()), max_size=60
     max_size=30,
 ).map("".join)
 
-UNSAFE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+UNSAFE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 
 
 # Lines
@@ -39,13 +39,7 @@ def test_whatever_some_reader_takes_for_the_end_of_a_line_is_one_newline(mark: s
 
 @pytest.mark.parametrize(
     "unsafe",
-    [
-        *map(chr, range(9)),
-        "\x0e",
-        *map(chr, range(0x10, 0x20)),
-        *("\x7f", "\x80", "\x9b", "\x9f"),
-        *("\ud800", chr(0xDFFF)),
-    ],
+    [*map(chr, range(9)), "\x0e", *map(chr, range(0x10, 0x20)), "\x7f", "\ud800", chr(0xDFFF)],
     ids=ascii,
 )
 def test_what_makes_a_reader_reject_the_calendar_is_taken_out(unsafe: str) -> None:

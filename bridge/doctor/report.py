@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from bridge.text import for_terminal
+
 
 class Level(Enum):
     """How bad a finding is."""
@@ -86,4 +88,4 @@ class Report:
                 listed = ", ".join(f"{number} {name}" for name, number in numbers.items())
                 lines.append(f"{title:9}{listed}")
         lines.extend(f"feed     {name}: {address}" for name, address in self.feeds.items())
-        return "\n".join(lines)
+        return for_terminal("\n".join(lines))

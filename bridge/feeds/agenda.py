@@ -6,6 +6,7 @@ from datetime import UTC, date
 from bridge import zones
 from bridge.feeds.selection import Shown, Subject
 from bridge.model import ClassSession
+from bridge.text import for_terminal
 
 # Not strftime's: that speaks the language of the machine.
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -29,7 +30,7 @@ def render(shown: Sequence[Shown], subject: Subject) -> bytes:
             lines.append("")
             lines.append(f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]} {day.year}")
         lines.append(_INDENT + _line(one, times, "" if single else _zone(one.session)))
-    return ("\n".join(lines) + "\n").encode()
+    return for_terminal("\n".join(lines) + "\n").encode()
 
 
 def _line(one: Shown, times: str, zone: str) -> str:

@@ -64,6 +64,12 @@ def test_sessions_in_several_zones_each_name_theirs_and_stand_under_their_own_da
     )
 
 
+def test_no_title_commands_the_terminal_that_shows_it() -> None:
+    told = text(session(title="Yoga \x9b2J\x80\x9f"))
+    assert "Yoga 2J" in told
+    assert not any("\x80" <= character <= "\x9f" for character in told)
+
+
 def test_a_day_is_named_once_however_the_zones_of_its_sessions_differ() -> None:
     sessions = [
         session(n, start=START + timedelta(hours=n), venue=BROOKLYN if n % 2 else HALL)
