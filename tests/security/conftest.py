@@ -9,7 +9,7 @@ import pytest
 import structlog
 from faults.scenes import HurriedClock, eventually
 from security import canaries, studios
-from security.sites import Site
+from security.sites import ASKED_ALONE, Site
 from upstreams.raw import RawUpstream
 
 from bridge import logs, services
@@ -58,7 +58,8 @@ def site_of(
         made.append(site)
         if not cold:
             # however busy the machine is: a cold request does not wait for long
-            eventually(lambda: site.client.get("/sessions.ics").status_code == 200)
+            for path in ("/sessions.ics", *ASKED_ALONE):
+                eventually(lambda path=path: site.client.get(path).status_code == 200)
         return site
 
     yield make

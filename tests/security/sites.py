@@ -29,6 +29,12 @@ _GIVEN: Mapping[str, tuple[str, ...]] = {
     "name": ("site.css", "nothing.css"),
     "digits": ("0b5d57", "puce"),
 }
+#: What the walk for all does not answer.
+ASKED_ALONE = (
+    "/sessions.ics?starts_at_gte=2020-01-01",
+    f"/courses/{studios.COURSE}.ics",
+    f"/courses/{studios.HIDDEN_COURSE}.ics",
+)
 QUERIES = (
     "/sessions.ics?offering_types=305",
     "/sessions.json?venues=16&status=active",
