@@ -31,7 +31,17 @@ def load(
 ) -> Load:
     """Ask *url* over and over again, over *connections* that stay open."""
     given = [part for one in headers for part in ("-H", one)]
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *given, url]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "--latency",
+        "--timeout",
+        "30s",
+        *given,
+        url,
+    ]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     failed = [int(one) for one in re.findall(r"Non-2xx or 3xx responses: (\d+)", said)]
     for line in re.findall(r"Socket errors: (.*)", said):
