@@ -74,8 +74,10 @@ class Watch:
             **more,
         }
         took, status = self._timed(environ)
-        if took > AT_ONCE:
-            # a processor that others share does less in a second: once more, to be sure
+        for _ in range(4):
+            if took <= AT_ONCE:
+                break
+            # a processor that others share does less in a second: again, to be sure
             again, status = self._timed(environ)
             took = min(took, again)
         if not status.startswith("4") or took > AT_ONCE:
