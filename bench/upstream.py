@@ -34,7 +34,8 @@ def calls(sessions: int = 2_000) -> list[Row]:
             asked = len(upstream.requests)
             rows.append(
                 Row(
-                    f"calls upstream for {feeds:,} feeds of {sessions:,} sessions, each asked once",
+                    f"calls upstream for {feeds:,} feed{'s' if feeds > 1 else ''} of"
+                    f" {sessions:,} sessions",
                     f"{asked}",
                     f"one walk: {pages} pages",
                     f"{asked / pages:.2f} ×",
