@@ -13,7 +13,11 @@ _COMMANDS = re.compile(r"[\x80-\x9f]")
 # Everything that some reader takes for the end of a line.
 _BREAKS = re.compile(r"\r\n|[\r\n\x0b\x0c\x85\u2028\u2029]")
 _BLANKS = re.compile(r"[^\S\n]+")
+# What takes two code units in UTF-16.
+_LARGE = re.compile(r"[\U00010000-\U0010ffff]")
 _MAX_MARKUP = 20_000
+# An open tag costs the parser a look at all that are open around it.
+_MAX_TAGS = 2_000
 _ELLIPSIS = "…"
 
 _BLOCKS = frozenset(
@@ -26,9 +30,9 @@ _HIDDEN = frozenset(("script", "style", "template", "title", "head"))
 
 def lines(value: str) -> str:
     """Plain text of any number of lines: breaks are newlines, nothing unsafe, no ragged blanks."""
-    value = _UNSAFE.sub("", _BREAKS.sub("\n", value))
-    stripped = (_BLANKS.sub(" ", line).strip() for line in value.split("\n"))
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(stripped)).strip("\n")
+    value = _BLANKS.sub(" ", _UNSAFE.sub("", _BREAKS.sub("\n", value)))
+    value = value.replace(" \n", "\n").replace("\n ", "\n")
+    return re.sub(r"\n{3,}", "\n\n", value).strip()
 
 
 def for_terminal(value: str) -> str:
@@ -46,7 +50,7 @@ def clip(value: str, units: int) -> str:
 
     Outlook counts in UTF-16 and cuts at 255 (MS-OXCICAL 2.1.3.1.1.20).
     """
-    if len(value.encode("utf-16-le", "surrogatepass")) <= units * 2:
+    if len(value) + len(_LARGE.findall(value)) <= units:
         return value
     room = units - 1
     kept = []
@@ -81,7 +85,7 @@ def plain(value: str) -> str:
     Clients show tags as they stand. What has no tag and no entity is taken as plain text, so that
     its own line breaks are kept.
     """
-    value = value[:_MAX_MARKUP]
+    value = "<".join(value[:_MAX_MARKUP].split("<", _MAX_TAGS + 1)[: _MAX_TAGS + 1])
     if not _MARKUP.search(value):
         return lines(value)
     root = LexborHTMLParser(value).root

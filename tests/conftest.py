@@ -111,8 +111,8 @@ def valkey() -> Iterator[Valkey]:
 # Real processes and sockets, on machines that others share: what fails there for want of time is
 # tried again, and the run's summary counts it.
 _REAL_PROCESSES = (
-    *("faults", "browser", "clients", "web", "cache", "upstream"),
-    *("test_serve.py", "test_cli.py", "test_changes.py"),
+    *("faults", "browser", "clients", "web", "cache", "upstream", "upstreams"),
+    *("test_serve.py", "test_servers.py", "test_cli.py", "test_changes.py", "test_doctor.py"),
 )
 
 

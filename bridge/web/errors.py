@@ -133,16 +133,26 @@ def _answer(
 def _page(code: int, text: str, unknown: str | None) -> str:
     """The error as a page, in the visitor's language; only *text* is in the bridge's own."""
     visit = _visit()
+    embedded = request.path.startswith(security.EMBEDDED)
     words = visit.language.words
     known = f"error_{code}" in words
     return visit.render(
         "error.html",
         here=None,
-        embedded=request.path.startswith(security.EMBEDDED),
+        embedded=embedded,
+        theme=_theme() if embedded else None,
         title=words[f"unknown_{unknown}" if unknown else f"error_{code if known else 'other'}"],
         advice=words["unknown_help" if unknown else f"help_{code if known else 'other'}"],
         text=None if code in _SAID_BY_THE_PAGE else text,
     )
+
+
+def _theme() -> str | None:
+    """That of the page that is not there, if one was asked for."""
+    if limits.excess(request.environ) is not None:
+        return None
+    asked = request.args.get("theme")
+    return asked if asked in ("light", "dark") else None
 
 
 def _visit() -> Visit:

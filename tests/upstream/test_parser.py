@@ -3,12 +3,12 @@
 import copy
 import json
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import pytest
+from pace import at_once
 from upstreams.rows import (
     API,
     CANARIES,
@@ -315,10 +315,7 @@ def test_markup_that_no_parser_likes_costs_nothing(markup: str) -> None:
 def test_a_hundred_kilobytes_of_hostile_description_are_read_at_once(piece: str) -> None:
     hostile = "<p>" + piece * (100_000 // len(piece))
     row = session_row(1, START, course__offering_type__description=hostile)
-    began = time.process_time()
-    read(row)
-    # Ten times what is promised: the machine that runs this may be slow and busy.
-    assert time.process_time() - began < 0.5
+    at_once(lambda: read(row))
 
 
 # What an answer to `fields` may lack
