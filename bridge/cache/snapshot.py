@@ -4,9 +4,10 @@ import json
 import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from functools import cached_property, lru_cache
+from operator import attrgetter
 from typing import Any
 
 from bridge.cache.index import Index
@@ -112,7 +113,7 @@ def encode(snapshot: Snapshot) -> bytes:
         "parts": parts.listed,
         "rows": rows,
     }
-    return zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 6)
+    return zlib.compress(_json(data).encode(), 6)
 
 
 def decode(value: bytes) -> Snapshot:
@@ -141,7 +142,7 @@ def encode_session(published: Published) -> bytes:
     """One session, by itself, as JSON."""
     parts = _Parts()
     row = _row(published, parts)
-    return json.dumps({"parts": parts.listed, "row": row}, separators=(",", ":")).encode()
+    return _json({"parts": parts.listed, "row": row}).encode()
 
 
 def decode_session(value: bytes) -> Published:
@@ -166,6 +167,11 @@ _KINDS: Mapping[str, Callable[..., Part]] = {
     "type": lambda *values: _with_visibility(OfferingType(*values)),
 }
 _NAMES = {Venue: "venue", Instructor: "instructor", Course: "course", OfferingType: "type"}
+# dataclasses.astuple copies each value deeply, and these are copied a few times for each session.
+_VALUES = {
+    kind: attrgetter(*(field.name for field in fields(kind))) for kind in (*_NAMES, Revision)
+}
+_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _with_visibility(kind: OfferingType) -> OfferingType:
@@ -183,11 +189,13 @@ class _Parts:
     def number(self, part: Part | None) -> int | None:
         if part is None:
             return None
-        if part not in self._numbers:
-            self._numbers[part] = len(self.listed)
-            values = (one.value if isinstance(one, Visibility) else one for one in astuple(part))
-            self.listed.append([_NAMES[type(part)], *values])
-        return self._numbers[part]
+        number = self._numbers.get(part)
+        if number is None:
+            number = self._numbers[part] = len(self.listed)
+            values = _VALUES[type(part)](part)
+            told = (one.value if isinstance(one, Visibility) else one for one in values)
+            self.listed.append([_NAMES[type(part)], *told])
+        return number
 
 
 # The same part of two snapshots is one object: they are compared often, and mostly alike.
@@ -214,7 +222,7 @@ def _row(one: Published, parts: _Parts) -> list[Any]:
         session.booking_url,
         session.staff_url,
         session.complete,
-        list(astuple(one.revision)),
+        [*_VALUES[Revision](one.revision)],
         one.lacking_since,
         one.held,
         one.vanished,
