@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from icalendar import Calendar, Event
+from icalendar.parser import Contentline
 from samples import (
     HALL,
     SEEN,
@@ -31,6 +32,7 @@ from bridge.feeds.contentlines import Component, content_lines, read
 from bridge.feeds.ics import fitting, render
 from bridge.feeds.ics.calendars import frame
 from bridge.feeds.ics.events import properties
+from bridge.feeds.ics.lines import folded
 from bridge.feeds.selection import Subject, select, subject
 from bridge.feeds.spec import Cancelled, Kind, Times
 from bridge.model import Course, Instructor, OfferingType, Status, Venue, Visibility
@@ -104,6 +106,12 @@ class TestTheWholeBody:
             .text("DESCRIPTION")
             .endswith(description)
         )
+
+    @hypothesis_settings(max_examples=500, deadline=None)
+    @given(st.text(st.sampled_from("abé田🧘\\^"), max_size=300), st.integers(0, 80))
+    def test_lines_are_folded_where_icalendar_folds_them(self, text: str, before: int) -> None:
+        content = "N:" + "x" * before + text
+        assert folded(content.encode()) == Contentline(content).to_ical()
 
     def test_the_same_sessions_make_the_same_bytes_in_whatever_order_they_come(self) -> None:
         assert calendar(session(), CANCELLED, BARE) == calendar(BARE, CANCELLED, session())

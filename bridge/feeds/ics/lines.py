@@ -1,13 +1,16 @@
-"""The lines of an event, each written by the icalendar library: once for all that share it."""
+"""The lines of an event, each made by the icalendar library: once for all that share it."""
 
 from collections.abc import Callable, Hashable
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from icalendar import Event, vDDDTypes, vInt, vText, vUri
+from icalendar import Event, vDatetime, vInt, vText, vUri
 
 _BREAK = b"\r\n"
+_FOLD = b"\r\n "
+# The library's: RFC 5545, 3.1 has room for a byte more.
+_WIDTH = 74
 _KEPT = 8_192
 _RADIUS = "100"
 _WRITER = Event()
@@ -34,9 +37,37 @@ class Property(NamedTuple):
 def line(one: Property) -> bytes:
     """The property as it stands in a calendar, folded.
 
-    Folding is what costs most, and most lines of an event are those of another as well.
+    Most lines of an event are those of another as well.
     """
-    return bytes(_WRITER.content_line(one.name, one.value, sorted=False).to_ical()) + _BREAK
+    value = one.value
+    if value.params:
+        content = str(_WRITER.content_line(one.name, value, sorted=False)).encode()
+    else:
+        content = b"%s:%s" % (one.name.encode(), value.to_ical())
+    return folded(content) + _BREAK
+
+
+def folded(content: bytes) -> bytes:
+    """A content line as the library folds it.
+
+    The library looks at each character by itself, which takes most of the time that a calendar
+    takes.
+
+    Args:
+        content: UTF-8 without a break.
+    """
+    pieces = []
+    start = 0
+    while len(content) - start > _WIDTH:
+        end = start + _WIDTH
+        while content[end] & 0xC0 == 0x80:  # within a character
+            end -= 1
+        # an escape stays whole
+        if content[end - 1] in b"\\^":
+            end -= 1
+        pieces.append(content[start:end])
+        start = end
+    return _FOLD.join((*pieces, content[start:])) if pieces else content
 
 
 def text(name: str, value: str) -> Property:
@@ -70,8 +101,8 @@ def apples_place(name: str, address: str, title: str) -> Property:
     return Property(name, _apples_place, (address, title))
 
 
-def _date_time(local: datetime, zone: tzinfo) -> vDDDTypes:
-    return vDDDTypes(local.replace(tzinfo=zone))
+def _date_time(local: datetime, zone: tzinfo) -> vDatetime:
+    return vDatetime(local.replace(tzinfo=zone))
 
 
 def _apples_place(address: str, title: str) -> "Raw":
