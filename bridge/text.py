@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache, wraps
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
@@ -28,6 +29,24 @@ _BETWEEN = {"br": "\n", "td": " ", "th": " "}
 _HIDDEN = frozenset(("script", "style", "template", "title", "head"))
 
 
+def _remembered(texts: int, longest: int) -> Callable[[Callable[[str], str]], Callable[[str], str]]:
+    """Makes a function remember what it made of so many *texts*, of up to *longest* characters.
+
+    A timetable says the same few names and descriptions in most of its rows.
+    """
+
+    def remembering(clean: Callable[[str], str]) -> Callable[[str], str]:
+        known = lru_cache(texts)(clean)
+
+        @wraps(clean)
+        def cleaned(value: str) -> str:
+            return known(value) if len(value) <= longest else clean(value)
+
+        return cleaned
+
+    return remembering
+
+
 def lines(value: str) -> str:
     """Plain text of any number of lines: breaks are newlines, nothing unsafe, no ragged blanks."""
     value = _BLANKS.sub(" ", _UNSAFE.sub("", _BREAKS.sub("\n", value)))
@@ -40,6 +59,7 @@ def for_terminal(value: str) -> str:
     return _COMMANDS.sub("", value)
 
 
+@_remembered(texts=4_096, longest=250)
 def one_line(value: str) -> str:
     """The same in one line."""
     return " ".join(lines(value).split())
@@ -79,6 +99,7 @@ def folded(value: str) -> str:
 _MARKUP = re.compile(r"<(?:/?[a-zA-Z][^<>]{0,2000}|!--[^<>]{0,2000})>|&(?:#?[0-9A-Za-z]{1,31});")
 
 
+@_remembered(texts=512, longest=4_000)
 def plain(value: str) -> str:
     """*value*, which may be HTML or plain text, as plain text.
 

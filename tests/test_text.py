@@ -66,6 +66,19 @@ def test_one_line_is_one_line_without_ends() -> None:
     assert one_line(" \x00\n ") == ""
 
 
+@pytest.mark.parametrize("clean", [one_line, plain])
+def test_a_text_that_rows_repeat_is_cleaned_once(clean: Callable[[str], str]) -> None:
+    first, again = (clean("".join(["Bring  a mat ", "and <b>water</b>"])) for _ in range(2))
+    assert first is again
+
+
+@pytest.mark.parametrize("clean", [one_line, plain])
+def test_a_long_text_is_not_kept_in_memory(clean: Callable[[str], str]) -> None:
+    first, again = (clean("Bring  a mat " * 400) for _ in range(2))
+    assert first == again
+    assert first is not again
+
+
 @bounded
 @given(anything)
 @example("a\r\x00\nb")
