@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from bridge import moments, text, zones
 from bridge.model import (
@@ -318,17 +318,28 @@ def _link(value: object, origin: str | None) -> str | None:
         value = origin + value
     try:
         parts = urlsplit(value)
-        host = (parts.hostname or "").encode("idna").decode("ascii")
-        port = f":{parts.port}" if parts.port else ""
-    except (ValueError, UnicodeError):
+    except ValueError:
         return None
-    if parts.scheme not in ("http", "https") or not re.fullmatch(
-        r"[a-z0-9.\-_]+|[0-9a-f:.]+", host
-    ):
+    server = _server(parts.netloc)
+    if server is None or parts.scheme not in ("http", "https"):
         return None
     # A user name in an address is there to mislead; it and anything not ASCII does not stay.
     safe = "/:?#[]@!$&'()*+,;=%~"
     tail = (quote(part, safe=safe) for part in (parts.path, parts.query, parts.fragment))
     path, query, fragment = tail
-    netloc = f"[{host}]{port}" if ":" in host else host + port
-    return urlunsplit((parts.scheme, netloc, path, query, fragment))
+    return urlunsplit((parts.scheme, server, path, query, fragment))
+
+
+# Nearly all links of a timetable lead to the same few.
+@lru_cache(maxsize=256)
+def _server(netloc: str) -> str | None:
+    """The host of an address, with its port if one is given, in ASCII; None: it is not usable."""
+    parts = SplitResult("", netloc, "", "", "")
+    try:
+        host = (parts.hostname or "").encode("idna").decode("ascii")
+        port = f":{parts.port}" if parts.port else ""
+    except (ValueError, UnicodeError):
+        return None
+    if not re.fullmatch(r"[a-z0-9.\-_]+|[0-9a-f:.]+", host):
+        return None
+    return f"[{host}]{port}" if ":" in host else host + port
