@@ -1,53 +1,81 @@
 """A crew: a few threads that share out a list of jobs, and all stop when one of them fails."""
 
+import queue
 import threading
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
 
-def share_out(
-    work: Callable[[int, threading.Event], T], numbers: Sequence[int], *, hands: int
-) -> list[T]:
-    """What *work* returns for each of *numbers*, in their order; at most *hands* at a time.
+class Crew(Generic[T]):
+    """Does *work* for each of *numbers*, at most *hands* at a time, within ``with``.
+
+    To iterate over it gives each number with what came of it, as soon as it is there and in no
+    order. Leaving it early ends the rest; however it is left, no thread is at work afterwards.
 
     The threads are daemons, unlike those of the standard library's pools: a process that is told
     to end must not wait for upstream.
 
     Args:
         work: also gets an event that is set once the rest is not wanted any more.
-
-    Raises:
-        Exception: the first that *work* raised.
     """
-    done: dict[int, T] = {}
-    failed: list[BaseException] = []
-    enough = threading.Event()
-    lock = threading.Lock()
-    left = iter(numbers)
 
-    def hand() -> None:
-        while not enough.is_set():
-            with lock:
-                number = next(left, None)
-            if number is None:
-                return
-            try:
-                done[number] = work(number, enough)
-            except BaseException as err:  # noqa: BLE001 - raised again below, in the caller's thread
-                with lock:
-                    failed.append(err)
-                enough.set()
+    def __init__(
+        self, work: Callable[[int, threading.Event], T], numbers: Sequence[int], *, hands: int
+    ) -> None:
+        self._work = work
+        self._left = iter(numbers)
+        self._lock = threading.Lock()
+        self._enough = threading.Event()
+        self._failed: list[BaseException] = []
+        # None: one of the hands has nothing left to do.
+        self._done: queue.SimpleQueue[tuple[int, T] | None] = queue.SimpleQueue()
+        self._hands = [
+            threading.Thread(target=self._hand, name="page", daemon=True)
+            for _ in range(min(hands, len(numbers)))
+        ]
 
-    crew = [
-        threading.Thread(target=hand, name="page", daemon=True)
-        for _ in range(min(hands, len(numbers)))
-    ]
-    for one in crew:
-        one.start()
-    for one in crew:
-        one.join()
-    if failed:
-        raise failed[0]
-    return [done[number] for number in numbers]
+    def __enter__(self) -> Self:
+        for one in self._hands:
+            one.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._enough.set()
+        for one in self._hands:
+            one.join()
+
+    def __iter__(self) -> Iterator[tuple[int, T]]:
+        """What is done.
+
+        Raises:
+            Exception: the first that *work* raised, once all have stopped.
+        """
+        for _ in self._hands:
+            while (done := self._done.get()) is not None:
+                if not self._failed:
+                    yield done
+        if self._failed:
+            raise self._failed[0]
+
+    def _hand(self) -> None:
+        try:
+            while not self._enough.is_set():
+                with self._lock:
+                    number = next(self._left, None)
+                if number is None:
+                    return
+                self._done.put((number, self._work(number, self._enough)))
+        except BaseException as err:  # noqa: BLE001 - raised again in the thread that iterates
+            with self._lock:
+                self._failed.append(err)
+            self._enough.set()
+        finally:
+            self._done.put(None)

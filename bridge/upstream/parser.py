@@ -32,7 +32,7 @@ _UNTITLED = "Class"
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a walk's rows came to.
+    """What rows came to.
 
     Attributes:
         sessions: by id, each once.
@@ -68,6 +68,18 @@ def parse(rows: Iterable[object], source: Source, origin: str) -> Parsed:
             identity = row_id(row)
             if identity is not None:
                 unusable.add(identity)
+    return Parsed(tuple(sessions.values()), frozenset(unusable - set(sessions)), dict(tally))
+
+
+def together(parts: Iterable[Parsed]) -> Parsed:
+    """What the rows of all *parts* come to, in their order, as if they had been parsed at once."""
+    sessions: dict[int, ClassSession] = {}
+    unusable: set[int] = set()
+    tally: Counter[str] = Counter()
+    for part in parts:
+        sessions.update((one.id, one) for one in part.sessions)
+        unusable |= part.unusable
+        tally.update(part.tally)
     return Parsed(tuple(sessions.values()), frozenset(unusable - set(sessions)), dict(tally))
 
 

@@ -12,10 +12,10 @@ from bridge.errors import Cause, UpstreamError
 from bridge.filters import FilterSet
 from bridge.model import ClassSession
 from bridge.upstream.client import Client, MissingPageError, Params
-from bridge.upstream.crew import share_out
+from bridge.upstream.crew import Crew
 from bridge.upstream.deadline import Deadline
 from bridge.upstream.ledger import Ledger, Purpose
-from bridge.upstream.parser import lacking, parse, row_id
+from bridge.upstream.parser import Parsed, lacking, parse, row_id, together
 from bridge.upstream.sources import Source, questions
 
 WALK_SECONDS = 120.0
@@ -50,6 +50,20 @@ class Walk:
     def day(self) -> Any:
         """The UTC day of the walk, against which relative windows are resolved."""
         return datetime.fromtimestamp(self.started, UTC).date()
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a page came to; its rows are let go.
+
+    Attributes:
+        count: of the rows of all pages.
+        ids: of its own rows; None for each without one that can be used.
+    """
+
+    count: int
+    ids: Sequence[int | None]
+    parsed: Parsed
 
 
 Heartbeat = Callable[[], None]
@@ -104,44 +118,63 @@ class Walker:
         started = self._now()
         day = datetime.fromtimestamp(started, UTC).date()
         progress = _Progress(heartbeat, Deadline(self._clock, WALK_SECONDS), purpose)
-        rows: list[object] = []
+        pages: list[Parsed] = []
         for question in questions(self._source, filter_set, day, self._style):
-            rows.extend(self._consistent(question, progress))
-        parsed = parse(rows, self._source, self._origin)
+            pages.extend(self._consistent(question, progress))
+        parsed = together(pages)
         # An unknown parameter is ignored upstream without a word, and everything returned.
         kept = tuple(one for one in parsed.sessions if filter_set.matches(one, day))
         # Without its expansions a session cannot tell where it belongs: it is not lost for that.
         vague = {one.id for one in parsed.sessions if not one.complete} - {one.id for one in kept}
         return Walk(started, kept, parsed.unusable | vague, parsed.tally, progress.pages)
 
-    def _consistent(self, question: Params, progress: "_Progress") -> list[object]:
+    def _consistent(self, question: Params, progress: "_Progress") -> list[Parsed]:
         for _ in range(2):
-            rows = self._all_pages(question, progress)
-            if rows is not None:
-                return rows
+            pages = self._all_pages(question, progress)
+            if pages is not None:
+                return pages
         raise UpstreamError(_INCONSISTENT)
 
-    def _all_pages(self, question: Params, progress: "_Progress") -> list[object] | None:
-        """The rows of all pages, or None where the pages do not fit together."""
+    def _all_pages(self, question: Params, progress: "_Progress") -> list[Parsed] | None:
+        """All pages in their order, or None where they do not fit together."""
         first = self._first_page(question, progress)
         count, rows = _envelope(first)
         pages = 1
         # Whatever size was asked for, and however often a row is repeated: what a page has counts.
-        size = len(_distinct(rows))
+        size = _distinct([row_id(row) for row in rows])
         if first.get("next") is not None and size:
             pages = -(-count // size)
         if pages > MAX_PAGES:
             raise UpstreamError(Cause("too_many", f"TeamUp tells of more than {MAX_PAGES} pages"))
+        read: dict[int, _Read | UpstreamError] = {}
         try:
-            rest = self._in_parallel(question, range(2, pages + 1), progress)
+            with self._crew(question, range(2, pages + 1), progress) as crew:
+                # Here the time is free: the rest is waited for in any case.
+                read[1] = self._read(first)
+                for number, page in crew:
+                    read[number] = self._read(page)
         except MissingPageError:
             return None
-        for page in rest:
-            other, more = _envelope(page)
-            if other != count:
+        ids: list[int | None] = []
+        parsed: list[Parsed] = []
+        for number in range(1, pages + 1):
+            one = read[number]
+            if isinstance(one, UpstreamError):
+                raise one
+            if one.count != count:
                 return None
-            rows.extend(more)
-        return rows if len(_distinct(rows)) == count else None
+            ids.extend(one.ids)
+            parsed.append(one.parsed)
+        return parsed if _distinct(ids) == count else None
+
+    def _read(self, page: Mapping[str, Any]) -> _Read | UpstreamError:
+        """What *page* comes to, or why it cannot be used: that counts once all pages are there."""
+        try:
+            count, rows = _envelope(page)
+        except UpstreamError as err:
+            return err
+        ids = [row_id(row) for row in rows]
+        return _Read(count, ids, parse(rows, self._source, self._origin))
 
     def _first_page(self, question: Params, progress: "_Progress") -> Mapping[str, Any]:
         """Page 1; where ``fields`` turns out to spoil the answer, asked once more without it."""
@@ -162,11 +195,11 @@ class Walker:
             self._ledger.learn(_FIELDS, _SPOIL)
         return page
 
-    def _in_parallel(
+    def _crew(
         self, question: Params, numbers: Sequence[int], progress: "_Progress"
-    ) -> list[Mapping[str, Any]]:
+    ) -> Crew[Mapping[str, Any]]:
         fields = self._ledger.learnt(_FIELDS) != _SPOIL
-        return share_out(
+        return Crew(
             lambda number, enough: self._page(question, number, progress, fields, enough),
             numbers,
             hands=self._concurrency,
@@ -214,12 +247,9 @@ class _Progress:
             self.pages += 1
 
 
-def _distinct(rows: Sequence[object]) -> set[object]:
-    """What tells the rows apart: their ids, and for those without a usable one their place."""
-    return {
-        place if identity is None else (identity,)
-        for place, identity in enumerate(row_id(row) for row in rows)
-    }
+def _distinct(ids: Sequence[int | None]) -> int:
+    """How many rows there are: each id counts once, and so does each row without one."""
+    return len({one for one in ids if one is not None}) + ids.count(None)
 
 
 def _envelope(page: Mapping[str, Any]) -> tuple[int, list[object]]:

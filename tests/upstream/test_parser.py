@@ -1,6 +1,7 @@
 """From rows to class sessions: what is kept, what is repaired, what it costs."""
 
 import copy
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pace import at_once
 from upstreams.rows import (
     API,
@@ -24,7 +27,7 @@ from upstreams.rows import (
 )
 
 from bridge.model import ClassSession, Visibility
-from bridge.upstream.parser import Parsed, lacking, parse
+from bridge.upstream.parser import Parsed, lacking, parse, together
 from bridge.upstream.sources import COURSE_SESSIONS
 
 ORIGIN = "https://studio.example"
@@ -362,3 +365,24 @@ def test_an_expansion_that_came_bare_in_every_row_is_noticed(name: str, bare: An
 def test_a_null_where_a_value_may_be_null_is_not_lacking() -> None:
     rows = [session_row(1, START, name=None, max_occupancy=None, instructors=[], venue=None)]
     assert not lacking(rows, COURSE_SESSIONS)
+
+
+_ROWS: list[Any] = [
+    *timetable(6),
+    *(case.row for case in AWKWARD),
+    # an id again: in another form, and in one that cannot be used, before and after
+    *(session_row(timetable(1)[0]["id"], START, name=name) for name in ("once", "twice")),
+    session_row(timetable(1)[0]["id"], "never"),
+    session_row(9_001, "never"),
+    session_row(9_001, START),
+    session_row(9_002, "never"),
+]
+
+
+@given(st.permutations(_ROWS), st.lists(st.integers(0, len(_ROWS)), max_size=5))
+def test_pages_come_to_what_all_their_rows_at_once_come_to(
+    rows: list[Any], cuts: list[int]
+) -> None:
+    edges = [0, *sorted(cuts), len(rows)]
+    pages = [read(*rows[first:last]) for first, last in itertools.pairwise(edges)]
+    assert together(pages) == read(*rows)

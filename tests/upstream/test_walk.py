@@ -16,6 +16,8 @@ from bridge.cache.memory import MemoryStore
 from bridge.config import ListStyle
 from bridge.filters import FilterSet
 from bridge.model import Status
+from bridge.upstream import walk as walking
+from bridge.upstream.parser import Parsed, parse
 
 Ask = Callable[..., Asker]
 
@@ -113,6 +115,48 @@ def test_a_heartbeat_that_fails_ends_the_walk(asker: Ask) -> None:
     with paged(500) as upstream, pytest.raises(LookupError):
         asker(upstream.url).walker.walk(FilterSet(), heartbeat=lost)
     assert len(upstream.requests) < 45
+
+
+def test_pages_are_read_while_others_are_still_on_their_way(
+    asker: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+
+    def noticed(*given: Any) -> Parsed:
+        begun.set()
+        return parse(*given)
+
+    def hook(page: int, params: Params) -> None:
+        assert page == 1 or begun.wait(20)
+
+    monkeypatch.setattr(walking, "parse", noticed)
+    with paged(30, before_page=hook) as upstream:
+        assert asker(upstream.url).ids() == ids(upstream.rows)
+
+
+def test_what_breaks_while_pages_are_read_ends_the_walk_with_nobody_at_work(
+    asker: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*given: Any) -> Parsed:
+        raise LookupError("a mistake of the bridge's own")
+
+    monkeypatch.setattr(walking, "parse", broken)
+    with paged(500) as upstream:
+        with pytest.raises(LookupError):
+            asker(upstream.url).walk()
+        assert not [one for one in threading.enumerate() if one.name == "page"]
+        assert len(upstream.requests) < 45
+
+
+def test_pages_that_do_not_fit_together_count_before_one_that_cannot_be_used(asker: Ask) -> None:
+    rows = timetable(30)
+    fine = [raw.ok(raw.page(rows[n : n + 10], count=30, next="x")) for n in (0, 10, 20)]
+    moved = raw.ok(raw.page(rows[10:20], count=31, next="x"))
+    spoilt = raw.ok(b'{"count": 30, "results": null}')
+    first = {1: fine[0], 2: moved, 3: spoilt}
+    with RawUpstream(raw.switch(first)) as upstream:
+        assert failing(asker(upstream.url).walk).code == "inconsistent"
+        assert len(upstream.requests) == 6
 
 
 # `next` is never requested
