@@ -1,5 +1,6 @@
 """The Flask application: routes, errors, and the parts behind them."""
 
+import gc
 import os
 import re
 import sys
@@ -63,6 +64,9 @@ def _serve(parts: Services) -> None:
     for warning in parts.config.warnings:
         log.warning("settings", text=warning)
     sys.setswitchinterval(_TURN)
+    # What is there now stays: to look through it for garbage again and again would hold up answers.
+    gc.collect()
+    gc.freeze()
     ending.listen()
     parts.start()
     # A worker is a forked process, which runs these finalizers and no atexit handlers.
