@@ -1,14 +1,21 @@
 """A made-up provider of any size, behind the sandbox's API."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from werkzeug.test import run_wsgi_app
 
 from bridge.sandbox import records
 from bridge.sandbox.api import TOKEN, create_api
 from bridge.sandbox.faults import Faults
 from bridge.sandbox.server import SandboxServer
 from bridge.sandbox.studio import Studio, session
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 VENUES, INSTRUCTORS, TYPES = 200, 400, 400
 """As many as there are, of a provider with a thousand feeds."""
@@ -67,10 +74,36 @@ def studio(sessions: int, *, venues: int = VENUES, every: timedelta | None = Non
 
 
 @contextmanager
-def upstream(sessions: int, **shape: object) -> Iterator[tuple[SandboxServer, Faults]]:
-    """The studio's API on loopback, and what goes wrong with it."""
+def upstream(
+    sessions: int, *, pace: float | None = None, **shape: object
+) -> Iterator[tuple[SandboxServer, Faults]]:
+    """The studio's API on loopback, and what goes wrong with it.
+
+    Args:
+        pace: seconds after which each answer is sent; what was asked for before is not made again.
+    """
     faults = Faults()
     made = studio(sessions, **shape)  # type: ignore[arg-type]
     api = create_api(made, token=TOKEN, faults=faults, requests_per_minute=1_000_000)
+    if pace is not None:
+        api.wsgi_app = _recorded(api.wsgi_app, pace)  # type: ignore[method-assign]  # Flask's way
     with SandboxServer(api) as server:
         yield server, faults
+
+
+def _recorded(app: "WSGIApplication", pace: float) -> "WSGIApplication":
+    """*app*, which shares its processors with what is measured, without its work on each answer."""
+    known: dict[tuple[str, str], tuple[str, list[tuple[str, str]], bytes]] = {}
+
+    def recorded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        began = time.monotonic()
+        asked = (environ["PATH_INFO"], environ["QUERY_STRING"])
+        if asked not in known:
+            chunks, status, made = run_wsgi_app(app, environ)
+            known[asked] = (status, [*made], b"".join(chunks))
+        status, headers, body = known[asked]
+        time.sleep(max(0.0, began + pace - time.monotonic()))
+        start_response(status, headers.copy())
+        return [body]
+
+    return recorded
