@@ -1,5 +1,6 @@
 """Wiring: which parts there are, and who is given whom. It happens here and nowhere else."""
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +68,8 @@ class Services:
 
     def start(self) -> None:
         """Begin what runs in the background of a server."""
+        # Whoever asks first is not to wait until the store is open and the copy in it is read.
+        threading.Thread(target=self.plan.known, name="first look", daemon=True).start()
         if self.config.refresh_ahead:
             self.ahead.start()
         self.rounds.start()

@@ -1,6 +1,10 @@
 """What machines that look after the bridge ask for."""
 
+import threading
+
 import pytest
+
+from bridge.cache.memory import MemoryStore
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
@@ -54,3 +58,16 @@ def test_the_operators_pages_are_not_there_without_a_token_for_them(site, path, 
         b"/nowhere", b""
     )
     assert "WWW-Authenticate" not in response.headers
+
+
+def test_a_worker_has_looked_into_its_store_before_anybody_asks(make_bridge, clock):
+    looked = threading.Event()
+
+    class Watched(MemoryStore):
+        def versions(self, keys):
+            looked.set()
+            return super().versions(keys)
+
+    make_bridge(store=Watched(clock), refresh_ahead=False).start()
+    # the first round, which looks as well, is later than that
+    assert looked.wait(10)
