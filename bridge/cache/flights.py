@@ -45,9 +45,13 @@ class Flights:
     """Runs flights in threads of its own: a request that began one may go, the flight stays.
 
     The threads are daemons: a process that is told to end does not wait for upstream.
+
+    Attributes:
+        landed: how many have ended.
     """
 
     def __init__(self, clock: Clock) -> None:
+        self.landed = 0
         self._clock = clock
         self._lock = threading.Lock()
         self._under_way: dict[str, Flight] = {}
@@ -91,6 +95,7 @@ class Flights:
         finally:
             with self._lock:
                 del self._under_way[key]
+                self.landed += 1
             flight.land()
 
 

@@ -72,6 +72,11 @@ class Refresher:
         self._clock = clock
         self._flights = Flights(clock)
 
+    @property
+    def ended(self) -> int:
+        """Refreshes that have ended in this process, however they did."""
+        return self._flights.landed
+
     def refresh(
         self,
         filter_set: FilterSet,

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ _OF_CONTENT = frozenset(
 _FRAME = 4_000
 # Seconds that two clocks may drift apart within a lifetime.
 _APART = 2.0
+# Stands in a Cache-Status for the seconds that are left.
+_LEFT = "{ttl}"
 _DETAIL = re.compile(r';\s*detail="?([^";]*)')
 
 
@@ -78,9 +80,13 @@ class Answer:
 
     Attributes:
         full, bare: its headers, and those of a 304, but for what changes with its age.
-        detail: what its Cache-Status still has to say; None: it has none.
-        lifetime: seconds for which it is fresh, counted from when it was made.
-        age: seconds since then when it was asked for: at *now* and *monotonic*, on the two clocks.
+        state: its Cache-Status, but for the seconds that are left; None: it has none.
+        over: the age at which its freshness ends, or ended.
+        usable: the age up to which it may be given.
+        stale: its freshness had ended when it was asked for.
+        age: seconds from its making until it was asked for: at *now* and *monotonic*, on the two
+            clocks.
+        news: what was told of changes before it was asked for.
         due: seconds since it was asked for after which to ask again.
         noted: what the application noted in the request's environment.
         dated: an age in whole seconds, and the headers at that age.
@@ -91,11 +97,14 @@ class Answer:
     bare: Headers
     tag: str | None
     modified: str | None
-    detail: str | None
-    lifetime: int
+    state: str | None
+    over: int
+    usable: float
+    stale: bool
     age: int
     now: float
     monotonic: float
+    news: Hashable
     noted: Mapping[str, Any]
     due: float = 0.0
     dated: tuple[int, Headers, Headers] = field(default=(-1, (), ()))
@@ -114,7 +123,7 @@ class Answer:
             bare=_without(unkept, said.of_a_304),
             tag=said.fields.get("etag"),
             modified=said.fields.get("last-modified"),
-            detail=_lasting(said.fields.get("cache-status"), details),
+            state=_lasting(said.fields.get("cache-status"), details),
             **rest,
         )
 
@@ -131,12 +140,17 @@ class Answer:
         steady, wall = clock.monotonic() - self.monotonic, clock.now() - self.now
         return steady if abs(wall - steady) < _APART else math.inf
 
-    def falls_due(self, since: float, again: float) -> bool:
-        """Whether it is for this request to ask again; those that come meanwhile need not."""
-        if since < self.due + again:
-            return False
-        self.due = since
-        return True
+    def is_due(self, since: float, again: float, news: Hashable) -> bool:
+        """Whether somebody is to ask again, *since* it was asked for.
+
+        Args:
+            news: what is told of changes by now: what is not fresh does not outlast one.
+        """
+        return since >= self.due + again or (self.stale and news != self.news)
+
+    def put_off(self, since: float, news: Hashable) -> None:
+        """Somebody asks again; those that come meanwhile need not."""
+        self.due, self.news = since, news
 
     def give(
         self, age: int, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -145,9 +159,8 @@ class Answer:
         environ.update(self.noted)
         if self.dated[0] != age:
             moving = [("Age", str(age))]
-            if self.detail is not None:
-                left = f"hit; ttl={self.lifetime - age}"
-                moving.append(("Cache-Status", f"bridge; {left}{self.detail}"))
+            if self.state is not None:
+                moving.append(("Cache-Status", self.state.replace(_LEFT, str(self.over - age))))
             self.dated = (age, (*self.full, *moving), (*self.bare, *moving))
         _, full, bare = self.dated
         if unmodified(environ, tag=self.tag, modified=self.modified):
@@ -160,9 +173,17 @@ class Answer:
 def _lasting(cache_status: str | None, details: Collection[str]) -> str | None:
     if cache_status is None:
         return None
+    state = f"bridge; hit; ttl={_LEFT}" if "; hit" in cache_status else "bridge; fwd=stale"
     found = _DETAIL.search(cache_status)
     words = [word for word in found[1].split(", ") if word in details] if found else []
-    return f"; detail={words[0]}" if words else ""
+    if not words:
+        return state
+    # one word is a token, more are a string
+    return (
+        f"{state}; detail={words[0]}"
+        if len(words) == 1
+        else f'{state}; detail="{", ".join(words)}"'
+    )
 
 
 def _without(names: Iterable[str], headers: Headers) -> Headers:

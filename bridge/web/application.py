@@ -22,7 +22,7 @@ from bridge.web.httpcache import HttpCache
 from bridge.web.limits import Limits
 from bridge.web.negotiation import VARYING
 from bridge.web.page_responses import Pages
-from bridge.web.responses import TRIMMED
+from bridge.web.responses import FAILED, STALE, TRIMMED
 from bridge.web.traffic import Traffic
 
 log = structlog.get_logger()
@@ -95,9 +95,10 @@ def _put_together(app: Flask, parts: Services) -> None:
             max_bytes=most // 2,
             # the shelf looks at the store as often
             again=1.0,
+            news=lambda: parts.refresher.ended,
             varying=VARYING,
             keep=(traffic.ROUTE, traffic.FEED),
-            details=(TRIMMED,),
+            details=(STALE, FAILED, TRIMMED),
         )
         app.wsgi_app = Limits(kept, app.wsgi_app)  # type: ignore[method-assign]  # Flask's way
     app.wsgi_app = watched = Traffic(  # type: ignore[method-assign]  # as above

@@ -1,8 +1,10 @@
-"""The HTTP cache: answers that are still fresh, ready before the application is asked (RFC 9111).
+"""The HTTP cache: answers that are still good, ready before the application is asked (RFC 9111).
 
 It is a shared cache that goes by the headers of answers and knows nothing of what is in them.
-Nothing is served beyond its lifetime: who has older copies, and when they are better than nothing,
-is the application's business; and every now and then it is asked whether it has something newer.
+Nothing fresh is served beyond its lifetime: who has older copies, and when they are better than
+nothing, is the application's business. Where it gives one, and says that others may, so does the
+cache for a moment (RFC 5861). Every now and then the application is asked whether it has something
+newer, by one request; those that come meanwhile need not wait.
 No request makes the cache ask for what it has: a request's directives are advisory (RFC 9111,
 5.2.1) and, ``no-store`` aside, passed over, so that a flood of reloads ends here. It is for
 read-only applications: there is nothing to invalidate.
@@ -27,6 +29,9 @@ Address = tuple[str | None, ...]
 _CONDITIONS = frozenset({"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"})
 _LONGEST_HEADER = 1_000
 _MOST_VARIANTS = 32
+# Seconds for which what is not fresh is given while the application takes its time to say more: it
+# may wait for a newer copy.
+_PATIENCE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,8 @@ class HttpCache:
         max_bytes: of what is kept.
         again: seconds after which the application is asked again, by one request at a time, even
             for what is still fresh: it may have something newer.
+        news: differs from what it was once the application may have something newer, as far as it
+            knows by itself: what is not fresh is asked for again at once.
         varying: what of a request header's value matters, by the environment's name of it. An
             answer that varies on another is not kept.
         keep: what the application notes in the environment for those around it.
@@ -84,6 +91,7 @@ class HttpCache:
         *,
         max_bytes: int,
         again: float,
+        news: Callable[[], Hashable] = lambda: None,
         varying: Mapping[str, Callable[[str], Hashable]],
         keep: Sequence[str] = (),
         details: Collection[str] = (),
@@ -91,6 +99,7 @@ class HttpCache:
         self._application = application
         self._clock = clock
         self._again = again
+        self._news = news
         self._varying = varying
         self._keep = keep
         self._details = details
@@ -110,17 +119,20 @@ class HttpCache:
             return self._application(environ, start_response)
         address = _address(environ)
         resource = self._resources.get(address)
+        answer: Answer | None = None
         if resource is not None:
             answer = resource.answers.get(self._variant(resource.varying, environ))
             if answer is not None:
                 since = answer.since(self._clock)
-                if answer.age + since < answer.lifetime and not answer.falls_due(
-                    since, self._again
-                ):
-                    return answer.give(int(answer.age + since), environ, start_response)
+                if answer.age + since < answer.usable:
+                    news = self._news()
+                    if not answer.is_due(since, self._again, news):
+                        return answer.give(int(answer.age + since), environ, start_response)
+                    if method == "GET":
+                        answer.put_off(since, news)
         if method == "HEAD":
             return self._application(environ, start_response)
-        return self._fetch(address, environ, start_response)
+        return self._fetch(address, answer, environ, start_response)
 
     def _variant(self, varying: tuple[str, ...], environ: Mapping[str, Any]) -> Hashable:
         """Which of an address's answers is asked for; None: the application has to decide."""
@@ -133,9 +145,13 @@ class HttpCache:
         return tuple(chosen)
 
     def _fetch(
-        self, address: Address, environ: "WSGIEnvironment", start_response: "StartResponse"
+        self,
+        address: Address,
+        before: Answer | None,
+        environ: "WSGIEnvironment",
+        start_response: "StartResponse",
     ) -> Iterable[bytes]:
-        began = self._clock.monotonic()
+        news, began = self._news(), self._clock.monotonic()
         asked = {name: value for name, value in environ.items() if name not in _CONDITIONS}
         start = _Start()
         chunks = self._application(asked, start)
@@ -143,18 +159,30 @@ class HttpCache:
         environ.update(noted)
         said = Said.of(start.status, start.headers)
         times = {"now": self._clock.now(), "monotonic": self._clock.monotonic()}
-        age, lifetime = _times(said, environ)
         # An application that tells the age of an answer tells it as it gives it.
-        age = max(age, int(times["monotonic"] - began))
-        if age < lifetime:
+        age = max(freshness.age(said.fields), int(times["monotonic"] - began))
+        lifetime = freshness.lifetime(
+            said.status, said.fields, authorized="HTTP_AUTHORIZATION" in environ
+        )
+        stale = age >= lifetime.fresh
+        if stale and age >= lifetime.usable:
+            if before is not None and before.stale:
+                # there is something else to say now
+                before.usable = 0.0
+        elif "no-store" not in environ.get("HTTP_CACHE_CONTROL", "").lower():
             chunks = [_whole(chunks)]
             if said.fields.get("content-length") == str(len(chunks[0])):
                 answer = Answer.of(
                     said,
                     chunks[0],
                     details=self._details,
-                    lifetime=lifetime,
+                    over=lifetime.over if stale else lifetime.fresh,
+                    usable=min(lifetime.usable, age + self._again + _PATIENCE)
+                    if stale
+                    else lifetime.fresh,
+                    stale=stale,
                     age=age,
+                    news=news,
                     noted=noted,
                     **times,
                 )
@@ -195,15 +223,6 @@ def _address(environ: Mapping[str, Any]) -> Address:
         environ.get("PATH_INFO"),
         environ.get("QUERY_STRING"),
     )
-
-
-def _times(said: Said, environ: Mapping[str, Any]) -> tuple[int, int]:
-    """The age of an answer, and the age up to which it may be kept, in seconds."""
-    if "no-store" in environ.get("HTTP_CACHE_CONTROL", "").lower():
-        return 0, 0
-    authorized = "HTTP_AUTHORIZATION" in environ
-    lifetime = freshness.lifetime(said.status, said.fields, authorized=authorized)
-    return freshness.age(said.fields), lifetime
 
 
 def _whole(chunks: Iterable[bytes]) -> bytes:

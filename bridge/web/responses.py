@@ -22,8 +22,9 @@ MIME_TYPES: Mapping[Format, str] = {
 CORS = {"Access-Control-Allow-Origin": "*"}
 EXPOSED = "Age, Cache-Status, Content-Disposition, ETag, Last-Modified, Link, Retry-After"
 ALLOWED = "GET, HEAD, OPTIONS"
-TRIMMED = "trimmed"
-"""In the ``detail`` of a Cache-Status: sessions were left out for the feed's size."""
+STALE, FAILED, TRIMMED = "stale", "failed", "trimmed"
+"""In the ``detail`` of a Cache-Status: an old copy is given, while a new one is on its way; because
+none can be had; sessions were left out for the feed's size."""
 
 
 def feed_response(
@@ -80,7 +81,7 @@ def cache_status(lookup: Lookup, *, trimmed: bool = False) -> str:
         Served.REFRESHED: "fwd=stale; stored",
         Served.FAILED: "fwd=stale",
     }
-    said = {Served.STALE: "stale", Served.FAILED: "failed"}.get(served)
+    said = {Served.STALE: STALE, Served.FAILED: FAILED}.get(served)
     details = [one for one in (said, TRIMMED if trimmed else None) if one]
     status = f"bridge; {parts[served]}"
     if not details:

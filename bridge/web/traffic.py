@@ -28,6 +28,8 @@ ROUTE, FEED, REQUEST_ID = "bridge.route", "bridge.feed", "bridge.request_id"
 _PROBES = frozenset(("/healthz", "/readyz"))
 _METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 _READ = frozenset(("200", "304"))
+# What the cache had to do with an answer of a copy that was there.
+_AT_HAND = frozenset(("hit", "stale", "failed"))
 _LONGEST = 200
 # The token of a private feed is longer; a name in an address is hardly ever.
 _LONG = re.compile(r"[^/]{80,}")
@@ -164,7 +166,7 @@ class Traffic:
                 key,
                 _Kind(
                     self._counts(*key),
-                    ready=(result in ("hit", "stale") or route in _PROBES) and status < "400",
+                    ready=(result in _AT_HAND or route in _PROBES) and status < "400",
                     # A page or a feed: what else there is says nothing of the cache.
                     read=method in ("GET", "HEAD") and status in _READ and result != "none",
                 ),

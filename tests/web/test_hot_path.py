@@ -1,6 +1,8 @@
 """The hot path: what is fresh is answered without the application, and with the same words."""
 
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -9,10 +11,14 @@ from flask import Flask, request
 from flask.testing import FlaskClient
 from werkzeug.test import create_environ
 
+from bridge.cache.lifetimes import Lifetimes
 from bridge.feeds.private import Grant, audience
+from bridge.feeds.query import feed_spec
 from bridge.feeds.spec import Kind
 from bridge.model import Visibility
+from bridge.sandbox.faults import Faults
 from bridge.services import Services
+from bridge.upstream.client import Client
 from bridge.web import create_app
 
 KEYS = ("a-key-of-the-tests-that-is-long",)
@@ -32,6 +38,16 @@ OF_THE_REQUEST = {"X-Request-Id", "Cache-Status", "Date"}
 
 def words(answer: Any) -> dict[str, str]:
     return {name: value for name, value in answer.headers if name not in OF_THE_REQUEST}
+
+
+@pytest.fixture
+def parts(make_bridge: Callable[..., Services]) -> Services:
+    return make_bridge()
+
+
+@pytest.fixture
+def client(parts: Services) -> FlaskClient:
+    return create_app(parts).test_client()
 
 
 @pytest.fixture
@@ -124,3 +140,145 @@ def test_what_is_ready_is_asked_for_once_a_second(
     for _ in range(5):
         client.get(FEED)
     assert asked == [FEED] * 3
+
+
+# While the copy is past its time
+
+OLD = 400
+"""Seconds after which it is."""
+
+
+@pytest.fixture
+def hanging(
+    make_bridge: Callable[..., Services], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Services]]:
+    """Makes bridges with a copy, whose upstream takes requests and does not answer any more."""
+    hangs, over = threading.Event(), threading.Event()
+    page = Client.page
+
+    def held(*given: Any, **named: Any) -> Any:
+        if hangs.is_set():
+            over.wait(60)
+        return page(*given, **named)
+
+    monkeypatch.setattr(Client, "page", held)
+
+    def make(**fields: Any) -> Services:
+        parts = make_bridge(**fields)
+        hangs.clear()
+        create_app(parts).test_client().get(FEED)
+        hangs.set()
+        return parts
+
+    yield make
+    over.set()
+
+
+def ends(parts: Services, ended: int) -> None:
+    """Wait until one more refresh has."""
+    until = time.monotonic() + 20
+    while parts.refresher.ended == ended:
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def refused(parts: Services, faults: Faults) -> None:
+    """Let upstream refuse, and the bridge have noticed."""
+    faults.set("status", 403)
+    ended = parts.refresher.ended
+    parts.plan.find(feed_spec(Kind.VENUE, 12, (), parts.defaults).filter_set)
+    ends(parts, ended)
+
+
+@pytest.mark.parametrize("address", ["/venues/12.ics", "/venues/12.json", "/venues/12", "/"])
+def test_while_upstream_hangs_the_old_copy_is_asked_for_once_a_second(
+    hanging: Callable[..., Services], asked: list[str], clock: ManualClock, address: str
+) -> None:
+    plain = create_app(hanging(cache_max_bytes=0)).test_client()
+    hot = create_app(hanging()).test_client()
+    for client in (plain, hot):
+        client.get(address)
+    clock.move(OLD)
+    for seconds in (0, 1.5, 1.5):
+        clock.move(seconds)
+        hot.get(address)
+        one = plain.get(address)
+        asked.clear()
+        for _ in range(4):
+            other = hot.get(address)
+            assert other.data == one.data
+            assert words(other) == words(one)
+            assert other.headers["Cache-Status"] == one.headers["Cache-Status"]
+            assert other.headers["Cache-Status"].endswith("; detail=stale")
+        assert asked == []
+        with_it = {"If-None-Match": one.headers["ETag"]}
+        one, other = (client.get(address, headers=with_it) for client in (plain, hot))
+        assert one.status_code == other.status_code == 304
+        assert words(other) == words(one)
+        assert asked == [address]
+
+
+def test_while_upstream_refuses_the_old_copy_is_asked_for_once_a_second(
+    client: FlaskClient, parts: Services, asked: list[str], clock: ManualClock, faults: Faults
+) -> None:
+    client.get(FEED)
+    clock.move(OLD)
+    refused(parts, faults)
+    asked.clear()
+    for age in (400, 400, 400):
+        answer = client.get(FEED)
+        assert answer.headers["Cache-Status"] == "bridge; fwd=stale; detail=failed"
+        assert answer.headers["Age"] == str(age)
+    assert asked == [FEED]
+    clock.move(0.9)
+    client.get(FEED)
+    assert asked == [FEED]
+    clock.move(0.1)
+    for _ in range(3):
+        assert client.get(FEED).headers["Age"] == "401"
+    assert asked == [FEED] * 2
+
+
+def test_a_refresh_that_ends_is_seen_at_once(
+    client: FlaskClient, parts: Services, clock: ManualClock, faults: Faults
+) -> None:
+    client.get(FEED)
+    clock.move(OLD)
+    faults.set("delay", 0.3)
+    ended = parts.refresher.ended
+    for _ in range(2):
+        assert client.get(FEED).headers["Cache-Status"].endswith("; detail=stale")
+    ends(parts, ended)
+    # at the very same time
+    assert "stale" not in client.get(FEED).headers["Cache-Status"]
+
+
+def test_a_copy_that_became_too_old_is_gone_within_a_second(
+    client: FlaskClient, parts: Services, clock: ManualClock, faults: Faults
+) -> None:
+    client.get(FEED)
+    most = Lifetimes.of(parts.config).ttl_of(parts.plan.widest) + parts.config.stale_if_error
+    clock.move(OLD)
+    refused(parts, faults)
+    clock.move(most - OLD - 0.5)
+    for _ in range(3):
+        assert client.get(FEED).status_code == 200
+    clock.move(1)
+    for _ in range(3):
+        answer = client.get(FEED)
+        assert answer.status_code == 503
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_private_feed_and_one_without_a_cache_are_asked_for_each_time_when_old(
+    hanging: Callable[..., Services], asked: list[str], clock: ManualClock
+) -> None:
+    bridges = [hanging(signing_keys=KEYS), hanging(cache_max_bytes=0)]
+    token = bridges[0].private.sign(Grant(Kind.VENUE, 12, (), audience([Visibility.PUBLIC])))
+    clock.move(OLD)
+    for parts, path in zip(bridges, (f"/private/{token}.ics", FEED), strict=True):
+        client = create_app(parts).test_client()
+        asked.clear()
+        for _ in range(3):
+            assert client.get(path).headers["Cache-Status"].endswith("; detail=stale")
+        assert asked == [path] * 3

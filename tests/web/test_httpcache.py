@@ -62,7 +62,7 @@ def cache_of(
         again=again,
         varying=VARYING,
         keep=("origin.route",),
-        details=("trimmed",),
+        details=("stale", "failed", "trimmed"),
     )
 
 
@@ -388,6 +388,254 @@ def test_an_application_that_fails_when_asked_again_takes_nothing_away(
     origin.status = "503 X"
     assert client.get("/a").status_code == 503
     assert client.get("/a").data == b"body 1"
+
+
+# What is no longer fresh
+
+ALLOWED = "public, max-age=300, stale-while-revalidate=3600, stale-if-error=604800"
+STALE = "bridge; hit; ttl=-40; detail=stale"
+FAILED = "bridge; fwd=stale; detail=failed"
+
+
+@pytest.fixture
+def old(origin: Origin) -> Origin:
+    """An origin that has an old copy, and says so."""
+    origin.headers |= {"Cache-Control": ALLOWED, "Age": "340", "Cache-Status": STALE}
+    return origin
+
+
+@pytest.mark.parametrize(
+    ("said", "after"),
+    [
+        (STALE, "bridge; hit; ttl=-42; detail=stale"),
+        ("bridge; hit; ttl=0; detail=stale", "bridge; hit; ttl=-2; detail=stale"),
+        (
+            'bridge; hit; ttl=-40; detail="stale, trimmed"',
+            'bridge; hit; ttl=-42; detail="stale, trimmed"',
+        ),
+        (FAILED, FAILED),
+        (
+            'bridge; fwd=stale; detail="failed, trimmed"',
+            'bridge; fwd=stale; detail="failed, trimmed"',
+        ),
+    ],
+)
+def test_an_old_copy_is_given_again_for_a_moment_and_says_what_it_is(
+    old: Origin, clock: ManualClock, said: str, after: str
+) -> None:
+    old.headers["Cache-Status"] = said
+    client = Client(cache_of(old, clock, again=3.0))
+    assert client.get("/a").headers["Cache-Status"] == said
+    assert client.get("/a").headers["Cache-Status"] == said
+    clock.move(2)
+    answer = client.get("/a")
+    assert (answer.data, answer.headers["Age"]) == (b"body 1", "342")
+    assert answer.headers.getlist("Cache-Status") == [after]
+    clock.move(1)
+    assert client.get("/a").data == b"body 2"
+    assert old.count == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "max-age=300",
+        "max-age=300, stale-while-revalidate=0, stale-if-error=0",
+        "max-age=300, stale-while-revalidate=x",
+        "max-age=300, stale-while-revalidate=39, stale-if-error=40",
+        ALLOWED + ", must-revalidate",
+        ALLOWED + ", proxy-revalidate",
+        ALLOWED + ", s-maxage=300",
+        ALLOWED.replace("public", "private"),
+        ALLOWED + ", no-store",
+        ALLOWED + ", no-cache",
+    ],
+)
+def test_an_old_copy_is_not_given_again_where_that_is_not_allowed(
+    client: Client, old: Origin, said: str
+) -> None:
+    old.headers["Cache-Control"] = said
+    client.get("/a")
+    assert client.get("/a").data == b"body 2"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "bridge; fwd=stale; stored",
+        "bridge; fwd=stale; detail=trimmed; stored",
+        "bridge; fwd=miss; stored",
+        "bridge; fwd=miss",
+        "bridge; hit",
+        "",
+    ],
+)
+def test_what_a_cache_behind_does_not_call_old_is_not_given_as_such(
+    client: Client, old: Origin, said: str
+) -> None:
+    old.headers["Cache-Status"] = said
+    client.get("/a")
+    assert client.get("/a").data == b"body 2"
+
+
+def test_an_old_copy_is_given_no_longer_than_that_is_allowed(
+    client: Client, old: Origin, clock: ManualClock
+) -> None:
+    old.headers["Cache-Control"] = "max-age=300, stale-if-error=42"
+    client.get("/a")
+    clock.move(1.9)
+    assert client.get("/a").data == b"body 1"
+    clock.move(0.1)
+    assert client.get("/a").data == b"body 2"
+
+
+def test_what_is_over_by_its_age_is_given_for_as_long_as_a_cache_behind_calls_it_fresh(
+    old: Origin, clock: ManualClock
+) -> None:
+    old.headers |= {"Age": "310", "Cache-Status": "bridge; hit; ttl=2"}
+    client = Client(cache_of(old, clock, again=5.0))
+    client.get("/a")
+    clock.move(1)
+    answer = client.get("/a")
+    assert (answer.data, answer.headers["Cache-Status"]) == (b"body 1", "bridge; hit; ttl=1")
+    clock.move(1)
+    assert client.get("/a").data == b"body 2"
+
+
+def test_while_one_asks_for_newer_the_others_get_the_old_copy(
+    old: Origin, clock: ManualClock
+) -> None:
+    meanwhile: list[bytes] = []
+
+    def asking(environ: Any, start_response: Any) -> Any:
+        if old.count:
+            meanwhile.extend(client.get("/a").data for _ in range(3))
+        return old(environ, start_response)
+
+    client = Client(cache_of(asking, clock, again=1.0))
+    client.get("/a")
+    clock.move(5)
+    assert client.get("/a").data == b"body 2"
+    assert meanwhile == [b"body 1"] * 3
+
+
+def test_of_an_application_that_takes_its_time_an_old_copy_stands_in_for_six_seconds(
+    old: Origin, clock: ManualClock
+) -> None:
+    meanwhile: list[bytes] = []
+
+    def slow(environ: Any, start_response: Any) -> Any:
+        answer = old(environ, start_response)
+        if old.count == 2:
+            clock.move(0.9)
+            meanwhile.append(client.get("/a").data)
+            clock.move(4.1)
+            meanwhile.append(client.get("/a").data)
+        elif old.count == 3:
+            meanwhile.append(client.get("/a").data)
+        return answer
+
+    client = Client(cache_of(slow, clock, again=1.0))
+    client.get("/a")
+    clock.move(1)
+    assert client.get("/a").data == b"body 2"
+    # the third asked, and so did another while it did
+    assert meanwhile == [b"body 1", b"body 4", b"body 3"]
+
+
+def test_what_may_have_changed_is_asked_for_at_once_where_the_copy_is_old(
+    old: Origin, clock: ManualClock
+) -> None:
+    told = [0]
+    cache = HttpCache(
+        old, clock, max_bytes=10_000, again=math.inf, news=lambda: told[0], varying=VARYING
+    )
+    client = Client(cache)
+    client.get("/a")
+    assert client.get("/a").data == b"body 1"
+    told[0] += 1
+    assert client.get("/a").data == b"body 2"
+    assert client.get("/a").data == b"body 2"
+    # what is fresh is fresh
+    old.headers |= {"Age": "0", "Cache-Status": AT_HAND}
+    client.get("/b")
+    told[0] += 1
+    assert client.get("/b").data == b"body 3"
+
+
+def test_what_changes_while_the_application_is_asked_is_not_missed(
+    old: Origin, clock: ManualClock
+) -> None:
+    told = [0]
+
+    def changing(environ: Any, start_response: Any) -> Any:
+        told[0] += old.count < 2
+        return old(environ, start_response)
+
+    cache = HttpCache(
+        changing, clock, max_bytes=10_000, again=math.inf, news=lambda: told[0], varying=VARYING
+    )
+    assert [Client(cache).get("/a").data for _ in range(4)] == [
+        b"body 1",
+        b"body 2",
+        b"body 3",
+        b"body 3",
+    ]
+
+
+@pytest.mark.parametrize("status", ["503 X", "404 X", "410 X", "302 X"])
+def test_an_old_copy_is_gone_once_the_application_says_something_else(
+    old: Origin, clock: ManualClock, status: str
+) -> None:
+    client = Client(cache_of(old, clock, again=1.0))
+    client.get("/a")
+    clock.move(1)
+    old.status = status
+    assert client.get("/a").status == status
+    assert client.get("/a").status == status
+
+
+def test_an_old_copy_is_gone_once_there_is_a_new_one(old: Origin, clock: ManualClock) -> None:
+    client = Client(cache_of(old, clock, again=1.0))
+    client.get("/a")
+    clock.move(1)
+    old.headers |= {"Age": "0", "Cache-Status": "bridge; fwd=stale; stored"}
+    assert client.get("/a").data == b"body 2"
+    assert client.get("/a").data == b"body 3"
+
+
+def test_who_wants_nothing_stored_takes_an_old_copy_from_nobody(
+    old: Origin, clock: ManualClock
+) -> None:
+    client = Client(cache_of(old, clock, again=1.0))
+    client.get("/a")
+    clock.move(1)
+    assert client.get("/a", headers={"Cache-Control": "no-store"}).data == b"body 2"
+    assert client.get("/a").data == b"body 1"
+
+
+@pytest.mark.parametrize("state", [AT_HAND, STALE])
+def test_who_wants_no_body_does_not_keep_others_from_what_is_newer(
+    old: Origin, clock: ManualClock, state: str
+) -> None:
+    old.headers |= {"Age": "0", "Cache-Status": state}
+    client = Client(cache_of(old, clock, again=1.0))
+    client.get("/a")
+    clock.move(1)
+    assert client.head("/a").status_code == 200
+    assert old.count == 2
+    assert client.get("/a").data == b"body 3"
+    assert client.head("/a").status_code == 200
+    assert old.count == 3
+
+
+@pytest.mark.parametrize("seconds", [-86_400, 86_400])
+def test_an_old_copy_from_before_the_clock_was_set_is_not_given(
+    client: Client, old: Origin, clock: ManualClock, seconds: int
+) -> None:
+    client.get("/a")
+    clock.set_wall(seconds)
+    assert client.get("/a").data == b"body 2"
 
 
 # Headers

@@ -125,6 +125,21 @@ class TestTheLog:
         assert summed["count"] == 7
         assert summed["routes"] == {f"{FEED} hit": 5, "/venues/<feed_id:identity> hit": 2}
 
+    def test_an_outage_does_not_fill_the_log(
+        self, make_bridge: Callable[..., Services], lines: Lines, faults: Faults, clock: Any
+    ) -> None:
+        parts = make_bridge(stale_while_revalidate=0)
+        client = create_app(parts).test_client()
+        client.get("/venues/12.ics")
+        clock.move(400)
+        faults.set("status", 500)
+        for _ in range(3):
+            client.get("/venues/12.ics")
+        assert len(requests(lines)) == 1
+        parts.rounds.go()
+        [summed] = [line for line in lines if line["event"] == "ready answers"]
+        assert summed["routes"] == {f"{FEED} failed": 3}
+
     def test_each_gets_a_line_where_that_is_asked_for(
         self, make_bridge: Callable[..., Services], lines: Lines
     ) -> None:
