@@ -20,7 +20,7 @@ from bridge.feeds.spec import FeedSpec, Format
 from bridge.feeds.validators import Validators
 from bridge.feeds.withholding import withheld
 from bridge.observer import UNOBSERVED, Observer
-from bridge.turns import Turns
+from bridge.turns import Turns, short_turns
 
 log = structlog.get_logger()
 
@@ -90,7 +90,8 @@ class Feed:
             ParameterError: a bound that is no time.
         """
         zone = range_.get("timeZone")
-        plain = jsonfeed.cut(self.body.plain, range_.get("start"), range_.get("end"), zone=zone)
+        with short_turns():
+            plain = jsonfeed.cut(self.body.plain, range_.get("start"), range_.get("end"), zone=zone)
         if plain is self.body.plain:
             return self
         known = self.body
@@ -173,7 +174,7 @@ class Feeds:
             with self._turns.wait(known=known), rendering.lock:
                 body = self._kept(spec, form, lookup)
                 if body is None:
-                    with self._observer.rendering(form.value):
+                    with self._observer.rendering(form.value), short_turns():
                         body = self._render(spec, form, lookup)
                     self._bodies.put((spec, form), _Kept(body, lookup.version))
         return Feed(body, lookup)

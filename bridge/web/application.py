@@ -27,10 +27,6 @@ from bridge.web.traffic import Traffic
 
 log = structlog.get_logger()
 
-# Seconds after which a thread at work lets others have a turn: who has an answer ready is held up
-# by no more, however much there is to be made.
-_TURN = 0.0005
-
 
 def create_app(parts: Services | None = None) -> Flask:
     """The application.
@@ -63,7 +59,6 @@ def _serve(parts: Services) -> None:
     """Begin what runs beside requests, and see to its end."""
     for warning in parts.config.warnings:
         log.warning("settings", text=warning)
-    sys.setswitchinterval(_TURN)
     # What is there now stays: to look through it for garbage again and again would hold up answers.
     gc.collect()
     gc.freeze()

@@ -9,7 +9,7 @@ from flask import Response, current_app
 from bridge.cache.sized import SizedCache
 from bridge.cache.snapshots import Lookup
 from bridge.feeds.feed import Body
-from bridge.turns import Turns
+from bridge.turns import Turns, short_turns
 from bridge.web import security
 from bridge.web.responses import cache_control, cache_status, conditional
 from bridge.web.visit import Visit
@@ -64,7 +64,7 @@ class Pages:
         kept = self._kept.get(key)
         if kept is not None and kept.version == version and now.timestamp() < kept.until:
             return kept.body
-        with self._turns.wait(known=kept is not None):
+        with self._turns.wait(known=kept is not None), short_turns():
             page = render()
         since = page.since.timestamp() if page.since else 0.0
         body = Body.of(page.html.encode(), changed=max(walked, since), name="", sessions=0)
