@@ -125,7 +125,7 @@ class HttpCache:
             if answer is not None:
                 since = answer.since(self._clock)
                 if answer.age + since < answer.usable:
-                    news = self._news()
+                    news = self._news() if answer.stale else None
                     if not answer.is_due(since, self._again, news):
                         return answer.give(int(answer.age + since), environ, start_response)
                     if method == "GET":

@@ -21,8 +21,9 @@ def excess(environ: Mapping[str, Any]) -> type[HTTPException] | None:
     """What is to be said of a request that is too long; None for any other."""
     if len(environ.get("QUERY_STRING", "")) > _MAX_QUERY:
         return RequestURITooLarge
-    if max(len(environ.get(name, "")) for name in _PATHS) > _MAX_PATH:
-        return RequestURITooLarge
+    for name in _PATHS:
+        if len(environ.get(name, "")) > _MAX_PATH:
+            return RequestURITooLarge
     headers, of_names = _headers(tuple(environ))
     values = [environ[name] for name in headers]
     # every answer comes through here, and hardly any request is longer than one header may be

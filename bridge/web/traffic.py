@@ -34,7 +34,10 @@ _LONGEST = 200
 # The token of a private feed is longer; a name in an address is hardly ever.
 _LONG = re.compile(r"[^/]{80,}")
 
-_ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+# Written in a function that each answer has of its own, they would be made anew for each.
+_ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None] | None
+_Headers = list[tuple[str, str]]
+_Write = Callable[[bytes], object]
 
 
 class Tally(Protocol):
@@ -98,14 +101,14 @@ class Traffic:
         environ[REQUEST_ID] = identity
         status, cache = "500", ""
 
-        def start(
-            line: str, headers: list[tuple[str, str]], exc_info: _ExcInfo | None = None
-        ) -> Callable[[bytes], object]:
+        def start(line: str, headers: _Headers, exc_info: _ExcInfo = None) -> _Write:
             nonlocal status, cache
             status, cache = line[:3], ""
-            for name, value in headers:
+            # it is among the last
+            for name, value in reversed(headers):
                 if name == "Cache-Status":
                     cache = value
+                    break
             return start_response(line, [*headers, ("X-Request-Id", identity)], exc_info)
 
         token = request_id.set(identity)
