@@ -21,7 +21,9 @@ from bridge.sandbox.server import SandboxServer
 from bridge.sandbox.timetable import believable_studio
 
 _HOME = Path(__file__).parent.parent
-# Threads wait for upstream when there is no copy yet; others must be there to answer meanwhile.
+# Threads wait for upstream when there is no copy yet; others must be there to answer meanwhile. By
+# default as many as fifty new questions are let in within a minute. Fewer threads would give ready
+# answers a little faster.
 _THREADS = 64
 _LOCAL = {"HOST": "127.0.0.1", "LOG_FORMAT": "console"}
 
