@@ -74,9 +74,9 @@ class Refresher:
         self._flights = Flights(clock)
 
     @property
-    def ended(self) -> int:
-        """Refreshes that have ended in this process, however they did."""
-        return self._flights.landed
+    def changes(self) -> int:
+        """Copies that have come to this process, and refreshes that have ended in it."""
+        return self._shelf.changes + self._flights.landed
 
     def refresh(
         self,

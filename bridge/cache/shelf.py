@@ -38,9 +38,14 @@ class Held:
 
 
 class Shelf:
-    """Holds snapshots by key; the least recently used go first."""
+    """Holds snapshots by key; the least recently used go first.
+
+    Attributes:
+        changes: how often there came another than was held.
+    """
 
     def __init__(self, store: Store, keys: Keys, clock: Clock) -> None:
+        self.changes = 0
         self._store = store
         self._keys = keys
         self._clock = clock
@@ -100,7 +105,10 @@ class Shelf:
 
     def _keep(self, key: str, held: Held) -> None:
         with self._lock:
+            before = self._held.get(key)
             self._held[key] = held
+            if before is None or before.version != held.version:
+                self.changes += 1
 
 
 def _size(held: Held) -> int:

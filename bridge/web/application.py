@@ -90,7 +90,7 @@ def _put_together(app: Flask, parts: Services) -> None:
             max_bytes=most // 2,
             # the shelf looks at the store as often
             again=1.0,
-            news=lambda: parts.refresher.ended,
+            news=lambda: parts.refresher.changes,
             varying=VARYING,
             keep=(traffic.ROUTE, traffic.FEED),
             details=(STALE, FAILED, TRIMMED),

@@ -11,6 +11,7 @@ from flask import Flask, request
 from flask.testing import FlaskClient
 from werkzeug.test import create_environ
 
+from bridge.cache.failures import Failures
 from bridge.cache.lifetimes import Lifetimes
 from bridge.feeds.private import Grant, audience
 from bridge.feeds.query import feed_spec
@@ -174,10 +175,10 @@ def hanging(
     over.set()
 
 
-def ends(parts: Services, ended: int) -> None:
-    """Wait until one more refresh has."""
+def changes(parts: Services, before: int) -> None:
+    """Wait until something does."""
     until = time.monotonic() + 20
-    while parts.refresher.ended == ended:
+    while parts.refresher.changes == before:
         assert time.monotonic() < until
         time.sleep(0.005)
 
@@ -185,9 +186,9 @@ def ends(parts: Services, ended: int) -> None:
 def refused(parts: Services, faults: Faults) -> None:
     """Let upstream refuse, and the bridge have noticed."""
     faults.set("status", 403)
-    ended = parts.refresher.ended
+    before = parts.refresher.changes
     parts.plan.find(feed_spec(Kind.VENUE, 12, (), parts.defaults).filter_set)
-    ends(parts, ended)
+    changes(parts, before)
 
 
 @pytest.mark.parametrize("address", ["/venues/12.ics", "/venues/12.json", "/venues/12", "/"])
@@ -239,18 +240,38 @@ def test_while_upstream_refuses_the_old_copy_is_asked_for_once_a_second(
     assert asked == [FEED] * 2
 
 
-def test_a_refresh_that_ends_is_seen_at_once(
+def test_a_new_copy_is_seen_at_once(
     client: FlaskClient, parts: Services, clock: ManualClock, faults: Faults
 ) -> None:
     client.get(FEED)
     clock.move(OLD)
     faults.set("delay", 0.3)
-    ended = parts.refresher.ended
+    before = parts.refresher.changes
     for _ in range(2):
         assert client.get(FEED).headers["Cache-Status"].endswith("; detail=stale")
-    ends(parts, ended)
+    changes(parts, before)
     # at the very same time
     assert "stale" not in client.get(FEED).headers["Cache-Status"]
+
+
+def test_a_new_copy_is_seen_before_its_refresh_has_tidied_up(
+    client: FlaskClient,
+    parts: Services,
+    clock: ManualClock,
+    faults: Faults,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client.get(FEED)
+    tidy = threading.Event()
+    monkeypatch.setattr(Failures, "clear", lambda *_: tidy.wait(60))
+    clock.move(OLD)
+    faults.set("delay", 0.3)
+    before = parts.refresher.changes
+    for _ in range(2):
+        assert client.get(FEED).headers["Cache-Status"].endswith("; detail=stale")
+    changes(parts, before)
+    assert "stale" not in client.get(FEED).headers["Cache-Status"]
+    tidy.set()
 
 
 def test_a_copy_that_became_too_old_is_gone_within_a_second(
