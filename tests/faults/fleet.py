@@ -92,7 +92,7 @@ def herd(asks: Sequence[Callable[[], T]]) -> list[T]:
     return [found[place] for place in range(len(asks))]
 
 
-def until(wanted: Callable[[], Any], *, seconds: float = 10.0, why: str = "") -> Any:
+def until(wanted: Callable[[], Any], *, seconds: float = 30.0, why: str = "") -> Any:
     """Wait until *wanted* is true; what it returned."""
     end = time.monotonic() + seconds
     while True:
@@ -200,7 +200,7 @@ class Machine:
 
     def await_start(self) -> None:
         """Wait until every worker answers."""
-        until(self._answers, seconds=15, why="the server did not start")
+        until(self._answers, seconds=30, why="the server did not start")
 
     def get(self, path: str, **headers: str) -> Answer:
         return get(self.url + path, **headers)
