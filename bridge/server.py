@@ -19,8 +19,9 @@ def _heed_signals() -> None:
     Until it has handlers of its own it has those of the process that it was forked from, which
     would take its signal for theirs, and it would be killed long after.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    ending.listen()
     if sys.platform == "linux":
         # A process that is killed can tell its workers nothing, and they would go on for good: the
         # next server would share its port with them.

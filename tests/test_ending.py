@@ -1,41 +1,114 @@
-"""A process that is told to end hears it, whichever of its threads the signal finds."""
+"""A process that is told to end hears it once, and loses nobody who is connected."""
 
+import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 HOME = Path(__file__).parent.parent
-# as a server waits: in the main thread, for what its handler will set
+# As a server waits: in the main thread, for what its handler will set.
 WAITING = """
-import os, signal, sys, threading
+import os, signal, socket, sys, threading, time
 from bridge import ending
-told = threading.Event()
-if sys.argv[1] == "listening":
-    ending.listen()
-signal.signal(signal.SIGTERM, lambda *_: told.set())
-other = threading.Thread(target=threading.Event().wait, daemon=True)
-other.start()
-def tell():
-    signal.pthread_kill(other.ident, signal.SIGTERM)
-threading.Timer(0.2, tell).start()
+ending.listen()
+heard, told = [], threading.Event()
+def hear(number, frame):
+    heard.append(number)
+    told.set()
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, hear)
+"""
+# A host tells all processes, and the server tells its workers again.
+TOLD_TWICE = """
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+    os.kill(os.getpid(), number)
 told.wait()
-os._exit(7)
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(0.3)
+print(len(heard), ending.near)
+"""
+# One connection is accepted before it is told, one after that; both send late.
+ACCEPTING = """
+host = sys.argv[1]
+family = socket.AF_INET6 if ":" in host else socket.AF_INET
+with socket.create_server((host, 0), family=family) as listener:
+    print(listener.getsockname()[1], flush=True)
+    early, _ = listener.accept()
+    print("accepted", flush=True)
+    told.wait()
+    print("told", flush=True)
+    queued, _ = listener.accept()
+    for connection in (early, queued):
+        connection.sendall(connection.recv(1))
+        connection.close()
+    listener.setblocking(False)
+    try:
+        listener.accept()
+        print("another")
+    except BlockingIOError:
+        print("no other")
 """
 
 
-def wait_of(how: str, seconds: float) -> int:
+def run(script: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", WAITING, how], cwd=HOME, timeout=seconds, check=False
+        [sys.executable, "-c", WAITING + script],
+        cwd=HOME,
+        timeout=20,
+        check=True,
+        capture_output=True,
+        text=True,
     )
-    return done.returncode
+    return done.stdout.strip()
 
 
-def test_a_signal_that_another_thread_takes_is_heard() -> None:
-    assert wait_of("listening", 20) == 7
+def test_told_by_several_and_again_it_hears_it_once() -> None:
+    assert run(TOLD_TWICE) == "1 True"
 
 
-def test_without_listening_it_is_not() -> None:
-    with pytest.raises(subprocess.TimeoutExpired):
-        wait_of("deaf", 1.5)
+def test_a_process_that_is_not_told_has_no_end_near() -> None:
+    assert run("print(len(heard), ending.near)") == "0 False"
+
+
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def host(request: pytest.FixtureRequest) -> str:
+    given: str = request.param
+    if ":" in given:
+        try:
+            socket.create_server((given, 0), family=socket.AF_INET6).close()
+        except OSError:
+            pytest.skip("no IPv6 here")
+    return given
+
+
+@pytest.fixture
+def server(host: str) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-c", WAITING + ACCEPTING, host]
+    with subprocess.Popen(command, cwd=HOME, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps new connections away")
+def test_who_is_connected_is_answered_and_nobody_else_gets_in(
+    server: "subprocess.Popen[str]", host: str
+) -> None:
+    assert server.stdout is not None
+    address = (host, int(server.stdout.readline()))
+    with (
+        socket.create_connection(address, 10) as early,
+        socket.create_connection(address, 10) as queued,
+    ):
+        assert server.stdout.readline() == "accepted\n"
+        server.send_signal(signal.SIGTERM)
+        assert server.stdout.readline() == "told\n"
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, 10)
+        for connection in (early, queued):
+            connection.sendall(b"x")
+            assert connection.recv(1) == b"x"
+        assert server.stdout.readline() == "no other\n"

@@ -11,13 +11,14 @@ from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
-from bridge import cli, config, ending, logs, services
+from bridge import cli, config, logs, services
 from bridge.cache.hurry import HURRY
 from bridge.errors import ConfigError
 from bridge.feeds.spec import Format
 from bridge.filters import MAX_ID
 from bridge.services import Services
 from bridge.web import assets, embed, errors, feeds, operations, pages, security, traffic
+from bridge.web.goodbye import Goodbye
 from bridge.web.httpcache import HttpCache
 from bridge.web.limits import Limits
 from bridge.web.negotiation import VARYING
@@ -62,7 +63,6 @@ def _serve(parts: Services) -> None:
     # What is there now stays: to look through it for garbage again and again would hold up answers.
     gc.collect()
     gc.freeze()
-    ending.listen()
     parts.start()
     # A worker is a forked process, which runs these finalizers and no atexit handlers.
     Finalize(None, parts.close, exitpriority=0)
@@ -107,6 +107,7 @@ def _put_together(app: Flask, parts: Services) -> None:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as above
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops
         )
+    app.wsgi_app = Goodbye(app.wsgi_app)  # type: ignore[method-assign]  # as above
 
 
 def _commands_only() -> bool:
