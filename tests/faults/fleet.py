@@ -111,6 +111,9 @@ class Machine:
         short_leases: leases of two seconds, so that a test need not wait for fifteen.
         before: run in the new process before the server starts.
         settings: further variables of the environment.
+
+    Attributes:
+        environment: what it runs with, and so do its operator's commands.
     """
 
     def __init__(
@@ -129,7 +132,7 @@ class Machine:
         self._workers = workers
         self._before = before
         self._short_leases = short_leases
-        self._environment = {
+        self.environment = {
             **os.environ,
             "PYTHONPATH": str(HERE),
             "TEAMUP_API_TOKEN": TOKEN,
@@ -186,7 +189,7 @@ class Machine:
             command = [*serve.command(settings)[:-1], "short_leases:app"]
         self._process = subprocess.Popen(
             command,
-            env=self._environment,
+            env=self.environment,
             cwd=HOME,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,4 +1,6 @@
-"""Two machines as they run: what they log, what their server refuses, and how a feed is ended."""
+"""Two machines as they run: what they log, what their server refuses, and how a feed is ended or
+its key replaced.
+"""
 
 import os
 import re
@@ -13,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from faults.fleet import HOME, Machine, together, until
+from faults.fleet import HOME, Answer, Machine, together, until
 from security import canaries, studios
 from upstreams.raw import RawUpstream
 from valkey import Valkey
@@ -21,6 +23,7 @@ from valkey import Valkey
 SIZE = 100_000
 AT_ONCE = 0.050
 FEED = "/venues/11.ics"
+OF_EACH = frozenset(("date", "x-request-id"))
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +87,44 @@ def test_a_revoked_feed_is_gone_from_both_within_a_minute(fleet: Any) -> None:
     token = address.removeprefix("/private/").removesuffix(".ics")
     for machine in fleet.machines:
         assert token[:50] not in "\n".join(machine.log)
+
+
+def test_a_key_is_replaced_without_an_address_lost_until_it_is_removed(tmp_path: Path) -> None:
+    new, old = canaries.KEYS
+    now = datetime.now(UTC).replace(microsecond=0)
+    with RawUpstream(studios.well(studios.every_row(now))) as vendor:
+
+        def started(keys: str) -> Machine:
+            """The machine as it is after a restart with these keys."""
+            store = f"sqlite:///{tmp_path}/bridge.sqlite3"
+            return Machine(vendor.url, store, FEED_SIGNING_KEYS=keys)
+
+        def signed(machine: Machine) -> str:
+            done = flask(machine, "sign", "sessions.ics", "--visibility", "private")
+            return done.stdout.split()[-1]
+
+        with started(old) as machine:
+            first = signed(machine)
+            assert machine.get(first).status == 200
+            shown = machine.get(first).body
+            machine.stop()
+        with started(f"{new},{old}") as machine:
+            assert machine.get(first).status == 200
+            assert machine.get(first).body == shown
+            second = signed(machine)
+            assert machine.get(second).status == 200
+            machine.stop()
+        with started(new) as machine:
+            assert machine.get(second).status == 200
+            assert said(machine.get(first)) == said(machine.get("/private/x.ics"))
+            assert machine.get(first).status == 404
+            machine.stop()
+
+
+def said(answer: Answer) -> tuple[int, bytes, dict[str, str]]:
+    """All of an answer that does not differ between two of the same kind."""
+    kept = {name: text for name, text in answer.headers.items() if name not in OF_EACH}
+    return answer.status, answer.body, kept
 
 
 LONG = {
