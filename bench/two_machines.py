@@ -21,11 +21,9 @@ _FEED = "/venues/1.ics"
 _OPERATOR = "a-token-for-the-bench"
 _ANSWERS = re.compile(r"^bridge_requests_total\{.*\} ([\d.e+]+)$", re.MULTILINE)
 
-# Also the example for production: a CDN is told the same by the headers of the answers.
+# As docs/deploy.md has it; a CDN is told the same by the headers of the answers.
 HTTP = """
     proxy_cache_path {folder} keys_zone=feeds:10m max_size=1g inactive=7d use_temp_path=off;
-    # what may be asked for in two codings is kept in two, and not in each spelling of them
-    map $http_accept_encoding $coding {{ default ""; ~*gzip gzip; }}
     upstream bridge {{ server 127.0.0.1:{first}; server 127.0.0.1:{second}; keepalive 32; }}
 """
 LOCATION = """
@@ -37,7 +35,6 @@ LOCATION = """
         proxy_set_header X-Forwarded-For $remote_addr;
         proxy_set_header X-Forwarded-Proto $scheme;
         proxy_set_header X-Forwarded-Host $http_host;
-        proxy_set_header Accept-Encoding $coding;
         proxy_cache feeds;
         proxy_cache_key $scheme$http_host$request_uri;
         # how long is said by Cache-Control; of many who ask for the same, one is sent on

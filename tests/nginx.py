@@ -35,10 +35,12 @@ class Nginx:
     """nginx on loopback; only ports, certificate and folders are others than those of *site*.
 
     Args:
-        behind: the port of the bridge.
+        site: the configuration.
+        moved: further addresses and folders in it, and what stands here for each.
+        folder: for whatever it writes.
     """
 
-    def __init__(self, site: Path, behind: int, folder: Path) -> None:
+    def __init__(self, site: str, moved: Mapping[str, str], folder: Path) -> None:
         self._folder = folder
         self._plain, self._secure = free_port(), free_port()
         authority = trustme.CA()
@@ -46,7 +48,7 @@ class Nginx:
         leaf.private_key_and_cert_chain_pem.write_to_path(str(folder / "both.pem"))
         self._context = ssl.create_default_context()
         authority.configure_trust(self._context)
-        here = self._moved(site.read_text(encoding="utf-8"), behind)
+        here = self._moved(site, moved)
         temporary = "".join(
             f"{name}_temp_path {folder}/{name};\n"
             for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -59,13 +61,13 @@ class Nginx:
         )
         self._process: subprocess.Popen[bytes] | None = None
 
-    def _moved(self, site: str, behind: int) -> str:
+    def _moved(self, site: str, moved: Mapping[str, str]) -> str:
         for shipped, here in (
             (r"listen \[::\].*;\n", ""),
             (r"listen 80;", f"listen 127.0.0.1:{self._plain};"),
             (r"listen 443 ", f"listen 127.0.0.1:{self._secure} "),
             (r"/etc/letsencrypt/\S+\.pem", f"{self._folder}/both.pem"),
-            (r"127\.0\.0\.1:8000", f"127.0.0.1:{behind}"),
+            *((re.escape(there), here) for there, here in moved.items()),
         ):
             site, many = re.subn(shipped, here, site)
             assert many, f"the configuration has no {shipped} any more"
