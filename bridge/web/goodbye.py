@@ -17,7 +17,7 @@ class Goodbye:
 
     Otherwise the server would close the connection between two answers, when the client may have
     sent its next request (RFC 9112, 9.6). The server heeds the header, and closes when it has sent
-    the answer.
+    the answer; of what was asked for before, it says so itself where it has to wait for it.
     """
 
     def __init__(self, app: "WSGIApplication") -> None:
@@ -27,12 +27,12 @@ class Goodbye:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Answer."""
+        if not ending.near:
+            return self._app(environ, start_response)
 
         def start(
             line: str, headers: list[tuple[str, str]], exc_info: _ExcInfo | None = None
         ) -> Callable[[bytes], object]:
-            if ending.near:  # it may have come near while the answer was made
-                headers = [*headers, ("Connection", "close")]
-            return start_response(line, headers, exc_info)
+            return start_response(line, [*headers, ("Connection", "close")], exc_info)
 
         return self._app(environ, start)
