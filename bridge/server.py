@@ -1,6 +1,7 @@
 """The server's process: granian, whose workers can be told to end at any time."""
 
 import ctypes
+import logging
 import os
 import signal
 import sys
@@ -28,7 +29,13 @@ def _heed_signals() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+def _concerns_operators(record: logging.LogRecord) -> bool:
+    """Whether *record* is for whoever runs the bridge: its threads are not theirs to review."""
+    return "Python threads" not in str(record.msg)
+
+
 if __name__ == "__main__":
+    logging.getLogger("_granian").addFilter(_concerns_operators)
     ending.listen()
     os.register_at_fork(after_in_child=_heed_signals)
     entrypoint()  # type: ignore[no-untyped-call]

@@ -226,6 +226,14 @@ class TestWithAToken:
         until(lambda: not any(map(serves, service.known)), "the end of its workers")
         assert TOKEN not in service.output
 
+    def test_its_log_advises_nothing_that_nobody_can_change(
+        self, serve: Callable[..., Service]
+    ) -> None:
+        service = serve()
+        until(service.up, "an answer")
+        assert "Listening at" in service.output
+        assert "threads" not in service.output
+
     def test_a_worker_that_was_killed_is_followed_by_another(
         self, serve: Callable[..., Service]
     ) -> None:
