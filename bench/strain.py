@@ -23,7 +23,10 @@ def hanging() -> list[Row]:
         for _ in range(2):
             tag = bridge.get(_FEED).headers["ETag"]
         faults.set("delay", 600)
+        # the server's threads begin with the first load
+        load(bridge.url + _FEED, seconds=1)
         fresh = load(bridge.url + _FEED, seconds=3)
+        fresh_few = load(bridge.url + _FEED, seconds=2, connections=8)
         _until_stale(bridge)
         stale = load(bridge.url + _FEED, seconds=6)
         unchanged = load(bridge.url + _FEED, [f"If-None-Match: {tag}"], seconds=6)
@@ -32,6 +35,7 @@ def hanging() -> list[Row]:
         faults.clear()
     for what, one, reach in (
         (f"fresh, {CONNECTIONS} connections", fresh, 25.0),
+        ("fresh, 8 connections", fresh_few, 25.0),
         (f"stale, {CONNECTIONS} connections", stale, 25.0),
         (f"stale, {CONNECTIONS} connections, 304", unchanged, 25.0),
         ("stale, 8 connections", few, 25.0),
