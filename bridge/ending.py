@@ -74,24 +74,24 @@ def _accept_no_more() -> bool:
     if sys.platform != "linux":
         return False
     found = False
-    for listener in _listeners():
-        with contextlib.suppress(OSError):  # an older system, or one that is not quite Linux
-            listener.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NOWHERE)
-            found = True
+    # There may be no descriptor left to look with: whatever fails here, the end has to come.
+    with contextlib.suppress(OSError):
+        for listener in _listeners():
+            with contextlib.suppress(OSError):  # an older system, or one that is not quite Linux
+                listener.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NOWHERE)
+                found = True
     return found
 
 
 def _listeners() -> Iterator[socket.socket]:
     """The sockets at which this process accepts connections: the server tells nobody of them."""
     for name in os.listdir("/proc/self/fd"):
-        try:
+        with contextlib.suppress(OSError):  # no socket, or closed meanwhile
             found = socket.socket(fileno=int(name))
-        except OSError:
-            continue  # no socket, or closed meanwhile
-        try:
-            if found.family in (socket.AF_INET, socket.AF_INET6) and found.getsockopt(
-                socket.SOL_SOCKET, socket.SO_ACCEPTCONN
-            ):
-                yield found
-        finally:
-            found.detach()  # it is the server's
+            try:
+                if found.family in (socket.AF_INET, socket.AF_INET6) and found.getsockopt(
+                    socket.SOL_SOCKET, socket.SO_ACCEPTCONN
+                ):
+                    yield found
+            finally:
+                found.detach()  # it is the server's

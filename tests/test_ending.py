@@ -31,6 +31,16 @@ os.kill(os.getpid(), signal.SIGTERM)
 time.sleep(0.3)
 print(len(heard), ending.near)
 """
+# As under more connections than the host allows for.
+WITHOUT_DESCRIPTORS = """
+import contextlib, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+with contextlib.suppress(OSError):
+    while True:
+        os.dup(0)
+os.kill(os.getpid(), signal.SIGTERM)
+print(told.wait(10))
+"""
 # One connection is accepted before it is told, one after that; both send late.
 ACCEPTING = """
 host = sys.argv[1]
@@ -68,6 +78,10 @@ def run(script: str) -> str:
 
 def test_told_by_several_and_again_it_hears_it_once() -> None:
     assert run(TOLD_TWICE) == "1 True"
+
+
+def test_a_process_without_a_descriptor_left_hears_it_too() -> None:
+    assert run(WITHOUT_DESCRIPTORS) == "True"
 
 
 def test_a_process_that_is_not_told_has_no_end_near() -> None:
