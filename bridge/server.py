@@ -39,3 +39,7 @@ if __name__ == "__main__":
     ending.listen()
     os.register_at_fork(after_in_child=_heed_signals)
     entrypoint()  # type: ignore[no-untyped-call]
+elif __name__ == "__mp_main__":
+    # A worker that is no fork, as on macOS, and on Linux from Python 3.14: it has inherited that
+    # those signals are blocked, and nobody who waits for them.
+    _heed_signals()

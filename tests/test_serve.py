@@ -23,6 +23,15 @@ from bridge.sandbox.timetable import believable_studio
 HOME = Path(__file__).parent.parent
 TOKEN = "canary-token-of-these-tests"
 SECONDS = 30.0
+# As on macOS, and on Linux from Python 3.14. The process that multiprocessing starts beside such
+# workers is there before them: some versions of Python unblock signals as they start it.
+NOT_FORKED = """
+import sys
+if "bridge.server" in sys.orig_argv:
+    import multiprocessing.resource_tracker
+    multiprocessing.set_start_method("spawn")
+    multiprocessing.resource_tracker.ensure_running()
+"""
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/task").is_dir(), reason="a process's children are read from /proc"
@@ -233,6 +242,17 @@ class TestWithAToken:
         until(service.up, "an answer")
         assert "Listening at" in service.output
         assert "threads" not in service.output
+
+    def test_workers_that_are_not_forked_end_by_themselves_too(
+        self, serve: Callable[..., Service], tmp_path: Path
+    ) -> None:
+        (tmp_path / "sitecustomize.py").write_text(NOT_FORKED)
+        service = serve(PYTHONPATH=str(tmp_path))
+        until(service.up, "an answer")
+        service.process.send_signal(signal.SIGTERM)
+        service.process.wait(SECONDS)
+        assert "Stopped worker-1" in service.output
+        assert "Killing" not in service.output
 
     def test_a_worker_that_was_killed_is_followed_by_another(
         self, serve: Callable[..., Service]
