@@ -38,8 +38,12 @@ class Crew(Generic[T]):
         ]
 
     def __enter__(self) -> Self:
-        for one in self._hands:
-            one.start()
+        try:
+            for one in self._hands:
+                one.start()
+        except BaseException:  # the system has no thread left, and nobody would stop the others
+            self._stop()
+            raise
         return self
 
     def __exit__(
@@ -48,9 +52,7 @@ class Crew(Generic[T]):
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._enough.set()
-        for one in self._hands:
-            one.join()
+        self._stop()
 
     def __iter__(self) -> Iterator[tuple[int, T]]:
         """What is done.
@@ -64,6 +66,12 @@ class Crew(Generic[T]):
                     yield done
         if self._failed:
             raise self._failed[0]
+
+    def _stop(self) -> None:
+        self._enough.set()
+        for one in self._hands:
+            if one.ident is not None:  # it was started
+                one.join()
 
     def _hand(self) -> None:
         try:

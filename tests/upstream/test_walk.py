@@ -148,6 +148,26 @@ def test_what_breaks_while_pages_are_read_ends_the_walk_with_nobody_at_work(
         assert len(upstream.requests) < 45
 
 
+def test_without_a_thread_left_the_walk_ends_with_nobody_at_work(
+    asker: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, started = threading.Thread.start, []
+
+    def refused(thread: threading.Thread) -> None:
+        if thread.name == "page":
+            if started:
+                raise RuntimeError("can't start new thread")
+            started.append(thread)
+        start(thread)
+
+    with paged(500) as upstream:
+        monkeypatch.setattr(threading.Thread, "start", refused)
+        with pytest.raises(RuntimeError):
+            asker(upstream.url).walk()
+        assert not started[0].is_alive()
+        assert len(upstream.requests) < 45
+
+
 def test_pages_that_do_not_fit_together_count_before_one_that_cannot_be_used(asker: Ask) -> None:
     rows = timetable(30)
     fine = [raw.ok(raw.page(rows[n : n + 10], count=30, next="x")) for n in (0, 10, 20)]
