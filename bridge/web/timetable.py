@@ -119,7 +119,7 @@ class Timetable:
     def density(self) -> str:
         """How closely a week has to be set to fit on one sheet."""
         most = max((len(day.entries) for day in self.days), default=0)
-        steps = {4: "sparse", 5: "loose", 8: "close", 10: "tight"}
+        steps = {4: "sparse", 5: "loose", 7: "close", 10: "tight"}
         return next((name for limit, name in steps.items() if most <= limit), "dense")
 
 
