@@ -4,13 +4,11 @@ import math
 import re
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any
 
 from bridge.clock import Clock
 from bridge.web.negotiation import unmodified
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 Headers = Sequence[tuple[str, str]]
 
@@ -74,6 +72,28 @@ class Said:
         )
 
 
+@dataclass(frozen=True)
+class Ready:
+    """An answer as it is given within one second, to everybody who gets the same.
+
+    Attributes:
+        state: what its Cache-Status says; empty: it has none.
+        noted: what the application noted in the request's environment.
+    """
+
+    status: str
+    headers: Headers
+    body: bytes
+    state: str
+    noted: Mapping[str, Any]
+
+    @cached_property
+    def head(self) -> bytes:
+        """Status line and headers, to which others can be added (RFC 9112, 2.1)."""
+        lines = (f"{name}: {value}\r\n" for name, value in self.headers)
+        return f"HTTP/1.1 {self.status}\r\n{''.join(lines)}".encode("latin-1")
+
+
 @dataclass(slots=True)
 class Answer:
     """A complete 200, ready to be given again.
@@ -89,7 +109,7 @@ class Answer:
         news: what was told of changes before it was asked for.
         due: seconds since it was asked for after which to ask again.
         noted: what the application noted in the request's environment.
-        dated: an age in whole seconds, and the headers at that age.
+        dated: an age in whole seconds, and what is given at that age, whole and as a 304.
     """
 
     body: bytes
@@ -107,7 +127,7 @@ class Answer:
     news: Hashable
     noted: Mapping[str, Any]
     due: float = 0.0
-    dated: tuple[int, Headers, Headers] = field(default=(-1, (), ()))
+    dated: tuple[int, Ready, Ready] | None = field(default=None)
 
     @classmethod
     def of(cls, said: Said, body: bytes, *, details: Collection[str], **rest: Any) -> "Answer":
@@ -152,22 +172,21 @@ class Answer:
         """Somebody asks again; those that come meanwhile need not."""
         self.due, self.news = since, news
 
-    def give(
-        self, age: int, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> list[bytes]:
-        """Answer with it, whole or with 304; whoever gets its headers may change them."""
-        environ.update(self.noted)
-        if self.dated[0] != age:
-            moving = [("Age", str(age))]
+    def ready(self, age: int, environ: Mapping[str, Any]) -> Ready:
+        """What is given at *age* to who asked so: it, whole, or 304."""
+        dated = self.dated
+        if dated is None or dated[0] != age:
+            state, moving = "", [("Age", str(age))]
             if self.state is not None:
-                moving.append(("Cache-Status", self.state.replace(_LEFT, str(self.over - age))))
-            self.dated = (age, (*self.full, *moving), (*self.bare, *moving))
-        _, full, bare = self.dated
-        if unmodified(environ, tag=self.tag, modified=self.modified):
-            start_response("304 NOT MODIFIED", [*bare])
-            return []
-        start_response("200 OK", [*full])
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [self.body]
+                state = self.state.replace(_LEFT, str(self.over - age))
+                moving.append(("Cache-Status", state))
+            self.dated = dated = (
+                age,
+                Ready("200 OK", (*self.full, *moving), self.body, state, self.noted),
+                Ready("304 Not Modified", (*self.bare, *moving), b"", state, self.noted),
+            )
+        known = unmodified(environ, tag=self.tag, modified=self.modified)
+        return dated[2] if known else dated[1]
 
 
 def _lasting(cache_status: str | None, details: Collection[str]) -> str | None:

@@ -20,6 +20,7 @@ from bridge.services import Services
 from bridge.web import assets, embed, errors, feeds, operations, pages, security, traffic
 from bridge.web.goodbye import Goodbye
 from bridge.web.httpcache import HttpCache
+from bridge.web.lane import Around, Lane
 from bridge.web.limits import Limits
 from bridge.web.negotiation import VARYING
 from bridge.web.page_responses import Pages
@@ -83,6 +84,7 @@ def _put_together(app: Flask, parts: Services) -> None:
     _note_routes(app)
     errors.register(app)
     security.register(app)
+    kept = None
     if most := parts.config.cache_max_bytes:
         kept = HttpCache(
             app.wsgi_app,
@@ -103,11 +105,21 @@ def _put_together(app: Flask, parts: Services) -> None:
         which=parts.config.log_requests,
     )
     parts.rounds.add(watched.sum_up)
-    if hops := parts.config.trusted_proxies:
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as above
-            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops
+    around = _behind(parts.config.trusted_proxies)
+    app.wsgi_app = Goodbye(around(app.wsgi_app))  # type: ignore[method-assign]  # as above
+    if kept is not None:
+        app.extensions["lane"] = Lane(kept, watched, around)
+
+
+def _behind(proxies: int) -> Around:
+    """The layer that believes what so many proxies say; none, where there are none."""
+    return lambda app: (
+        ProxyFix(
+            app, x_for=proxies, x_proto=proxies, x_host=proxies, x_port=proxies, x_prefix=proxies
         )
-    app.wsgi_app = Goodbye(app.wsgi_app)  # type: ignore[method-assign]  # as above
+        if proxies
+        else app
+    )
 
 
 def _commands_only() -> bool:

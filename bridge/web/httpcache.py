@@ -10,20 +10,23 @@ No request makes the cache ask for what it has: a request's directives are advis
 read-only applications: there is nothing to invalidate.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bridge.cache.sized import SizedCache
 from bridge.clock import Clock
 from bridge.web import freshness
-from bridge.web.answers import Answer, Headers, Said
+from bridge.web.answers import Answer, Headers, Ready, Said
+from bridge.web.readiness import CHARGED, NotAtHand
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 Address = tuple[str | None, ...]
+Varying = Mapping[str, Callable[[str], Hashable]]
 
 # The answer to one may be 304, which cannot be kept: the cache decides on them itself.
 _CONDITIONS = frozenset({"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"})
@@ -50,6 +53,44 @@ class _Resource:
     @property
     def size(self) -> int:
         return self.frame + sum(one.size for one in self.answers.values())
+
+
+class Asked:
+    """What a request comes to, which is the same for each that says the same.
+
+    Attributes:
+        address: what is asked for: the request's URI (RFC 9110, 7.1), in the parts that it comes
+            in.
+    """
+
+    __slots__ = ("_variants", "address", "environ")
+
+    def __init__(self, environ: "WSGIEnvironment") -> None:
+        self.environ = environ
+        self.address: Address = (
+            environ["wsgi.url_scheme"],
+            environ.get("HTTP_HOST"),
+            environ.get("SCRIPT_NAME"),
+            environ.get("PATH_INFO"),
+            environ.get("QUERY_STRING"),
+        )
+        self._variants: dict[tuple[str, ...], Hashable] = {}
+
+    def variant(self, names: tuple[str, ...], varying: Varying) -> Hashable:
+        """Which of an address's answers is asked for; None: the application has to decide.
+
+        Args:
+            names: the headers that decide.
+            varying: what of a header's value matters.
+        """
+        if names not in self._variants:
+            values = [self.environ.get(name, "") for name in names]
+            self._variants[names] = (
+                tuple(varying[name](value) for name, value in zip(names, values, strict=True))
+                if all(len(value) <= _LONGEST_HEADER for value in values)
+                else None
+            )
+        return self._variants[names]
 
 
 class _Start:
@@ -92,7 +133,7 @@ class HttpCache:
         max_bytes: int,
         again: float,
         news: Callable[[], Hashable] = lambda: None,
-        varying: Mapping[str, Callable[[str], Hashable]],
+        varying: Varying,
         keep: Sequence[str] = (),
         details: Collection[str] = (),
     ) -> None:
@@ -117,45 +158,55 @@ class HttpCache:
         method = environ["REQUEST_METHOD"]
         if method not in ("GET", "HEAD"):
             return self._application(environ, start_response)
-        address = _address(environ)
-        resource = self._resources.get(address)
-        answer: Answer | None = None
-        if resource is not None:
-            answer = resource.answers.get(self._variant(resource.varying, environ))
-            if answer is not None:
-                since = answer.since(self._clock)
-                if answer.age + since < answer.usable:
-                    news = self._news() if answer.stale else None
-                    if not answer.is_due(since, self._again, news):
-                        return answer.give(int(answer.age + since), environ, start_response)
-                    if method == "GET":
-                        answer.put_off(since, news)
+        asked = Asked(environ)
+        if CHARGED not in environ:
+            with contextlib.suppress(NotAtHand):
+                ready = self.ready(asked)
+                environ.update(ready.noted)
+                # whoever gets the headers may change them
+                start_response(ready.status, [*ready.headers])
+                return [] if method == "HEAD" else [ready.body]
         if method == "HEAD":
             return self._application(environ, start_response)
-        return self._fetch(address, answer, environ, start_response)
+        return self._fetch(asked, start_response)
 
-    def _variant(self, varying: tuple[str, ...], environ: Mapping[str, Any]) -> Hashable:
-        """Which of an address's answers is asked for; None: the application has to decide."""
-        chosen = []
-        for name in varying:
-            value = environ.get(name, "")
-            if len(value) > _LONGEST_HEADER:
-                return None
-            chosen.append(self._varying[name](value))
-        return tuple(chosen)
+    def ready(self, asked: "Asked") -> Ready:
+        """The answer that is at hand.
 
-    def _fetch(
-        self,
-        address: Address,
-        before: Answer | None,
-        environ: "WSGIEnvironment",
-        start_response: "StartResponse",
-    ) -> Iterable[bytes]:
+        Args:
+            asked: by GET or HEAD.
+
+        Raises:
+            NotAtHand: there is none, or somebody has to ask whether there is a newer one; if it is
+                who asked now, it is *charged* with it.
+        """
+        answer = self._kept(asked)
+        if answer is None:
+            raise NotAtHand
+        since = answer.since(self._clock)
+        if answer.age + since >= answer.usable:
+            raise NotAtHand
+        news = self._news() if answer.stale else None
+        if answer.is_due(since, self._again, news):
+            if asked.environ["REQUEST_METHOD"] == "HEAD":
+                raise NotAtHand
+            answer.put_off(since, news)
+            raise NotAtHand(charged=True)
+        return answer.ready(int(answer.age + since), asked.environ)
+
+    def _kept(self, asked: "Asked") -> Answer | None:
+        resource = self._resources.get(asked.address)
+        if resource is None:
+            return None
+        return resource.answers.get(asked.variant(resource.varying, self._varying))
+
+    def _fetch(self, asked: "Asked", start_response: "StartResponse") -> Iterable[bytes]:
+        environ, before = asked.environ, self._kept(asked)
         news, began = self._news(), self._clock.monotonic()
-        asked = {name: value for name, value in environ.items() if name not in _CONDITIONS}
+        whole = {name: value for name, value in environ.items() if name not in _CONDITIONS}
         start = _Start()
-        chunks = self._application(asked, start)
-        noted = {name: asked[name] for name in self._keep if name in asked}
+        chunks = self._application(whole, start)
+        noted = {name: whole[name] for name in self._keep if name in whole}
         environ.update(noted)
         said = Said.of(start.status, start.headers)
         times = {"now": self._clock.now(), "monotonic": self._clock.monotonic()}
@@ -186,7 +237,7 @@ class HttpCache:
                     noted=noted,
                     **times,
                 )
-                self._store(address, said, environ, answer)
+                self._store(said, asked, answer)
         if said.known_to(environ):
             _close(chunks)
             start_response("304 NOT MODIFIED", [*said.of_a_304])
@@ -194,16 +245,15 @@ class HttpCache:
         start_response(said.status, [*said.headers])
         return chunks
 
-    def _store(
-        self, address: Address, said: Said, environ: "WSGIEnvironment", answer: Answer
-    ) -> None:
+    def _store(self, said: Said, asked: "Asked", answer: Answer) -> None:
         named = {f"HTTP_{name.upper().replace('-', '_')}" for name in said.listed("vary")}
         if not named.issubset(self._varying):
             return
         varying = tuple(sorted(named))
-        variant = self._variant(varying, environ)
+        variant = asked.variant(varying, self._varying)
         if variant is None:
             return
+        address = asked.address
         frame = sum(len(part or "") for part in address)
         with self._storing:
             before = self._resources.get(address)
@@ -212,17 +262,6 @@ class HttpCache:
                 answers.update(before.answers)
             answers[variant] = answer
             self._resources.put(address, _Resource(varying, answers, frame))
-
-
-def _address(environ: Mapping[str, Any]) -> Address:
-    """What is asked for: the request's URI (RFC 9110, 7.1), in the parts that it comes in."""
-    return (
-        environ["wsgi.url_scheme"],
-        environ.get("HTTP_HOST"),
-        environ.get("SCRIPT_NAME"),
-        environ.get("PATH_INFO"),
-        environ.get("QUERY_STRING"),
-    )
 
 
 def _whole(chunks: Iterable[bytes]) -> bytes:

@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +13,7 @@ import structlog
 
 from bridge.config import LogRequests
 from bridge.logs import request_id
+from bridge.web.answers import Ready
 from bridge.web.families import family
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ log = structlog.get_logger()
 #: Names in the environment of a request. The first two are set inside of this layer: which rule
 #: matched, and what feed the answer is; the last is set by it.
 ROUTE, FEED, REQUEST_ID = "bridge.route", "bridge.feed", "bridge.request_id"
+
+HEADER = "X-Request-Id"
+"""In which an answer says what it is called."""
 
 # Asked for every few seconds by whoever looks after the process.
 _PROBES = frozenset(("/healthz", "/readyz"))
@@ -97,7 +101,7 @@ class Traffic:
     ) -> Iterable[bytes]:
         """Answer."""
         began = time.monotonic()
-        identity = f"{random.getrandbits(64):016x}"
+        identity = _identity()
         environ[REQUEST_ID] = identity
         status, cache = "500", ""
 
@@ -109,14 +113,28 @@ class Traffic:
                 if name == "Cache-Status":
                     cache = value
                     break
-            return start_response(line, [*headers, ("X-Request-Id", identity)], exc_info)
+            return start_response(line, [*headers, (HEADER, identity)], exc_info)
 
         token = request_id.set(identity)
         try:
             return self._app(environ, start)
         finally:
-            self._note(environ, status, cache, began)
+            self._note(environ, environ, status, cache, began)
             request_id.reset(token)
+
+    def ready(self, environ: "WSGIEnvironment", ready: Ready) -> str:
+        """See an answer that was given without the application; what it was called.
+
+        Args:
+            environ: of the request; it is left as it is.
+        """
+        identity = _identity()
+        token = request_id.set(identity)
+        try:
+            self._note(environ, ready.noted, ready.status[:3], ready.state, time.monotonic())
+        finally:
+            request_id.reset(token)
+        return identity
 
     def sum_up(self) -> None:
         """Tell the log of the answers that got no line of their own since this was done last."""
@@ -136,10 +154,17 @@ class Traffic:
                 routes=dict(waiting.most_common()),
             )
 
-    def _note(self, environ: "WSGIEnvironment", status: str, cache: str, began: float) -> None:
+    def _note(
+        self,
+        environ: "WSGIEnvironment",
+        noted: Mapping[str, Any],
+        status: str,
+        cache: str,
+        began: float,
+    ) -> None:
         method = environ["REQUEST_METHOD"]
         key = (
-            environ.get(ROUTE, "none"),
+            noted.get(ROUTE, "none"),
             method if method in _METHODS else "other",
             status,
             _result(cache) if cache else "none",
@@ -147,7 +172,7 @@ class Traffic:
         kind = self._kinds.get(key) or self._new(key)
         kind.tally.inc()
         if kind.read:
-            self._readers.note(family(environ.get("HTTP_USER_AGENT", "")), environ.get(FEED))
+            self._readers.note(family(environ.get("HTTP_USER_AGENT", "")), noted.get(FEED))
         if kind.ready and not self._all:
             with self._lock:
                 kind.waiting += 1
@@ -155,7 +180,7 @@ class Traffic:
         log.info(
             "request",
             method=method[:10],
-            route=environ.get(ROUTE),
+            route=noted.get(ROUTE),
             path=_path(environ),
             status=int(status),
             cache=cache or None,
@@ -174,6 +199,10 @@ class Traffic:
                     read=method in ("GET", "HEAD") and status in _READ and result != "none",
                 ),
             )
+
+
+def _identity() -> str:
+    return f"{random.getrandbits(64):016x}"
 
 
 def _result(cache: str) -> str:
