@@ -33,8 +33,8 @@ def listen() -> None:
     Python's own handlers run in the main thread, and a signal that another thread of the process
     takes does not wake it: while it waits for nothing else the server would go on until it is
     killed, in the middle of requests. So a thread waits for the signal, and for no other thread is
-    there one. It hears one: a host tells a server's processes all at once, the server then tells
-    its workers again, and a worker of granian's that is told twice never ends.
+    there one. It hears one: a host tells a server's processes all at once, and the server then
+    tells its workers again, while they end.
 
     Where the process accepts connections, the handler runs a moment after no more can be made.
     """

@@ -1,18 +1,16 @@
-"""The server: settings are checked first, then granian serves the application."""
+"""The server: settings are checked first, then its processes serve the application."""
 
 import errno
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from types import FrameType
 
-from bridge import config, numbers, serverlog
+from bridge import config, numbers, server
 from bridge.config import Config
 from bridge.errors import ConfigError
 from bridge.sandbox import api
@@ -20,27 +18,17 @@ from bridge.sandbox.server import PORT as SANDBOX_PORT
 from bridge.sandbox.server import SandboxServer
 from bridge.sandbox.timetable import believable_studio
 
-_HOME = Path(__file__).parent.parent
-# Threads wait for upstream when there is no copy yet; others must be there to answer meanwhile. By
-# default as many as fifty new questions are let in within a minute. Fewer threads would give ready
-# answers a little faster.
-_THREADS = 64
 _LOCAL = {"HOST": "127.0.0.1", "LOG_FORMAT": "console"}
 
 
 def command(settings: Config) -> list[str]:
-    """The command that serves the application."""
-    lines = ("--log-config", str(serverlog.SETTINGS)) if settings.log_format == "json" else ()
+    """The command that serves the application, which it names last."""
     return [
-        *(sys.executable, "-m", "bridge.server", "--interface", "wsgi", "--no-ws"),
+        *(sys.executable, "-m", "bridge.server"),
         *("--host", settings.host, "--port", str(settings.port)),
-        # It would hold the addresses of private feeds.
-        *("--no-access-log", "--log-level", settings.log_level, *lines),
-        *("--workers", str(settings.workers), "--blocking-threads", str(_THREADS)),
-        # Without it the death of one worker ends the whole service.
-        "--respawn-failed-workers",
-        *("--workers-kill-timeout", "15"),
-        *("--working-dir", str(_HOME), "app:app"),
+        *("--workers", str(settings.workers)),
+        *("--log-level", settings.log_level, "--log-format", settings.log_format),
+        "app:app",
     ]
 
 
@@ -71,17 +59,13 @@ def _settings() -> Config:
     """
     settings = config.load()
     host, port = settings.host, settings.port
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        # as the server does, which shares its port with others of its kind
-        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
-            probe.setsockopt(socket.SOL_SOCKET, option, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as err:
-            if err.errno == errno.EADDRNOTAVAIL:
-                raise ConfigError("HOST", f"{host} is not this machine's", "0.0.0.0") from err  # noqa: S104 - said, not done
-            why = os.strerror(err.errno or 0).lower()
-            raise ConfigError("PORT", f"{port} cannot be had: {why}", "a free port") from err
+    try:
+        server.listener(host, port).close()
+    except OSError as err:
+        if err.errno == errno.EADDRNOTAVAIL:
+            raise ConfigError("HOST", f"{host} is not this machine's", "0.0.0.0") from err  # noqa: S104 - said, not done
+        why = os.strerror(err.errno or 0).lower()
+        raise ConfigError("PORT", f"{port} cannot be had: {why}", "a free port") from err
     return settings
 
 
@@ -127,17 +111,17 @@ def _supervise(settings: Config) -> int:
 
     def forward(number: int, frame: FrameType | None) -> None:
         told.set()
-        for server in servers:
-            server.send_signal(signal.SIGTERM)
+        for one in servers:
+            one.send_signal(signal.SIGTERM)
 
     # before there is a server: one that is started in between is told below
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, forward)
-    with subprocess.Popen(command(settings)) as server:  # noqa: S603 - our own command
-        servers.append(server)
+    with subprocess.Popen(command(settings)) as started:  # noqa: S603 - our own command
+        servers.append(started)
         if told.is_set():
-            server.send_signal(signal.SIGTERM)
-        return server.wait()
+            started.send_signal(signal.SIGTERM)
+        return started.wait()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,12 @@ VALUES = frozenset(
 )
 """The modules at the bottom: they import each other and nothing else of the bridge."""
 
-BESIDE = frozenset("cli doctor ending metrics numbers serve server serverlog services".split())
+BESIDE = frozenset(
+    (
+        "cli connection doctor ending gateway metrics numbers serve server serverlog services"
+        " worker"
+    ).split()
+)
 """They put the layers together, so no layer but web may reach them."""
 
 HOMES: Mapping[str, frozenset[str]] = {
@@ -31,6 +36,8 @@ HOMES: Mapping[str, frozenset[str]] = {
     "babel": frozenset({"bridge.web.languages"}),
     "prometheus_client": frozenset({"bridge.metrics"}),
     "segno": frozenset({"bridge.web.subscribe"}),
+    # gateway for its types alone
+    "uvicorn": frozenset({"bridge.connection", "bridge.gateway", "bridge.worker"}),
     # wherever a worker keeps something in its memory up to a size
     "cachetools": frozenset(
         {

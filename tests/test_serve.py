@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
+from valkey import free_port
 
 from bridge.sandbox.api import create_api
 from bridge.sandbox.server import SandboxServer
@@ -23,14 +25,13 @@ from bridge.sandbox.timetable import believable_studio
 HOME = Path(__file__).parent.parent
 TOKEN = "canary-token-of-these-tests"
 SECONDS = 30.0
-# As on macOS, and on Linux from Python 3.14. The process that multiprocessing starts beside such
-# workers is there before them: some versions of Python unblock signals as they start it.
-NOT_FORKED = """
-import sys
-if "bridge.server" in sys.orig_argv:
-    import multiprocessing.resource_tracker
-    multiprocessing.set_start_method("spawn")
-    multiprocessing.resource_tracker.ensure_running()
+# As if upstream hung for longer than a host waits.
+HANGING = """
+import atexit, sys, time
+atexit.register(print, "closed", flush=True)
+def app(environ, start):
+    print("asked", flush=True)
+    time.sleep(60)
 """
 
 pytestmark = pytest.mark.skipif(
@@ -240,19 +241,91 @@ class TestWithAToken:
     ) -> None:
         service = serve()
         until(service.up, "an answer")
-        assert "Listening at" in service.output
+        [worker] = service.descendants()
+        where = f"http://127.0.0.1:{service.port}"
+        assert f'Started worker [{worker}], listening at {where}"' in service.output
         assert "threads" not in service.output
 
-    def test_workers_that_are_not_forked_end_by_themselves_too(
-        self, serve: Callable[..., Service], tmp_path: Path
+    @pytest.mark.parametrize("told", ["the server", "its workers too", "again and again"])
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_whoever_is_told_it_ends_once_and_in_order(
+        self, number: signal.Signals, told: str, serve: Callable[..., Service]
     ) -> None:
-        (tmp_path / "sitecustomize.py").write_text(NOT_FORKED)
-        service = serve(PYTHONPATH=str(tmp_path))
+        service = serve(WEB_CONCURRENCY="2")
+        until(lambda: service.output.count("Started worker") == 2, "two workers")
+        workers = service.descendants()
+        for _ in range(3 if told == "again and again" else 1):
+            service.process.send_signal(number)
+            if told != "the server":
+                for worker in workers:
+                    os.kill(worker, number)
+            Event().wait(0.1)
+        assert service.process.wait(SECONDS) == 0
+        for worker in workers:
+            assert service.output.count(f"Stopped worker [{worker}]") == 1
+        assert service.output.count("Shutting down") == 2
+        assert "Killing" not in service.output
+        assert "Traceback" not in service.output
+
+    def test_a_worker_that_is_told_to_end_alone_does_and_is_followed_by_another(
+        self, serve: Callable[..., Service]
+    ) -> None:
+        service = serve()
+        until(service.up, "an answer")
+        [worker] = service.descendants()
+        os.kill(worker, signal.SIGTERM)
+        until(lambda: service.output.count("Started worker") == 2, "its successor")
+        assert f"Worker [{worker}] ended (0)" in service.output
+        assert service.output.count("Shutting down") == 1
+        assert service.up()
+        [successor] = service.descendants()
+        assert successor != worker
+
+    def test_a_worker_that_hangs_does_not_hold_up_the_end(
+        self, serve: Callable[..., Service]
+    ) -> None:
+        service = serve(WEB_CONCURRENCY="2")
+        until(lambda: service.output.count("Started worker") == 2, "two workers")
+        hanging, other = service.descendants()
+        os.kill(hanging, signal.SIGSTOP)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(SECONDS) == 0
+        assert f"Killing worker [{hanging}]" in service.output
+        assert f"Stopped worker [{other}]" in service.output
+        assert not serves(hanging)
+
+    def test_its_log_says_no_more_than_it_is_asked_to(self, serve: Callable[..., Service]) -> None:
+        service = serve(LOG_LEVEL="error")
         until(service.up, "an answer")
         service.process.send_signal(signal.SIGTERM)
         service.process.wait(SECONDS)
-        assert "Stopped worker-1" in service.output
-        assert "Killing" not in service.output
+        assert service.output == ""
+
+    def test_every_line_of_its_log_is_json_from_the_start_to_the_end(
+        self, serve: Callable[..., Service]
+    ) -> None:
+        service = serve(LOG_FORMAT="json")
+        until(service.up, "an answer")
+        service.process.send_signal(signal.SIGTERM)
+        service.process.wait(SECONDS)
+        said = [json.loads(line)["event"] for line in service.output.splitlines()]
+        assert said[0].startswith("Starting worker")
+        assert said[-1].startswith("Stopped worker")
+
+    def test_it_serves_where_addresses_are_of_the_sixth_version(
+        self, serve: Callable[..., Service]
+    ) -> None:
+        try:
+            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        except OSError:
+            pytest.skip("no IPv6 here")
+        service = serve(HOST="::1")
+        where = f'listening at http://[::1]:{service.port}"'
+        until(lambda: where in service.output, "a worker")
+        connection = http.client.HTTPConnection("::1", service.port, timeout=10)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read() == b"ok\n"
+        connection.close()
 
     def test_a_worker_that_was_killed_is_followed_by_another(
         self, serve: Callable[..., Service]
@@ -311,6 +384,57 @@ class TestWithAToken:
             answer = service.get(path)
             assert answer is not None
             assert answer[0] in (200, 404)
+
+
+class TestWithAnotherApplication:
+    def test_one_that_cannot_be_loaded_ends_it(self, tmp_path: Path) -> None:
+        with other("raise RuntimeError('nothing to serve')", tmp_path, workers=2) as server:
+            assert server.wait(SECONDS) == 1
+            output = server.stdout.read()
+        assert "nothing to serve" in output
+        assert output.count("Starting worker") == 2
+        assert output.count("could not begin to serve") == 1
+
+    def test_a_request_that_hangs_keeps_nothing_from_being_closed_in_the_end(
+        self, tmp_path: Path
+    ) -> None:
+        port = free_port()
+        with other(HANGING, tmp_path, port=port) as server:
+            lines = iter(server.stdout.readline, "")
+            assert any("Started worker" in line for line in lines)
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert any(line == "asked\n" for line in lines)
+                server.send_signal(signal.SIGTERM)
+                rest = [*lines]
+            assert server.wait(SECONDS) == 0
+        assert "closed\n" in rest
+        assert not any("Killing" in line for line in rest)
+
+
+@contextmanager
+def other(
+    source: str, folder: Path, *, port: int = 0, workers: int = 1
+) -> Iterator["subprocess.Popen[str]"]:
+    """A server of the application that *source* makes, which may leave no process behind."""
+    (folder / "other.py").write_text(source)
+    options = f"--host 127.0.0.1 --port {port} --workers {workers}"
+    options += " --log-level info --log-format console"
+    with subprocess.Popen(
+        [sys.executable, "-m", "bridge.server", *options.split(), "other:app"],
+        cwd=HOME,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            workers_left = children(process.pid)
+            process.kill()
+            for pid in filter(serves, workers_left):
+                os.kill(pid, signal.SIGKILL)
 
 
 class TestAtHome:

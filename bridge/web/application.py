@@ -1,10 +1,10 @@
 """The Flask application: routes, errors, and the parts behind them."""
 
+import atexit
 import gc
 import os
 import re
 import sys
-from multiprocessing.util import Finalize
 
 import structlog
 from flask import Flask, request
@@ -65,8 +65,7 @@ def _serve(parts: Services) -> None:
     gc.collect()
     gc.freeze()
     parts.start()
-    # A worker is a forked process, which runs these finalizers and no atexit handlers.
-    Finalize(None, parts.close, exitpriority=0)
+    atexit.register(parts.close)
 
 
 def _put_together(app: Flask, parts: Services) -> None:

@@ -1,0 +1,204 @@
+"""A connection: what is ready is answered where the request is read, and by no other thread."""
+
+import asyncio
+import string
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from bridge.gateway import ASKED, Gateway
+from bridge.web.httpcache import Asked
+from bridge.web.lane import Lane
+from bridge.web.readiness import CHARGED, NotAtHand
+from bridge.web.traffic import HEADER
+
+# Seconds that a client may take for the head of a request, and from one request to the next. What
+# stands in front of servers keeps its connections to them for up to a minute.
+_PATIENCE = 75
+_LONGEST_HEAD = 64_000
+_LONGEST_KNOWN = 2_000
+# Bytes of answers that may wait for a client before it is answered no more: most feeds are smaller.
+_UNREAD = 1_000_000
+_END = b"\r\n"
+
+
+class Connection(HttpToolsProtocol):
+    """One connection, as uvicorn has it; but a request to which an answer was ready is not read
+    again when the same bytes come again, from whomever, and is answered at once.
+
+    Clients of calendars ask the same over and over, and many of them in the same words.
+    """
+
+    app: Gateway
+    # They are made anew once a second.
+    _given: ClassVar[tuple[list[tuple[bytes, bytes]], bytes]] = ([], b"")
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin."""
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=_UNREAD)
+        self._in_head = False
+        self._head = 0
+        self._plain: bytes | None = None
+        self._unread = 0
+        self._answering: RequestResponseCycle | None = None
+        self.timeout_keep_alive = _PATIENCE
+        self._begin_to_wait()
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Answer, or read on."""
+        before = self.cycle
+        first = not self._in_head and (
+            before is None or (before.response_complete and not before.more_body)
+        )
+        charged = False
+        if first:
+            self._begin_to_wait()
+            lane = self.app.lane
+            known = self.app.known.get(data) if lane is not None else None
+            if lane is not None and known is not None and not self.flow.write_paused:
+                try:
+                    self._answer(lane, known)
+                except NotAtHand as err:
+                    charged = err.charged
+                else:
+                    return
+            data = _in_ascii(data)
+        continued = self._in_head
+        super().data_received(data)
+        self._plain = data if first and self._is_plain(data) else None
+        if continued and self._in_head:
+            self._head += len(data)
+            if self._head > _LONGEST_HEAD:
+                self._refuse()
+        if not self._is_answering() or self.flow.write_paused:
+            self._wait()
+        elif charged:
+            # nothing has looked at it yet: what is to be done waits for its turn
+            self.scope["state"][CHARGED] = True
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request was read."""
+        super().on_message_begin()
+        self._in_head, self._head = True, 0
+
+    def on_headers_complete(self) -> None:
+        """The head of a request was read."""
+        super().on_headers_complete()
+        self._in_head = False
+
+    def on_response_complete(self) -> None:
+        """A request was answered."""
+        super().on_response_complete()
+        self._begin_to_wait()
+        if self._plain is not None:
+            asked = self.scope["state"].get(ASKED)
+            if asked is not None:
+                self.app.known.put(self._plain, asked)
+
+    def pause_writing(self) -> None:
+        """A client does not read as fast as it is answered."""
+        super().pause_writing()
+        self._begin_to_wait()
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is answered that nobody waits for it."""
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        if self._answering is not None:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        # Of several requests that came at once it is not the last, which is all that uvicorn keeps.
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End what is not used, unless it was in use since this was planned."""
+        self.timeout_keep_alive_task = None
+        if self._is_answering() and not self.flow.write_paused:
+            return
+        if self._since + _PATIENCE > self.loop.time():
+            self._wait()
+            return
+        unread = self.transport.get_write_buffer_size()
+        if not unread:
+            self.transport.close()
+        elif unread == self._unread:
+            # an orderly end would wait for the client to read on
+            self.transport.abort()
+        else:
+            self._unread = unread
+            self._begin_to_wait()
+            self._wait()
+
+    def _is_answering(self) -> bool:
+        return self._answering is not None and not self._answering.response_complete
+
+    def _begin_to_wait(self) -> None:
+        self._since = self.loop.time()
+
+    def _wait(self) -> None:
+        if self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_at(
+                self._since + _PATIENCE, self.timeout_keep_alive_handler
+            )
+
+    def _is_plain(self, data: bytes) -> bool:
+        """Whether *data*, which was read just now, is one whole request and leaves the connection
+        as it was.
+        """
+        cycle = self.cycle
+        return (
+            len(data) <= _LONGEST_KNOWN
+            and data.find(_END + _END) == len(data) - len(_END + _END)
+            and cycle is not None
+            and not cycle.more_body
+            and cycle.keep_alive
+            and not self.expect_100_continue
+            and not self.parser.should_upgrade()
+        )
+
+    def _answer(self, lane: Lane, known: Asked) -> None:
+        """Answer a request that is *known*.
+
+        Raises:
+            NotAtHand: there is no answer to give without waiting.
+        """
+        ready, identity = lane.answer(known)
+        added = f"{HEADER}: {identity}\r\n\r\n".encode("latin-1")
+        head = b"".join((ready.head, self._server_headers(), added))
+        if ready.body and known.environ["REQUEST_METHOD"] != "HEAD":
+            self.transport.writelines((head, ready.body))
+        else:
+            self.transport.write(head)
+        self.server_state.total_requests += 1
+
+    def _server_headers(self) -> bytes:
+        """The headers that the server gives to every answer, such as its Date."""
+        headers, lines = Connection._given
+        if headers is not self.server_state.default_headers:
+            headers = self.server_state.default_headers
+            lines = b"".join(b"%b: %b\r\n" % one for one in headers)
+            Connection._given = (headers, lines)
+        return lines
+
+    def _refuse(self) -> None:
+        self.transport.write(STATUS_LINE[431] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.close()
+
+
+def _in_ascii(data: bytes) -> bytes:
+    """*data* with an address as it has to be (RFC 3986, 2.1): curl sends it as it was typed."""
+    if data.isascii():
+        return data
+    line, end, rest = data.partition(_END)
+    return quote(line, safe=string.punctuation + " ").encode() + end + rest

@@ -1,0 +1,145 @@
+"""The gateway: how the server, which waits for many at a time, asks an application that waits."""
+
+import asyncio
+import io
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from bridge.cache.sized import SizedCache
+from bridge.web.httpcache import Asked
+from bridge.web.lane import Lane
+from bridge.web.readiness import CHARGED, NotAtHand
+from bridge.web.traffic import HEADER
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope
+
+# Bytes of requests that are remembered, and what one of them takes, as the dictionary and the texts
+# that it is.
+_KNOWN_BYTES = 8_000_000
+_KNOWN_EACH = 6_000
+_NAMED_OTHERWISE = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
+
+ASKED = "asked"
+"""In the state of a request: what it came to, where an answer was ready."""
+
+_Said = tuple[str, list[tuple[str, str]], bytes]
+
+
+class Gateway:
+    """An ASGI application: it asks a WSGI application, each request in a thread of its own.
+
+    The application reads no bodies, and gives its answers in one piece.
+
+    Args:
+        application: what is asked.
+        threads: that wait at most, for upstream among others.
+        lane: what has some of the application's answers ready.
+
+    Attributes:
+        known: what requests come to, by their bytes.
+    """
+
+    def __init__(
+        self, application: "WSGIApplication", threads: int, lane: Lane | None = None
+    ) -> None:
+        self._application = application
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        self.lane = lane
+        self.known: SizedCache[Asked] = SizedCache(_KNOWN_BYTES, lambda _: _KNOWN_EACH)
+
+    async def __call__(
+        self, scope: "HTTPScope", receive: "ASGIReceiveCallable", send: "ASGISendCallable"
+    ) -> None:
+        """Answer: at once, or when a thread has the answer.
+
+        In its state a request may be :data:`~bridge.web.readiness.CHARGED` with waiting.
+        """
+        found = environ(scope)
+        said = self._ready(scope, {**found})
+        if said is None:
+            if CHARGED in scope["state"]:
+                found[CHARGED] = True
+            loop = asyncio.get_running_loop()
+            said = await loop.run_in_executor(self._threads, self._ask, found)
+        status, headers, body = said
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        await send({"type": "http.response.start", "status": int(status[:3]), "headers": encoded})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def _ready(self, scope: "HTTPScope", found: "WSGIEnvironment") -> _Said | None:
+        if self.lane is None or CHARGED in scope["state"]:
+            return None
+        asked = self.lane.asked(found)
+        if asked is None:
+            return None
+        try:
+            ready, identity = self.lane.answer(asked)
+        except NotAtHand as err:
+            if err.charged:
+                scope["state"][CHARGED] = True
+            return None
+        scope["state"][ASKED] = asked
+        return ready.status, [*ready.headers, (HEADER, identity)], ready.body
+
+    def _ask(self, found: "WSGIEnvironment") -> _Said:
+        said: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start(
+            status: str, headers: list[tuple[str, str]], exc_info: object = None, /
+        ) -> Callable[[bytes], object]:
+            said.append((status, headers))
+            return _write
+
+        chunks = self._application(found, start)
+        try:
+            # the very object, where it is one
+            body = b"".join([*chunks])
+        finally:
+            if close := getattr(chunks, "close", None):
+                close()
+        return (*said[-1], body)
+
+
+def environ(scope: "HTTPScope") -> "WSGIEnvironment":
+    """What a request is (PEP 3333), but for its body, which is of no use here: nobody can hold a
+    thread with a slow one.
+
+    A header whose name has an underscore is left out: it would pass for another one, such as those
+    that a proxy adds.
+    """
+    server, client = scope["server"] or ("localhost", 80), scope["client"] or ("", 0)
+    found: WSGIEnvironment = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope["path"].encode().decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "SERVER_NAME": server[0],
+        "SERVER_PORT": str(server[1]),
+        "REMOTE_ADDR": client[0],
+        "REMOTE_PORT": str(client[1]),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for name, value in scope["headers"]:
+        if b"_" in name:
+            continue
+        key = name.decode("latin-1").upper().replace("-", "_")
+        if key not in _NAMED_OTHERWISE:
+            key = f"HTTP_{key}"
+        text = value.decode("latin-1")
+        found[key] = f"{found[key]},{text}" if key in found else text
+    return found
+
+
+def _write(data: bytes, /) -> object:
+    raise NotImplementedError("an answer is returned, not written")

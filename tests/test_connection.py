@@ -1,0 +1,469 @@
+"""Connections with a real server: what is ready needs no thread, and nothing is misread."""
+
+import asyncio
+import re
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+import uvloop
+from clocks import ManualClock
+from flask import Flask, Response, request
+
+from bridge import connection
+from bridge.connection import Connection
+from bridge.gateway import Gateway
+from bridge.services import Services
+from bridge.web import create_app
+
+FEED = "/venues/12.ics"
+OF_ONE = ("age", "cache-status", "date", "x-request-id")
+SECONDS = 20.0
+
+
+class Client:
+    """A connection of a client that says byte for byte what it is told."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), SECONDS)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._read = b""
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def answer(self, *, head_only: bool = False) -> tuple[int, dict[str, str], bytes]:
+        """The next answer: status, headers by name in small letters, and body."""
+        while b"\r\n\r\n" not in self._read:
+            self._more()
+        head, _, self._read = self._read.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        status = int(first.split()[1])
+        headers = {name.lower(): value for name, _, value in (one.partition(": ") for one in lines)}
+        assert len(headers) == len(lines), lines
+        length = 0 if head_only or status == 304 else int(headers["content-length"])
+        while len(self._read) < length:
+            self._more()
+        body, self._read = self._read[:length], self._read[length:]
+        return status, headers, body
+
+    def ask(self, path: str, *headers: str, method: str = "GET") -> Any:
+        self.send(asking(path, *headers, method=method))
+        return self.answer(head_only=method == "HEAD")
+
+    def ended(self) -> bool:
+        """Whether the server ended it, having said no more."""
+        return self._read == b"" and self.socket.recv(1) == b""
+
+    def _more(self) -> None:
+        data = self.socket.recv(65_536)
+        if not data:
+            raise EOFError(self._read)
+        self._read += data
+
+
+def asking(path: str, *headers: str, method: str = "GET") -> bytes:
+    lines = (f"{method} {path} HTTP/1.1", "Host: feeds.example", *headers, "", "")
+    return "\r\n".join(lines).encode()
+
+
+@contextmanager
+def serving(app: Any, *, lane: bool = True, threads: int = 1) -> Iterator[Callable[[], Client]]:
+    """*app* behind the server; whoever is called connects to it."""
+    gateway = Gateway(app, threads, app.extensions["lane"] if lane else None)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            gateway,
+            interface="asgi3",
+            http=Connection,
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,
+            server_header=False,
+            log_config=None,
+            timeout_graceful_shutdown=1,
+        )
+    )
+    clients: list[Client] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+
+        def connect() -> Client:
+            clients.append(Client(port))
+            return clients[-1]
+
+        def run() -> None:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(server.serve([listener]))
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield connect
+        finally:
+            for client in clients:
+                client.socket.close()
+            server.should_exit = True
+            thread.join(SECONDS)
+            assert not thread.is_alive()
+
+
+class Slow:
+    """A route that answers once it may, and counts who was there."""
+
+    def __init__(self, app: Flask) -> None:
+        self.may = threading.Event()
+        self.entered = threading.Event()
+        app.add_url_rule("/slow", view_func=self)
+
+    @property
+    def __name__(self) -> str:
+        return "slow"
+
+    def __call__(self) -> Response:
+        self.entered.set()
+        assert self.may.wait(SECONDS)
+        return Response("at last")
+
+
+@pytest.fixture
+def app(make_bridge: Callable[..., Services]) -> Flask:
+    return create_app(make_bridge())
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that the application was asked for."""
+    paths: list[str] = []
+    dispatch = Flask.full_dispatch_request
+
+    def noted(app: Flask) -> Any:
+        if app.name == "bridge.web":
+            paths.append(request.full_path.rstrip("?"))
+        return dispatch(app)
+
+    monkeypatch.setattr(Flask, "full_dispatch_request", noted)
+    return paths
+
+
+def lasting(answer: tuple[int, dict[str, str], bytes]) -> tuple[int, dict[str, str], bytes]:
+    """What is the same for everybody."""
+    status, headers, body = answer
+    return status, {name: headers[name] for name in headers if name not in OF_ONE}, body
+
+
+class TestWhatIsReady:
+    def test_it_is_given_though_every_thread_waits(self, app: Flask) -> None:
+        slow = Slow(app)
+        with serving(app) as connect:
+            for _ in range(2):
+                assert connect().ask(FEED)[0] == 200
+            waiting = connect()
+            waiting.send(asking("/slow"))
+            assert slow.entered.wait(SECONDS)
+            # in the words that were heard before, and in others
+            for words in ((), (), ("User-Agent: somebody else",)):
+                status, headers, _ = connect().ask(FEED, *words)
+                assert status == 200
+                assert headers["cache-status"].startswith("bridge; hit")
+            slow.may.set()
+            assert waiting.answer()[2] == b"at last"
+
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    @pytest.mark.parametrize("header", ["Accept: */*", "Accept-Encoding: gzip", "If-None-Match: "])
+    def test_it_is_what_the_application_would_say(
+        self, app: Flask, method: str, header: str
+    ) -> None:
+        with serving(app, lane=False) as connect:
+            client = connect()
+            tag = client.ask(FEED)[1]["etag"]
+            header = header.replace("Match: ", f"Match: {tag}")
+            answers = [lasting(client.ask(FEED, header, method=method)) for _ in range(3)]
+        with serving(app) as connect:
+            client = connect()
+            answers += [lasting(client.ask(FEED, header, method=method)) for _ in range(3)]
+        assert answers[0][0] == (304 if "Match" in header else 200)
+        assert all(one == answers[0] for one in answers)
+
+    def test_every_answer_has_an_id_of_its_own_and_a_date(self, app: Flask) -> None:
+        with serving(app) as connect:
+            client = connect()
+            headers = [client.ask(FEED)[1] for _ in range(6)]
+        assert len({one["x-request-id"] for one in headers}) == 6
+        assert all(re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} .* GMT", one["date"]) for one in headers)
+
+    def test_every_answer_is_counted(self, make_bridge: Callable[..., Services]) -> None:
+        parts = make_bridge()
+        with serving(create_app(parts)) as connect:
+            client = connect()
+            for _ in range(7):
+                client.ask(FEED, "User-Agent: Google-Calendar-Importer")
+        counts = [
+            float(line.rpartition(" ")[2])
+            for line in parts.metrics.exposition().decode().splitlines()
+            if line.startswith("bridge_requests_total{") and 'cache="hit"' in line
+        ]
+        assert counts == [6.0]
+        parts.readers.flush()
+        assert parts.readers.families()["google"].today == 7
+
+    def test_one_asks_whether_there_is_something_newer_and_nobody_waits_for_it(
+        self, make_bridge: Callable[..., Services], clock: ManualClock, asked: list[str]
+    ) -> None:
+        app = create_app(make_bridge())
+        slow = Slow(app)
+
+        @app.before_request
+        def wait() -> None:
+            if len(asked) > 2:
+                slow()
+
+        with serving(app, threads=4) as connect:
+            client = connect()
+            for _ in range(3):
+                client.ask(FEED)
+            assert len(asked) == 2
+            clock.move(1.5)
+            first = connect()
+            first.send(asking(FEED))
+            assert slow.entered.wait(SECONDS)
+            for _ in range(5):
+                assert client.ask(FEED)[1]["age"] == "1"
+            assert len(asked) == 3
+            slow.may.set()
+            assert first.answer()[0] == 200
+
+    def test_without_a_cache_the_application_is_asked_each_time(
+        self, make_bridge: Callable[..., Services], asked: list[str]
+    ) -> None:
+        app = create_app(make_bridge(cache_max_bytes=0))
+        assert "lane" not in app.extensions
+        with serving(app, lane=False) as connect:
+            client = connect()
+            for _ in range(3):
+                assert client.ask(FEED)[0] == 200
+        assert asked == [FEED] * 3
+
+    def test_a_proxy_is_believed_by_those_who_have_one(
+        self, make_bridge: Callable[..., Services]
+    ) -> None:
+        app = create_app(make_bridge(trusted_proxies=1))
+        with serving(app) as connect:
+            client = connect()
+            said = [
+                client.ask("/venues/12", f"X-Forwarded-Host: {host}")[2]
+                for host in ("one.example", "two.example") * 3
+            ]
+        for place, body in enumerate(said):
+            here, there = (b"one.example", b"two.example")[:: 1 if place % 2 == 0 else -1]
+            assert here in body
+            assert there not in body
+
+
+class TestHowItIsRead:
+    def test_requests_that_come_at_once_are_answered_in_their_order(self, app: Flask) -> None:
+        with serving(app, threads=4) as connect:
+            client = connect()
+            for _ in range(3):
+                client.send(asking(FEED) + asking("/nowhere") + asking(FEED) + asking("/healthz"))
+                assert [client.answer()[0] for _ in range(4)] == [200, 404, 200, 200]
+
+    def test_what_is_ready_does_not_overtake_what_was_asked_before(self, app: Flask) -> None:
+        slow = Slow(app)
+        with serving(app, threads=2) as connect:
+            client = connect()
+            for _ in range(3):
+                client.ask(FEED)
+            client.send(asking("/slow"))
+            assert slow.entered.wait(SECONDS)
+            client.send(asking(FEED))
+            # by then it was read
+            assert connect().ask("/healthz")[0] == 200
+            slow.may.set()
+            assert client.answer()[2] == b"at last"
+            assert b"BEGIN:VCALENDAR" in client.answer()[2]
+
+    def test_a_request_may_come_in_pieces(self, app: Flask) -> None:
+        with serving(app) as connect:
+            client = connect()
+            whole = asking(FEED)
+            for _ in range(2):
+                client.ask(FEED)
+            for place in range(1, len(whole), 7):
+                client.send(whole[:place])
+                client.send(whole[place:])
+                assert client.answer()[0] == 200
+
+    def test_a_body_is_no_request(self, app: Flask) -> None:
+        body = asking(FEED)
+        with serving(app) as connect:
+            client = connect()
+            for _ in range(3):
+                client.ask(FEED)
+            head = asking("/nowhere", f"Content-Length: {len(body)}", method="POST")
+            client.send(head + body + asking("/healthz"))
+            assert [client.answer()[0] for _ in range(2)] == [404, 200]
+            client.send(head)
+            assert client.answer()[0] == 404
+            client.send(body)
+            client.send(asking("/healthz"))
+            assert client.answer()[2] == b"ok\n"
+
+    def test_what_a_client_has_typed_is_understood(self, app: Flask) -> None:
+        with serving(app) as connect:
+            client = connect()
+            answers = [client.ask(f"/venues/12-{word}.ics") for word in ("Jóga", "J%C3%B3ga") * 2]
+        assert {status for status, _, _ in answers} == {200}
+        assert len({body for _, _, body in answers}) == 1
+
+    def test_a_header_does_not_pass_for_another(self, make_bridge: Callable[..., Services]) -> None:
+        app = create_app(make_bridge(trusted_proxies=1))
+        with serving(app) as connect:
+            client = connect()
+            for _ in range(2):
+                body = client.ask(
+                    "/venues/12", "X-Forwarded-Host: here.example", "X_Forwarded_Host: evil.example"
+                )[2]
+                assert b"here.example" in body
+                assert b"evil.example" not in body
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            b"GET / HTTP/1.1\r\nHost : x\r\n\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+            b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ],
+    )
+    def test_what_is_no_request_is_refused(self, app: Flask, said: bytes) -> None:
+        with serving(app) as connect:
+            client = connect()
+            client.send(said)
+            assert client.answer()[0] == 400
+            assert client.ended()
+
+    @pytest.mark.parametrize(
+        ("path", "headers", "status"),
+        [
+            (f"/venues/12.ics?{'x' * 9_000}", (), 414),
+            (FEED, ("X-Long: " + "x" * 20_000,), 431),
+            (FEED, tuple(f"X-{number}: {'x' * 900}" for number in range(40)), 431),
+        ],
+    )
+    def test_what_is_too_long_is_refused(
+        self, app: Flask, path: str, headers: tuple[str, ...], status: int
+    ) -> None:
+        with serving(app) as connect:
+            client = connect()
+            for _ in range(3):
+                assert client.ask(path, *headers)[0] == status
+
+    def test_headers_without_end_are_refused(self, app: Flask) -> None:
+        with serving(app) as connect:
+            client = connect()
+            client.send(b"GET / HTTP/1.1\r\nHost: x\r\n")
+            for number in range(200):
+                client.send(b"X-%d: %b\r\n" % (number, b"x" * 1_000))
+                if select.select([client.socket], [], [], 0.01)[0]:
+                    break
+            assert client.answer()[0] == 431
+            assert number < 100
+
+
+class TestHowItEnds:
+    @pytest.mark.parametrize("words", [("Connection: close",), ("connection: Close",)])
+    def test_a_client_that_wants_one_answer_gets_one(
+        self, app: Flask, words: tuple[str, ...]
+    ) -> None:
+        with serving(app) as connect:
+            for _ in range(4):
+                client = connect()
+                status, headers, _ = client.ask(FEED, *words)
+                assert status == 200
+                assert headers["connection"] == "close"
+                assert client.ended()
+
+    def test_an_old_client_gets_one_answer(self, app: Flask) -> None:
+        with serving(app) as connect:
+            for _ in range(4):
+                client = connect()
+                client.send(b"GET /venues/12.ics HTTP/1.0\r\nHost: feeds.example\r\n\r\n")
+                assert client.answer()[0] == 200
+                assert client.ended()
+
+    @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\n", asking(FEED) * 3])
+    def test_one_that_is_not_used_is_ended(
+        self, app: Flask, begun: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(connection, "_PATIENCE", 0.3)
+        with serving(app) as connect:
+            client = connect()
+            client.send(begun)
+            for _ in range(begun.count(b"\r\n\r\n")):
+                client.answer()
+            assert client.ended()
+
+    def test_a_head_that_comes_drop_by_drop_is_not_waited_for(
+        self, app: Flask, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(connection, "_PATIENCE", 0.3)
+        with serving(app) as connect:
+            client = connect()
+            client.socket.settimeout(0.02)
+            client.send(b"GET / HTTP/1.1\r\nX-Drops: ")
+            for _ in range(1_000):
+                try:
+                    client.send(b"x")
+                    if client.ended():
+                        break
+                except TimeoutError:
+                    continue
+                except OSError:
+                    break
+            else:
+                pytest.fail("it goes on for ever")
+
+    def test_one_that_is_in_use_goes_on(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(connection, "_PATIENCE", 2.0)
+        with serving(app) as connect:
+            client = connect()
+            for _ in range(25):
+                assert client.ask(FEED)[0] == 200
+                threading.Event().wait(0.1)
+
+    @pytest.mark.parametrize("together", [1, 1_000])
+    def test_who_does_not_read_is_not_written_to_for_ever(
+        self, app: Flask, together: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(connection, "_PATIENCE", 0.3)
+        monkeypatch.setattr(connection, "_UNREAD", 100_000)
+        with serving(app) as connect:
+            for _ in range(3):
+                connect().ask(FEED)
+            client = connect()
+            client.socket.settimeout(SECONDS)
+            flood = asking(FEED) * together
+            with pytest.raises(OSError, match=r"reset|pipe"):  # noqa: PT012 - one of many
+                for _ in range(1_000_000):
+                    client.send(flood)
+
+    @pytest.mark.parametrize("before", [b"", asking("/slow")])
+    def test_a_client_that_goes_away_is_no_error(
+        self, app: Flask, before: bytes, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        slow = Slow(app)
+        with serving(app, threads=2) as connect:
+            client = connect()
+            client.send(asking("/slow") + before + asking("/healthz"))
+            assert slow.entered.wait(SECONDS)
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            client.socket.close()
+            assert connect().ask("/healthz")[0] == 200
+            slow.may.set()
+            assert connect().ask(FEED)[0] == 200
+        assert not [one for one in caplog.records if one.name.startswith("uvicorn")]
