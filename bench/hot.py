@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench import servers, studio
-from bench.bare import FILE, TAG
 from bench.load import CONNECTIONS, Load, load, side_by_side
 from bench.servers import Server
 from bench.table import Row
@@ -34,10 +33,9 @@ def against_nginx() -> tuple[list[Row], Mapping[str, float]]:
         for _ in range(2):
             here = bridge.get(path)
         assert here.headers["Cache-Status"].startswith("bridge; hit"), here.headers
-        with _files(here.content) as (nginx, folder):
+        with _files(here.content) as nginx:
             there = nginx.get("/feed.ics")
             assert there.content == here.content
-            bare_app = {FILE: str(folder / "feed.ics")}
             ours, theirs = here.headers["ETag"], there.headers["ETag"]
             zipped = _zipped_bytes(bridge, path)
             full, full_nginx, bare, bare_nginx, small, small_nginx = side_by_side(
@@ -48,21 +46,21 @@ def against_nginx() -> tuple[list[Row], Mapping[str, float]]:
                 lambda: load(bridge.url + path, [_GZIP]),
                 lambda: load(nginx.url + "/zipped.ics"),
             )
-            with servers.wsgi("bench.bare:app", env=bare_app) as least:
-                assert least.get("/").content == here.content
-                near, near_least, near_bare, near_bare_least = side_by_side(
-                    lambda: load(bridge.url + path),
-                    lambda: load(least.url + "/"),
-                    lambda: load(bridge.url + path, [f"If-None-Match: {ours}"]),
-                    lambda: load(least.url + "/", [f"If-None-Match: {TAG}"]),
-                )
+            strange, strange_nginx = side_by_side(
+                lambda: load(bridge.url + path, strangers=True),
+                lambda: load(nginx.url + "/feed.ics", strangers=True),
+            )
     size = f"{len(here.content) / 1000:.0f} kB"
     rows = [
         _rate_row(f"hot 200 of {size}, against nginx with the same bytes", full, full_nginx, 0.8),
         _rate_row("hot 304, against nginx", bare, bare_nginx, 0.2),
         _rate_row("hot 200 with gzip, against nginx with the same bytes", small, small_nginx, None),
-        _rate_row("hot 200, against a bare function in the bridge's place", near, near_least, None),
-        _rate_row("hot 304, against the same", near_bare, near_bare_least, None),
+        _rate_row(
+            "hot 200, each request in words of its own, against nginx",
+            strange,
+            strange_nginx,
+            None,
+        ),
         *(
             Row(
                 f"{what} under {CONNECTIONS} connections, p50 and p99",
@@ -150,8 +148,8 @@ def _one_by_one(server: Server, path: str, times: int = 11) -> float:
 
 
 @contextmanager
-def _files(body: bytes) -> Iterator[tuple[Server, Path]]:
-    """nginx with *body* in files, and the folder that they are in."""
+def _files(body: bytes) -> Iterator[Server]:
+    """nginx with *body* in files."""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         Path(folder, "feed.ics").write_bytes(body)
@@ -161,7 +159,7 @@ def _files(body: bytes) -> Iterator[tuple[Server, Path]]:
             location /zipped.ics {{ root {folder}; add_header Content-Encoding gzip; }}
         """
         with servers.nginx(locations, path="/feed.ics") as server:
-            yield server, Path(folder)
+            yield server
 
 
 def _rate_row(what: str, here: Load, there: Load, reach: float | None) -> Row:

@@ -5,6 +5,7 @@ import statistics
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 CONNECTIONS = 64
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
@@ -27,10 +28,21 @@ class Load:
 
 
 def load(
-    url: str, headers: Sequence[str] = (), *, seconds: int = 4, connections: int = CONNECTIONS
+    url: str,
+    headers: Sequence[str] = (),
+    *,
+    seconds: int = 4,
+    connections: int = CONNECTIONS,
+    strangers: bool = False,
 ) -> Load:
-    """Ask *url* over and over again, over *connections* that stay open."""
+    """Ask *url* over and over again, over *connections* that stay open.
+
+    Args:
+        strangers: no two requests are alike; otherwise all are, to the byte.
+    """
     given = [part for one in headers for part in ("-H", one)]
+    if strangers:
+        given += ["-s", str(Path(__file__).with_name("strangers.lua"))]
     command = [
         "wrk",
         "-t1",
