@@ -96,14 +96,18 @@ def against_the_plain_bridge() -> list[Row]:
                 one.get(at).text.count("BEGIN:VEVENT")
                 for one, at in ((bridge, path), (plain, plain_path))
             ]
-            assert counts == [40, 40], counts
+            # how many of today are over depends on the time of day
+            assert counts[0] == counts[1] in range(37, 44), counts
             bridge.get(path)
             here, there = side_by_side(
                 lambda: load(bridge.url + path), lambda: load(plain.url + plain_path)
             )
     return [
         _rate_row(
-            "hot 200 of 40 events, against a plain Flask + icalendar bridge", here, there, 100
+            f"hot 200 of {counts[0]} events, against a plain Flask + icalendar bridge",
+            here,
+            there,
+            100,
         )
     ]
 

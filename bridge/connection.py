@@ -11,9 +11,8 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from bridge.gateway import ASKED, Gateway
+from bridge.gateway import Gateway, environ
 from bridge.web.httpcache import Asked
-from bridge.web.lane import Lane
 from bridge.web.readiness import CHARGED, NotAtHand
 from bridge.web.traffic import HEADER
 
@@ -25,6 +24,7 @@ _LONGEST_KNOWN = 2_000
 # Bytes of answers that may wait for a client before it is answered no more: most feeds are smaller.
 _UNREAD = 1_000_000
 _END = b"\r\n"
+_OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class Connection(HttpToolsProtocol):
@@ -42,9 +42,10 @@ class Connection(HttpToolsProtocol):
         """Begin."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=_UNREAD)
-        self._in_head = False
-        self._head = 0
-        self._plain: bytes | None = None
+        self._in_head = self._just_read = False
+        self._begun = self._head = 0
+        self._charged = False
+        self._asked: Asked | None = None
         self._unread = 0
         self._answering: RequestResponseCycle | None = None
         self.timeout_keep_alive = _PATIENCE
@@ -57,50 +58,40 @@ class Connection(HttpToolsProtocol):
         first = not self._in_head and (
             before is None or (before.response_complete and not before.more_body)
         )
-        charged = False
+        self._charged, self._asked = False, None
         if first:
             self._begin_to_wait()
-            lane = self.app.lane
-            known = self.app.known.get(data) if lane is not None else None
-            if lane is not None and known is not None and not self.flow.write_paused:
-                try:
-                    self._answer(lane, known)
-                except NotAtHand as err:
-                    charged = err.charged
-                else:
-                    return
+            known = self.app.known.get(data)
+            if known is not None and self._answer(known, keep=True):
+                return
             data = _in_ascii(data)
-        continued = self._in_head
+        begun = self._begun
         super().data_received(data)
-        self._plain = data if first and self._is_plain(data) else None
-        if continued and self._in_head:
+        if first and self._asked is not None and self._is_plain(data):
+            self.app.known.put(data, self._asked)
+        if self._in_head and self._begun == begun:
             self._head += len(data)
             if self._head > _LONGEST_HEAD:
                 self._refuse()
         if not self._is_answering() or self.flow.write_paused:
             self._wait()
-        elif charged:
-            # nothing has looked at it yet: what is to be done waits for its turn
-            self.scope["state"][CHARGED] = True
 
     def on_message_begin(self) -> None:
         """The first byte of a request was read."""
         super().on_message_begin()
         self._in_head, self._head = True, 0
+        self._begun += 1
 
     def on_headers_complete(self) -> None:
         """The head of a request was read."""
+        self._just_read = True
         super().on_headers_complete()
-        self._in_head = False
+        self._just_read = self._in_head = False
 
     def on_response_complete(self) -> None:
         """A request was answered."""
         super().on_response_complete()
         self._begin_to_wait()
-        if self._plain is not None:
-            asked = self.scope["state"].get(ASKED)
-            if asked is not None:
-                self.app.known.put(self._plain, asked)
 
     def pause_writing(self) -> None:
         """A client does not read as fast as it is answered."""
@@ -117,9 +108,28 @@ class Connection(HttpToolsProtocol):
             self._answering.message_event.set()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self.transport.is_closing():
+            return
+        # What had to wait for its turn can wait for a thread: many such would answer each other.
+        at_once = self._just_read and not self._charged
+        asked = self._asked_in(cycle.scope) if at_once else None
+        if asked is not None and self._answer(asked, keep=cycle.keep_alive):
+            self._asked = asked
+            cycle.response_started = cycle.response_complete = True
+            cycle.more_body = False
+            self.on_response_complete()
+            return
+        if self._charged:
+            cycle.scope["state"][CHARGED], self._charged = True, False
         # Of several requests that came at once it is not the last, which is all that uvicorn keeps.
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
+
+    def _asked_in(self, scope: Any) -> Asked | None:
+        """What a request comes to; None: it has a body, or is none for the lane."""
+        if self.app.lane is None or any(name in _OF_A_BODY for name, _ in scope["headers"]):
+            return None
+        return self.app.lane.asked(environ(scope))
 
     def timeout_keep_alive_handler(self) -> None:
         """End what is not used, unless it was in use since this was planned."""
@@ -156,31 +166,38 @@ class Connection(HttpToolsProtocol):
         """Whether *data*, which was read just now, is one whole request and leaves the connection
         as it was.
         """
-        cycle = self.cycle
         return (
             len(data) <= _LONGEST_KNOWN
             and data.find(_END + _END) == len(data) - len(_END + _END)
-            and cycle is not None
-            and not cycle.more_body
-            and cycle.keep_alive
+            and self.cycle.keep_alive
             and not self.expect_100_continue
             and not self.parser.should_upgrade()
         )
 
-    def _answer(self, lane: Lane, known: Asked) -> None:
-        """Answer a request that is *known*.
+    def _answer(self, asked: Asked, *, keep: bool) -> bool:
+        """Answer, if it can be done without waiting; whether it was.
 
-        Raises:
-            NotAtHand: there is no answer to give without waiting.
+        Args:
+            keep: the connection, for another request.
         """
-        ready, identity = lane.answer(known)
-        added = f"{HEADER}: {identity}\r\n\r\n".encode("latin-1")
+        if self.app.lane is None or self.flow.write_paused:
+            return False
+        try:
+            ready, identity = self.app.lane.answer(asked)
+        except NotAtHand as err:
+            self._charged = err.charged
+            return False
+        last = "" if keep else "Connection: close\r\n"
+        added = f"{HEADER}: {identity}\r\n{last}\r\n".encode("latin-1")
         head = b"".join((ready.head, self._server_headers(), added))
-        if ready.body and known.environ["REQUEST_METHOD"] != "HEAD":
+        if ready.body and asked.environ["REQUEST_METHOD"] != "HEAD":
             self.transport.writelines((head, ready.body))
         else:
             self.transport.write(head)
         self.server_state.total_requests += 1
+        if not keep:
+            self.transport.close()
+        return True
 
     def _server_headers(self) -> bytes:
         """The headers that the server gives to every answer, such as its Date."""

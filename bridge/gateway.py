@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from bridge.cache.sized import SizedCache
 from bridge.web.httpcache import Asked
 from bridge.web.lane import Lane
-from bridge.web.readiness import CHARGED, NotAtHand
-from bridge.web.traffic import HEADER
+from bridge.web.readiness import CHARGED
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
 _KNOWN_BYTES = 8_000_000
 _KNOWN_EACH = 6_000
 _NAMED_OTHERWISE = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
-
-ASKED = "asked"
-"""In the state of a request: what it came to, where an answer was ready."""
 
 _Said = tuple[str, list[tuple[str, str]], bytes]
 
@@ -40,7 +36,7 @@ class Gateway:
         lane: what has some of the application's answers ready.
 
     Attributes:
-        known: what requests come to, by their bytes.
+        known: what requests come to that were answered by the lane, by their bytes.
     """
 
     def __init__(
@@ -54,36 +50,18 @@ class Gateway:
     async def __call__(
         self, scope: "HTTPScope", receive: "ASGIReceiveCallable", send: "ASGISendCallable"
     ) -> None:
-        """Answer: at once, or when a thread has the answer.
+        """Answer, when a thread has the answer.
 
         In its state a request may be :data:`~bridge.web.readiness.CHARGED` with waiting.
         """
         found = environ(scope)
-        said = self._ready(scope, {**found})
-        if said is None:
-            if CHARGED in scope["state"]:
-                found[CHARGED] = True
-            loop = asyncio.get_running_loop()
-            said = await loop.run_in_executor(self._threads, self._ask, found)
-        status, headers, body = said
+        if CHARGED in scope["state"]:
+            found[CHARGED] = True
+        loop = asyncio.get_running_loop()
+        status, headers, body = await loop.run_in_executor(self._threads, self._ask, found)
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await send({"type": "http.response.start", "status": int(status[:3]), "headers": encoded})
         await send({"type": "http.response.body", "body": body, "more_body": False})
-
-    def _ready(self, scope: "HTTPScope", found: "WSGIEnvironment") -> _Said | None:
-        if self.lane is None or CHARGED in scope["state"]:
-            return None
-        asked = self.lane.asked(found)
-        if asked is None:
-            return None
-        try:
-            ready, identity = self.lane.answer(asked)
-        except NotAtHand as err:
-            if err.charged:
-                scope["state"][CHARGED] = True
-            return None
-        scope["state"][ASKED] = asked
-        return ready.status, [*ready.headers, (HEADER, identity)], ready.body
 
     def _ask(self, found: "WSGIEnvironment") -> _Said:
         said: list[tuple[str, list[tuple[str, str]]]] = []

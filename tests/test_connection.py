@@ -288,6 +288,30 @@ class TestHowItIsRead:
             assert client.answer()[2] == b"at last"
             assert b"BEGIN:VCALENDAR" in client.answer()[2]
 
+    def test_very_many_that_come_at_once_are_all_answered(self, app: Flask) -> None:
+        slow = Slow(app)
+        with serving(app, threads=2) as connect:
+            client = connect()
+            for _ in range(3):
+                tag = client.ask(FEED)[1]["etag"]
+            many = asking(FEED, f"If-None-Match: {tag}") * 2_000
+            client.send(many)
+            assert [client.answer()[0] for _ in range(2_000)] == [304] * 2_000
+            client.send(asking("/slow") + many)
+            assert slow.entered.wait(SECONDS)
+            slow.may.set()
+            assert client.answer()[2] == b"at last"
+            assert [client.answer()[0] for _ in range(2_000)] == [304] * 2_000
+
+    def test_what_follows_the_last_request_is_not_answered(self, app: Flask) -> None:
+        with serving(app) as connect:
+            for _ in range(3):
+                connect().ask(FEED)
+            client = connect()
+            client.send(asking(FEED, "Connection: close") + asking(FEED))
+            assert client.answer()[0] == 200
+            assert client.ended()
+
     def test_a_request_may_come_in_pieces(self, app: Flask) -> None:
         with serving(app) as connect:
             client = connect()
