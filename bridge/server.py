@@ -46,11 +46,11 @@ def listener(host: str, port: int) -> socket.socket:
 def main(arguments: Sequence[str]) -> int:
     """Look after workers until this process is told to end; or be one of them."""
     given = _options().parse_args(arguments)
-    if not given.worker:
+    if given.worker is None:
         os.chdir(_HOME)
         logger = serverlog.begin(given.log_format, given.log_level)
         return _Workers([*arguments], given.workers, logger).look_after()
-    _heed_signals()
+    _heed_signals(given.worker)
     # No other process needs what serves; and it takes a while, in which this one may be told to end
     from bridge import worker  # noqa: PLC0415
 
@@ -65,15 +65,20 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--workers", required=True, type=int)
     parser.add_argument("--log-level", required=True)
     parser.add_argument("--log-format", required=True)
-    parser.add_argument("--worker", action="store_true", help="serve: what it tells its workers")
+    parser.add_argument(
+        "--worker", type=int, metavar="PID", help="serve, for the process that looks after workers"
+    )
     parser.add_argument("app", help="a WSGI application, as module:name")
     return parser
 
 
-def _heed_signals() -> None:
+def _heed_signals(server: int) -> None:
     """Let this worker hear when it is told to end, from now on.
 
     Until it serves it ends at once: Python's own handler for one of them would raise an exception.
+
+    Args:
+        server: the process that started it.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
@@ -83,6 +88,8 @@ def _heed_signals() -> None:
         # A process that is killed can tell its workers nothing, and they would go on for good: the
         # next server would share its port with them.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != server:
+        sys.exit()  # it was killed before this process could ask to hear of it
 
 
 class _Workers:
@@ -93,7 +100,8 @@ class _Workers:
     """
 
     def __init__(self, arguments: list[str], count: int, logger: logging.Logger) -> None:
-        self._command = [sys.executable, "-m", "bridge.server", "--worker", *arguments]
+        self._command = [sys.executable, "-m", "bridge.server", *arguments]
+        self._command += ["--worker", str(os.getpid())]
         self._count = count
         self._log = logger
         self._began: dict[subprocess.Popen[bytes], float] = {}

@@ -395,6 +395,18 @@ class TestWithAnotherApplication:
         assert output.count("Starting worker") == 2
         assert output.count("could not begin to serve") == 1
 
+    def test_one_that_is_killed_as_a_worker_begins_leaves_none_behind(self, tmp_path: Path) -> None:
+        with other("app = print", tmp_path) as server:
+            said = server.stdout.readline()
+            worker = int(said.partition("Starting worker [")[2].rstrip("]\n"))
+            server.kill()
+            server.wait(SECONDS)
+            try:
+                until(lambda: not serves(worker), "the end of the worker")
+            finally:
+                if serves(worker):
+                    os.kill(worker, signal.SIGKILL)
+
     def test_a_request_that_hangs_keeps_nothing_from_being_closed_in_the_end(
         self, tmp_path: Path
     ) -> None:
