@@ -20,6 +20,8 @@ from bridge.web.traffic import HEADER
 # stands in front of servers keeps its connections to them for up to a minute.
 _PATIENCE = 75
 _LONGEST_HEAD = 64_000
+# Nobody here reads what comes after a head, but a request that has some is answered.
+_LONGEST_REST = 1_000_000
 _LONGEST_KNOWN = 2_000
 # Bytes of answers that may wait for a client before it is answered no more: most feeds are smaller.
 _UNREAD = 1_000_000
@@ -43,7 +45,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=_UNREAD)
         self._in_head = self._just_read = False
-        self._begun = self._head = 0
+        self._read = 0
         self._charged = False
         self._asked: Asked | None = None
         self._unread = 0
@@ -65,22 +67,26 @@ class Connection(HttpToolsProtocol):
             if known is not None and self._answer(known, keep=True):
                 return
             data = _in_ascii(data)
-        begun = self._begun
+        self._read += len(data)
         super().data_received(data)
         if first and self._asked is not None and self._is_plain(data):
             self.app.known.put(data, self._asked)
-        if self._in_head and self._begun == begun:
-            self._head += len(data)
-            if self._head > _LONGEST_HEAD:
-                self._refuse()
+        if self._in_head and self._read > _LONGEST_HEAD:
+            self._refuse()
+        elif self._read > _LONGEST_REST:
+            self.transport.close()
         if not self._is_answering() or self.flow.write_paused:
             self._wait()
 
     def on_message_begin(self) -> None:
         """The first byte of a request was read."""
         super().on_message_begin()
-        self._in_head, self._head = True, 0
-        self._begun += 1
+        self._in_head, self._read = True, 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header was read; or what comes after a body, and is none (RFC 9110, 6.5.1)."""
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head of a request was read."""
@@ -92,6 +98,8 @@ class Connection(HttpToolsProtocol):
         """A request was answered."""
         super().on_response_complete()
         self._begin_to_wait()
+        if not self._is_answering():
+            self._wait()
 
     def pause_writing(self) -> None:
         """A client does not read as fast as it is answered."""
@@ -131,6 +139,9 @@ class Connection(HttpToolsProtocol):
             return None
         return self.app.lane.asked(environ(scope))
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Go on as before (RFC 9110, 7.8): some clients offer HTTP/2 in every request."""
+
     def timeout_keep_alive_handler(self) -> None:
         """End what is not used, unless it was in use since this was planned."""
         self.timeout_keep_alive_task = None
@@ -157,7 +168,8 @@ class Connection(HttpToolsProtocol):
         self._since = self.loop.time()
 
     def _wait(self) -> None:
-        if self.timeout_keep_alive_task is None and not self.transport.is_closing():
+        # also for one that is closing: it does so once the client has read what there is for it
+        if self.timeout_keep_alive_task is None:
             self.timeout_keep_alive_task = self.loop.call_at(
                 self._since + _PATIENCE, self.timeout_keep_alive_handler
             )

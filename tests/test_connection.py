@@ -356,6 +356,31 @@ class TestHowItIsRead:
                 assert b"here.example" in body
                 assert b"evil.example" not in body
 
+    def test_what_comes_after_a_body_is_no_header(
+        self, make_bridge: Callable[..., Services]
+    ) -> None:
+        app = create_app(make_bridge(trusted_proxies=1))
+        with serving(app) as connect:
+            client = connect()
+            head = asking(
+                "/venues/12", "X-Forwarded-Host: here.example", "Transfer-Encoding: chunked"
+            )
+            client.send(head + b"0\r\nX-Forwarded-Host: evil.example\r\n\r\n")
+            body = client.answer()[2]
+        assert b"here.example" in body
+        assert b"evil.example" not in body
+
+    def test_a_client_that_offers_another_protocol_is_answered_in_this_one(
+        self, app: Flask, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        words = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
+        with serving(app) as connect:
+            client = connect()
+            for _ in range(3):
+                assert client.ask(FEED, *words)[0] == 200
+                assert client.ask(FEED)[0] == 200
+        assert not [one for one in caplog.records if one.name.startswith("uvicorn")]
+
     @pytest.mark.parametrize(
         "said",
         [
@@ -397,6 +422,18 @@ class TestHowItIsRead:
                     break
             assert client.answer()[0] == 431
             assert number < 100
+
+    @pytest.mark.parametrize("words", ["Transfer-Encoding: chunked", "Content-Length: 900000000"])
+    def test_what_comes_after_a_head_is_not_read_for_ever(self, app: Flask, words: str) -> None:
+        with serving(app) as connect:
+            client = connect()
+            client.send(asking("/nowhere", words, method="POST"))
+            assert client.answer()[0] == 404
+            # a length that is none of a chunk's: a header after the body begins
+            client.send(b"0\r\nX-Endless: ")
+            with pytest.raises(OSError, match=r"reset|pipe"):  # noqa: PT012 - one of many
+                for _ in range(2_000):
+                    client.send(b"x" * 100_000)
 
 
 class TestHowItEnds:
@@ -491,3 +528,21 @@ class TestHowItEnds:
             slow.may.set()
             assert connect().ask(FEED)[0] == 200
         assert not [one for one in caplog.records if one.name.startswith("uvicorn")]
+
+    def test_who_does_not_read_the_last_answer_does_not_keep_the_connection(
+        self, app: Flask, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(connection, "_PATIENCE", 0.3)
+        monkeypatch.setattr(connection, "_UNREAD", 100_000_000)
+        app.add_url_rule("/large", view_func=lambda: Response(b"x" * 30_000_000), endpoint="large")
+        lost = threading.Event()
+        lose = Connection.connection_lost
+
+        def noted(self: Connection, exc: Exception | None) -> None:
+            lose(self, exc)
+            lost.set()
+
+        monkeypatch.setattr(Connection, "connection_lost", noted)
+        with serving(app) as connect:
+            connect().send(asking("/large", "Connection: close"))
+            assert lost.wait(SECONDS)
