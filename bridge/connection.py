@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from bridge.gateway import Gateway, environ
+from bridge.gateway import GONE, MOST_HEADERS, Gateway, environ
 from bridge.web.httpcache import Asked
 from bridge.web.readiness import CHARGED, NotAtHand
 from bridge.web.traffic import HEADER
@@ -113,6 +113,7 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._answering is not None:
             self._answering.disconnected = True
+            self._answering.scope["state"][GONE] = True
             self._answering.message_event.set()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -135,7 +136,10 @@ class Connection(HttpToolsProtocol):
 
     def _asked_in(self, scope: Any) -> Asked | None:
         """What a request comes to; None: it has a body, or is none for the lane."""
-        if self.app.lane is None or any(name in _OF_A_BODY for name, _ in scope["headers"]):
+        headers = scope["headers"]
+        if self.app.lane is None or len(headers) > MOST_HEADERS:
+            return None
+        if any(name in _OF_A_BODY for name, _ in headers):
             return None
         return self.app.lane.asked(environ(scope))
 

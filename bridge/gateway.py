@@ -3,9 +3,9 @@
 import asyncio
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bridge.cache.sized import SizedCache
 from bridge.web.httpcache import Asked
@@ -16,13 +16,20 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
-# Bytes of requests that are remembered, and what one of them takes, as the dictionary and the texts
-# that it is.
+# Bytes of requests that are remembered, and what each part of one takes, as the entry of a
+# dictionary and the texts that it is.
 _KNOWN_BYTES = 8_000_000
-_KNOWN_EACH = 6_000
+_KNOWN_PART = 220
+# Where each is as short as can be: the size of all is the application's business.
+MOST_HEADERS = 100
 _NAMED_OTHERWISE = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 
+GONE = "gone"
+"""In the state of a request: nobody waits for the answer any more."""
+
 _Said = tuple[str, list[tuple[str, str]], bytes]
+
+_TOO_MANY: _Said = ("431 Request Header Fields Too Large", [("Content-Length", "0")], b"")
 
 
 class Gateway:
@@ -45,7 +52,9 @@ class Gateway:
         self._application = application
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
         self.lane = lane
-        self.known: SizedCache[Asked] = SizedCache(_KNOWN_BYTES, lambda _: _KNOWN_EACH)
+        self.known: SizedCache[Asked] = SizedCache(
+            _KNOWN_BYTES, lambda one: _KNOWN_PART * len(one.environ)
+        )
 
     async def __call__(
         self, scope: "HTTPScope", receive: "ASGIReceiveCallable", send: "ASGISendCallable"
@@ -54,16 +63,27 @@ class Gateway:
 
         In its state a request may be :data:`~bridge.web.readiness.CHARGED` with waiting.
         """
-        found = environ(scope)
-        if CHARGED in scope["state"]:
-            found[CHARGED] = True
-        loop = asyncio.get_running_loop()
-        status, headers, body = await loop.run_in_executor(self._threads, self._ask, found)
+        said = await self._said(scope)
+        if said is None:
+            return
+        status, headers, body = said
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await send({"type": "http.response.start", "status": int(status[:3]), "headers": encoded})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def _ask(self, found: "WSGIEnvironment") -> _Said:
+    async def _said(self, scope: "HTTPScope") -> _Said | None:
+        if len([*scope["headers"]]) > MOST_HEADERS:
+            return _TOO_MANY
+        found = environ(scope)
+        if CHARGED in scope["state"]:
+            found[CHARGED] = True
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._ask, found, scope["state"])
+
+    def _ask(self, found: "WSGIEnvironment", state: Mapping[str, Any]) -> _Said | None:
+        # Those who ask and go could otherwise make all others wait for what nobody will read.
+        if GONE in state and CHARGED not in found:
+            return None
         said: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start(

@@ -20,6 +20,7 @@ from bridge.connection import Connection
 from bridge.gateway import Gateway
 from bridge.services import Services
 from bridge.web import create_app
+from bridge.web.httpcache import Asked
 
 FEED = "/venues/12.ics"
 OF_ONE = ("age", "cache-status", "date", "x-request-id")
@@ -402,6 +403,7 @@ class TestHowItIsRead:
             (f"/venues/12.ics?{'x' * 9_000}", (), 414),
             (FEED, ("X-Long: " + "x" * 20_000,), 431),
             (FEED, tuple(f"X-{number}: {'x' * 900}" for number in range(40)), 431),
+            (FEED, tuple(f"X-{number}: x" for number in range(120)), 431),
         ],
     )
     def test_what_is_too_long_is_refused(
@@ -434,6 +436,15 @@ class TestHowItIsRead:
             with pytest.raises(OSError, match=r"reset|pipe"):  # noqa: PT012 - one of many
                 for _ in range(2_000):
                     client.send(b"x" * 100_000)
+
+    def test_what_is_remembered_counts_for_what_it_takes(self, app: Flask) -> None:
+        gateway = Gateway(app, 1)
+        words = {f"HTTP_{number}": "x" for number in range(100)}
+        address = {"wsgi.url_scheme": "http", "PATH_INFO": FEED}
+        gateway.known.put(b"one", Asked({**address}))
+        few = gateway.known.size
+        gateway.known.put(b"two", Asked({**address, **words}))
+        assert gateway.known.size - few > 10 * few
 
 
 class TestHowItEnds:
@@ -528,6 +539,23 @@ class TestHowItEnds:
             slow.may.set()
             assert connect().ask(FEED)[0] == 200
         assert not [one for one in caplog.records if one.name.startswith("uvicorn")]
+
+    def test_nobody_waits_for_an_answer_to_a_client_that_went_away(
+        self, app: Flask, asked: list[str]
+    ) -> None:
+        slow = Slow(app)
+        with serving(app) as connect:
+            waiting = connect()
+            waiting.send(asking("/slow"))
+            assert slow.entered.wait(SECONDS)
+            client = connect()
+            client.send(asking("/nowhere"))
+            client.socket.shutdown(socket.SHUT_WR)
+            assert client.ended()
+            slow.may.set()
+            assert waiting.answer()[2] == b"at last"
+            assert connect().ask("/healthz")[0] == 200
+        assert asked == ["/slow", "/healthz"]
 
     def test_who_does_not_read_the_last_answer_does_not_keep_the_connection(
         self, app: Flask, monkeypatch: pytest.MonkeyPatch
