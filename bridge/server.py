@@ -24,6 +24,8 @@ _HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 _PATIENCE = 15
 # A worker that fails within so many seconds would fail again.
 _BEGINNING = 10
+# Seconds from one start to the next of what ends at once, whoever it is that kills it.
+_PAUSE = 2.0
 
 
 def listener(host: str, port: int) -> socket.socket:
@@ -139,6 +141,7 @@ class _Workers:
             self._log.warning(
                 "Worker [%d] ended (%d), another follows", worker.pid, worker.returncode
             )
+            time.sleep(max(0.0, _PAUSE - lived))
             self._start()
         return False
 

@@ -1,8 +1,10 @@
 """A worker: a process of the server's that serves, until it is told to end."""
 
 import atexit
+import contextlib
 import logging
 import os
+import resource
 import socket
 from importlib import import_module
 from typing import NoReturn
@@ -27,6 +29,7 @@ def serve(app: str, host: str, port: int, logger: logging.Logger) -> NoReturn:
     Args:
         app: a WSGI application, as ``module:name``.
     """
+    _have_descriptors()
     module, _, name = app.partition(":")
     application = getattr(import_module(module), name)
     config = uvicorn.Config(
@@ -54,6 +57,15 @@ def serve(app: str, host: str, port: int, logger: logging.Logger) -> NoReturn:
     # Now: a process that ended as others do would first wait for threads, and they for upstream.
     atexit._run_exitfuncs()
     os._exit(0)
+
+
+def _have_descriptors() -> None:
+    """Take as many connections as the system lets this process have: the usual limit is there for
+    programs that look at each descriptor in turn.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError):  # some systems name more than they give
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _Server(uvicorn.Server):

@@ -1,6 +1,7 @@
 """The server, in processes of its own."""
 
 import http.client
+import itertools
 import json
 import os
 import signal
@@ -394,6 +395,18 @@ class TestWithAnotherApplication:
         assert "nothing to serve" in output
         assert output.count("Starting worker") == 2
         assert output.count("could not begin to serve") == 1
+
+    def test_one_that_dies_at_once_is_begun_anew_after_a_while(self, tmp_path: Path) -> None:
+        dying = (
+            "import os, time; print('at', time.monotonic(), flush=True); os.kill(os.getpid(), 9)"
+        )
+        with other(dying, tmp_path) as server:
+            lines = iter(server.stdout.readline, "")
+            times = [float(line[3:]) for line in itertools.islice(lines, 20) if line[:3] == "at "]
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(SECONDS) == 0
+        # some of it is what comes before the application
+        assert (times[-1] - times[0]) / (len(times) - 1) > 1.8
 
     def test_one_that_is_killed_as_a_worker_begins_leaves_none_behind(self, tmp_path: Path) -> None:
         with other("app = print", tmp_path) as server:
