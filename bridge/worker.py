@@ -63,8 +63,9 @@ def _have_descriptors() -> None:
     """Take as many connections as the system lets this process have: the usual limit is there for
     programs that look at each descriptor in turn.
     """
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError):  # some systems name more than they give
+    # Some systems name more than they give, and a host may forbid to ask.
+    with contextlib.suppress(ValueError, OSError):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 

@@ -4,6 +4,7 @@ import http.client
 import itertools
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -395,6 +396,22 @@ class TestWithAnotherApplication:
         assert "nothing to serve" in output
         assert output.count("Starting worker") == 2
         assert output.count("could not begin to serve") == 1
+
+    def test_a_worker_takes_as_many_connections_as_the_system_allows(self, tmp_path: Path) -> None:
+        usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(usual, most - 1), most))
+        try:
+            with other("app = print", tmp_path) as server:
+                lines = iter(server.stdout.readline, "")
+                started = next(line for line in lines if "Started worker" in line)
+                pid = started.partition("Started worker [")[2].partition("]")[0]
+                limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+                server.send_signal(signal.SIGTERM)
+                assert server.wait(SECONDS) == 0
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
+        [files] = [line.split() for line in limits if line.startswith("Max open files")]
+        assert files[3] == files[4]
 
     def test_one_that_dies_at_once_is_begun_anew_after_a_while(self, tmp_path: Path) -> None:
         dying = (
