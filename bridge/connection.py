@@ -1,6 +1,7 @@
 """A connection: what is ready is answered where the request is read, and by no other thread."""
 
 import asyncio
+import socket
 import string
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -44,6 +45,8 @@ class Connection(HttpToolsProtocol):
         """Begin."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=_UNREAD)
+        of = transport.get_extra_info("socket")
+        self._socket = socket.socket(of.family, of.type, of.proto, of.fileno())
         self._in_head = self._just_read = False
         self._read = 0
         self._charged = False
@@ -110,6 +113,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is answered that nobody waits for it."""
         super().connection_lost(exc)
+        self._socket.detach()
         self._unset_keepalive_if_required()
         if self._answering is not None:
             self._answering.disconnected = True
@@ -207,13 +211,22 @@ class Connection(HttpToolsProtocol):
         added = f"{HEADER}: {identity}\r\n{last}\r\n".encode("latin-1")
         head = b"".join((ready.head, self._server_headers(), added))
         if ready.body and asked.environ["REQUEST_METHOD"] != "HEAD":
-            self.transport.writelines((head, ready.body))
+            self._write(head, ready.body)
         else:
             self.transport.write(head)
         self.server_state.total_requests += 1
         if not keep:
             self.transport.close()
         return True
+
+    def _write(self, head: bytes, body: bytes) -> None:
+        sent = 0
+        if not self.transport.get_write_buffer_size():
+            sent = self.app.bodies.send(self._socket, head, body)
+        if sent < len(head):
+            self.transport.writelines((head[sent:], body))
+        elif sent < len(head) + len(body):
+            self.transport.write(memoryview(body)[sent - len(head) :])
 
     def _server_headers(self) -> bytes:
         """The headers that the server gives to every answer, such as its Date."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from bridge.bodies import Bodies
 from bridge.cache.sized import SizedCache
 from bridge.web.httpcache import Asked
 from bridge.web.lane import Lane
@@ -44,6 +45,7 @@ class Gateway:
 
     Attributes:
         known: what requests come to that were answered by the lane, by their bytes.
+        bodies: what is sent by the lane.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Gateway:
         self._application = application
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
         self.lane = lane
+        self.bodies = Bodies()
         self.known: SizedCache[Asked] = SizedCache(
             _KNOWN_BYTES, lambda one: _KNOWN_PART * len(one.environ)
         )

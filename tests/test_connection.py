@@ -4,6 +4,7 @@ import asyncio
 import re
 import select
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,12 +16,13 @@ import uvloop
 from clocks import ManualClock
 from flask import Flask, Response, request
 
-from bridge import connection
+from bridge import bodies, connection
 from bridge.connection import Connection
 from bridge.gateway import Gateway
 from bridge.services import Services
 from bridge.web import create_app
 from bridge.web.httpcache import Asked
+from bridge.web.lane import Lane
 
 FEED = "/venues/12.ics"
 OF_ONE = ("age", "cache-status", "date", "x-request-id")
@@ -57,6 +59,11 @@ class Client:
         self.send(asking(path, *headers, method=method))
         return self.answer(head_only=method == "HEAD")
 
+    def take(self) -> None:
+        """Read what has come, and not what is still to come."""
+        while select.select([self.socket], [], [], 0)[0]:
+            self._more()
+
     def ended(self) -> bool:
         """Whether the server ended it, having said no more."""
         return self._read == b"" and self.socket.recv(1) == b""
@@ -74,8 +81,14 @@ def asking(path: str, *headers: str, method: str = "GET") -> bytes:
 
 
 @contextmanager
-def serving(app: Any, *, lane: bool = True, threads: int = 1) -> Iterator[Callable[[], Client]]:
-    """*app* behind the server; whoever is called connects to it."""
+def serving(
+    app: Any, *, lane: bool = True, threads: int = 1, taken: int | None = None
+) -> Iterator[Callable[[], Client]]:
+    """*app* behind the server; whoever is called connects to it.
+
+    Args:
+        taken: bytes that the system takes for one connection.
+    """
     gateway = Gateway(app, threads, app.extensions["lane"] if lane else None)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -93,6 +106,8 @@ def serving(app: Any, *, lane: bool = True, threads: int = 1) -> Iterator[Callab
     clients: list[Client] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
+        if taken is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, taken)
 
         def connect() -> Client:
             clients.append(Client(port))
@@ -152,6 +167,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
+@pytest.fixture(params=["copied", "from a file"])
+def sending(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How bodies are sent, one way and the other."""
+    if request.param == "from a file" and sys.platform != "linux":
+        pytest.skip("needs memfd_create(2)")
+    monkeypatch.setattr(bodies, "_LARGE", 0 if request.param == "from a file" else 10**9)
+
+
 def lasting(answer: tuple[int, dict[str, str], bytes]) -> tuple[int, dict[str, str], bytes]:
     """What is the same for everybody."""
     status, headers, body = answer
@@ -175,6 +198,7 @@ class TestWhatIsReady:
             slow.may.set()
             assert waiting.answer()[2] == b"at last"
 
+    @pytest.mark.usefixtures("sending")
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
     @pytest.mark.parametrize("header", ["Accept: */*", "Accept-Encoding: gzip", "If-None-Match: "])
     def test_it_is_what_the_application_would_say(
@@ -267,6 +291,7 @@ class TestWhatIsReady:
 
 
 class TestHowItIsRead:
+    @pytest.mark.usefixtures("sending")
     def test_requests_that_come_at_once_are_answered_in_their_order(self, app: Flask) -> None:
         with serving(app, threads=4) as connect:
             client = connect()
@@ -274,6 +299,7 @@ class TestHowItIsRead:
                 client.send(asking(FEED) + asking("/nowhere") + asking(FEED) + asking("/healthz"))
                 assert [client.answer()[0] for _ in range(4)] == [200, 404, 200, 200]
 
+    @pytest.mark.usefixtures("sending")
     def test_what_is_ready_does_not_overtake_what_was_asked_before(self, app: Flask) -> None:
         slow = Slow(app)
         with serving(app, threads=2) as connect:
@@ -304,6 +330,7 @@ class TestHowItIsRead:
             assert client.answer()[2] == b"at last"
             assert [client.answer()[0] for _ in range(2_000)] == [304] * 2_000
 
+    @pytest.mark.usefixtures("sending")
     def test_what_follows_the_last_request_is_not_answered(self, app: Flask) -> None:
         with serving(app) as connect:
             for _ in range(3):
@@ -312,6 +339,61 @@ class TestHowItIsRead:
             client.send(asking(FEED, "Connection: close") + asking(FEED))
             assert client.answer()[0] == 200
             assert client.ended()
+
+    @pytest.mark.usefixtures("sending")
+    @pytest.mark.parametrize("late", [False, True])
+    def test_who_reads_more_slowly_than_he_asks_gets_every_answer_whole(
+        self, app: Flask, late: bool
+    ) -> None:
+        with serving(app) as connect:
+            for _ in range(3):
+                whole = lasting(connect().ask(FEED))
+            client = connect()
+
+            def ask() -> None:
+                # more than the system takes for one connection
+                for _ in range(500):
+                    client.send(asking(FEED))
+
+            asking_on = threading.Thread(target=ask)
+            asking_on.start()
+            if late:
+                asking_on.join(SECONDS)
+            for _ in range(500):
+                assert lasting(client.answer()) == whole
+            asking_on.join(SECONDS)
+
+    @pytest.mark.usefixtures("sending")
+    def test_what_the_system_did_not_take_yet_is_not_overtaken(
+        self, app: Flask, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hold, held, go_on = (threading.Event() for _ in range(3))
+        answer = Lane.answer
+
+        def answer_or_hold(lane: Lane, asked: Asked) -> Any:
+            if hold.is_set():
+                hold.clear()
+                held.set()
+                assert go_on.wait(SECONDS)
+            return answer(lane, asked)
+
+        monkeypatch.setattr(Lane, "answer", answer_or_hold)
+        with serving(app, taken=20_000) as connect:
+            for _ in range(3):
+                whole = lasting(connect().ask(FEED))
+            client = connect()
+            for _ in range(3):
+                client.send(asking(FEED))
+                assert connect().ask(FEED)[0] == 200
+            # the server sees at one time that it can send and that there is another request
+            hold.set()
+            connect().send(asking(FEED))
+            assert held.wait(SECONDS)
+            client.take()
+            client.send(asking(FEED))
+            go_on.set()
+            for _ in range(4):
+                assert lasting(client.answer()) == whole
 
     def test_a_request_may_come_in_pieces(self, app: Flask) -> None:
         with serving(app) as connect:
@@ -448,6 +530,7 @@ class TestHowItIsRead:
 
 
 class TestHowItEnds:
+    @pytest.mark.usefixtures("sending")
     @pytest.mark.parametrize("words", [("Connection: close",), ("connection: Close",)])
     def test_a_client_that_wants_one_answer_gets_one(
         self, app: Flask, words: tuple[str, ...]
@@ -468,6 +551,7 @@ class TestHowItEnds:
                 assert client.answer()[0] == 200
                 assert client.ended()
 
+    @pytest.mark.usefixtures("sending")
     @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\n", asking(FEED) * 3])
     def test_one_that_is_not_used_is_ended(
         self, app: Flask, begun: bytes, monkeypatch: pytest.MonkeyPatch
@@ -508,6 +592,7 @@ class TestHowItEnds:
                 assert client.ask(FEED)[0] == 200
                 threading.Event().wait(0.1)
 
+    @pytest.mark.usefixtures("sending")
     @pytest.mark.parametrize("together", [1, 1_000])
     def test_who_does_not_read_is_not_written_to_for_ever(
         self, app: Flask, together: int, monkeypatch: pytest.MonkeyPatch

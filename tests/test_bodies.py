@@ -1,0 +1,139 @@
+"""Bodies that lie in files in memory: whole, bounded, and never in the way."""
+
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Iterator
+
+import pytest
+from clocks import ManualClock
+
+from bridge import bodies
+from bridge.bodies import Bodies
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs memfd_create(2)")
+HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
+LARGE = os.urandom(90_000)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A server's end of a connection, which waits for nobody, and its client's."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+    server.setblocking(False)
+    client.settimeout(20)
+    with client, server:
+        yield server, client
+
+
+def files() -> set[int]:
+    """Files in memory that this process has open; others than a test's may end at any time."""
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        # the one that the folder itself is read by
+        with contextlib.suppress(FileNotFoundError):
+            path = f"/proc/self/fd/{name}"
+            if os.readlink(path).startswith("/memfd:body"):
+                found.add(os.stat(path).st_ino)
+    return found
+
+
+def read(client: socket.socket, length: int) -> bytes:
+    data = b""
+    while len(data) < length and (more := client.recv(65_536)):
+        data += more
+    return data
+
+
+def test_head_and_body_arrive_whole(pair: tuple[socket.socket, socket.socket]) -> None:
+    server, client = pair
+    store = Bodies()
+    for _ in range(3):
+        sent = store.send(server, HEAD, LARGE)
+        assert 0 < sent <= len(HEAD + LARGE)
+        assert read(client, sent) == (HEAD + LARGE)[:sent]
+
+
+def test_what_the_system_does_not_take_is_told(pair: tuple[socket.socket, socket.socket]) -> None:
+    server, client = pair
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 20_000)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000)
+    store, said = Bodies(), b""
+    for _ in range(200):
+        sent = store.send(server, HEAD, LARGE)
+        said += (HEAD + LARGE)[:sent]
+        if sent < len(HEAD + LARGE):
+            break
+    else:
+        pytest.fail("it takes everything")
+    assert store.send(server, HEAD, LARGE) == 0
+    server.shutdown(socket.SHUT_WR)
+    assert read(client, len(said) + 1) == said
+
+
+def test_a_client_that_is_gone_is_for_others_to_find(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    server, client = pair
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+    store = Bodies()
+    assert [store.send(server, HEAD, LARGE) for _ in range(3)][1:] == [0, 0]
+
+
+def test_small_ones_are_left_to_the_usual_way(pair: tuple[socket.socket, socket.socket]) -> None:
+    before = files()
+    assert Bodies().send(pair[0], HEAD, b"x" * 1_000) == 0
+    assert not files() - before
+
+
+def test_all_of_them_together_are_bounded(pair: tuple[socket.socket, socket.socket]) -> None:
+    server, client = pair
+    before = files()
+    store = Bodies(most=250_000)
+    many = [os.urandom(90_000) for _ in range(5)]
+    for _ in range(2):
+        sent = [store.send(server, HEAD, body) for body in many]
+        # in turn, they do not push out each other
+        assert [one > 0 for one in sent] == [True, True, False, False, False]
+        read(client, sum(sent))
+    assert len(files() - before) == 2
+
+
+def test_those_that_nobody_asks_for_go(pair: tuple[socket.socket, socket.socket]) -> None:
+    server, client = pair
+    before = files()
+    clock = ManualClock()
+    store = Bodies(most=250_000, clock=clock.monotonic)
+    for _ in range(4):
+        for body in (os.urandom(90_000), os.urandom(90_000)):
+            read(client, store.send(server, HEAD, body))
+        assert len(files() - before) == 2
+        clock.move(61)
+    del store
+    assert not files() - before
+
+
+@pytest.mark.parametrize("fault", ["memfd_create", "write", "sendfile"])
+def test_where_the_system_does_not_let_it_the_usual_way_is_left(
+    pair: tuple[socket.socket, socket.socket], fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, client = pair
+    before = files()
+
+    def refuse(*given: object) -> int:
+        if fault == "write":
+            return 100
+        raise PermissionError(fault)
+
+    store = Bodies()
+    monkeypatch.setattr(bodies.os, fault, refuse)
+    sent = store.send(server, HEAD, LARGE)
+    assert sent == (len(HEAD) if fault == "sendfile" else 0)
+    monkeypatch.undo()
+    assert len(files() - before) == (fault == "sendfile")
+    server.sendall(HEAD[sent:])
+    assert read(client, len(HEAD)) == HEAD
