@@ -1,6 +1,7 @@
 """A connection: what is ready is answered where the request is read, and by no other thread."""
 
 import asyncio
+import logging
 import socket
 import string
 from typing import Any, ClassVar
@@ -27,6 +28,7 @@ _LONGEST_KNOWN = 2_000
 # Bytes of answers that may wait for a client before it is answered no more: most feeds are smaller.
 _UNREAD = 1_000_000
 _END = b"\r\n"
+_log = logging.getLogger(__name__)
 _OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
 
 
@@ -145,7 +147,11 @@ class Connection(HttpToolsProtocol):
             return None
         if any(name in _OF_A_BODY for name, _ in headers):
             return None
-        return self.app.lane.asked(environ(scope))
+        try:
+            return self.app.lane.asked(environ(scope))
+        except Exception:  # noqa: BLE001 - told, and left to a thread
+            _log.exception("The lane failed at a request; a thread is asked instead")
+            return None
 
     def _unsupported_upgrade_warning(self) -> None:
         """Go on as before (RFC 9110, 7.8): some clients offer HTTP/2 in every request."""
@@ -206,6 +212,10 @@ class Connection(HttpToolsProtocol):
             ready, identity = self.app.lane.answer(asked)
         except NotAtHand as err:
             self._charged = err.charged
+            return False
+        except Exception:  # noqa: BLE001 - told, and left to a thread
+            # Uvicorn would take it for a fault of the request.
+            _log.exception("The lane failed at an answer; a thread is asked instead")
             return False
         last = "" if keep else "Connection: close\r\n"
         added = f"{HEADER}: {identity}\r\n{last}\r\n".encode("latin-1")

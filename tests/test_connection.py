@@ -263,6 +263,28 @@ class TestWhatIsReady:
             slow.may.set()
             assert first.answer()[0] == 200
 
+    @pytest.mark.parametrize("broken", ["asked", "answer"])
+    def test_a_fault_there_is_told_to_the_operator_and_not_to_the_client(
+        self,
+        app: Flask,
+        broken: str,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        def fail(*given: object) -> None:
+            raise RuntimeError("out of order")
+
+        with serving(app) as connect:
+            client = connect()
+            for _ in range(3):
+                whole = lasting(client.ask(FEED))
+            monkeypatch.setattr(Lane, broken, fail)
+            for words in ((), ("User-Agent: somebody else",)):
+                status, headers, body = lasting(client.ask(FEED, *words))
+                assert (status, headers, body) == whole
+        assert [one.levelname for one in caplog.records if one.exc_info]
+        assert "out of order" in caplog.text
+
     def test_without_a_cache_the_application_is_asked_each_time(
         self, make_bridge: Callable[..., Services], asked: list[str]
     ) -> None:
