@@ -95,6 +95,8 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head of a request was read."""
+        if not self._names_one_host():
+            raise ValueError("a request names one Host (RFC 9112, 3.2)")
         self._just_read = True
         super().on_headers_complete()
         self._just_read = self._in_head = False
@@ -152,6 +154,10 @@ class Connection(HttpToolsProtocol):
         except Exception:  # noqa: BLE001 - told, and left to a thread
             _log.exception("The lane failed at a request; a thread is asked instead")
             return None
+
+    def _names_one_host(self) -> bool:
+        named = [name for name, _ in self.headers].count(b"host")
+        return named == 1 or (named == 0 and self.parser.get_http_version() == "1.0")
 
     def _unsupported_upgrade_warning(self) -> None:
         """Go on as before (RFC 9110, 7.8): some clients offer HTTP/2 in every request."""

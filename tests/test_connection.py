@@ -490,6 +490,9 @@ class TestHowItIsRead:
         "said",
         [
             b"GET / HTTP/1.1\r\nHost : x\r\n\r\n",
+            b"GET /healthz HTTP/1.1\r\n\r\n",
+            b"GET /healthz HTTP/1.1\r\nHost: one\r\nhost: two\r\n\r\n",
+            b"GET /healthz HTTP/1.0\r\nHost: one\r\nHost: one\r\n\r\n",
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
             b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         ],
@@ -565,11 +568,12 @@ class TestHowItEnds:
                 assert headers["connection"] == "close"
                 assert client.ended()
 
-    def test_an_old_client_gets_one_answer(self, app: Flask) -> None:
+    @pytest.mark.parametrize("host", [b"", b"Host: feeds.example\r\n"])
+    def test_an_old_client_gets_one_answer(self, app: Flask, host: bytes) -> None:
         with serving(app) as connect:
             for _ in range(4):
                 client = connect()
-                client.send(b"GET /venues/12.ics HTTP/1.0\r\nHost: feeds.example\r\n\r\n")
+                client.send(b"GET /venues/12.ics HTTP/1.0\r\n" + host + b"\r\n")
                 assert client.answer()[0] == 200
                 assert client.ended()
 
