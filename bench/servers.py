@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -240,5 +240,14 @@ def _own_memory(pid: int) -> int:
     """Bytes of memory, what is shared with other processes by its share."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
+            return int(line.split()[1]) * 1024 + _files_in_memory(pid)
     return 0
+
+
+def _files_in_memory(pid: int) -> int:
+    size = 0
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed meanwhile
+            if str(descriptor.readlink()).startswith("/memfd:"):
+                size += descriptor.stat().st_size
+    return size
