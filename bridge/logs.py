@@ -35,7 +35,9 @@ def configure(config: Config) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[config.log_level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # A line and its end are written as one: several workers share what they write to, and
+        # where it is not buffered (PYTHONUNBUFFERED) the line of another one would come between.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
 

@@ -37,7 +37,9 @@ def vendor() -> Iterator[PlainUpstream]:
 @pytest.fixture(scope="module")
 def machine(vendor: PlainUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     store = f"sqlite:///{tmp_path_factory.mktemp('store')}/store.sqlite3"
-    with Machine(vendor.url, store, workers=2, OPERATOR_TOKEN=PASSWORD) as server:
+    # each write reaches the log at once, as in a container
+    settings = {"OPERATOR_TOKEN": PASSWORD, "PYTHONUNBUFFERED": "1"}
+    with Machine(vendor.url, store, workers=2, **settings) as server:
         yield server
 
 

@@ -109,6 +109,20 @@ class TestTheLog:
         assert line["cache"] == "bridge; fwd=miss; stored"
         assert line["milliseconds"] > 0
 
+    @pytest.mark.parametrize("form", ["json", "console"])
+    def test_a_line_and_its_end_are_written_as_one(
+        self, make_bridge: Callable[..., Services], monkeypatch: pytest.MonkeyPatch, form: str
+    ) -> None:
+        written: list[str] = []
+        unbuffered = io.StringIO()
+        unbuffered.write = written.append  # type: ignore[assignment, method-assign]
+        monkeypatch.setattr("sys.stderr", unbuffered)
+        with Configured(make_bridge(log_format=form, log_level="info").config):
+            for number in range(3):
+                logs.structlog.get_logger().info("told", number=number)
+        assert [line.count("\n") for line in written] == [1] * 3
+        assert all(line.endswith("\n") for line in written)
+
     def test_ready_answers_are_summed_up_once_in_a_while(
         self, make_bridge: Callable[..., Services], lines: Lines
     ) -> None:
