@@ -28,6 +28,9 @@ _LONGEST_KNOWN = 2_000
 # Bytes of answers that may wait for a client before it is answered no more: most feeds are smaller.
 _UNREAD = 1_000_000
 _END = b"\r\n"
+# Clients of that version have to ask for it that a connection is kept, and have to be told so
+# (RFC 9112, C.2.2).
+_OLD = "1.0"
 _log = logging.getLogger(__name__)
 _OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -127,6 +130,13 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self.transport.is_closing():
             return
+        if (
+            self._just_read
+            and cycle.scope["http_version"] == _OLD
+            and self.parser.should_keep_alive()
+        ):
+            cycle.keep_alive = True
+            cycle.default_headers = [*cycle.default_headers, (b"connection", b"keep-alive")]
         # What had to wait for its turn can wait for a thread: many such would answer each other.
         at_once = self._just_read and not self._charged
         asked = self._asked_in(cycle.scope) if at_once else None
@@ -157,7 +167,7 @@ class Connection(HttpToolsProtocol):
 
     def _names_one_host(self) -> bool:
         named = [name for name, _ in self.headers].count(b"host")
-        return named == 1 or (named == 0 and self.parser.get_http_version() == "1.0")
+        return named == 1 or (named == 0 and self.parser.get_http_version() == _OLD)
 
     def _unsupported_upgrade_warning(self) -> None:
         """Go on as before (RFC 9110, 7.8): some clients offer HTTP/2 in every request."""
@@ -223,7 +233,12 @@ class Connection(HttpToolsProtocol):
             # Uvicorn would take it for a fault of the request.
             _log.exception("The lane failed at an answer; a thread is asked instead")
             return False
-        last = "" if keep else "Connection: close\r\n"
+        if not keep:
+            last = "Connection: close\r\n"
+        elif asked.environ["SERVER_PROTOCOL"] == f"HTTP/{_OLD}":
+            last = "Connection: keep-alive\r\n"
+        else:
+            last = ""
         added = f"{HEADER}: {identity}\r\n{last}\r\n".encode("latin-1")
         head = b"".join((ready.head, self._server_headers(), added))
         if ready.body and asked.environ["REQUEST_METHOD"] != "HEAD":

@@ -577,6 +577,20 @@ class TestHowItEnds:
                 assert client.answer()[0] == 200
                 assert client.ended()
 
+    @pytest.mark.parametrize("path", [FEED, "/nowhere"])
+    def test_an_old_client_that_asks_for_it_gets_more(self, app: Flask, path: str) -> None:
+        with serving(app) as connect:
+            client = connect()
+            for _ in range(5):
+                client.send(f"GET {path} HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n".encode())
+                status, headers, body = client.answer()
+                assert status == (404 if path == "/nowhere" else 200)
+                assert headers["connection"] == "keep-alive"
+                assert len(body) == int(headers["content-length"])
+            client.send(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            assert client.answer()[1]["connection"] == "close"
+            assert client.ended()
+
     @pytest.mark.usefixtures("sending")
     @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\n", asking(FEED) * 3])
     def test_one_that_is_not_used_is_ended(
