@@ -1,6 +1,7 @@
-"""Bodies: large ones lie in files in memory, from which the system sends them without a copy."""
+"""Bodies: large ones lie in a file in memory, from which the system sends them without a copy."""
 
 import contextlib
+import mmap
 import os
 import socket
 import time
@@ -21,18 +22,19 @@ class Bodies:
     What is copied for each connection pushes all else out of the processor's caches; then each
     answer waits for the memory, and on a machine that is shared for its neighbours too.
 
+    All lie in one file: each of its own would take descriptors from connections.
+
     Args:
-        most: bytes of all files together. When there is no room a body is sent in the usual way:
-            none gives way to another one, however many are asked for in turn.
+        most: bytes of all together. When there is no room a body is sent in the usual way: none
+            gives way to another one, however many are asked for in turn.
         clock: seconds.
     """
 
     def __init__(self, most: int = _MOST, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = most
         self._clock = clock
-        self._files: dict[int, _File] = {}
-        self._bytes = 0
-        self._until = clock() + _LIFETIME
+        self._file: _File | None = None
+        self._until = 0.0
 
     def send(self, connection: socket.socket, head: bytes, body: bytes) -> int:
         """Send as much as the system takes without waiting; how many bytes, of both together.
@@ -43,40 +45,57 @@ class Bodies:
         Args:
             connection: nothing else waits to be sent on it.
         """
-        file = self._file(body)
         sent = 0
-        if file is not None:
-            with contextlib.suppress(OSError):
+        if len(body) < _LARGE or not _POSSIBLE:
+            return sent
+        # The system may have no more descriptors or no memory, or not allow it.
+        with contextlib.suppress(OSError):
+            file = self._current()
+            place = file.place(body)
+            if place is not None:
                 sent = connection.send(head, socket.MSG_MORE)
                 if sent == len(head):
-                    sent += os.sendfile(connection.fileno(), file.descriptor, 0, len(body))
+                    sent += os.sendfile(connection.fileno(), file.descriptor, place, len(body))
         return sent
 
-    def _file(self, body: bytes) -> "_File | None":
-        if len(body) < _LARGE or not _POSSIBLE:
-            return None
+    def _current(self) -> "_File":
         now = self._clock()
-        if now >= self._until:
-            self._files.clear()
-            self._bytes, self._until = 0, now + _LIFETIME
-        # A file holds its body: no other one can have its identity meanwhile.
-        found = self._files.get(id(body))
-        if found is None and self._bytes + len(body) <= self._most:
-            # The system may have no more descriptors or no memory, or not allow it.
-            with contextlib.suppress(OSError):
-                found = self._files[id(body)] = _File(body)
-                self._bytes += len(body)
-        return found
+        if self._file is None or now >= self._until:
+            self._file = None
+            self._file, self._until = _File(self._most), now + _LIFETIME
+        return self._file
 
 
 class _File:
-    """*body*, in a file that has no name and ends with this object."""
+    """Bodies, in a file that has no name and ends with this object.
 
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-        self.descriptor = os.memfd_create("body")
-        if os.write(self.descriptor, body) < len(body):
+    What is on its way to clients reaches them nevertheless: the system keeps it meanwhile, and what
+    was sent once is not written over.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._places: dict[int, tuple[int, bytes]] = {}
+        self._end = 0
+        self.descriptor = os.memfd_create("bodies")
+
+    def place(self, body: bytes) -> int | None:
+        """Where *body* begins, from now on; None: there is no room.
+
+        Raises:
+            OSError: the system has no memory.
+        """
+        # Each is kept: no other one can have its identity meanwhile.
+        found, _ = self._places.get(id(body), (None, b""))
+        if found is not None or self._end + len(body) > self._most:
+            return found
+        if os.pwrite(self.descriptor, body, self._end) < len(body):
             raise OSError("the system has no memory for a body")
+        found = self._end
+        self._places[id(body)] = found, body
+        # The next one begins with a page: the system sends pages, and more slowly what lies across.
+        self._end -= -len(body) // mmap.PAGESIZE * mmap.PAGESIZE
+        return found
 
     def __del__(self) -> None:
         if descriptor := getattr(self, "descriptor", None):

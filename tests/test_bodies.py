@@ -1,6 +1,7 @@
-"""Bodies that lie in files in memory: whole, bounded, and never in the way."""
+"""Bodies that lie in a file in memory: whole, bounded, and never in the way."""
 
 import contextlib
+import mmap
 import os
 import socket
 import sys
@@ -29,16 +30,24 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield server, client
 
 
-def files() -> set[int]:
-    """Files in memory that this process has open; others than a test's may end at any time."""
-    found = set()
+def files() -> dict[int, int]:
+    """Files in memory that this process has open, and their sizes; others than a test's may end at
+    any time.
+    """
+    found = {}
     for name in os.listdir("/proc/self/fd"):
         # the one that the folder itself is read by
         with contextlib.suppress(FileNotFoundError):
             path = f"/proc/self/fd/{name}"
-            if os.readlink(path).startswith("/memfd:body"):
-                found.add(os.stat(path).st_ino)
+            if os.readlink(path).startswith("/memfd:bodies"):
+                status = os.stat(path)
+                found[status.st_ino] = status.st_size
     return found
+
+
+def begun(before: dict[int, int]) -> list[int]:
+    """The sizes of those that there are since."""
+    return [size for inode, size in files().items() if inode not in before]
 
 
 def read(client: socket.socket, length: int) -> bytes:
@@ -87,7 +96,7 @@ def test_a_client_that_is_gone_is_for_others_to_find(
 def test_small_ones_are_left_to_the_usual_way(pair: tuple[socket.socket, socket.socket]) -> None:
     before = files()
     assert Bodies().send(pair[0], HEAD, b"x" * 1_000) == 0
-    assert not files() - before
+    assert not begun(before)
 
 
 def test_all_of_them_together_are_bounded(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -100,7 +109,39 @@ def test_all_of_them_together_are_bounded(pair: tuple[socket.socket, socket.sock
         # in turn, they do not push out each other
         assert [one > 0 for one in sent] == [True, True, False, False, False]
         read(client, sum(sent))
-    assert len(files() - before) == 2
+    assert len(begun(before)) == 1
+    assert 180_000 <= sum(begun(before)) <= 250_000
+
+
+def test_however_many_there_are_they_take_one_descriptor(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    server, client = pair
+    store, before = Bodies(), files()
+    many = [os.urandom(90_000 + number) for number in range(100)]
+    for body in many * 2:
+        sent = store.send(server, HEAD, body)
+        assert read(client, sent) == (HEAD + body)[:sent] != HEAD
+    assert len(begun(before)) == 1
+
+
+def test_each_begins_where_the_system_sends_it_best(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, client = pair
+    begins = []
+    sendfile = os.sendfile
+
+    def see(*given: int) -> int:
+        begins.append(given[2])
+        return sendfile(*given)
+
+    monkeypatch.setattr(bodies.os, "sendfile", see)
+    store = Bodies()
+    for length in (90_000, 20 * mmap.PAGESIZE, 90_001, 90_000):
+        read(client, store.send(server, HEAD, os.urandom(length)))
+    assert len({*begins}) == 4
+    assert not any(begin % mmap.PAGESIZE for begin in begins)
 
 
 def test_those_that_nobody_asks_for_go(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -111,13 +152,14 @@ def test_those_that_nobody_asks_for_go(pair: tuple[socket.socket, socket.socket]
     for _ in range(4):
         for body in (os.urandom(90_000), os.urandom(90_000)):
             read(client, store.send(server, HEAD, body))
-        assert len(files() - before) == 2
+        assert len(begun(before)) == 1
+        assert 180_000 <= sum(begun(before)) <= 250_000
         clock.move(61)
     del store
-    assert not files() - before
+    assert not begun(before)
 
 
-@pytest.mark.parametrize("fault", ["memfd_create", "write", "sendfile"])
+@pytest.mark.parametrize("fault", ["memfd_create", "pwrite", "sendfile"])
 def test_where_the_system_does_not_let_it_the_usual_way_is_left(
     pair: tuple[socket.socket, socket.socket], fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,7 +167,7 @@ def test_where_the_system_does_not_let_it_the_usual_way_is_left(
     before = files()
 
     def refuse(*given: object) -> int:
-        if fault == "write":
+        if fault == "pwrite":
             return 100
         raise PermissionError(fault)
 
@@ -134,6 +176,10 @@ def test_where_the_system_does_not_let_it_the_usual_way_is_left(
     sent = store.send(server, HEAD, LARGE)
     assert sent == (len(HEAD) if fault == "sendfile" else 0)
     monkeypatch.undo()
-    assert len(files() - before) == (fault == "sendfile")
+    assert [size > 0 for size in begun(before)] == {
+        "memfd_create": [],
+        "pwrite": [False],
+        "sendfile": [True],
+    }[fault]
     server.sendall(HEAD[sent:])
     assert read(client, len(HEAD)) == HEAD
