@@ -13,7 +13,8 @@ _MOST = 16_000_000
 # Seconds until all are made anew, if they are asked for: it takes less time than to know of each
 # when it was asked for last.
 _LIFETIME = 60.0
-_POSSIBLE = hasattr(os, "memfd_create")
+# Other systems may have the one and not the other.
+_POSSIBLE = hasattr(os, "memfd_create") and hasattr(socket, "MSG_MORE")
 
 
 class Bodies:

@@ -3,9 +3,11 @@
 import contextlib
 import mmap
 import os
+import runpy
 import socket
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 from clocks import ManualClock
@@ -97,6 +99,20 @@ def test_small_ones_are_left_to_the_usual_way(pair: tuple[socket.socket, socket.
     before = files()
     assert Bodies().send(pair[0], HEAD, b"x" * 1_000) == 0
     assert not begun(before)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(os, "memfd_create"), (socket, "MSG_MORE")], ids=["files", "corks"]
+)
+def test_on_another_system_everything_is_left_to_the_usual_way(
+    pair: tuple[socket.socket, socket.socket],
+    module: ModuleType,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(module, name)
+    there = runpy.run_path(bodies.__file__)["Bodies"]
+    assert there().send(pair[0], HEAD, LARGE) == 0
 
 
 def test_all_of_them_together_are_bounded(pair: tuple[socket.socket, socket.socket]) -> None:
