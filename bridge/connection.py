@@ -127,6 +127,13 @@ class Connection(HttpToolsProtocol):
             self._answering.scope["state"][GONE] = True
             self._answering.message_event.set()
 
+    def shutdown(self) -> None:
+        """End, as soon as what was asked for is answered."""
+        # If the loop ends before, it closes the descriptor, and nobody is told. What has the same
+        # number then is another's.
+        self._socket.detach()
+        super().shutdown()
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self.transport.is_closing():
             return

@@ -555,6 +555,32 @@ class TestHowItIsRead:
 
 
 class TestHowItEnds:
+    @pytest.mark.filterwarnings("ignore:unclosed resource <TCPTransport:ResourceWarning")
+    def test_one_that_is_left_when_the_server_ends_can_close_no_descriptor_of_others(
+        self, app: Flask, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        left: list[Connection] = []
+        begin = Connection.connection_made
+
+        def begin_and_keep(one: Connection, transport: asyncio.Transport) -> None:
+            begin(one, transport)
+            left.append(one)
+
+        monkeypatch.setattr(Connection, "connection_made", begin_and_keep)
+        with serving(app, taken=20_000) as connect:
+            client = connect()
+            assert client.ask(FEED)[0] == 200
+            stays = socket.create_connection(client.socket.getpeername())
+            # and reads nothing
+            stays.sendall(asking(FEED) * 500)
+            # meanwhile the server sees that
+            for _ in range(5):
+                assert client.ask(FEED)[0] == 200
+        with stays:
+            assert [one.parser is None for one in left] == [True, False], "it was told"
+            held = [one for one in vars(left[-1]).values() if isinstance(one, socket.socket)]
+            assert {one.fileno() for one in held} <= {-1}
+
     @pytest.mark.usefixtures("sending")
     @pytest.mark.parametrize("words", [("Connection: close",), ("connection: Close",)])
     def test_a_client_that_wants_one_answer_gets_one(
