@@ -175,6 +175,21 @@ def test_those_that_nobody_asks_for_go(pair: tuple[socket.socket, socket.socket]
     assert not begun(before)
 
 
+def test_what_is_on_its_way_arrives_even_if_it_goes(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    server, client = pair
+    clock = ManualClock()
+    store, said = Bodies(clock=clock.monotonic), b""
+    for _ in range(4):
+        body = os.urandom(90_000)
+        said += (HEAD + body)[: store.send(server, HEAD, body)]
+        clock.move(61)
+    del store
+    assert len(said) > len(LARGE)
+    assert read(client, len(said)) == said
+
+
 @pytest.mark.parametrize("fault", ["memfd_create", "pwrite", "sendfile"])
 def test_where_the_system_does_not_let_it_the_usual_way_is_left(
     pair: tuple[socket.socket, socket.socket], fault: str, monkeypatch: pytest.MonkeyPatch
