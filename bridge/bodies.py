@@ -1,6 +1,7 @@
 """Bodies: large ones lie in a file in memory, from which the system sends them without a copy."""
 
 import contextlib
+import math
 import mmap
 import os
 import socket
@@ -95,7 +96,7 @@ class _File:
         found = self._end
         self._places[id(body)] = found, body
         # The next one begins with a page: the system sends pages, and more slowly what lies across.
-        self._end -= -len(body) // mmap.PAGESIZE * mmap.PAGESIZE
+        self._end += math.ceil(len(body) / mmap.PAGESIZE) * mmap.PAGESIZE
         return found
 
     def __del__(self) -> None:
