@@ -3,13 +3,14 @@
 import asyncio
 import io
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from bridge.bodies import Bodies
 from bridge.cache.sized import SizedCache
-from bridge.web.httpcache import Asked
+from bridge.web.answers import Headers
+from bridge.web.httpcache import Asked, Start
 from bridge.web.lane import Lane
 from bridge.web.readiness import CHARGED
 
@@ -28,7 +29,7 @@ _NAMED_OTHERWISE = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 GONE = "gone"
 """In the state of a request: nobody waits for the answer any more."""
 
-_Said = tuple[str, list[tuple[str, str]], bytes]
+_Said = tuple[str, Headers, bytes]
 
 _TOO_MANY: _Said = ("431 Request Header Fields Too Large", [("Content-Length", "0")], b"")
 
@@ -87,14 +88,7 @@ class Gateway:
         # Those who ask and go could otherwise make all others wait for what nobody will read.
         if GONE in state and CHARGED not in found:
             return None
-        said: list[tuple[str, list[tuple[str, str]]]] = []
-
-        def start(
-            status: str, headers: list[tuple[str, str]], exc_info: object = None, /
-        ) -> Callable[[bytes], object]:
-            said.append((status, headers))
-            return _write
-
+        start = Start()
         chunks = self._application(found, start)
         try:
             # the very object, where it is one
@@ -102,7 +96,7 @@ class Gateway:
         finally:
             if close := getattr(chunks, "close", None):
                 close()
-        return (*said[-1], body)
+        return start.status, start.headers, body
 
 
 def environ(scope: "HTTPScope") -> "WSGIEnvironment":
@@ -140,7 +134,3 @@ def environ(scope: "HTTPScope") -> "WSGIEnvironment":
         text = value.decode("latin-1")
         found[key] = f"{found[key]},{text}" if key in found else text
     return found
-
-
-def _write(data: bytes, /) -> object:
-    raise NotImplementedError("an answer is returned, not written")

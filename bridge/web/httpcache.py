@@ -93,7 +93,7 @@ class Asked:
         return self._variants[names]
 
 
-class _Start:
+class Start:
     """Listens to what the application says before its answer."""
 
     status = ""
@@ -204,7 +204,7 @@ class HttpCache:
         environ, before = asked.environ, self._kept(asked)
         news, began = self._news(), self._clock.monotonic()
         whole = {name: value for name, value in environ.items() if name not in _CONDITIONS}
-        start = _Start()
+        start = Start()
         chunks = self._application(whole, start)
         noted = {name: whole[name] for name in self._keep if name in whole}
         environ.update(noted)
