@@ -1,6 +1,7 @@
 """What tests share: settings, a clock, the sandbox studio, a bridge in front of it."""
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from clocks import ManualClock
 from environs import Env
+from flask import Flask, request
 from flask.testing import FlaskClient
 from valkey import Valkey
 
@@ -106,6 +108,34 @@ def valkey() -> Iterator[Valkey]:
     server = Valkey()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def ipv6() -> str:
+    """This machine's own address of that kind; where nothing may be skipped, it has to have one."""
+    address = "::1"
+    try:
+        socket.create_server((address, 0), family=socket.AF_INET6).close()
+    except OSError:
+        if os.environ.get("CI") == "true":
+            pytest.fail("this machine has no IPv6, which a test needs", pytrace=False)
+        pytest.skip("no IPv6 here")
+    return address
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses that the application was asked for."""
+    addresses: list[str] = []
+    dispatch = Flask.full_dispatch_request
+
+    def noted(app: Flask) -> Any:
+        if app.name == "bridge.web":
+            addresses.append(request.full_path.rstrip("?"))
+        return dispatch(app)
+
+    monkeypatch.setattr(Flask, "full_dispatch_request", noted)
+    return addresses
 
 
 # Real processes and sockets, on machines that others share: what fails there for want of time is

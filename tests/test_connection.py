@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 import uvloop
 from clocks import ManualClock
-from flask import Flask, Response, request
+from flask import Flask, Response
 
 from bridge import bodies, connection
 from bridge.connection import Connection
@@ -150,21 +150,6 @@ class Slow:
 @pytest.fixture
 def app(make_bridge: Callable[..., Services]) -> Flask:
     return create_app(make_bridge())
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The paths that the application was asked for."""
-    paths: list[str] = []
-    dispatch = Flask.full_dispatch_request
-
-    def noted(app: Flask) -> Any:
-        if app.name == "bridge.web":
-            paths.append(request.full_path.rstrip("?"))
-        return dispatch(app)
-
-    monkeypatch.setattr(Flask, "full_dispatch_request", noted)
-    return paths
 
 
 @pytest.fixture(params=["copied", "from a file"])

@@ -315,16 +315,12 @@ class TestWithAToken:
         assert said[-1].startswith("Stopped worker")
 
     def test_it_serves_where_addresses_are_of_the_sixth_version(
-        self, serve: Callable[..., Service]
+        self, serve: Callable[..., Service], ipv6: str
     ) -> None:
-        try:
-            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-        except OSError:
-            pytest.skip("no IPv6 here")
-        service = serve(HOST="::1")
+        service = serve(HOST=ipv6)
         where = f'listening at http://[::1]:{service.port}"'
         until(lambda: where in service.output, "a worker")
-        connection = http.client.HTTPConnection("::1", service.port, timeout=10)
+        connection = http.client.HTTPConnection(ipv6, service.port, timeout=10)
         connection.request("GET", "/healthz")
         assert connection.getresponse().read() == b"ok\n"
         connection.close()

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from clocks import ManualClock
-from flask import Flask, request
 from flask.testing import FlaskClient
 from werkzeug.test import create_environ
 
@@ -49,21 +48,6 @@ def parts(make_bridge: Callable[..., Services]) -> Services:
 @pytest.fixture
 def client(parts: Services) -> FlaskClient:
     return create_app(parts).test_client()
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The paths that the application was asked for."""
-    paths: list[str] = []
-    dispatch = Flask.full_dispatch_request
-
-    def noted(app: Flask) -> Any:
-        if app.name == "bridge.web":
-            paths.append(request.path)
-        return dispatch(app)
-
-    monkeypatch.setattr(Flask, "full_dispatch_request", noted)
-    return paths
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
