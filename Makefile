@@ -18,13 +18,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 	clean
 
 run: $(VENV)/run.stamp
-	@$(BIN)/python -m bridge.serve --local
+	@$(BIN)/python -m bridge.server --local
 
 # Two files of tests at a time: much of their time is spent waiting for real processes.
 test: lint clients
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# Measures the bridge side by side with others, prints the table, and writes docs/performance.md.
+# Measures the bridge and others in turn, three times, and writes docs/performance.md: some 15 minutes.
 bench: DEBIAN := nginx-light wrk
 bench: $(VENV)/dev.stamp $(BENCH)/stamp test-deps
 	@$(BIN)/python -m bench --open-web-calendar $(BENCH)/bin/python

@@ -1,100 +1,119 @@
-"""``make bench``: measures everything, prints the table, and writes docs/performance.md."""
+"""``make bench``: measures everything several times, and writes docs/performance.md."""
 
 import argparse
 import os
 import platform
+import statistics
 import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
-from bench import hot, rendering, strain, two_machines, upstream
-from bench.load import CONNECTIONS
-from bench.table import Row, markdown
+from bench import hot, load, memory, outage, rendering, servers, table, two_machines, upstream
+from bench.table import Row
 
-_HERE = Path(__file__).parent
-_PAGE = _HERE.parent / "docs" / "performance.md"
+_TEMPLATE = Path(__file__).with_name("performance.md")
+_PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 _SUBSCRIBERS = 1_000_000
-_HOUR, _DAY = 3_600, 86_400
 
 
 def main() -> None:
     """Measure, print and write."""
-    given = argparse.ArgumentParser(prog="bench", description=__doc__)
-    given.add_argument(
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument(
         "--open-web-calendar",
         type=Path,
         metavar="PYTHON",
-        help="of the environment that Open Web Calendar is installed in",
+        help="of the environment in which Open Web Calendar is installed",
     )
-    python = given.parse_args().open_web_calendar
-    rows, figures = hot.against_nginx()
-    _told(rows)
-    rows += _told(hot.against_the_plain_bridge())
-    if python is not None:
-        rows += _told(hot.against_open_web_calendar(python.absolute()))
-    rows += _told(rendering.rows())
-    rows += _told(upstream.calls())
-    rows += _told(upstream.cold())
-    rows += _told(strain.hanging())
-    rows += _told(strain.memory())
-    seen = two_machines.report(two_machines.look())
-    print(f"\n{markdown(rows)}\n{seen}")
-    _PAGE.write_text(_page(markdown(rows), seen, figures), encoding="utf-8")
+    parser.add_argument(
+        "--runs", type=int, default=3, help="how often everything is measured (default: 3)"
+    )
+    arguments = parser.parse_args()
+    measured = [_run(arguments.open_web_calendar) for _ in range(arguments.runs)]
+    runs = [rows for rows, _ in measured]
+    figures = {
+        name: statistics.median(figures[name] for _, figures in measured) for name in measured[0][1]
+    }
+    site = two_machines.report(two_machines.measure(), two_machines.maximum_age())
+    rows = table.markdown(runs)
+    print(f"\n{rows}\n\n{site}")
+    _PAGE.write_text(_page(rows, site, figures, len(runs)), encoding="utf-8")
     print(f"written to {_PAGE}")
-    if missed := [one.what for one in rows if one.met is False]:
-        print("missed: " + "; ".join(missed))
 
 
-def _told(rows: list[Row]) -> list[Row]:
-    """The rows; each is printed as it comes."""
-    for one in rows:
-        print(f"{one.what}: {one.here} | {one.there} | {one.ratio} {one.reach}", flush=True)
+def _run(open_web_calendar: Path | None) -> tuple[list[Row], dict[str, float]]:
+    """Measure everything once, and print each row as it is measured.
+
+    Returns:
+        The rows; and what the page says of rates and bytes, by name.
+    """
+    rows, figures = hot.against_servers()
+    _print(rows)
+    measurements: list[Callable[[], list[Row]]] = [
+        hot.behind_nginx,
+        hot.against_plain_bridge,
+        rendering.rows,
+        upstream.calls,
+        upstream.cold,
+        outage.warm_feed,
+        outage.new_feeds,
+        outage.many_clients,
+        memory.rows,
+    ]
+    if open_web_calendar is not None:
+        measurements.insert(2, partial(hot.against_open_web_calendar, open_web_calendar.absolute()))
+    for measure in measurements:
+        rows += _print(measure())
+    return rows, figures
+
+
+def _print(rows: list[Row]) -> list[Row]:
+    for row in rows:
+        print(table.line([row]), flush=True)
     return rows
 
 
-def _page(table: str, seen: str, figures: Mapping[str, float]) -> str:
-    polls = _SUBSCRIBERS / _HOUR
+def _page(rows: str, site: str, figures: Mapping[str, float], runs: int) -> str:
+    polls = _SUBSCRIBERS / 3_600
     peak = 10 * polls
-    whole = 4 * figures["bytes_gzip"] * _SUBSCRIBERS
-    bare = 20 * 500 * _SUBSCRIBERS
-    text = (_HERE / "performance.md").read_text(encoding="utf-8")
-    return text.format(
+    return _TEMPLATE.read_text(encoding="utf-8").format(
         **figures,
         machine=_machine(),
-        table=table,
+        table=rows,
+        runs=runs,
         cores=os.cpu_count(),
-        connections=CONNECTIONS,
+        connections=load.CONNECTIONS,
+        rounds=load.ROUNDS,
+        seconds=load.SECONDS,
         page_seconds=upstream.PAGE_SECONDS,
         concurrency=upstream.CONCURRENCY,
-        two_machines=seen,
+        two_machines=site,
         polls=polls,
         peak=peak,
         share=polls / figures["rate_304"],
         peak_share=peak / figures["rate_304"],
-        worst=peak / figures["rate_gzip"],
+        worst_share=peak / figures["rate_gzip"],
         kilobytes=figures["bytes_gzip"] / 1000,
-        gigabytes=whole / 1e9,
-        gigabytes_304=bare / 1e9,
+        gigabytes=4 * figures["bytes_gzip"] * _SUBSCRIBERS / 1e9,
+        gigabytes_304=20 * 500 * _SUBSCRIBERS / 1e9,
         cdn=1_000 * 2 * 50 / 300,
     )
 
 
 def _machine() -> str:
-    nginx = _version(["nginx", "-v"])
+    nginx = subprocess.run(
+        [servers.nginx_program(), "-v"], capture_output=True, text=True, check=True
+    )
     return (
         f"Measured on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores"
         f" ({platform.machine()}), Linux {platform.release().split('-')[0]},"
-        f" Python {platform.python_version()}, {nginx}."
+        f" Python {platform.python_version()}, granian {version('granian')},"
+        f" {nginx.stderr.strip().rpartition(': ')[2]}."
     )
 
 
-def _version(command: list[str]) -> str:
-    """What a program says of itself."""
-    said = subprocess.run(command, capture_output=True, text=True, check=True)
-    return (said.stdout + said.stderr).strip().rpartition(": ")[2]
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

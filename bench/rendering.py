@@ -1,4 +1,4 @@
-"""Rendering: from a new snapshot to a calendar's bytes, in one thread."""
+"""Rendering: from a new snapshot to the bytes of a calendar, in one thread."""
 
 import gc
 import statistics
@@ -22,7 +22,7 @@ from bridge.upstream.parser import parse
 from bridge.upstream.sources import COURSE_SESSIONS
 
 _EXPAND = [("venue",), ("instructors",), ("course", "offering_type", "category")]
-_AT = 1_764_547_200.0
+_WALKED_AT = 1_764_547_200.0
 _SPEC = FeedSpec(
     kind=Kind.SESSION,
     identity=None,
@@ -32,31 +32,35 @@ _SPEC = FeedSpec(
 
 
 def rows(sessions: int = 10_000) -> list[Row]:
-    """Cold, unchanged and one in a hundred changed, each against plain icalendar."""
-    upstreams = _rows(sessions)
-    before = _snapshot(upstreams, None)
-    plainly = _median([_seconds(plain.calendar, upstreams) for _ in range(3)])
-    cold, same, few = [], [], []
-    for turn in range(3):
-        _forget()
+    """All of a provider's sessions: for the first time, unchanged, and 1 % changed."""
+    upstream_rows = _upstream_rows(sessions)
+    before = _snapshot(upstream_rows, None)
+    reference, cold, unchanged, changed = [], [], [], []
+    for number in range(3):
+        reference.append(_seconds(plain.calendar, upstream_rows))
+        _clear_memory()
         cold.append(_seconds(_render, before))
-        again = decode(encode(before))
-        same.append(_seconds(_render_after, again, before))
-        some = [
-            {**row, "name": f"Changed {turn}"} if place % 100 == 0 else row
-            for place, row in enumerate(upstreams)
+        unchanged.append(_seconds(_render_after, decode(encode(before)), before))
+        changed_rows = [
+            {**row, "name": f"Changed {number}"} if place % 100 == 0 else row
+            for place, row in enumerate(upstream_rows)
         ]
-        changed = decode(encode(_snapshot(some, before)))
-        few.append(_seconds(_render_after, changed, before))
-    there = f"{plainly:.2f} s"
+        after = decode(encode(_snapshot(changed_rows, before)))
+        changed.append(_seconds(_render_after, after, before))
+    name = f"rendering {sessions:,} sessions, against plain icalendar"
     return [
-        Row.at_least(what, f"{taken * 1000:,.0f} ms", there, plainly / taken, reach)
-        if reach
-        else Row(what, f"{taken * 1000:,.0f} ms", there, f"{plainly / taken:.1f} ×")
-        for what, taken, reach in (
-            (f"rendering {sessions:,} sessions, cold, against plain icalendar", _median(cold), 0),
-            ("the same after a walk that changed nothing", _median(same), 0),
-            ("the same after a walk that changed 1 %", _median(few), 50),
+        Row(
+            name=f"{name}: {state}",
+            value=statistics.median(taken) * 1000,
+            unit=" ms",
+            reference=statistics.median(reference) * 1000,
+            speedup=True,
+            at_least=at_least,
+        )
+        for state, taken, at_least in (
+            ("for the first time", cold, None),
+            ("after a walk that changed nothing", unchanged, None),
+            ("after a walk that changed 1 %", changed, 50),
         )
     ]
 
@@ -66,13 +70,13 @@ def _render_after(snapshot: Snapshot, before: Snapshot) -> bytes:
 
 
 def _render(snapshot: Snapshot) -> bytes:
-    shown = selection.select(snapshot, _SPEC)
-    about = selection.subject(snapshot, _SPEC, shown)
-    return ics.render(shown, _SPEC, about, base_url=None)
+    selected = selection.select(snapshot, _SPEC)
+    subject = selection.subject(snapshot, _SPEC, selected)
+    return ics.render(selected, _SPEC, subject, base_url=None)
 
 
-def _rows(sessions: int) -> list[dict[str, Any]]:
-    """What upstream sends."""
+def _upstream_rows(sessions: int) -> list[dict[str, Any]]:
+    """Rows as upstream sends them."""
     tables = studio(sessions).tables()
     representation = Representation(
         tables, "https://studio.example", expansion_tree(_EXPAND), field_tree([])
@@ -80,28 +84,24 @@ def _rows(sessions: int) -> list[dict[str, Any]]:
     return [representation.session(row) for row in tables.sessions()]
 
 
-def _snapshot(upstreams: list[dict[str, Any]], before: Snapshot | None) -> Snapshot:
-    parsed = parse(upstreams, COURSE_SESSIONS, "https://goteamup.com")
+def _snapshot(upstream_rows: list[dict[str, Any]], before: Snapshot | None) -> Snapshot:
+    parsed = parse(upstream_rows, COURSE_SESSIONS, "https://goteamup.com")
     known = before.by_identity if before else {}
-    made: dict[Any, Published] = {
-        one.identity: revisions.published(one, int(_AT), known.get(one.identity))
-        for one in parsed.sessions
+    published: dict[Any, Published] = {
+        session.identity: revisions.published(session, int(_WALKED_AT), known.get(session.identity))
+        for session in parsed.sessions
     }
-    return Snapshot(_AT, float("-inf"), ordered(made), {})
+    return Snapshot(_WALKED_AT, float("-inf"), ordered(published), {})
 
 
-def _forget() -> None:
-    for memory in (selection._viewed, events.event, lines.line):
-        memory.cache_clear()
+def _clear_memory() -> None:
+    for function in (selection._viewed, events.event, lines.line):
+        function.cache_clear()
 
 
-def _seconds(work: Callable[..., object], *given: object) -> float:
-    # what was made for the measurement is not to be cleared away within it
+def _seconds(work: Callable[..., object], *arguments: object) -> float:
+    # Collect the garbage of the preparation before, not within the measurement.
     gc.collect()
     began = time.perf_counter()
-    work(*given)
+    work(*arguments)
     return time.perf_counter() - began
-
-
-def _median(taken: list[float]) -> float:
-    return statistics.median(taken)

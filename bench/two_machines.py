@@ -1,74 +1,73 @@
-"""Two machines behind nginx that caches, sharing one Valkey: what comes out.
+"""Two machines that share one Valkey, behind nginx as it is shipped.
 
 Run as ``python -m bench.two_machines``. The machines are processes with ports of their own; each
-has a worker and a memory of its own, and the store is all that they share.
+has one worker and its own memory, and they share nothing but the store.
 """
 
-import os
 import re
 import sys
-import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+import requests
 
 from bench import servers, studio
 from bench.load import load
 from bench.servers import Server
+from bridge.sandbox.server import SandboxServer
 
 _SESSIONS = 2_000
 _FEED = "/venues/1.ics"
+_LOAD_SECONDS = 4
+_SHORT_TTL = 10
 _OPERATOR = "a-token-for-the-bench"
-_ANSWERS = re.compile(r"^bridge_requests_total\{.*\} ([\d.e+]+)$", re.MULTILINE)
-
-# As docs/deploy.md has it; a CDN is told the same by the headers of the answers.
-HTTP = """
-    proxy_cache_path {folder} keys_zone=feeds:10m max_size=1g inactive=7d use_temp_path=off;
-    upstream bridge {{ server 127.0.0.1:{first}; server 127.0.0.1:{second}; keepalive 32; }}
-"""
-LOCATION = """
-    location / {
-        proxy_pass http://bridge;
-        proxy_http_version 1.1;
-        proxy_set_header Connection "";
-        proxy_set_header Host $http_host;
-        proxy_set_header X-Forwarded-For $remote_addr;
-        proxy_set_header X-Forwarded-Proto $scheme;
-        proxy_set_header X-Forwarded-Host $http_host;
-        proxy_cache feeds;
-        proxy_cache_key $scheme$http_host$request_uri;
-        # how long is said by Cache-Control; of many who ask for the same, one is sent on
-        proxy_cache_lock on;
-        proxy_cache_revalidate on;
-        proxy_cache_background_update on;
-        proxy_cache_use_stale updating error timeout http_500 http_502 http_503 http_504;
-        proxy_next_upstream error timeout http_502;
-        add_header X-Cache $upstream_cache_status always;
-    }
-"""
+_REQUESTS = re.compile(r"^bridge_requests_total\{.*\} ([\d.e+]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Site:
-    """The whole of it.
-
-    Attributes:
-        asked: counts the requests that reached upstream.
-    """
+    """Two machines and what is around them."""
 
     front: Server
     machines: Sequence[Server]
-    upstream: object
+    upstream: SandboxServer
 
-    @property
-    def asked(self) -> int:
-        """Requests that upstream got."""
-        return len(self.upstream.requests)  # type: ignore[attr-defined]
+
+@dataclass(frozen=True)
+class Results:
+    """What was measured.
+
+    Attributes:
+        upstream_requests: requests to upstream while all of this was measured.
+        pages: requests of one walk.
+        validators: each pair of ``ETag`` and ``Last-Modified`` that the feed had.
+        same_bytes: whether the feed had the same bytes at both machines and behind nginx.
+        cache_states: what nginx said of its cache, one response after the other.
+        rate: responses per second of nginx under load.
+        responses: of nginx under load.
+        passed_on: how many of these requests reached a machine.
+    """
+
+    upstream_requests: int
+    pages: int
+    validators: frozenset[tuple[str, str]]
+    same_bytes: bool
+    cache_states: tuple[str, ...]
+    rate: float
+    responses: float
+    passed_on: float
 
 
 @contextmanager
-def site() -> Iterator[Site]:
-    """Two machines, a Valkey, and nginx in front."""
+def site(**settings: str) -> Iterator[Site]:
+    """Two machines, a Valkey, and nginx in front.
+
+    Args:
+        settings: further environment variables of both machines.
+    """
     with ExitStack() as stack:
         upstream, _ = stack.enter_context(studio.upstream(_SESSIONS))
         store = stack.enter_context(servers.valkey())
@@ -79,94 +78,87 @@ def site() -> Iterator[Site]:
                     CACHE_URL=store,
                     TRUSTED_PROXIES="1",
                     OPERATOR_TOKEN=_OPERATOR,
-                    REFRESH_AHEAD="off",
+                    **settings,
                 )
             )
             for _ in range(2)
         ]
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        # nginx gives its own work to another user
-        os.chmod(folder, 0o755)
-        first, second = (one.url.rpartition(":")[2] for one in machines)
-        front = stack.enter_context(
-            servers.nginx(
-                LOCATION,
-                http=HTTP.format(folder=f"{folder}/cache", first=first, second=second),
-                path="/healthz",
-            )
-        )
+        front = stack.enter_context(servers.nginx_as_shipped(*machines))
         yield Site(front, machines, upstream)
 
 
-def answers(machine: Server) -> float:
-    """How many requests a machine has answered."""
-    said = machine.get("/metrics", Authorization=f"Bearer {_OPERATOR}").text
-    return sum(float(one) for one in _ANSWERS.findall(said))
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What came out.
-
-    Attributes:
-        walked: requests to upstream for all that follows.
-        validators: the feed's ``ETag`` and ``Last-Modified`` at each machine and in front.
-        alike: whether its bytes were the same at all of them.
-        states: what nginx said of its cache, one answer after the other.
-        rate: answers a second in front, under load.
-        behind: how many of them reached a machine.
-        total: how many there were.
-    """
-
-    walked: int
-    pages: int
-    validators: frozenset[tuple[str, str]]
-    alike: bool
-    states: tuple[str, ...]
-    rate: float
-    behind: float
-    total: float
-
-
-def look() -> Seen:
-    """Start it, ask for a feed, and see."""
-    with site() as one:
-        got = [each.get(_FEED) for each in (*one.machines, one.front)]
-        states = [got[-1].headers["X-Cache"]]
-        states += [one.front.get(_FEED).headers["X-Cache"] for _ in range(3)]
-        tag = got[-1].headers["ETag"]
-        again = one.front.get(_FEED, If_None_Match=tag)
-        states.append(f"{again.headers['X-Cache']} ({again.status_code})")
-        before = sum(answers(each) for each in one.machines)
-        loaded = load(one.front.url + _FEED, seconds=4)
-        # the two questions for the figures are answers, too
-        behind = sum(answers(each) for each in one.machines) - before - 2
-        return Seen(
-            walked=one.asked,
+def measure() -> Results:
+    """Request a feed from both machines and from nginx, then put nginx under load."""
+    with site(REFRESH_AHEAD="off") as running:
+        front, machines = running.front, running.machines
+        responses = [server.get(_FEED) for server in (*machines, front)]
+        states = [responses[-1].headers["X-Cache"]]
+        states += [front.get(_FEED).headers["X-Cache"] for _ in range(3)]
+        unmodified = front.get(_FEED, If_None_Match=responses[-1].headers["ETag"])
+        states.append(f"{unmodified.headers['X-Cache']} ({unmodified.status_code})")
+        before = sum(_request_count(machine) for machine in machines)
+        under_load = load(front.url + _FEED, seconds=_LOAD_SECONDS)
+        # one of the two requests for each machine's metrics is counted
+        passed_on = sum(_request_count(machine) for machine in machines) - before - len(machines)
+        return Results(
+            upstream_requests=len(running.upstream.requests),
             pages=-(-_SESSIONS // 100),
             validators=frozenset(
-                (each.headers["ETag"], each.headers["Last-Modified"]) for each in got
+                (response.headers["ETag"], response.headers["Last-Modified"])
+                for response in responses
             ),
-            alike=len({each.content for each in got}) == 1,
-            states=tuple(states),
-            rate=loaded.rate,
-            behind=behind,
-            total=loaded.rate * 4,
+            same_bytes=len({response.content for response in responses}) == 1,
+            cache_states=tuple(states),
+            rate=under_load.rate,
+            responses=under_load.rate * _LOAD_SECONDS,
+            passed_on=passed_on,
         )
 
 
-def report(seen: Seen) -> str:
-    """What came out, in words."""
+def maximum_age() -> float:
+    """Read a feed through nginx for three times CACHE_TTL; the highest age, in seconds."""
+    with site(CACHE_TTL=str(_SHORT_TTL)) as running:
+        highest = 0.0
+        end = time.monotonic() + 3 * _SHORT_TTL
+        while time.monotonic() < end:
+            highest = max(highest, _age(running.front.get(_FEED)))
+            time.sleep(0.1)
+        return highest
+
+
+def report(results: Results, age: float) -> str:
+    """The results as a list in Markdown.
+
+    Args:
+        age: of :func:`maximum_age`.
+    """
+    same = "the same" if results.same_bytes else "NOT the same"
+    pairs = "is one pair" if len(results.validators) == 1 else "are several pairs"
+    states = ", ".join(results.cache_states)
     return (
-        f"- upstream got {seen.walked} requests; one walk of this provider is {seen.pages} pages\n"
-        f"- bytes are {'the same' if seen.alike else 'NOT the same'} at both machines and in front;"
-        f" there {'is one pair' if len(seen.validators) == 1 else 'are several pairs'} of"
-        " `ETag` and `Last-Modified`\n"
-        f"- nginx said of its cache, one answer after the other: {', '.join(seen.states)}\n"
-        f"- under load nginx gave {seen.rate:,.0f} answers a second, and {seen.behind:.0f} of"
-        f" {seen.total:,.0f} reached a machine\n"
+        f"- upstream got {results.upstream_requests} requests; one walk of this provider is"
+        f" {results.pages} pages\n"
+        f"- bytes are {same} at both machines and behind nginx; there {pairs} of `ETag` and"
+        " `Last-Modified`\n"
+        f"- nginx said of its cache, one response after the other: {states}\n"
+        f"- under load nginx gave {results.rate:,.0f} responses per second, and"
+        f" {results.passed_on:.0f} of {results.responses:,.0f} requests reached a machine\n"
+        f"- with `CACHE_TTL={_SHORT_TTL}` no response of nginx was older than {age:.0f} seconds (a"
+        " lifetime is up to a tenth longer, and nginx counts whole seconds)\n"
     )
 
 
+def _request_count(machine: Server) -> float:
+    """How many requests a machine has answered."""
+    metrics = machine.get("/metrics", Authorization=f"Bearer {_OPERATOR}").text
+    return sum(float(count) for count in _REQUESTS.findall(metrics))
+
+
+def _age(response: requests.Response) -> float:
+    """Seconds since the walk: at the bridge, and in nginx, which keeps the bridge's ``Date``."""
+    answered = parsedate_to_datetime(response.headers["Date"]).timestamp()
+    return int(response.headers["Age"]) + time.time() - answered
+
+
 if __name__ == "__main__":
-    sys.stdout.write(report(look()))
+    sys.stdout.write(report(measure(), maximum_age()))

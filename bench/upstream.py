@@ -1,8 +1,13 @@
-"""What upstream notices: calls for many feeds, and how long a first answer takes."""
+"""Requests to upstream: how many for many feeds, and how long the first response takes."""
 
 import math
+import os
 import statistics
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import requests
 
@@ -13,81 +18,106 @@ from bridge.sandbox.server import SandboxServer
 
 PAGE_SECONDS = 0.25
 CONCURRENCY = 4
+_BUSY_SECONDS = 60
 
 
 def calls(sessions: int = 2_000) -> list[Row]:
-    """Requests to upstream within a lifetime, for ever more feeds of one provider."""
+    """Requests to upstream within one ``CACHE_TTL``, for more and more feeds of one provider."""
     paths = [
         *(f"/venues/{1 + number}.ics" for number in range(studio.VENUES)),
         *(f"/instructors/{1 + number}.ics" for number in range(studio.INSTRUCTORS)),
         *(f"/sessions.ics?offering_types={1 + number}" for number in range(studio.TYPES)),
     ]
-    pages = math.ceil(sessions / 100)
     rows = []
     with studio.upstream(sessions) as (upstream, _):
         for feeds in (1, 10, 100, 1_000):
             upstream.requests.clear()
-            with servers.bridge(upstream.url) as bridge, requests.Session() as session:
+            with servers.bridge(upstream.url) as bridge, requests.Session() as client:
                 for path in paths[:feeds]:
-                    answer = session.get(bridge.url + path, timeout=60)
-                    assert answer.status_code == 200, answer.text
-            asked = len(upstream.requests)
+                    client.get(bridge.url + path, timeout=60).raise_for_status()
             rows.append(
                 Row(
-                    f"calls upstream for {feeds:,} feed{'s' if feeds > 1 else ''} of"
-                    f" {sessions:,} sessions",
-                    f"{asked}",
-                    f"one walk: {pages} pages",
-                    f"{asked / pages:.2f} ×",
-                    "one walk" if feeds == 1_000 else "",
-                    asked <= pages if feeds == 1_000 else None,
+                    name=f"requests to upstream for {feeds:,} feed{'s' if feeds > 1 else ''} of"
+                    f" {sessions:,} sessions, against the pages of one walk",
+                    value=len(upstream.requests),
+                    unit="",
+                    reference=math.ceil(sessions / 100),
+                    at_most=1 if feeds == 1_000 else None,
                 )
             )
     return rows
 
 
 def cold() -> list[Row]:
-    """The first answer of a bridge that knows nothing, against the time of upstream's pages."""
+    """The first response of a bridge with an empty store, against the time of upstream's pages."""
     rows = []
     for sessions in (100, 500, 2_000):
         pages = math.ceil(sessions / 100)
-        with studio.upstream(sessions, pace=PAGE_SECONDS) as (upstream, _):
-            taken = []
-            # the first has its pages recorded
-            for _ in range(4):
-                with servers.bridge(upstream.url, FEED_MAX_BYTES="0") as bridge:
-                    began = time.perf_counter()
-                    answer = bridge.get("/sessions.ics")
-                    taken.append(time.perf_counter() - began)
-                    assert answer.text.count("BEGIN:VEVENT") == sessions
-            here = statistics.median(taken[1:])
-            page = _page(upstream)
         turns = math.ceil(1 + (pages - 1) / CONCURRENCY)
-        rows.append(
-            Row.at_most(
-                f"cold feed of {pages} page{'s' if pages > 1 else ''}, against {turns} page"
-                f" time{'s' if turns > 1 else ''}",
-                f"{here:.2f} s",
-                f"{turns} × {page:.2f} s",
-                here / (turns * page),
-                1.3,
-            )
-        )
+        with studio.upstream(sessions, pace=PAGE_SECONDS) as (upstream, _):
+            _first_response(upstream, sessions)  # upstream records its pages
+            reference = turns * _page_seconds(upstream)
+            name = f"cold feed: {pages} page(s), against {turns} page time(s)"
+            rows.append(_cold_row(name, upstream, sessions, reference, at_most=1.3))
+            if sessions == 2_000:
+                with _busy_processes():
+                    name += ", beside one busy process per core"
+                    rows.append(_cold_row(name, upstream, sessions, reference, at_most=1.5))
     return rows
 
 
-def _page(upstream: SandboxServer) -> float:
-    """Seconds that one page takes, as the bridge asked for it."""
-    asked = upstream.requests[-1]
+def _cold_row(
+    name: str, upstream: SandboxServer, sessions: int, reference: float, *, at_most: float
+) -> Row:
+    taken = [_first_response(upstream, sessions) for _ in range(3)]
+    return Row(
+        name=name,
+        value=statistics.median(taken),
+        unit=" s",
+        reference=reference,
+        at_most=at_most,
+    )
+
+
+def _first_response(upstream: SandboxServer, sessions: int) -> float:
+    """Seconds that a new bridge takes for its first feed."""
+    with servers.bridge(upstream.url, FEED_MAX_BYTES="0") as bridge:
+        began = time.perf_counter()
+        response = bridge.get("/sessions.ics")
+        seconds = time.perf_counter() - began
+    assert response.text.count("BEGIN:VEVENT") == sessions
+    return seconds
+
+
+def _page_seconds(upstream: SandboxServer) -> float:
+    """The median time of one page, requested as the bridge did."""
+    request = upstream.requests[-1]
     taken = []
     for _ in range(5):
         began = time.perf_counter()
-        answer = requests.get(
-            upstream.origin + asked.path,
-            params=asked.args,
+        response = requests.get(
+            upstream.origin + request.path,
+            params=request.args,
             headers={"Authorization": f"Bearer {TOKEN}"},
             timeout=30,
         )
-        answer.json()
+        response.json()
         taken.append(time.perf_counter() - began)
     return statistics.median(taken)
+
+
+@contextmanager
+def _busy_processes() -> Iterator[None]:
+    """One process per core that computes all the time; each ends by itself after a minute."""
+    program = (
+        f"import time\nend = time.monotonic() + {_BUSY_SECONDS}\nwhile time.monotonic() < end: pass"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", program]) for _ in range(os.cpu_count() or 1)
+    ]
+    try:
+        yield
+    finally:
+        for process in started:
+            process.terminate()
+            process.wait()

@@ -31,10 +31,6 @@ class ParameterError(BridgeError):
         self.parameter = parameter
 
 
-class NotYetError(BridgeError):
-    """A documented option that this version parses and cannot render (HTTP 501)."""
-
-
 class Scope(Enum):
     """What a failure of the upstream says something about."""
 

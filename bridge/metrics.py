@@ -13,12 +13,10 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from bridge.errors import told
+from bridge.numbers import FOLDER
+from bridge.observer import Observer
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""The library's own variable: where the workers of one machine keep their numbers together. It has
-to be set before the library is imported."""
-
 COMPLETE = "complete"
 _WALK_BUCKETS = (0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 120)
 _WAIT_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40)
@@ -32,8 +30,8 @@ class State(Protocol):
         """Name, explanation, labels and value; those of one name in a row."""
 
 
-class Metrics:
-    """An :class:`~bridge.observer.Observer` that counts, and what the web counts.
+class Metrics(Observer):
+    """Counts what it is told, and what the web counts.
 
     Numbers of all workers stand in files of the folder that :data:`FOLDER` names; without it they
     are this process's own.
@@ -85,6 +83,11 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=self._own,
         )
+        self._log_dropped = Counter(
+            "bridge_log_lines_dropped",
+            "Log lines that were dropped, because standard error could not be written.",
+            registry=self._own,
+        )
         self._render_seconds = Histogram(
             "bridge_render_seconds",
             "How long feeds and pages took to render.",
@@ -92,6 +95,10 @@ class Metrics:
             buckets=_RENDER_BUCKETS,
             registry=self._own,
         )
+
+    def log_line_dropped(self) -> None:
+        """A line of the log could not be written."""
+        self._log_dropped.inc()
 
     def requests(self, route: str, method: str, status: str, cache: str) -> Counter:
         """What counts such answers. Every label is from a set that does not grow."""

@@ -7,7 +7,9 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from bridge.metrics import FOLDER
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable of prometheus-client that names the folder. It has to be set before the library is
+imported, so nothing that is imported here may import it."""
 
 _NAME = "bridge-numbers-"
 # In memory where there is such a place: every count is written there.

@@ -1,12 +1,11 @@
-"""The observer: told of what happens below the web, so that somebody can count it."""
+"""The observer: told of what happens below the web, so that it can be counted."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from contextlib import contextmanager
 
 
-class Observer(Protocol):
-    """Whoever counts. Nothing here raises or waits."""
+class Observer:
+    """Counts nothing: the base of one that does. No method raises or waits."""
 
     def attempted(self, outcome: str) -> None:
         """Upstream was asked for one page: ``complete``, or the code of what went wrong."""
@@ -27,32 +26,10 @@ class Observer(Protocol):
     def store_recovered(self) -> None:
         """The store takes writes again."""
 
-    def rendering(self, form: str) -> AbstractContextManager[None]:
-        """Something is made of a snapshot, for as long as the block takes: a form of a feed."""
-
-
-class Unobserved:
-    """Nobody counts."""
-
-    def attempted(self, outcome: str) -> None:
-        """Not counted."""
-
-    def walked(self, outcome: str, seconds: float, pages: int) -> None:
-        """Not counted."""
-
-    def waited_for_lease(self, seconds: float) -> None:
-        """Not counted."""
-
-    def store_failed(self, operation: str) -> None:
-        """Not counted."""
-
-    def store_recovered(self) -> None:
-        """Not counted."""
-
     @contextmanager
     def rendering(self, form: str) -> Iterator[None]:
-        """Not counted."""
+        """Something is made of a snapshot, for as long as the block takes: a form of a feed."""
         yield
 
 
-UNOBSERVED = Unobserved()
+UNOBSERVED = Observer()

@@ -1,169 +1,177 @@
-"""The server's processes: one that looks after the others, and workers that serve."""
+"""The server: settings and port are checked, then granian serves ``app:asgi``.
 
-import argparse
-import ctypes
-import logging
+python -m bridge.server            in production
+python -m bridge.server --local    what ``make run`` does
+"""
+
+import contextlib
+import errno
+import multiprocessing
 import os
+import resource
 import signal
 import socket
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 
-from bridge import ending, serverlog
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+
+from bridge import config, logs, numbers
+from bridge.config import Config
+from bridge.errors import ConfigError
 
 _HOME = Path(__file__).parent.parent
-_PR_SET_PDEATHSIG = 1
-"""Linux, prctl(2)."""
+_LOCAL = {"HOST": "127.0.0.1", "LOG_FORMAT": "console"}
 
-_HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
-# Seconds from being told to end until a worker is killed.
-_PATIENCE = 15
-# A worker that fails within so many seconds would fail again.
-_BEGINNING = 10
-# Seconds from one start to the next of what ends at once, whoever it is that kills it.
-_PAUSE = 2.0
+_MAX_CONNECTIONS = 16_384
+"""Connections of one worker; the system's limit of open files may be lower."""
+_BACKLOG = 4_096
+_MAX_HEAD = 65_536
+"""Bytes of a request's head."""
+_IDLE_SECONDS = 75
+"""For the head of a request, and from one request to the next. Proxies keep their connections to a
+server for up to a minute."""
+_STOP_SECONDS = 15
+"""From SIGTERM until a worker is killed: ten for requests under way, five to close the store."""
 
 
-def listener(host: str, port: int) -> socket.socket:
-    """A socket at *host* and *port*, which others of its kind share; it does not listen yet.
+def serve(settings: Config, target: str = "app:asgi") -> None:
+    """Serve until this process is told to stop (SIGTERM, SIGINT).
+
+    Args:
+        target: an ASGI application, as ``module:name``.
+    """
+    _raise_file_limit()
+    numbers.begin(settings.workers)
+    Granian(
+        target,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        workers=settings.workers,
+        loop=Loops.uvloop,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=_BACKLOG,
+        backpressure=_MAX_CONNECTIONS,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=_IDLE_SECONDS * 1000, max_buffer_size=_MAX_HEAD
+        ),
+        log_level=LogLevels(settings.log_level),
+        log_dictconfig=logs.standard_library(settings.log_format, settings.log_level),
+        respawn_failed_workers=True,
+        workers_kill_timeout=_STOP_SECONDS,
+        working_dir=_HOME,
+    ).serve()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Serve.
+
+    ``--local`` is what ``make run`` says: on loopback, readable logs, and the bundled sandbox
+    studio where no token is set. Without it a missing token is an error.
+    """
+    if list(arguments) not in ([], ["--local"]):
+        sys.exit("usage: python -m bridge.server [--local]")
+    try:
+        if arguments:
+            _serve_locally()
+        else:
+            serve(_settings())
+    except ConfigError as err:
+        sys.exit(f"the bridge cannot start. {err}")
+
+
+def _settings() -> Config:
+    """The settings, which this machine can serve by.
 
     Raises:
-        OSError: they cannot be had.
+        ConfigError: a value that cannot be used.
     """
-    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    settings = config.load()
+    _check_port(settings.host, settings.port)
+    return settings
+
+
+def _check_port(host: str, port: int) -> None:
+    """Check that nobody serves there, another bridge included: granian's workers share a port
+    (``SO_REUSEPORT``), and so would two servers, each with a part of the connections.
+
+    Raises:
+        ConfigError: the port cannot be used, or the host is not this machine's.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen()
+        except OSError as err:
+            if err.errno == errno.EADDRNOTAVAIL:
+                raise ConfigError("HOST", f"{host} is not this machine's", "0.0.0.0") from err  # noqa: S104 - said, not done
+            why = os.strerror(err.errno or 0).lower()
+            raise ConfigError("PORT", f"{port} cannot be used: {why}", "a free port") from err
+
+
+def _raise_file_limit() -> None:
+    """Allow as many open files as the system lets this process have, connections among them."""
+    # Some systems name more than they give, and a host may forbid to ask.
+    with contextlib.suppress(ValueError, OSError):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _serve_locally() -> None:
+    env = config.environment()
+    for name, value in _LOCAL.items():
+        os.environ.setdefault(name, env.str(name, value))
+    if not (env.str("TEAMUP_API_TOKEN", "") or "").strip():
+        studio, token = _start_sandbox()
+        os.environ |= {
+            "TEAMUP_API_TOKEN": token,
+            "TEAMUP_BASE_URL": studio,
+            config.SANDBOX_FLAG: "1",
+        }
+        settings = _settings()
+        print(  # noqa: T201 - for the person who typed make run
+            "TEAMUP_API_TOKEN is not set, so this is the bundled sandbox studio, not yours.\n"
+            f"  studio's API  {studio}\n"
+            f"  the bridge    http://{settings.host}:{settings.port}/\n"
+            "Set TEAMUP_API_TOKEN, in the environment or in .env, to serve your own timetable.",
+            flush=True,
+        )
+    serve(_settings())
+
+
+def _start_sandbox() -> tuple[str, str]:
+    """Serve the sandbox studio in a process of its own, which ends with this one.
+
+    Returns:
+        Its TEAMUP_BASE_URL and TEAMUP_API_TOKEN.
+    """
+    # Only here: the production server imports nothing of the sandbox.
+    from bridge.sandbox import api, server, timetable  # noqa: PLC0415
+
+    studio = timetable.believable_studio(datetime.now(UTC).date())
+    made = api.create_api(studio, requests_per_minute=1000)
     try:
-        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
-            made.setsockopt(socket.SOL_SOCKET, option, 1)
-        made.bind((host, port))
+        # The same port each time finds the same history in the store.
+        served = server.SandboxServer(made, server.PORT)
     except OSError:
-        made.close()
-        raise
-    return made
+        served = server.SandboxServer(made)
 
+    def run() -> None:
+        # Ctrl-C reaches every process of the terminal; this one ends after the server.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        served.run()
 
-def main(arguments: Sequence[str]) -> int:
-    """Look after workers until this process is told to end; or be one of them."""
-    given = _options().parse_args(arguments)
-    if given.worker is None:
-        os.chdir(_HOME)
-        logger = serverlog.begin(given.log_format, given.log_level)
-        return _Workers([*arguments], given.workers, logger).look_after()
-    _heed_signals(given.worker)
-    # No other process needs what serves; and it takes a while, in which this one may be told to end
-    from bridge import worker  # noqa: PLC0415
-
-    logger = serverlog.begin(given.log_format, given.log_level)
-    return worker.serve(given.app, given.host, given.port, logger)
-
-
-def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m bridge.server", description=__doc__)
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--port", required=True, type=int)
-    parser.add_argument("--workers", required=True, type=int)
-    parser.add_argument("--log-level", required=True)
-    parser.add_argument("--log-format", required=True)
-    parser.add_argument(
-        "--worker", type=int, metavar="PID", help="serve, for the process that looks after workers"
-    )
-    parser.add_argument("app", help="a WSGI application, as module:name")
-    return parser
-
-
-def _heed_signals(server: int) -> None:
-    """Let this worker hear when it is told to end, from now on.
-
-    Until it serves it ends at once: Python's own handler for one of them would raise an exception.
-
-    Args:
-        server: the process that started it.
-    """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-    ending.listen()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
-    if sys.platform == "linux":
-        # A process that is killed can tell its workers nothing, and they would go on for good: the
-        # next server would share its port with them.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != server:
-        sys.exit()  # it was killed before this process could ask to hear of it
-
-
-class _Workers:
-    """The processes that serve.
-
-    Args:
-        arguments: this process's, which are theirs too.
-    """
-
-    def __init__(self, arguments: list[str], count: int, logger: logging.Logger) -> None:
-        self._command = [sys.executable, "-m", "bridge.server", *arguments]
-        self._command += ["--worker", str(os.getpid())]
-        self._count = count
-        self._log = logger
-        self._began: dict[subprocess.Popen[bytes], float] = {}
-
-    def look_after(self) -> int:
-        """Start them, and others for those that end, until this process is told to end.
-
-        Returns:
-            This process's exit code.
-        """
-        # Some systems keep no signal that nobody handles for who waits for it.
-        signal.signal(signal.SIGCHLD, _stir)
-        # Blocked in workers too, as they begin: one that is told to end before it can hear it will.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
-        for _ in range(self._count):
-            self._start()
-        failed = False
-        while not failed and signal.sigwait(_HEARD) == signal.SIGCHLD:
-            failed = self._replace()
-        self._end()
-        return int(failed)
-
-    def _start(self) -> None:
-        worker = subprocess.Popen(self._command)  # noqa: S603 - our own command
-        self._began[worker] = time.monotonic()
-        self._log.info("Starting worker [%d]", worker.pid)
-
-    def _replace(self) -> bool:
-        """Start another for each that has ended; whether that would be in vain."""
-        for worker in [one for one in self._began if one.poll() is not None]:
-            lived = time.monotonic() - self._began.pop(worker)
-            if worker.returncode > 0 and lived < _BEGINNING:
-                self._log.error("Worker [%d] could not begin to serve", worker.pid)
-                return True
-            self._log.warning(
-                "Worker [%d] ended (%d), another follows", worker.pid, worker.returncode
-            )
-            time.sleep(max(0.0, _PAUSE - lived))
-            self._start()
-        return False
-
-    def _end(self) -> None:
-        """End all of them."""
-        for worker in self._began:
-            worker.terminate()
-        until = time.monotonic() + _PATIENCE
-        for worker in self._began:
-            try:
-                worker.wait(max(0.0, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                self._log.warning("Killing worker [%d]", worker.pid)
-                worker.kill()
-                worker.wait()
-            else:
-                self._log.info("Stopped worker [%d]", worker.pid)
-
-
-def _stir(number: int, frame: FrameType | None) -> None:
-    """Nothing more than having a handler."""
+    multiprocessing.get_context("fork").Process(target=run, daemon=True).start()
+    return served.url, api.TOKEN
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -4,6 +4,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.bulkhead import Bulkhead
 from bridge.cache.ahead import RefreshAhead
 from bridge.cache.alerts import Alerts
 from bridge.cache.asked import Asked
@@ -28,7 +29,7 @@ from bridge.cache.watch import Watch
 from bridge.clock import Clock, SystemClock
 from bridge.config import Config, UpstreamPlan
 from bridge.errors import ConfigError
-from bridge.feeds.feed import Feeds
+from bridge.feeds.feed import Feeds, FirstRenders
 from bridge.feeds.private import PrivateFeeds
 from bridge.feeds.query import Defaults
 from bridge.feeds.report import Report
@@ -36,7 +37,6 @@ from bridge.feeds.validators import Validators
 from bridge.filters import FilterSet
 from bridge.metrics import Metrics
 from bridge.observer import UNOBSERVED, Observer
-from bridge.turns import Turns
 from bridge.upstream.account import Account
 from bridge.upstream.client import Client
 from bridge.upstream.sources import COURSE_SESSIONS
@@ -51,7 +51,7 @@ class Services:
 
     config: Config
     clock: Clock
-    turns: Turns
+    first_renders: FirstRenders
     store: Store
     client: Client
     walker: Walker
@@ -136,10 +136,12 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         memories=Memories(store, keys),
         asked=asked,
         ledger=ledger,
+        clock=clock,
+        bulkhead=Bulkhead(),
     )
     plan = _plan(config, cache, clock)
     readers = Readers(store, keys)
-    turns = Turns()
+    first_renders = FirstRenders()
     defaults = Defaults.of(config)
     report = Report(
         plan=plan,
@@ -163,7 +165,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
     return Services(
         config=config,
         clock=clock,
-        turns=turns,
+        first_renders=first_renders,
         store=store,
         client=client,
         walker=walker,
@@ -177,7 +179,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
             max_bytes=config.cache_max_bytes // 2,
             feed_max_bytes=config.feed_max_bytes,
             base_url=config.public_base_url,
-            turns=turns,
+            first_renders=first_renders,
             observer=metrics,
         ),
         private=PrivateFeeds(store, keys, clock, keys=config.signing_keys, revoked=config.revoked),

@@ -136,17 +136,3 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(Flask, "full_dispatch_request", noted)
     return addresses
-
-
-# Real processes and sockets, on machines that others share: what fails there for want of time is
-# tried again, and the run's summary counts it.
-_REAL_PROCESSES = (
-    *("faults", "browser", "clients", "web", "cache", "upstream", "upstreams"),
-    *("test_serve.py", "test_servers.py", "test_cli.py", "test_changes.py", "test_doctor.py"),
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if any(part in _REAL_PROCESSES for part in item.path.parts):
-            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))

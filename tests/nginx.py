@@ -1,4 +1,4 @@
-"""A real nginx, with the configuration that is shipped."""
+"""A real nginx with the configuration that is shipped."""
 
 import http.client
 import os
@@ -18,7 +18,28 @@ import pytest
 import trustme
 from valkey import free_port
 
-_HOST = "calendar.example.org"
+HOST = "calendar.example.org"
+STATE_FOLDER = "/var/lib/nginx"
+"""Made by Debian's package; nginx makes folders in it, and none above it."""
+
+# What matters of Debian's nginx.conf, and the folders of this test.
+_MAIN = """
+daemon off;
+master_process off;
+pid {folder}/pid;
+error_log {folder}/error.log;
+events {{}}
+http {{
+    gzip on;
+    access_log {folder}/access.log;
+    client_body_temp_path {folder}/client_body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/site.conf;
+}}
+"""
 
 
 def program() -> str:
@@ -31,57 +52,76 @@ def program() -> str:
     pytest.skip("no nginx on this machine")
 
 
+def with_certificate(site: str) -> str:
+    """*site* as ``certbot --nginx`` (5.8) leaves it: TLS, and a server that redirects to it."""
+    plain = re.compile(r"^ *listen .*80;\n", re.MULTILINE)
+    listen = "".join(plain.findall(site))
+    tls = (
+        f"    listen 443 ssl; # managed by Certbot\n"
+        f"    ssl_certificate /etc/letsencrypt/live/{HOST}/fullchain.pem; # managed by Certbot\n"
+        f"    ssl_certificate_key /etc/letsencrypt/live/{HOST}/privkey.pem; # managed by Certbot\n"
+    )
+    redirect = (
+        "server {\n"
+        f"    if ($host = {HOST}) {{\n"
+        "        return 301 https://$host$request_uri;\n"
+        "    } # managed by Certbot\n\n"
+        f"{listen}"
+        f"    server_name {HOST};\n"
+        "    return 404; # managed by Certbot\n"
+        "}\n"
+    )
+    return plain.sub("", site).rstrip().removesuffix("}") + tls + "}\n\n" + redirect
+
+
 class Nginx:
-    """nginx on loopback; only ports, certificate and folders are others than those of *site*.
+    """nginx on loopback; only ports, certificates and folders are others than those of *site*.
 
     Args:
         site: the configuration.
-        moved: further addresses and folders in it, and what stands here for each.
-        folder: for whatever it writes.
+        moved: further addresses in it, and what stands here for each.
+        folder: for whatever nginx writes.
     """
 
     def __init__(self, site: str, moved: Mapping[str, str], folder: Path) -> None:
         self._folder = folder
         self._plain, self._secure = free_port(), free_port()
-        authority = trustme.CA()
-        leaf = authority.issue_cert("127.0.0.1", _HOST)
-        leaf.private_key_and_cert_chain_pem.write_to_path(str(folder / "both.pem"))
         self._context = ssl.create_default_context()
-        authority.configure_trust(self._context)
-        here = self._moved(site, moved)
-        temporary = "".join(
-            f"{name}_temp_path {folder}/{name};\n"
-            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        (folder / "nginx.conf").write_text(
-            f"daemon off;\nmaster_process off;\npid {folder}/pid;\n"
-            f"error_log {folder}/error.log;\nevents {{}}\n"
-            f"http {{\naccess_log {folder}/access.log;\n{temporary}{here}\n}}\n",
-            encoding="utf-8",
-        )
+        (folder / "site.conf").write_text(self._moved(site, moved), encoding="utf-8")
+        (folder / "nginx.conf").write_text(_MAIN.format(folder=folder), encoding="utf-8")
+        log = str(folder / "error.log")
+        self._command = [program(), "-c", str(folder / "nginx.conf"), "-e", log]
         self._process: subprocess.Popen[bytes] | None = None
 
     def _moved(self, site: str, moved: Mapping[str, str]) -> str:
-        for shipped, here in (
-            (r"listen \[::\].*;\n", ""),
-            (r"listen 80;", f"listen 127.0.0.1:{self._plain};"),
-            (r"listen 443 ", f"listen 127.0.0.1:{self._secure} "),
-            (r"/etc/letsencrypt/\S+\.pem", f"{self._folder}/both.pem"),
-            *((re.escape(there), here) for there, here in moved.items()),
-        ):
-            site, many = re.subn(shipped, here, site)
-            assert many, f"the configuration has no {shipped} any more"
+        patterns = {
+            r"listen \[::\].*;\n": "",
+            r"listen 80;": f"listen 127.0.0.1:{self._plain};",
+            re.escape(STATE_FOLDER): str(self._folder),
+            **{re.escape(shipped): here for shipped, here in moved.items()},
+        }
+        if "ssl_certificate" in site:
+            authority = trustme.CA()
+            authority.configure_trust(self._context)
+            leaf = authority.issue_cert("127.0.0.1", HOST)
+            leaf.private_key_and_cert_chain_pem.write_to_path(str(self._folder / "both.pem"))
+            patterns[r"listen 443 "] = f"listen 127.0.0.1:{self._secure} "
+            patterns[r"/etc/letsencrypt/\S+\.pem"] = f"{self._folder}/both.pem"
+        for pattern, here in patterns.items():
+            site, count = re.subn(pattern, here, site)
+            assert count, f"the configuration has no {pattern}"
         return site
 
+    def check(self) -> subprocess.CompletedProcess[str]:
+        """``nginx -t``."""
+        return subprocess.run([*self._command, "-t"], capture_output=True, text=True, check=False)
+
     def __enter__(self) -> Self:
-        log = str(self._folder / "error.log")
-        self._process = subprocess.Popen(
-            [program(), "-c", str(self._folder / "nginx.conf"), "-e", log]
-        )
+        self._process = subprocess.Popen(self._command)
         for _ in range(500):
             assert self._process.poll() is None, "nginx did not start"
             try:
-                socket.create_connection(("127.0.0.1", self._secure), timeout=1).close()
+                socket.create_connection(("127.0.0.1", self._plain), timeout=1).close()
             except OSError:
                 time.sleep(0.01)
             else:
@@ -99,7 +139,7 @@ class Nginx:
         self._process.wait(10)
 
     def get(
-        self, path: str, headers: Mapping[str, str] | None = None, *, secure: bool = True
+        self, path: str, headers: Mapping[str, str] | None = None, *, secure: bool = False
     ) -> tuple[int, Message, bytes]:
         """Status, headers and body of what is there."""
         connection = (
@@ -110,14 +150,14 @@ class Nginx:
             else http.client.HTTPConnection("127.0.0.1", self._plain, timeout=20)
         )
         try:
-            connection.request("GET", path, headers={"Host": _HOST, **(headers or {})})
+            connection.request("GET", path, headers={"Host": HOST, **(headers or {})})
             answer = connection.getresponse()
             return answer.status, answer.headers, answer.read()
         finally:
             connection.close()
 
     def logged(self, *, until: str) -> str:
-        """What stands in its logs, once *until* does."""
+        """The text of its logs, once *until* is in it."""
         for _ in range(500):
             logs = (self._folder / name for name in ("access.log", "error.log"))
             found = "".join(log.read_text(encoding="utf-8") for log in logs)
@@ -125,3 +165,8 @@ class Nginx:
                 return found
             time.sleep(0.01)
         raise AssertionError(f"{until} is in no log")
+
+    def stored(self) -> bytes:
+        """Everything that is in its cache."""
+        files = (path for path in (self._folder / "feeds").rglob("*") if path.is_file())
+        return b"".join(file.read_bytes() for file in files)

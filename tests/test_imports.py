@@ -17,12 +17,7 @@ VALUES = frozenset(
 )
 """The modules at the bottom: they import each other and nothing else of the bridge."""
 
-BESIDE = frozenset(
-    (
-        "cli connection doctor ending gateway metrics numbers serve server serverlog services"
-        " worker"
-    ).split()
-)
+BESIDE = frozenset("cli doctor logs metrics numbers server services watchdog".split())
 """They put the layers together, so no layer but web may reach them."""
 
 HOMES: Mapping[str, frozenset[str]] = {
@@ -36,8 +31,8 @@ HOMES: Mapping[str, frozenset[str]] = {
     "babel": frozenset({"bridge.web.languages"}),
     "prometheus_client": frozenset({"bridge.metrics"}),
     "segno": frozenset({"bridge.web.subscribe"}),
-    # gateway for its types alone
-    "uvicorn": frozenset({"bridge.connection", "bridge.gateway", "bridge.worker"}),
+    "granian": frozenset({"bridge.server"}),
+    "a2wsgi": frozenset({"bridge.web.asgi"}),
     # wherever a worker keeps something in its memory up to a size
     "cachetools": frozenset(
         {

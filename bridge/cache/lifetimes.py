@@ -42,6 +42,11 @@ class Lifetimes:
         """The lifetimes that the settings name."""
         return cls(config.cache_ttl, config.stale_while_revalidate, config.stale_if_error)
 
+    @property
+    def servable(self) -> float:
+        """How long past its time a copy may be served."""
+        return max(self.stale_while_revalidate, self.stale_if_error)
+
     def ttl_of(self, key: str) -> float:
         """How long the snapshot of *key* is fresh."""
         place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") / 2**32

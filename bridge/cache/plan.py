@@ -14,7 +14,6 @@ from bridge.clock import Clock
 from bridge.errors import CrowdedError, UnavailableError
 from bridge.filters import FilterSet
 from bridge.model import ClassSession
-from bridge.turns import short_turns
 
 _FURTHEST_ZONE = timedelta(hours=14)
 _JOINED = 32
@@ -179,8 +178,7 @@ class WidePlan:
         with self._lock:
             snapshot = self._joined.get(version)
         if snapshot is None:
-            with short_turns():
-                snapshot = _join(wide.snapshot, archive.snapshot)
+            snapshot = _join(wide.snapshot, archive.snapshot)
             with self._lock:
                 self._joined[version] = snapshot
         return replace(wide, snapshot=snapshot, version=version)

@@ -19,7 +19,6 @@ from bridge.clock import Clock
 from bridge.errors import Cause, Scope, StoreError, UpstreamError
 from bridge.filters import FilterSet
 from bridge.observer import UNOBSERVED, Observer
-from bridge.turns import short_turns
 from bridge.upstream.ledger import Purpose
 from bridge.upstream.walk import WALK_SECONDS, Walker
 
@@ -219,8 +218,7 @@ class Refresher:
         try:
             walk = self._walker.walk(task.filter_set, purpose=task.purpose, heartbeat=alive)
             self._observer.walked("complete", self._clock.monotonic() - began, walk.pages)
-            with short_turns():
-                self._publisher.publish(task.filter_set, task.rules, walk, leases[0])
+            self._publisher.publish(task.filter_set, task.rules, walk, leases[0])
         except UpstreamError as err:
             if flight.closing.is_set():
                 # cut off because this process ends, which is no failure of upstream's

@@ -10,7 +10,6 @@ from bridge.cache.keys import Keys
 from bridge.cache.snapshot import Snapshot, decode
 from bridge.cache.store import Entry, Store
 from bridge.clock import Clock
-from bridge.turns import short_turns
 
 log = structlog.get_logger()
 
@@ -88,8 +87,7 @@ class Shelf:
             stored = _decoded(entry)
             if stored is not None and entry is not None and self._newer(stored, held):
                 if held is not None:
-                    with short_turns():
-                        stored = stored.sharing(held.snapshot)
+                    stored = stored.sharing(held.snapshot)
                 held = Held(stored, entry.version, entry.version, now)
             elif held is not None:
                 held = replace(held, stored=version, looked=now)
@@ -118,8 +116,7 @@ def _size(held: Held) -> int:
 
 def _decoded(entry: Entry | None) -> Snapshot | None:
     try:
-        with short_turns():
-            return decode(entry.value) if entry else None
+        return decode(entry.value) if entry else None
     except ValueError as err:
         log.warning("unreadable snapshot passed over", why=str(err))
         return None

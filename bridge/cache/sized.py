@@ -42,6 +42,11 @@ class SizedCache(Generic[V]):
         with self._lock:
             return self._kept.get(key)
 
+    def pop(self, key: Hashable) -> None:
+        """Keep *key* no longer."""
+        with self._lock:
+            self._kept.pop(key, None)
+
     def put(self, key: Hashable, value: V) -> None:
         """Keep *value* in the place of what *key* had, or nothing where there is no room."""
         size, most = self._size_of(value), self._kept.maxsize

@@ -5,8 +5,10 @@ import threading
 from dataclasses import dataclass
 from enum import Enum
 
+from bridge.bulkhead import Bulkhead
 from bridge.cache.asked import Asked
 from bridge.cache.failures import Failures
+from bridge.cache.flights import Flight
 from bridge.cache.lifetimes import Age, Lifetimes
 from bridge.cache.memories import Memories
 from bridge.cache.publication import Rules
@@ -14,6 +16,7 @@ from bridge.cache.refresher import Refresher
 from bridge.cache.shelf import Held, Shelf
 from bridge.cache.snapshot import Snapshot
 from bridge.cache.store import Store
+from bridge.clock import Clock
 from bridge.errors import CrowdedError, UnavailableError, told
 from bridge.filters import FilterSet
 from bridge.upstream.ledger import Ledger, Purpose
@@ -44,14 +47,18 @@ class Lookup:
     Attributes:
         version: differs for every publication; equal versions hold equal snapshots.
         left: seconds for which it is still fresh; negative once it is stale.
+        servable: seconds for which it may still be served while no newer one can be had.
         age: seconds since the walk.
+        at: when this was so, on the monotonic clock.
     """
 
     snapshot: Snapshot
     version: str
     served: Served
     left: float
+    servable: float
     age: float
+    at: float
 
 
 class SnapshotCache:
@@ -68,6 +75,8 @@ class SnapshotCache:
         memories: Memories,
         asked: Asked,
         ledger: Ledger,
+        clock: Clock,
+        bulkhead: Bulkhead,
     ) -> None:
         self._store = store
         self._shelf = shelf
@@ -77,6 +86,8 @@ class SnapshotCache:
         self._memories = memories
         self._asked = asked
         self._ledger = ledger
+        self._clock = clock
+        self._bulkhead = bulkhead
         self._door = threading.Lock()
 
     def get(
@@ -109,9 +120,15 @@ class SnapshotCache:
         if one is None:
             return None
         walked = float(one.revision.latest)
-        snapshot = Snapshot(walked, walked, (one,), {})
-        age = max(0.0, self._store.now() - walked)
-        return Lookup(snapshot, f"{identity}@{walked}", Served.HIT, self._lifetimes.ttl, age)
+        return Lookup(
+            snapshot=Snapshot(walked, walked, (one,), {}),
+            version=f"{identity}@{walked}",
+            served=Served.HIT,
+            left=self._lifetimes.ttl,
+            servable=self._lifetimes.ttl,
+            age=max(0.0, self._store.now() - walked),
+            at=self._clock.monotonic(),
+        )
 
     def peek(self, filter_set: FilterSet) -> Snapshot | None:
         """The copy that is there, of whatever age; upstream is not asked."""
@@ -146,7 +163,9 @@ class SnapshotCache:
             return self._lookup(key, held, Served.STALE)
         # during a pause that upstream asked for, no new copy can come
         if flight is not None and self._ledger.quiet_for() < _OLD_PATIENCE:
-            flight.wait(_OLD_PATIENCE)
+            with self._bulkhead.place() as entered:
+                if entered:
+                    flight.wait(_OLD_PATIENCE)
         newer = self._shelf.get(key)
         if newer is not None and newer.version != held.version:
             return self._lookup(key, newer, Served.REFRESHED)
@@ -163,7 +182,7 @@ class SnapshotCache:
         flight = self._refresher.refresh(filter_set, rules, failure, purpose)
         if failure is None and flight is not None:
             if self._ledger.quiet_for() < patience:
-                flight.wait(patience)
+                self._wait_in_bulkhead(flight, patience)
             held = self._shelf.get(key)
             if held is not None and self._age(key, held) is not Age.EXPIRED:
                 return self._lookup(key, held, Served.FETCHED)
@@ -179,6 +198,21 @@ class SnapshotCache:
             " is no earlier copy: ask again later",
             retry_after=failure.retry_after(self._store.now()),
         )
+
+    def _wait_in_bulkhead(self, flight: Flight, patience: float) -> None:
+        """Wait for *flight*.
+
+        Raises:
+            UnavailableError: as many requests as may wait do so already.
+        """
+        with self._bulkhead.place() as entered:
+            if not entered:
+                raise UnavailableError(
+                    "the timetable is being fetched from TeamUp, and too many requests wait for it"
+                    " already: ask again in a moment",
+                    retry_after=_RETRY_AFTER,
+                )
+            flight.wait(patience)
 
     def _admitted(self, key: str, rules: Rules) -> Purpose:
         """What upstream may be asked for *key* as.
@@ -223,4 +257,12 @@ class SnapshotCache:
         now = self._store.now()
         walked = held.snapshot.walked
         left = self._lifetimes.left(key, walked, now)
-        return Lookup(held.snapshot, held.version, served, left, max(0.0, now - walked))
+        return Lookup(
+            snapshot=held.snapshot,
+            version=held.version,
+            served=served,
+            left=left,
+            servable=left + self._lifetimes.servable,
+            age=max(0.0, now - walked),
+            at=self._clock.monotonic(),
+        )

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakValueDictionary
@@ -20,7 +21,6 @@ from bridge.feeds.spec import FeedSpec, Format
 from bridge.feeds.validators import Validators
 from bridge.feeds.withholding import withheld
 from bridge.observer import UNOBSERVED, Observer
-from bridge.turns import Turns, short_turns
 
 log = structlog.get_logger()
 
@@ -90,8 +90,7 @@ class Feed:
             ParameterError: a bound that is no time.
         """
         zone = range_.get("timeZone")
-        with short_turns():
-            plain = jsonfeed.cut(self.body.plain, range_.get("start"), range_.get("end"), zone=zone)
+        plain = jsonfeed.cut(self.body.plain, range_.get("start"), range_.get("end"), zone=zone)
         if plain is self.body.plain:
             return self
         known = self.body
@@ -114,6 +113,22 @@ class _Kept:
     version: str
 
 
+class FirstRenders:
+    """Serialises first-time renders; renders of known feeds and pages are not blocked.
+
+    A flood of made-up filter sets would otherwise keep every thread of the worker at work, and
+    known feeds would wait for all of them.
+    """
+
+    def __init__(self) -> None:
+        # A page is made of a feed, which may be new as well.
+        self._lock = threading.RLock()
+
+    def held(self, *, unless: bool) -> AbstractContextManager[object]:
+        """A context manager that holds the lock, or does nothing."""
+        return nullcontext() if unless else self._lock
+
+
 class _Rendering:
     """Held by the thread that renders a body, and by those who wait for it."""
 
@@ -128,7 +143,7 @@ class Feeds:
         max_bytes: of rendered feeds that this worker keeps.
         feed_max_bytes: of one calendar; what is over is trimmed. 0 for any size.
         base_url: the bridge's own address, if it is known.
-        turns: what renders feeds that were not asked for before takes its turn.
+        first_renders: held while a feed that this worker has not rendered before is rendered.
     """
 
     def __init__(
@@ -139,11 +154,11 @@ class Feeds:
         max_bytes: int,
         feed_max_bytes: int,
         base_url: str | None,
-        turns: Turns,
+        first_renders: FirstRenders,
         observer: Observer = UNOBSERVED,
     ) -> None:
         self._plan = plan
-        self._turns = turns
+        self._first_renders = first_renders
         self._observer = observer
         self._validators = validators
         self._feed_max_bytes = feed_max_bytes
@@ -169,12 +184,12 @@ class Feeds:
                 place = (spec, form, lookup.version)
                 rendering = self._rendering.setdefault(place, _Rendering())
             known = self._bodies.get((spec, form)) is not None
-            # The turn first: who makes a page of the feed has it already, and waits for the lock.
+            # In this order: a page that is rendered for the first time holds the first lock.
             # A herd would render the same bytes once each, all the slower for it.
-            with self._turns.wait(known=known), rendering.lock:
+            with self._first_renders.held(unless=known), rendering.lock:
                 body = self._kept(spec, form, lookup)
                 if body is None:
-                    with self._observer.rendering(form.value), short_turns():
+                    with self._observer.rendering(form.value):
                         body = self._render(spec, form, lookup)
                     self._bodies.put((spec, form), _Kept(body, lookup.version))
         return Feed(body, lookup)

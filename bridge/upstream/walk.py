@@ -11,7 +11,6 @@ from bridge.config import ListStyle
 from bridge.errors import Cause, UpstreamError
 from bridge.filters import FilterSet
 from bridge.model import ClassSession
-from bridge.turns import short_turns
 from bridge.upstream.client import Client, MissingPageError, Params
 from bridge.upstream.crew import Crew
 from bridge.upstream.deadline import Deadline
@@ -122,10 +121,9 @@ class Walker:
         pages: list[Parsed] = []
         for question in questions(self._source, filter_set, day, self._style):
             pages.extend(self._consistent(question, progress))
-        with short_turns():
-            parsed = together(pages)
-            # An unknown parameter is ignored upstream without a word, and everything returned.
-            kept = tuple(one for one in parsed.sessions if filter_set.matches(one, day))
+        parsed = together(pages)
+        # An unknown parameter is ignored upstream without a word, and everything returned.
+        kept = tuple(one for one in parsed.sessions if filter_set.matches(one, day))
         # Without its expansions a session cannot tell where it belongs: it is not lost for that.
         vague = {one.id for one in parsed.sessions if not one.complete} - {one.id for one in kept}
         return Walk(started, kept, parsed.unusable | vague, parsed.tally, progress.pages)
@@ -176,8 +174,7 @@ class Walker:
         except UpstreamError as err:
             return err
         ids = [row_id(row) for row in rows]
-        with short_turns():
-            return _Read(count, ids, parse(rows, self._source, self._origin))
+        return _Read(count, ids, parse(rows, self._source, self._origin))
 
     def _first_page(self, question: Params, progress: "_Progress") -> Mapping[str, Any]:
         """Page 1; where ``fields`` turns out to spoil the answer, asked once more without it."""

@@ -1,5 +1,5 @@
 """HTTP: the only package that knows Flask."""
 
-from bridge.web.application import create_app
+from bridge.web.application import create_app, create_asgi
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "create_asgi"]

@@ -16,16 +16,12 @@ from bridge.cache.hurry import HURRY
 from bridge.errors import ConfigError
 from bridge.feeds.spec import Format
 from bridge.filters import MAX_ID
+from bridge.log_stream import STDERR
 from bridge.services import Services
-from bridge.web import assets, embed, errors, feeds, operations, pages, security, traffic
-from bridge.web.goodbye import Goodbye
-from bridge.web.httpcache import HttpCache
-from bridge.web.lane import Around, Lane
-from bridge.web.limits import Limits
-from bridge.web.negotiation import VARYING
+from bridge.web import access_log, assets, embed, errors, feeds, operations, pages, security
+from bridge.web.access_log import AccessLog
+from bridge.web.asgi import Asgi
 from bridge.web.page_responses import Pages
-from bridge.web.responses import FAILED, STALE, TRIMMED
-from bridge.web.traffic import Traffic
 
 log = structlog.get_logger()
 
@@ -50,11 +46,17 @@ def create_app(parts: Services | None = None) -> Flask:
         if not _commands_only():
             sys.exit(f"the bridge cannot start. {err}")
         return app
-    logs.configure(parts.config)
+    logs.configure(parts.config.log_format, parts.config.log_level)
+    STDERR.on_drop = parts.metrics.log_line_dropped
     _put_together(app, parts)
     if not _commands_only():
         _serve(parts)
     return app
+
+
+def create_asgi(app: Flask) -> Asgi | None:
+    """The ASGI application in front of *app*; None where only *app*'s commands can run."""
+    return Asgi(app) if "bridge" in app.extensions else None
 
 
 def _serve(parts: Services) -> None:
@@ -74,7 +76,7 @@ def _put_together(app: Flask, parts: Services) -> None:
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.url_map.converters.update(feed_id=_FeedId, feed_format=_FeedFormat)
-    app.extensions["pages"] = Pages(parts.turns)
+    app.extensions["pages"] = Pages(parts.first_renders)
     # Half of a page would be the indentation of its template.
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     for area in (feeds, pages, embed, assets, operations):
@@ -83,42 +85,19 @@ def _put_together(app: Flask, parts: Services) -> None:
     _note_routes(app)
     errors.register(app)
     security.register(app)
-    kept = None
-    if most := parts.config.cache_max_bytes:
-        kept = HttpCache(
-            app.wsgi_app,
-            parts.clock,
-            max_bytes=most // 2,
-            # the shelf looks at the store as often
-            again=1.0,
-            news=lambda: parts.refresher.changes,
-            varying=VARYING,
-            keep=(traffic.ROUTE, traffic.FEED),
-            details=(STALE, FAILED, TRIMMED),
-        )
-        app.wsgi_app = Limits(kept, app.wsgi_app)  # type: ignore[method-assign]  # Flask's way
-    app.wsgi_app = watched = Traffic(  # type: ignore[method-assign]  # as above
+    logged = AccessLog(
         app.wsgi_app,
-        counts=parts.metrics.requests,
+        metrics=parts.metrics,
         readers=parts.readers,
         which=parts.config.log_requests,
     )
-    parts.rounds.add(watched.sum_up)
-    around = _behind(parts.config.trusted_proxies)
-    app.wsgi_app = Goodbye(around(app.wsgi_app))  # type: ignore[method-assign]  # as above
-    if kept is not None:
-        app.extensions["lane"] = Lane(kept, watched, around)
-
-
-def _behind(proxies: int) -> Around:
-    """The layer that believes what so many proxies say; none, where there are none."""
-    return lambda app: (
-        ProxyFix(
-            app, x_for=proxies, x_proto=proxies, x_host=proxies, x_port=proxies, x_prefix=proxies
+    parts.rounds.add(logged.sum_up)
+    app.extensions["access_log"] = logged
+    app.wsgi_app = logged  # type: ignore[method-assign]  # Flask's way
+    if hops := parts.config.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as above
+            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops
         )
-        if proxies
-        else app
-    )
 
 
 def _commands_only() -> bool:
@@ -144,7 +123,7 @@ def _note_routes(app: Flask) -> None:
     @app.before_request
     def note() -> None:
         if request.url_rule is not None:
-            request.environ[traffic.ROUTE] = request.url_rule.rule
+            request.environ[access_log.ROUTE] = request.url_rule.rule
 
 
 class _FeedId(BaseConverter):

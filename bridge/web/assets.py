@@ -9,8 +9,9 @@ from pathlib import Path
 
 from flask import Blueprint, Response, abort, request
 
+from bridge.feeds.feed import Body
 from bridge.web import security
-from bridge.web.negotiation import wants_gzip
+from bridge.web.representation import Representation, answer
 from bridge.web.responses import CORS
 
 blueprint = Blueprint("assets", __name__)
@@ -21,10 +22,11 @@ _MIME_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_FOR_EVER = "public, max-age=31536000, immutable"
+_YEAR = 31_536_000
 # A page that a cache kept over a new version asks for the old one: it gets what there is.
-_BRIEFLY = "public, max-age=300"
-_HOURLY = "public, max-age=3600"
+_BRIEFLY = 300
+_HOUR = 3_600
+_NONE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,42 +34,54 @@ class Asset:
     """A file as it is served.
 
     Attributes:
-        version: changes with its bytes.
+        body: its tag is the version, which changes with its bytes.
     """
 
-    name: str
     mime_type: str
-    plain: bytes
-    zipped: bytes
-    version: str
+    body: Body
 
     @classmethod
     def of(cls, path: Path) -> "Asset":
         """The asset that a file is."""
         plain = path.read_bytes()
         return cls(
-            path.name,
             _MIME_TYPES[path.suffix],
-            plain,
-            gzip.compress(plain, 9, mtime=0),
-            hashlib.sha256(plain).hexdigest()[:10],
+            Body(
+                plain=plain,
+                zipped=gzip.compress(plain, 9, mtime=0),
+                tag=hashlib.sha256(plain).hexdigest()[:10],
+                changed=0.0,
+                name=path.name,
+                sessions=0,
+            ),
         )
 
-    def response(self, cache_control: str) -> Response:
-        """The file, or 304."""
-        zipped = wants_gzip(request.headers.get("Accept-Encoding", ""))
-        headers = {
+    def response(
+        self, max_age: int, *, immutable: bool = False, headers: Mapping[str, str] = _NONE
+    ) -> Response:
+        """The file, or 304.
+
+        Args:
+            max_age: seconds for which it may be kept.
+            immutable: its address never holds anything else (RFC 8246).
+            headers: further ones.
+        """
+        lifetime = f"public, max-age={max_age}{', immutable' if immutable else ''}"
+        every = {
             **security.SAFE,
-            "Content-Type": self.mime_type,
-            "Cache-Control": cache_control,
+            "Cache-Control": lifetime,
             "Vary": "Accept-Encoding",
+            **headers,
         }
-        response = Response(self.zipped if zipped else self.plain, headers=headers)
-        if zipped:
-            response.headers["Content-Encoding"] = "gzip"
-        response.set_etag(f"{self.version}{'-gz' if zipped else ''}")
-        response.make_conditional(request)
-        return response
+        return answer(
+            request,
+            Representation(
+                self.body,
+                headers=[*every.items()],
+                content=[("Content-Type", self.mime_type)],
+                max_age=max_age,
+            ),
+        )
 
 
 @cache
@@ -78,7 +92,7 @@ def _assets() -> Mapping[str, Asset]:
 
 def path(name: str) -> str:
     """Where the asset of that name is found: an address that never holds anything else."""
-    return f"/static/{_assets()[name].version}/{name}"
+    return f"/static/{_assets()[name].body.tag}/{name}"
 
 
 @blueprint.route("/static/<version>/<name>")
@@ -87,14 +101,14 @@ def show(version: str, name: str) -> Response:
     asset = _assets().get(name)
     if asset is None:
         abort(404)
-    return asset.response(_FOR_EVER if version == asset.version else _BRIEFLY)
+    if version != asset.body.tag:
+        return asset.response(_BRIEFLY)
+    return asset.response(_YEAR, immutable=True)
 
 
 @blueprint.route("/embed.js")
 def embed_script() -> Response:
     """The script that fits a frame to its content; sites hold on to its address."""
-    response = _assets()["embed.js"].response(_HOURLY)
-    response.headers.update(CORS)
     # A page that isolates itself may load it all the same.
-    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    return response
+    isolated = {**CORS, "Cross-Origin-Resource-Policy": "cross-origin"}
+    return _assets()["embed.js"].response(_HOUR, headers=isolated)

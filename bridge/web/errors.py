@@ -10,13 +10,12 @@ from werkzeug.exceptions import HTTPException, NotFound
 from bridge.errors import (
     BridgeError,
     CrowdedError,
-    NotYetError,
     ParameterError,
     UnavailableError,
     UnknownFeedError,
 )
 from bridge.services import Services
-from bridge.web import languages, limits, security, traffic
+from bridge.web import access_log, languages, limits, security
 from bridge.web.page_responses import VARY
 from bridge.web.responses import ALLOWED, CORS
 from bridge.web.visit import Visit
@@ -27,7 +26,6 @@ _CODES: dict[type[BridgeError], int] = {
     ParameterError: 400,
     UnknownFeedError: 404,
     CrowdedError: 429,
-    NotYetError: 501,
     UnavailableError: 503,
 }
 _TITLES = {
@@ -39,7 +37,6 @@ _TITLES = {
     429: "Too much at once",
     431: "The request's headers are too long",
     500: "The bridge failed",
-    501: "Not built yet",
     503: "The timetable cannot be had at present",
 }
 # The page's own words say it all; of others the text tells what, exactly.
@@ -99,7 +96,7 @@ def register(app: Flask) -> None:
     @app.errorhandler(Exception)
     def broken(err: Exception) -> Response:
         log.error("request failed", exc_info=err, route=str(request.url_rule))
-        identity = request.environ[traffic.REQUEST_ID]
+        identity = request.environ[access_log.REQUEST_ID]
         return _answer(500, f"The fault is logged under {identity}; ask again in a moment.")
 
 

@@ -10,7 +10,7 @@ from bridge.feeds.feed import Feed
 from bridge.feeds.query import feed_spec
 from bridge.feeds.spec import FeedSpec, Format, Kind
 from bridge.services import Services
-from bridge.web import responses, traffic
+from bridge.web import access_log, responses
 
 blueprint = Blueprint("feeds", __name__)
 
@@ -43,7 +43,7 @@ def show_private(token: str, form: Format) -> Response:
 
 def _answer(services: Services, spec: FeedSpec, form: Format) -> Response:
     feed = services.feeds.get(spec, form)
-    request.environ[traffic.FEED] = _read(spec, feed)
+    request.environ[access_log.FEED] = _read(spec, feed)
     if form is Format.JSON:
         feed = feed.within(request.args)
     return responses.feed_response(request, feed, spec, form, services.config)

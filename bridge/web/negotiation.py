@@ -1,8 +1,6 @@
-"""Negotiation: what a request's headers come to, for those who answer it and for the cache."""
+"""Negotiation: what a request's headers ask for."""
 
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
@@ -25,24 +23,25 @@ def wants_language(accept_language: str) -> tuple[str, str]:
     return (language.tag, language.dates)
 
 
-VARYING = {"HTTP_ACCEPT_ENCODING": wants_gzip, "HTTP_ACCEPT_LANGUAGE": wants_language}
-"""What answers vary on, and how."""
+def unmodified(
+    if_none_match: str | None, if_modified_since: str | None, *, etag: str, last_modified: str
+) -> bool:
+    """Whether the client has the answer to a GET or HEAD request already (RFC 9110, 13.2.2).
 
-
-def unmodified(environ: Mapping[str, Any], *, tag: str | None, modified: str | None) -> bool:
-    """Whether the client has the answer already (RFC 9110, 13.2.2).
+    If-Match is for requests that write, and is ignored.
 
     Args:
-        environ: of a GET or HEAD request. If-Match is for those who write: it is passed over.
-        tag: the answer's ``ETag``, quoted.
-        modified: its ``Last-Modified``.
+        if_none_match, if_modified_since: the request's headers, None where it has none.
+        etag: the answer's, quoted.
+        last_modified: the answer's, as an HTTP date.
     """
-    tags = environ.get("HTTP_IF_NONE_MATCH")
-    since = environ.get("HTTP_IF_MODIFIED_SINCE")
-    if tags is None and since is None:
+    if if_none_match is None and if_modified_since is None:
         return False
-    if tags is not None and tags == tag:
+    if if_none_match == etag:
         return True
     return not is_resource_modified(
-        http_if_none_match=tags, http_if_modified_since=since, etag=tag, last_modified=modified
+        http_if_none_match=if_none_match,
+        http_if_modified_since=if_modified_since,
+        etag=etag,
+        last_modified=last_modified or None,
     )

@@ -2,41 +2,58 @@
 
 import hmac
 import json
+from collections.abc import Mapping
 
 from flask import Blueprint, Response, abort, current_app, request
 
+from bridge.feeds.feed import Body
 from bridge.metrics import CONTENT_TYPE
 from bridge.services import Services
 from bridge.web import security
 from bridge.web import status as status_page
+from bridge.web.representation import Representation, answer
 from bridge.web.visit import Visit
 
 blueprint = Blueprint("operations", __name__)
 
 _UNKEPT = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Language, Authorization"}
 _HTML = "text/html; charset=utf-8"
-_PLAIN = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
+_PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
+_PROBE = {**security.SAFE, **_PLAIN, "Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
+_DAY = 86_400
+_ROBOTS = Representation(
+    Body.of(b"User-agent: *\nDisallow:\n", changed=0.0, name="robots.txt", sessions=0),
+    headers=[
+        *security.SAFE.items(),
+        ("Cache-Control", f"max-age={_DAY}"),
+        ("Vary", "Accept-Encoding"),
+    ],
+    content=[*_PLAIN.items()],
+    max_age=_DAY,
+)
+
+
+def probe(path: str) -> tuple[int, bytes, Mapping[str, str]]:
+    """The status, body and headers of a probe's answer.
+
+    ``/healthz`` is liveness: the process answers. ``/readyz`` is readiness: it can answer feeds; an
+    upstream that is down does not change that.
+    """
+    return 200, {"/healthz": b"ok\n", "/readyz": b"ready\n"}[path], _PROBE
 
 
 @blueprint.route("/healthz")
-def alive() -> Response:
-    """Liveness: the process answers."""
-    return Response("ok\n", headers=_PLAIN)
-
-
 @blueprint.route("/readyz")
-def ready() -> Response:
-    """Readiness: it can answer feeds. An upstream that is down does not change that."""
-    return Response("ready\n", headers=_PLAIN)
+def probes() -> Response:
+    """Liveness and readiness, where no ASGI server answers them by itself."""
+    status, body, headers = probe(request.path)
+    return Response(body, status, headers)
 
 
 @blueprint.route("/robots.txt")
 def robots() -> Response:
     """Closes nothing: Google's importer of calendars obeys it."""
-    return Response(
-        "User-agent: *\nDisallow:\n",
-        headers={"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "max-age=86400"},
-    )
+    return answer(request, _ROBOTS)
 
 
 @blueprint.route("/status")

@@ -8,10 +8,10 @@ from flask import Response, current_app
 
 from bridge.cache.sized import SizedCache
 from bridge.cache.snapshots import Lookup
-from bridge.feeds.feed import Body
-from bridge.turns import Turns, short_turns
-from bridge.web import security
-from bridge.web.responses import cache_control, cache_status, conditional
+from bridge.feeds.feed import Body, FirstRenders
+from bridge.web import representation, security
+from bridge.web.representation import Freshness, Representation
+from bridge.web.responses import cache_control
 from bridge.web.visit import Visit
 
 _MAX_BYTES = 8 * 1024 * 1024
@@ -41,10 +41,10 @@ class _Kept:
 
 
 class Pages:
-    """The pages that this worker rendered; those that are new take turns."""
+    """The pages that this worker rendered."""
 
-    def __init__(self, turns: Turns) -> None:
-        self._turns = turns
+    def __init__(self, first_renders: FirstRenders) -> None:
+        self._first_renders = first_renders
         self._kept: SizedCache[_Kept] = SizedCache(_MAX_BYTES, lambda one: one.body.size)
 
     def get(
@@ -64,7 +64,7 @@ class Pages:
         kept = self._kept.get(key)
         if kept is not None and kept.version == version and now.timestamp() < kept.until:
             return kept.body
-        with self._turns.wait(known=kept is not None), short_turns():
+        with self._first_renders.held(unless=kept is not None):
             page = render()
         since = page.since.timestamp() if page.since else 0.0
         body = Body.of(page.html.encode(), changed=max(walked, since), name="", sessions=0)
@@ -95,12 +95,12 @@ def answer(
         "Cache-Control": cache_control(config),
         "Vary": VARY,
     }
+    freshness: Freshness | None = None
     key = (*key, visit.language, visit.root, visit.base, visit.chosen)
     version: Hashable = None
     walked = 0.0
     if lookup is not None:
-        headers["Age"] = str(int(lookup.age))
-        headers["Cache-Status"] = cache_status(lookup)
+        freshness = Freshness.of(lookup)
         standing = visit.standing(lookup)
         version = (lookup.version, standing)
         walked = lookup.snapshot.walked
@@ -110,4 +110,15 @@ def answer(
     if not indexed:
         headers["X-Robots-Tag"] = "noindex"
     body = pages.get(key, version, visit.now, walked, render)
-    return conditional(visit.request, body, headers, _HTML)
+    return representation.answer(
+        visit.request,
+        Representation(
+            body,
+            headers=[*headers.items()],
+            content=[*_HTML.items()],
+            freshness=freshness,
+            max_age=config.cache_ttl,
+            by_language=True,
+            accel=bool(config.trusted_proxies),
+        ),
+    )

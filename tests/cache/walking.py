@@ -8,6 +8,7 @@ from typing import Any
 
 from clocks import ManualClock
 
+from bridge.bulkhead import Bulkhead
 from bridge.cache.alerts import Alerts
 from bridge.cache.asked import Asked
 from bridge.cache.failures import Failures
@@ -195,6 +196,8 @@ class Worker:
             memories=Memories(self.store, KEYS),
             asked=self.asked,
             ledger=self.ledger,
+            clock=self.clock,
+            bulkhead=Bulkhead(),
         )
 
     def flight(self, filter_set: FilterSet, rules: Rules) -> Flight:

@@ -152,7 +152,7 @@ class RunningBridge:
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBridge]:
-    """`python -m bridge.serve` in front of the sandbox, at today's date."""
+    """`python -m bridge.server` in front of the sandbox, at today's date."""
     studio = believable_studio(datetime.now(UTC).date())
     with SandboxServer(create_api(studio, token=TOKEN, requests_per_minute=100_000)) as upstream:
         port = _free_port()
@@ -167,7 +167,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBridge]
         }
         origin = f"http://127.0.0.1:{port}"
         with (place / "log").open("wb") as log:
-            command = [sys.executable, "-m", "bridge.serve"]
+            command = [sys.executable, "-m", "bridge.server"]
             process = subprocess.Popen(
                 command, cwd=HOME, env=environment, stdout=log, stderr=subprocess.STDOUT
             )

@@ -7,31 +7,31 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
+import asgi_client
+from asgi_client import AsgiClient
 from upstreams.plain import Params, PlainUpstream, Response
 from upstreams.rows import timetable
 from valkey import free_port
-from werkzeug.test import TestResponse
 
-from bridge import serve
+from bridge import server
 from bridge.cache.keys import Keys
 from bridge.cache.resilient import ResilientStore
 from bridge.services import Services
 from bridge.upstream.account import Account
-from bridge.web import create_app
 
 T = TypeVar("T")
 
 TOKEN = "t0ken-of-the-fleet"
-HOME = Path(serve.__file__).parent.parent
+HOME = Path(server.__file__).parent.parent
 HERE = Path(__file__).parent
 TIMETABLE = 250
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -177,16 +177,10 @@ class Machine:
     def launch(self) -> None:
         """Start it, and leave it to itself."""
         self.log.clear()
-        command = [sys.executable, "-m", "bridge.serve"]
+        command = [sys.executable, "-m", "bridge.server"]
         if self._short_leases:
-            settings: Any = SimpleNamespace(
-                host="127.0.0.1",
-                port=self.port,
-                workers=self._workers,
-                log_level="info",
-                log_format="json",
-            )
-            command = [*serve.command(settings)[:-1], "short_leases:app"]
+            serving = "from bridge import config, server; server.serve(config.load(), %r)"
+            command = [sys.executable, "-c", serving % "short_leases:asgi"]
         self._process = subprocess.Popen(
             command,
             env=self.environment,
@@ -308,10 +302,10 @@ class Worker:
 
     def __init__(self, parts: Services) -> None:
         self.parts = parts
-        self._app = create_app(parts)
+        self._client = AsgiClient.of(parts)
 
-    def get(self, path: str) -> TestResponse:
-        return self._app.test_client().get(path)
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> asgi_client.Answer:
+        return self._client.get(path, headers)
 
     def timed(self, path: str) -> tuple[int, float]:
         """The status, and the seconds that it took."""

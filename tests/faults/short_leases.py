@@ -4,4 +4,4 @@ from bridge.cache import leases
 
 leases.LEASE_SECONDS = 2.0
 
-from app import app  # noqa: E402, F401 - the workers' leases are read when they are taken
+from app import asgi  # noqa: E402, F401 - the workers' leases are read when they are taken

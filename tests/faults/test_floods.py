@@ -186,7 +186,7 @@ def test_a_burst_of_new_filter_sets_is_answered_and_does_not_hold_up_what_is_in_
     assert counts[200] >= NEW_PER_MINUTE // 3
 
 
-def test_what_is_new_waits_for_its_turn_and_what_is_known_does_not(
+def test_first_renders_wait_for_each_other_and_known_feeds_do_not(
     make_worker: Callable[..., Worker], running: RunningClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = make_worker()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pace import at_once
 
 from bridge.config import Availability
-from bridge.errors import NotYetError, ParameterError
+from bridge.errors import ParameterError
 from bridge.feeds.query import Defaults, feed_spec
 from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind, Times
 from bridge.model import Visibility
@@ -133,8 +133,7 @@ def test_cancelled_says_how_cancelled_sessions_are_told(word: str) -> None:
 
 def test_both_ways_to_write_times_are_known() -> None:
     assert spec_of("/venues/1?tz=utc").times is Times.UTC
-    with suppress(NotYetError):
-        assert spec_of("/venues/1?tz=local").times is Times.LOCAL
+    assert spec_of("/venues/1?tz=local").times is Times.LOCAL
 
 
 @pytest.mark.parametrize(
@@ -536,7 +535,7 @@ def test_what_is_ignored_is_ignored_however_long_it_is() -> None:
 def test_no_query_raises_anything_but_the_error_for_the_visitor(
     pairs: list[tuple[str, str]], kind: Kind
 ) -> None:
-    with suppress(ParameterError, NotYetError):
+    with suppress(ParameterError):
         spec = feed_spec(kind, 1, pairs, defaults())
         assert spec.path(".ics").endswith(".ics")
 

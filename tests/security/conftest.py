@@ -51,9 +51,10 @@ def site_of(
     def make(*, store: Any = None, cold: bool = False, **fields: Any) -> Site:
         written = io.StringIO()
         monkeypatch.setattr(sys, "stderr", written)
+        monkeypatch.setattr(logs, "STDERR", written)
         given = {**SECRETS, "base_url": vendor.url, **fields}
         config = settings(**given)
-        logs.configure(config)
+        logs.configure(config.log_format, config.log_level)
         site = Site(services.build(config, clock=hurried, store=store), written)
         made.append(site)
         if not cold:

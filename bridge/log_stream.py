@@ -1,0 +1,181 @@
+"""Standard error for log lines: writing to it never blocks and never raises.
+
+Lines pass through a bounded queue to a thread that writes them. A line that cannot be written,
+because the disk is full, the reader is gone or the queue is full behind a reader that stalls, is
+dropped and counted. Once the queue is empty and the log can be written again, one line tells how
+many were dropped.
+"""
+
+import atexit
+import contextlib
+import fcntl
+import os
+import select
+import stat
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from itertools import accumulate
+
+_MAX_BYTES = 4 * 1024 * 1024
+_MAX_BATCH = select.PIPE_BUF
+"""Bytes. Writes up to this size are atomic on a pipe (POSIX, write())."""
+
+
+def _default_notice(dropped: int) -> str:
+    return f"{dropped} log lines were dropped: the log could not be written\n"
+
+
+class LogStream:
+    """A text stream with the two methods that logging handlers use, ``write`` and ``flush``.
+
+    Args:
+        fd: the file descriptor to write to.
+        max_bytes: memory for lines that are not written yet; further lines are dropped.
+
+    Attributes:
+        notice: makes the line that tells how many lines were dropped.
+        on_drop: called for each dropped line, in any thread; it must not log.
+    """
+
+    def __init__(self, fd: int, *, max_bytes: int = _MAX_BYTES) -> None:
+        self.notice: Callable[[int], str] = _default_notice
+        self.on_drop: Callable[[], None] = lambda: None
+        self._fd = fd
+        self._max_bytes = max_bytes
+        self._begin()
+        # A forked process has no such thread, and its copy of the lock may be held for ever. The
+        # lines that wait are the parent's to write.
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        # Re-entrant: a destructor that garbage collection runs in the middle of write() may log.
+        self._changed = threading.Condition(threading.RLock())
+        self._waiting: deque[bytes] = deque()
+        self._size = 0
+        """Memory of the lines that wait and of those being written."""
+        self._dropped = 0
+        """Since this was told last."""
+        self._cut = False
+        """Whether the last line was written in part."""
+        self._thread: threading.Thread | None = None
+
+    def write(self, text: str) -> int:
+        """Queue *text*: one line, or several that belong together."""
+        line = text.encode("utf-8", "backslashreplace")
+        size = sys.getsizeof(line)
+        with self._changed:
+            fits = self._size + size <= self._max_bytes
+            if fits:
+                self._waiting.append(line)
+                self._size += size
+                self._changed.notify_all()
+            if self._thread is None:
+                self._start()
+        if not fits:
+            self._drop(1)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: the thread writes as fast as the reader reads."""
+
+    def drain(self, seconds: float) -> None:
+        """Wait until all queued lines are written, for at most *seconds*."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._size, seconds)
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="log", daemon=True)
+        # No thread can be started at the system's limit or at the interpreter's end. The next line
+        # tries again.
+        with contextlib.suppress(RuntimeError):
+            thread.start()
+            self._thread = thread
+
+    def _drop(self, lines: int) -> None:
+        with self._changed:
+            self._dropped += lines
+        # Counted above: a metric that cannot be counted must not fail a request either.
+        with contextlib.suppress(Exception):
+            for _ in range(lines):
+                self.on_drop()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                batch = self._next_batch()
+            if lost := self._lost(batch):
+                self._drop(lost)
+            with self._changed:
+                dropped = 0 if self._waiting else self._dropped
+            if dropped and not self._lost([self.notice(dropped).encode()]):
+                with self._changed:
+                    self._dropped -= dropped
+            with self._changed:
+                self._size -= sum(map(sys.getsizeof, batch))
+                self._changed.notify_all()
+
+    def _next_batch(self) -> list[bytes]:
+        batch = [self._waiting.popleft()]
+        room = _MAX_BATCH - len(batch[0])
+        while self._waiting and len(self._waiting[0]) <= room:
+            batch.append(self._waiting.popleft())
+            room -= len(batch[-1])
+        return batch
+
+    def _lost(self, lines: list[bytes]) -> int:
+        """Write *lines*; the number of those that could not be written, or only in part."""
+        if self._cut:
+            lines = [b"\n" + lines[0], *lines[1:]]
+        data = memoryview(b"".join(lines))
+        written = 0
+        self._lock_pipe(fcntl.LOCK_EX)
+        while written < len(data):
+            try:
+                written += os.write(self._fd, data[written:])
+            except BlockingIOError:
+                self._await_room()
+            except OSError:
+                break
+        self._lock_pipe(fcntl.LOCK_UN)
+        if written:
+            self._cut = data[written - 1] != ord("\n")
+        return sum(end > written for end in accumulate(map(len, lines)))
+
+    def _lock_pipe(self, operation: int) -> None:
+        """Keep the workers' lines apart: on a pipe a write longer than PIPE_BUF, such as that of a
+        traceback, is not atomic. What is written to a file is."""
+        with contextlib.suppress(OSError):  # closed, or a system without locks on pipes
+            if stat.S_ISFIFO(os.fstat(self._fd).st_mode):
+                fcntl.lockf(self._fd, operation)
+
+    def _await_room(self) -> None:
+        # Another process may have made the pipe non-blocking for all that share it.
+        poll = select.poll()
+        poll.register(self._fd, select.POLLOUT)
+        poll.poll()
+
+
+def _standard_error() -> int:
+    """Its file descriptor.
+
+    If it was closed when the process started (``2>&-``), /dev/null takes its place: the next file
+    or socket would get its number, and log lines would be written into that.
+    """
+    if sys.__stderr__ is not None:
+        return sys.__stderr__.fileno()
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.fstat(2)
+    except OSError:
+        os.dup2(null, 2)
+    sys.stderr = open(null, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - it stays open
+    return null
+
+
+STDERR = LogStream(_standard_error())
+"""This process's standard error."""
+
+atexit.register(STDERR.drain, 1.0)

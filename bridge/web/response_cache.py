@@ -1,0 +1,204 @@
+"""The response cache: complete answers in the worker's memory, ready before Flask is asked.
+
+Routes hand their :class:`~bridge.web.representation.Representation` to it. It keeps one for as long
+as the snapshot that it was cut from is current or may be served: once a second one request is let
+through to the application, which looks whether the store holds a newer snapshot, while the others
+are answered from here (RFC 5861). Request directives such as ``no-cache`` are advisory (RFC 9111,
+5.2.1) and ignored, so that a flood of reloads ends here; ``no-store`` is obeyed by the caller.
+"""
+
+import math
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.cache.sized import SizedCache
+from bridge.cache.snapshots import Served
+from bridge.clock import Clock
+from bridge.web.representation import Representation, variant
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+REVALIDATE_SECONDS = 1.0
+"""After so long one request goes to the application. It looks at the store as often."""
+
+_SLOW_SECONDS = 5.0
+# Seconds that the wall clock and the monotonic clock may drift apart within a lifetime.
+_MAX_DRIFT = 2.0
+# Bytes that an entry takes beside its body: headers, as lists and strings, in each coding.
+_FRAME = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class CacheKey:
+    """What is asked for, as far as answers differ by it.
+
+    Attributes:
+        address: scheme, host, path and query, and what a trusted proxy says of them.
+        language: what ``Accept-Language`` comes to.
+    """
+
+    address: tuple[Hashable, ...]
+    language: Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedResponse:
+    """An answer as it is given within one second.
+
+    Attributes:
+        headers: in lower case, as ASGI has them.
+        noted: what the application noted for the access log.
+    """
+
+    status: int
+    headers: RawHeaders
+    body: bytes
+    served: Served | None
+    noted: Any
+
+
+@dataclass(slots=True)
+class _Entry:
+    representation: Representation
+    noted: Any
+    change_token: Hashable
+    at: float
+    wall: float
+    revalidated: float = 0.0
+    second: int = -1
+    prepared: dict[tuple[bool, bool], PreparedResponse] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        return self.representation.body.size + _FRAME
+
+    @property
+    def stale(self) -> bool:
+        freshness = self.representation.freshness
+        return freshness is not None and freshness.stale
+
+    @property
+    def usable(self) -> float:
+        """Seconds from ``at`` for which it may be given."""
+        freshness = self.representation.freshness
+        if freshness is None:
+            return self.representation.max_age
+        if not freshness.stale:
+            return freshness.left
+        # An application that waits for upstream may take its time to say something newer.
+        return min(freshness.servable, REVALIDATE_SECONDS + _SLOW_SECONDS)
+
+    def since(self, clock: Clock) -> float:
+        """Seconds since ``at``; infinite where the clocks disagree, because one was set or the
+        machine slept.
+        """
+        steady, wall = clock.monotonic() - self.at, clock.now() - self.wall
+        return steady if abs(wall - steady) < _MAX_DRIFT else math.inf
+
+    def prepare(self, since: float, *, zipped: bool, known: bool) -> PreparedResponse:
+        # Headers tell whole seconds: an answer is made once a second for all who get the same.
+        second = int(since)
+        if second != self.second:
+            self.second, self.prepared = second, {}
+        found = self.prepared.get((zipped, known))
+        if found is None:
+            found = self.prepared[zipped, known] = self._prepared(since, zipped=zipped, known=known)
+        return found
+
+    def _prepared(self, since: float, *, zipped: bool, known: bool) -> PreparedResponse:
+        representation = self.representation
+        freshness = representation.freshness
+        now = None if freshness is None else freshness.after(since)
+        head = representation.head(now, zipped=zipped, known=known)
+        body = b"" if known else representation.bytes(zipped=zipped)
+        if not known:
+            head.append(("Content-Length", str(len(body))))
+        if now is None:
+            head.append(("Age", str(int(since))))
+        return PreparedResponse(
+            status=304 if known else 200,
+            headers=[(name.lower().encode(), value.encode("latin-1")) for name, value in head],
+            body=body,
+            served=None if now is None else now.served,
+            noted=self.noted,
+        )
+
+
+class ResponseCache:
+    """Keeps the newest answer of each address; those that are used least go first.
+
+    Args:
+        max_bytes: of what is kept.
+        change_token: a new value forces revalidation of stale entries: there may be something
+            newer in this process.
+    """
+
+    def __init__(
+        self, clock: Clock, *, max_bytes: int, change_token: Callable[[], Hashable]
+    ) -> None:
+        self._clock = clock
+        self._change_token = change_token
+        self._entries: SizedCache[_Entry] = SizedCache(max_bytes, lambda entry: entry.size)
+
+    @property
+    def size(self) -> int:
+        """Bytes that are kept."""
+        return self._entries.size
+
+    def get(
+        self, key: CacheKey, *, zipped: bool, is_known: Callable[[str, str], bool]
+    ) -> PreparedResponse | None:
+        """The answer that is ready; None where the application has to be asked.
+
+        Args:
+            zipped: the coding that is asked for.
+            is_known: whether the client has what this ETag and Last-Modified belong to.
+        """
+        entry = self._entries.get((key.address, None)) or self._entries.get(
+            (key.address, key.language)
+        )
+        if entry is None:
+            return None
+        since = entry.since(self._clock)
+        if since >= entry.usable:
+            return None
+        token = self._change_token() if entry.stale else entry.change_token
+        if since >= entry.revalidated + REVALIDATE_SECONDS or token != entry.change_token:
+            # This request goes to the application, and those that come meanwhile do not.
+            entry.revalidated, entry.change_token = since, token
+            return None
+        representation = entry.representation
+        known = is_known(representation.etags[zipped], representation.last_modified)
+        return entry.prepare(since, zipped=zipped, known=known)
+
+    def token(self) -> Hashable:
+        """To be had before the application is asked, and given to :meth:`put` with its answer."""
+        return self._change_token()
+
+    def put(
+        self, key: CacheKey, representation: Representation | None, *, token: Hashable, noted: Any
+    ) -> None:
+        """Keep what the application said, if it may be kept; else what it makes out of date goes.
+
+        Args:
+            representation: None where it said something else than a 200.
+            noted: for the access log.
+        """
+        if representation is None:
+            self._drop_stale(key)
+            return
+        now, wall = self._clock.monotonic(), self._clock.now()
+        freshness = representation.freshness
+        at = now if freshness is None else freshness.at
+        entry = _Entry(representation, noted, token, at, wall - (now - at))
+        if entry.usable > 0:
+            self._entries.put((key.address, variant(representation, key.language)), entry)
+        else:
+            self._drop_stale(key)
+
+    def _drop_stale(self, key: CacheKey) -> None:
+        for place in ((key.address, None), (key.address, key.language)):
+            entry = self._entries.get(place)
+            if entry is not None and entry.stale:
+                self._entries.pop(place)

@@ -1,0 +1,76 @@
+"""A client of the ASGI application, in this process."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from flask import Flask
+from werkzeug.datastructures import Headers
+
+from bridge.services import Services
+from bridge.web import create_app, create_asgi
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came, with werkzeug's names."""
+
+    status_code: int
+    headers: Headers
+    data: bytes
+
+
+class AsgiClient:
+    """Asks *app* as a server would, one request after the other."""
+
+    def __init__(self, app: Flask) -> None:
+        asgi = create_asgi(app)
+        assert asgi is not None
+        self.asgi = asgi
+
+    @classmethod
+    def of(cls, parts: Services) -> "AsgiClient":
+        """A client of the bridge that *parts* are."""
+        return cls(create_app(parts))
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        return self.ask("GET", path, headers)
+
+    def head(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        return self.ask("HEAD", path, headers)
+
+    def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """The answer to one request."""
+        raw, _, query = path.partition("?")
+        named = {"Host": "localhost", **(headers or {})}
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": unquote_to_bytes(raw).decode(errors="replace"),
+            "raw_path": raw.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": [(name.lower().encode(), value.encode()) for name, value in named.items()],
+            "server": ("127.0.0.1", 80),
+            "client": ("127.0.0.1", 9),
+        }
+        said: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            said.append(message)
+
+        asyncio.run(self.asgi(scope, receive, send))  # type: ignore[arg-type]
+        start, *rest = said
+        return Answer(
+            start["status"],
+            Headers([(name.decode(), value.decode()) for name, value in start["headers"]]),
+            b"".join(message["body"] for message in rest),
+        )
