@@ -24,7 +24,8 @@ run: $(VENV)/run.stamp
 test: lint clients
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# Measures the bridge and others in turn, three times, and writes docs/performance.md: some 15 minutes.
+# Measures the bridge and others in turn, three times, and writes docs/performance.md: a quarter of an
+# hour.
 bench: DEBIAN := nginx-light wrk
 bench: $(VENV)/dev.stamp $(BENCH)/stamp test-deps
 	@$(BIN)/python -m bench --open-web-calendar $(BENCH)/bin/python

@@ -1,1 +1,1 @@
-"""Measurements, each against a peer or a limit, side by side in one run."""
+"""Measurements of the bridge, each compared with another server or with a limit."""

@@ -37,8 +37,8 @@ def calls(sessions: int = 2_000) -> list[Row]:
                     client.get(bridge.url + path, timeout=60).raise_for_status()
             rows.append(
                 Row(
-                    name=f"requests to upstream for {feeds:,} feed{'s' if feeds > 1 else ''} of"
-                    f" {sessions:,} sessions, against the pages of one walk",
+                    name=f"requests to upstream for {_count(feeds, 'feed')} of {sessions:,}"
+                    " sessions, against the pages of one walk",
                     value=len(upstream.requests),
                     unit="",
                     reference=math.ceil(sessions / 100),
@@ -57,7 +57,7 @@ def cold() -> list[Row]:
         with studio.upstream(sessions, pace=PAGE_SECONDS) as (upstream, _):
             _first_response(upstream, sessions)  # upstream records its pages
             reference = turns * _page_seconds(upstream)
-            name = f"cold feed: {pages} page(s), against {turns} page time(s)"
+            name = f"cold feed of {_count(pages, 'page')}, against {_count(turns, 'page time')}"
             rows.append(_cold_row(name, upstream, sessions, reference, at_most=1.3))
             if sessions == 2_000:
                 with _busy_processes():
@@ -77,6 +77,10 @@ def _cold_row(
         reference=reference,
         at_most=at_most,
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _first_response(upstream: SandboxServer, sessions: int) -> float:

@@ -74,12 +74,16 @@ class Services:
             self.ahead.start()
         self.rounds.start()
 
-    def close(self) -> None:
-        """Stop what runs in the background, and let go of connections and files."""
+    def stop_refreshing(self) -> None:
+        """End walks, and with them the waiting of requests; give leases back."""
         self.ahead.close()
         self.refresher.stop()
         self.client.close()
         self.refresher.close()
+
+    def close(self) -> None:
+        """Stop what runs in the background, and let go of connections and files."""
+        self.stop_refreshing()
         self.rounds.close()
         self.store.close()
 

@@ -46,11 +46,13 @@ class Answer:
 
     Attributes:
         status: 0 where there was no answer; then *text* says why.
+        etag: the ETag header.
         text: why there was none.
     """
 
     status: int
     kind: str = ""
+    etag: str = ""
     body: bytes = b""
     text: str = ""
 
@@ -62,8 +64,10 @@ def ask(address: str, clock: Clock) -> Answer:
     )
     try:
         with _opener.open(request, timeout=_SECONDS) as response:
-            kind = response.headers.get_content_type()
-            return Answer(response.status, kind, _read(response, Deadline(clock, _SECONDS)))
+            body = _read(response, Deadline(clock, _SECONDS))
+            headers = response.headers
+            kind, etag = headers.get_content_type(), headers.get("ETag", "")
+            return Answer(response.status, kind, etag, body)
     except urllib.error.HTTPError as err:
         with err:
             return Answer(err.code)

@@ -10,8 +10,7 @@ from bridge.config import Config
 from bridge.doctor import network
 from bridge.doctor.report import Report
 from bridge.errors import StoreError
-from bridge.feeds import profile
-from bridge.feeds.contentlines import MalformedError
+from bridge.feeds.feed import tag_of
 
 SKEW_SECONDS = 60
 _TRIAL_SECONDS = 60.0
@@ -80,7 +79,7 @@ def examine_keys(report: Report, settings: Config) -> None:
 
 
 def examine_address(report: Report, settings: Config, clock: Clock) -> None:
-    """Ask for the bridge at its public address, and read a feed there to the byte."""
+    """Ask for the bridge at its public address, and whether a feed arrives there as it was sent."""
     base, name = settings.public_base_url, "PUBLIC_BASE_URL"
     if base is None:
         return  # the settings have warned of it
@@ -115,10 +114,13 @@ def _examine_served(report: Report, base: str, clock: Clock) -> None:
         )
     elif served.kind != "text/calendar":
         report.error("public address", f"a feed at {base} arrives as {served.kind}", name)
+    elif tag_of(served.body) not in served.etag:
+        # The bridge's ETag is a digest of the bytes that it sent.
+        report.error(
+            "public address",
+            f"a feed at {base} does not arrive as it was sent: something on the way changes it",
+            name,
+        )
     else:
-        try:
-            told = profile.check(served.body)
-        except MalformedError as err:
-            report.error("public address", f"a feed at {base} does not arrive whole: {err}", name)
-        else:
-            report.good("public address", f"{base} serves feeds ({len(told)} sessions this week)")
+        count = served.body.count(b"BEGIN:VEVENT")
+        report.good("public address", f"{base} serves feeds ({count} sessions this week)")

@@ -57,13 +57,12 @@ class Body:
         """
         if before is not None and before.plain == plain:
             return cls(plain=before.plain, zipped=before.zipped, tag=before.tag, **rest)
-        digest = hashlib.sha256(plain).digest()[:18]
         # no time of day in it: the same bytes on every machine
         zipped = gzip.compress(plain, _GZIP_LEVEL, mtime=0)
         return cls(
             plain=plain,
             zipped=zipped,
-            tag=base64.urlsafe_b64encode(digest).decode(),
+            tag=tag_of(plain),
             **rest,
         )
 
@@ -71,6 +70,11 @@ class Body:
     def size(self) -> int:
         """Bytes that it takes to keep."""
         return len(self.plain) + len(self.zipped) + 500
+
+
+def tag_of(plain: bytes) -> str:
+    """The digest that is the opaque part of an ETag."""
+    return base64.urlsafe_b64encode(hashlib.sha256(plain).digest()[:18]).decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from prometheus_client import Counter
 
 from bridge.cache.readers import Readers
 from bridge.cache.snapshots import Served
@@ -78,7 +77,7 @@ class _Kind:
         summed: answers for the next summary.
     """
 
-    counter: Counter
+    counter: Any
     ready: bool
     read: bool
     summed: int = 0

@@ -118,10 +118,19 @@ class Asgi:
         # Now, and not as the process exits: leases are given back, and counts stored.
         atexit.unregister(self._services.close)
         with ThreadPoolExecutor(1) as thread:
-            await asyncio.get_running_loop().run_in_executor(thread, self._services.close)
+            await asyncio.get_running_loop().run_in_executor(thread, self._close)
         dog.cancel()
         STDERR.drain(1.0)
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _close(self) -> None:
+        """Let requests whose clients have gone end, which the server does not wait for, and close.
+
+        Their threads need the event loop to the end.
+        """
+        self._services.stop_refreshing()
+        self._flask.executor.shutdown()
+        self._services.close()
 
 
 @dataclass(frozen=True, slots=True)

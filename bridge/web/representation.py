@@ -5,7 +5,7 @@ response cache keeps the same value and answers later requests from it, so that 
 (validators, ``Age``, ``Cache-Status``) is worked out here and nowhere else.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -172,8 +172,3 @@ def answer(request: Request, representation: Representation) -> Response:
         status=304 if known else 200,
         headers=representation.head(freshness, zipped=zipped, known=known),
     )
-
-
-def variant(representation: Representation, language: Hashable) -> Hashable:
-    """What tells the answers of one address apart, codings aside."""
-    return language if representation.by_language else None

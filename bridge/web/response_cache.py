@@ -15,7 +15,7 @@ from typing import Any
 from bridge.cache.sized import SizedCache
 from bridge.cache.snapshots import Served
 from bridge.clock import Clock
-from bridge.web.representation import Representation, variant
+from bridge.web.representation import Representation
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -193,7 +193,8 @@ class ResponseCache:
         at = now if freshness is None else freshness.at
         entry = _Entry(representation, noted, token, at, wall - (now - at))
         if entry.usable > 0:
-            self._entries.put((key.address, variant(representation, key.language)), entry)
+            language = key.language if representation.by_language else None
+            self._entries.put((key.address, language), entry)
         else:
             self._drop_stale(key)
 

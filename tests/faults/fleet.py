@@ -108,6 +108,8 @@ class Machine:
 
     Args:
         store: its CACHE_URL.
+        arguments: of the command.
+        target: another application, as ``module:name``; its module is in PYTHONPATH.
         short_leases: leases of two seconds, so that a test need not wait for fifteen.
         before: run in the new process before the server starts.
         settings: further variables of the environment.
@@ -122,16 +124,20 @@ class Machine:
         store: str,
         *,
         workers: int = 1,
+        arguments: Sequence[str] = (),
+        target: str = "",
         short_leases: bool = False,
         before: Callable[[], None] | None = None,
         **settings: str,
     ) -> None:
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        host = settings.get("HOST", "127.0.0.1")
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
         self.log: list[str] = []
         self._workers = workers
         self._before = before
-        self._short_leases = short_leases
+        self._arguments = arguments
+        self._target = "short_leases:asgi" if short_leases else target
         self.environment = {
             **os.environ,
             "PYTHONPATH": str(HERE),
@@ -177,10 +183,10 @@ class Machine:
     def launch(self) -> None:
         """Start it, and leave it to itself."""
         self.log.clear()
-        command = [sys.executable, "-m", "bridge.server"]
-        if self._short_leases:
+        command = [sys.executable, "-m", "bridge.server", *self._arguments]
+        if self._target:
             serving = "from bridge import config, server; server.serve(config.load(), %r)"
-            command = [sys.executable, "-c", serving % "short_leases:asgi"]
+            command = [sys.executable, "-c", serving % self._target]
         self._process = subprocess.Popen(
             command,
             env=self.environment,
@@ -202,6 +208,24 @@ class Machine:
     def get(self, path: str, **headers: str) -> Answer:
         return get(self.url + path, **headers)
 
+    def all_up(self) -> bool:
+        """Whether each worker has answered something: until then it may miss a signal."""
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+        listening = [row for row in rows if row[3] == "0A" and row[1].endswith(f":{self.port:04X}")]
+        # the system spreads connections over the workers
+        return len(listening) == self._workers and all(self._answers() for _ in range(20))
+
+    def tell(self, number: int) -> None:
+        """Send a signal to the server's own process."""
+        os.kill(self.pid, number)
+
+    def wait(self, seconds: float = 30.0) -> int:
+        """Wait until it has ended; its exit code."""
+        assert self._process is not None
+        code = self._process.wait(seconds)
+        self._end()
+        return code
+
     def workers(self) -> list[int]:
         """The process ids of its workers."""
         listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
@@ -219,10 +243,8 @@ class Machine:
         assert self._process is not None
         began = time.monotonic()
         self._process.terminate()
-        self._process.wait(seconds)
-        took = time.monotonic() - began
-        self._end()
-        return took
+        self.wait(seconds)
+        return time.monotonic() - began
 
     def kill(self) -> None:
         """End it and its workers at once."""
@@ -247,7 +269,8 @@ class Machine:
 
     def _answers(self) -> bool:
         assert self.running, "\n".join(self.log)
-        if self.started() < self._workers:
+        quiet = self.environment.get("LOG_LEVEL") == "error"
+        if not quiet and self.started() < self._workers:
             return False
         try:
             return get(f"{self.url}/healthz", timeout=2).status == 200

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from ical_lines import Component, content_lines, read
 from icalendar import Calendar, Event
 from icalendar.parser import Contentline
 from samples import (
@@ -28,7 +29,6 @@ from samples import (
 from upstreams.rows import CANARIES, awkward_rows
 
 from bridge.config import Availability
-from bridge.feeds.contentlines import Component, content_lines, read
 from bridge.feeds.ics import fitting, render
 from bridge.feeds.ics.calendars import frame
 from bridge.feeds.ics.events import properties

@@ -5,13 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from ical_lines import read
 from samples import HALL, SEEN, START, YOGA, chosen, published, session, spec
 from samples import calendar as calendar_of
 
 from bridge.config import Availability
 from bridge.errors import ParameterError
 from bridge.feeds import jsonfeed
-from bridge.feeds.contentlines import read
 from bridge.feeds.spec import Cancelled
 from bridge.model import Course, Instructor, OfferingType, Status, Visibility
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from ical_lines import read
 from samples import (
     HALL,
     SEEN,
@@ -22,7 +23,6 @@ from samples import (
 from bridge.cache.snapshot import decode, encode
 from bridge.config import Availability
 from bridge.feeds import agenda, ics, jsonfeed
-from bridge.feeds.contentlines import read
 from bridge.feeds.selection import select, subject, uid
 from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind, Times
 from bridge.filters import Occupancy

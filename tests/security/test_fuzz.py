@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import ical_validator
 import pytest
 from clocks import ManualClock
 from environs import Env
@@ -24,7 +25,7 @@ from bridge import config, services
 from bridge.cache.snapshot import Snapshot, decode, encode
 from bridge.config import Availability
 from bridge.errors import BridgeError, ParameterError
-from bridge.feeds import agenda, ics, jsonfeed, private, profile
+from bridge.feeds import agenda, ics, jsonfeed, private
 from bridge.feeds.query import Defaults, feed_spec
 from bridge.feeds.selection import select, subject
 from bridge.feeds.spec import Audience, FeedSpec, Kind, Times
@@ -229,7 +230,7 @@ def test_rows_become_sessions_that_can_be_written_in_every_form(found: list[Any]
         spec = feed_spec(Kind.SESSION, None, asked, DEFAULTS)
         shown = select(snapshot, spec)
         about = subject(snapshot, spec, shown)
-        events = profile.check(ics.render(shown, spec, about, base_url=None))
+        events = ical_validator.check(ics.render(shown, spec, about, base_url=None))
         assert len(list(events)) == len(shown)
         assert len(json.loads(jsonfeed.render(shown))) == len(shown)
         assert agenda.render(shown, about).decode()

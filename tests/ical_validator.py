@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple
 
+from ical_lines import Component, Line, MalformedError, read
+
 from bridge import zones
-from bridge.feeds.contentlines import Component, Line, MalformedError, read
 
 _CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TEXTS = frozenset(
