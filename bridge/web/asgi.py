@@ -26,9 +26,9 @@ from bridge.services import Services
 from bridge.web import operations
 from bridge.web.access_log import HEADER, PROBES, AccessLog, Noted, new_identity
 from bridge.web.limits import MAX_HEADER
-from bridge.web.negotiation import unmodified, wants_gzip, wants_language
+from bridge.web.negotiation import wants_gzip, wants_language
 from bridge.web.representation import REPRESENTATION
-from bridge.web.response_cache import CacheKey, PreparedResponse, RawHeaders, ResponseCache
+from bridge.web.response_cache import CacheRequest, PreparedResponse, RawHeaders, ResponseCache
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -51,6 +51,8 @@ class Asgi:
         self._app = app.wsgi_app
         self._flask = WSGIMiddleware(self._wsgi, workers=THREADS)  # type: ignore[arg-type]  # its own types
         self._forwarded = _FORWARDED if self._services.config.trusted_proxies else ()
+        # Clients ask the same over and over, many of them in the same words.
+        self._parse = lru_cache(maxsize=256)(_parsed)
         # Of CACHE_MAX_BYTES the other half is for rendered feeds (services.py).
         self.cache = ResponseCache(
             self._services.clock,
@@ -88,23 +90,21 @@ class Asgi:
 
     def _parsed(self, scope: "HTTPScope") -> "_Request":
         address = (scope["scheme"], scope["path"], scope["query_string"])
-        return _parsed(scope["method"], address, tuple(scope["headers"]), self._forwarded)
+        return self._parse(scope["method"], address, tuple(scope["headers"]), self._forwarded)
 
     def _ready(self, path: str, request: "_Request") -> PreparedResponse | None:
-        if request.key is None:
+        if request.cached is None:
             return None
-        if path in PROBES:
-            return _probe(path)
-        return self.cache.get(request.key, zipped=request.zipped, is_known=request.knows)
+        return _probe(path) if path in PROBES else self.cache.get(request.cached)
 
     def _wsgi(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Ask the Flask application, and keep what it says; in a thread."""
         token = self.cache.token()
         chunks = self._app(environ, start_response)
         request = self._parsed(environ["asgi.scope"])
-        if request.key is not None and not request.no_store:
+        if request.cached is not None and not request.no_store:
             self.cache.put(
-                request.key, environ.get(REPRESENTATION), token=token, noted=Noted.of(environ)
+                request.cached, environ.get(REPRESENTATION), token=token, noted=Noted.of(environ)
             )
         return chunks
 
@@ -135,32 +135,19 @@ class Asgi:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What an HTTP request asks for, as far as ready answers differ by it.
+    """What an HTTP request says.
 
     Attributes:
-        key: what the response cache knows the answer by; None: there is no ready answer to it.
-        zipped: whether gzip is welcome.
+        cached: for the response cache; None: there is no ready answer to it.
         user_agent: what the client calls itself.
-        if_none_match, if_modified_since: what it has already.
         no_store: the answer must not be kept (RFC 9111, 5.2.1.5).
     """
 
-    key: CacheKey | None
-    zipped: bool
+    cached: CacheRequest | None
     user_agent: str
-    if_none_match: str | None
-    if_modified_since: str | None
     no_store: bool
 
-    def knows(self, etag: str, last_modified: str) -> bool:
-        """Whether the client has what these validators belong to."""
-        return unmodified(
-            self.if_none_match, self.if_modified_since, etag=etag, last_modified=last_modified
-        )
 
-
-# Clients ask the same over and over, many of them in the same words.
-@lru_cache(maxsize=256)
 def _parsed(
     method: str,
     address: tuple[Hashable, ...],
@@ -179,17 +166,20 @@ def _parsed(
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         found[name] = f"{found[name]},{value}" if name in found else value
     languages = found.get("accept-language", "")
-    key: CacheKey | None = None
+    cached: CacheRequest | None = None
     # What is longer the Flask application refuses (limits.py).
     if method in ("GET", "HEAD") and length <= MAX_HEADER and len(languages) <= _LONGEST_LANGUAGES:
         says = tuple(found.get(name) for name in ("host", *forwarded))
-        key = CacheKey((*address, *says), wants_language(languages))
+        cached = CacheRequest(
+            address=(*address, *says),
+            language=wants_language(languages),
+            zipped=wants_gzip(found.get("accept-encoding", "")),
+            if_none_match=found.get("if-none-match"),
+            if_modified_since=found.get("if-modified-since"),
+        )
     return _Request(
-        key=key,
-        zipped=wants_gzip(found.get("accept-encoding", "")),
+        cached=cached,
         user_agent=found.get("user-agent", ""),
-        if_none_match=found.get("if-none-match"),
-        if_modified_since=found.get("if-modified-since"),
         no_store="no-store" in found.get("cache-control", "").lower(),
     )
 

@@ -57,11 +57,6 @@ class Freshness:
         """The freshness of what was cut from *lookup*."""
         return cls(lookup.served, lookup.age, lookup.left, lookup.servable, lookup.at, trimmed)
 
-    @property
-    def stale(self) -> bool:
-        """Whether it was stale already when the snapshot cache gave it."""
-        return self.left <= 0
-
     def after(self, seconds: float) -> "Freshness":
         """The same so many seconds later, when the response cache gives it again."""
         return replace(

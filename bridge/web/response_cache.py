@@ -7,7 +7,7 @@ are answered from here (RFC 5861). Request directives such as ``no-cache`` are a
 5.2.1) and ignored, so that a flood of reloads ends here; ``no-store`` is obeyed by the caller.
 """
 
-import math
+import weakref
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from bridge.cache.sized import SizedCache
 from bridge.cache.snapshots import Served
 from bridge.clock import Clock
+from bridge.web.negotiation import unmodified
 from bridge.web.representation import Representation
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -29,17 +30,24 @@ _MAX_DRIFT = 2.0
 _FRAME = 4_000
 
 
-@dataclass(frozen=True, slots=True)
-class CacheKey:
-    """What is asked for, as far as answers differ by it.
+@dataclass(slots=True, eq=False)
+class CacheRequest:
+    """A request, as far as ready answers differ by it; used again for each that says the same.
 
     Attributes:
         address: scheme, host, path and query, and what a trusted proxy says of them.
         language: what ``Accept-Language`` comes to.
+        zipped: whether gzip is welcome.
+        if_none_match, if_modified_since: what the client has already.
     """
 
     address: tuple[Hashable, ...]
-    language: Hashable
+    language: Hashable = None
+    zipped: bool = False
+    if_none_match: str | None = None
+    if_modified_since: str | None = None
+    entry: Callable[[], "_Entry | None"] = lambda: None
+    """The entry that answered it last, while the cache has it (a weak reference)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,43 +66,42 @@ class PreparedResponse:
     noted: Any
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class _Entry:
+    """An answer, and for how long it may be given.
+
+    Attributes:
+        at: when it was made, on the monotonic clock.
+        wall: the same on the wall clock.
+        usable: seconds from then on for which it may be given.
+        revalidated: seconds from then on after which a request went to the application last.
+    """
+
     representation: Representation
     noted: Any
     change_token: Hashable
     at: float
     wall: float
+    stale: bool = False
+    usable: float = 0.0
     revalidated: float = 0.0
     second: int = -1
     prepared: dict[tuple[bool, bool], PreparedResponse] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        freshness = self.representation.freshness
+        if freshness is None:
+            self.usable = self.representation.max_age
+        elif freshness.left > 0:
+            self.usable = freshness.left
+        else:
+            self.stale = True
+            # An application that waits for upstream may take its time to say something newer.
+            self.usable = min(freshness.servable, REVALIDATE_SECONDS + _SLOW_SECONDS)
+
     @property
     def size(self) -> int:
         return self.representation.body.size + _FRAME
-
-    @property
-    def stale(self) -> bool:
-        freshness = self.representation.freshness
-        return freshness is not None and freshness.stale
-
-    @property
-    def usable(self) -> float:
-        """Seconds from ``at`` for which it may be given."""
-        freshness = self.representation.freshness
-        if freshness is None:
-            return self.representation.max_age
-        if not freshness.stale:
-            return freshness.left
-        # An application that waits for upstream may take its time to say something newer.
-        return min(freshness.servable, REVALIDATE_SECONDS + _SLOW_SECONDS)
-
-    def since(self, clock: Clock) -> float:
-        """Seconds since ``at``; infinite where the clocks disagree, because one was set or the
-        machine slept.
-        """
-        steady, wall = clock.monotonic() - self.at, clock.now() - self.wall
-        return steady if abs(wall - steady) < _MAX_DRIFT else math.inf
 
     def prepare(self, since: float, *, zipped: bool, known: bool) -> PreparedResponse:
         # Headers tell whole seconds: an answer is made once a second for all who get the same.
@@ -146,38 +153,42 @@ class ResponseCache:
         """Bytes that are kept."""
         return self._entries.size
 
-    def get(
-        self, key: CacheKey, *, zipped: bool, is_known: Callable[[str, str], bool]
-    ) -> PreparedResponse | None:
-        """The answer that is ready; None where the application has to be asked.
-
-        Args:
-            zipped: the coding that is asked for.
-            is_known: whether the client has what this ETag and Last-Modified belong to.
-        """
-        entry = self._entries.get((key.address, None)) or self._entries.get(
-            (key.address, key.language)
-        )
+    def get(self, request: CacheRequest) -> PreparedResponse | None:
+        """The answer that is ready; None where the application has to be asked."""
+        entry = request.entry() or self._find(request)
         if entry is None:
             return None
-        since = entry.since(self._clock)
-        if since >= entry.usable:
+        clock = self._clock
+        since = clock.monotonic() - entry.at
+        # Where the clocks disagree one was set, or the machine slept.
+        if since >= entry.usable or abs(clock.now() - entry.wall - since) >= _MAX_DRIFT:
             return None
         token = self._change_token() if entry.stale else entry.change_token
         if since >= entry.revalidated + REVALIDATE_SECONDS or token != entry.change_token:
             # This request goes to the application, and those that come meanwhile do not.
             entry.revalidated, entry.change_token = since, token
             return None
-        representation = entry.representation
-        known = is_known(representation.etags[zipped], representation.last_modified)
-        return entry.prepare(since, zipped=zipped, known=known)
+        return entry.prepare(since, zipped=request.zipped, known=_is_known(request, entry))
+
+    def _find(self, request: CacheRequest) -> _Entry | None:
+        for place in _places(request):
+            entry = self._entries.get(place)
+            if entry is not None:
+                request.entry = weakref.ref(entry)
+                return entry
+        return None
 
     def token(self) -> Hashable:
         """To be had before the application is asked, and given to :meth:`put` with its answer."""
         return self._change_token()
 
     def put(
-        self, key: CacheKey, representation: Representation | None, *, token: Hashable, noted: Any
+        self,
+        request: CacheRequest,
+        representation: Representation | None,
+        *,
+        token: Hashable,
+        noted: Any,
     ) -> None:
         """Keep what the application said, if it may be kept; else what it makes out of date goes.
 
@@ -185,21 +196,33 @@ class ResponseCache:
             representation: None where it said something else than a 200.
             noted: for the access log.
         """
-        if representation is None:
-            self._drop_stale(key)
-            return
-        now, wall = self._clock.monotonic(), self._clock.now()
-        freshness = representation.freshness
-        at = now if freshness is None else freshness.at
-        entry = _Entry(representation, noted, token, at, wall - (now - at))
-        if entry.usable > 0:
-            language = key.language if representation.by_language else None
-            self._entries.put((key.address, language), entry)
-        else:
-            self._drop_stale(key)
-
-    def _drop_stale(self, key: CacheKey) -> None:
-        for place in ((key.address, None), (key.address, key.language)):
-            entry = self._entries.get(place)
-            if entry is not None and entry.stale:
+        if representation is not None:
+            now, wall = self._clock.monotonic(), self._clock.now()
+            freshness = representation.freshness
+            at = now if freshness is None else freshness.at
+            entry = _Entry(representation, noted, token, at, wall - (now - at))
+            if entry.usable > 0:
+                language = request.language if representation.by_language else None
+                self._entries.put((request.address, language), entry)
+                return
+        for place in _places(request):
+            before = self._entries.get(place)
+            if before is not None and before.stale:
                 self._entries.pop(place)
+
+
+def _places(request: CacheRequest) -> tuple[Hashable, Hashable]:
+    return (request.address, None), (request.address, request.language)
+
+
+def _is_known(request: CacheRequest, entry: _Entry) -> bool:
+    """Whether the client has what *entry* would give it."""
+    if request.if_none_match is None and request.if_modified_since is None:
+        return False
+    representation = entry.representation
+    return unmodified(
+        request.if_none_match,
+        request.if_modified_since,
+        etag=representation.etags[request.zipped],
+        last_modified=representation.last_modified,
+    )
