@@ -44,25 +44,25 @@ class LogStream:
         self.on_drop: Callable[[], None] = lambda: None
         self._fd = fd
         self._max_bytes = max_bytes
-        self._begin()
+        self._reset()
         # A forked process has no such thread, and its copy of the lock may be held for ever. The
         # lines that wait are the parent's to write.
-        os.register_at_fork(after_in_child=self._begin)
+        os.register_at_fork(after_in_child=self._reset)
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         # Re-entrant: a destructor that garbage collection runs in the middle of write() may log.
         self._changed = threading.Condition(threading.RLock())
         self._waiting: deque[bytes] = deque()
         self._size = 0
         """Memory of the lines that wait and of those being written."""
         self._dropped = 0
-        """Since this was told last."""
-        self._cut = False
-        """Whether the last line was written in part."""
+        """Since the last notice."""
+        self._mid_line = False
+        """Whether the last write ended in the middle of a line."""
         self._thread: threading.Thread | None = None
 
     def write(self, text: str) -> int:
-        """Queue *text*: one line, or several that belong together."""
+        """Queue *text*: a line, or several that stay together, such as a traceback."""
         line = text.encode("utf-8", "backslashreplace")
         size = sys.getsizeof(line)
         with self._changed:
@@ -106,11 +106,11 @@ class LogStream:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting)
                 batch = self._next_batch()
-            if lost := self._lost(batch):
+            if lost := self._write(batch):
                 self._drop(lost)
             with self._changed:
                 dropped = 0 if self._waiting else self._dropped
-            if dropped and not self._lost([self.notice(dropped).encode()]):
+            if dropped and not self._write([self.notice(dropped).encode()]):
                 with self._changed:
                     self._dropped -= dropped
             with self._changed:
@@ -125,9 +125,9 @@ class LogStream:
             room -= len(batch[-1])
         return batch
 
-    def _lost(self, lines: list[bytes]) -> int:
-        """Write *lines*; the number of those that could not be written, or only in part."""
-        if self._cut:
+    def _write(self, lines: list[bytes]) -> int:
+        """Write *lines*; return how many of them could not be written whole."""
+        if self._mid_line:
             lines = [b"\n" + lines[0], *lines[1:]]
         data = memoryview(b"".join(lines))
         written = 0
@@ -141,7 +141,7 @@ class LogStream:
                 break
         self._lock_pipe(fcntl.LOCK_UN)
         if written:
-            self._cut = data[written - 1] != ord("\n")
+            self._mid_line = data[written - 1] != ord("\n")
         return sum(end > written for end in accumulate(map(len, lines)))
 
     def _lock_pipe(self, operation: int) -> None:

@@ -30,18 +30,32 @@ pytestmark = pytest.mark.skipif(
 
 
 class Pipe:
-    """A pipe that holds one page, and its two ends."""
+    """A pipe that holds one page, its two ends, and the streams that write to it."""
 
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe()
         fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._open = {self.reader, self.writer}
+        self._streams: list[LogStream] = []
 
-    def close(self, *ends: int) -> None:
-        for end in ends or (self.writer, self.reader):
-            if end in self._open:
-                os.close(end)
-                self._open.remove(end)
+    def stream(self, **options: int) -> LogStream:
+        self._streams.append(LogStream(self.writer, **options))
+        return self._streams[-1]
+
+    def close_reader(self) -> None:
+        if self.reader in self._open:
+            os.close(self.reader)
+            self._open.remove(self.reader)
+
+    def close(self) -> None:
+        self.close_reader()
+        # Without a reader all lines are lost at once. Later they might be written to another file
+        # that has the same number.
+        for stream in self._streams:
+            stream.drain(SECONDS)
+        if self.writer in self._open:
+            os.close(self.writer)
+            self._open.remove(self.writer)
 
     def fill(self) -> None:
         """Leave no room in it."""
@@ -62,9 +76,6 @@ class Pipe:
 def pipe() -> Iterator[Pipe]:
     made = Pipe()
     yield made
-    # A thread that still writes gets an error, and writes nothing to what opens next.
-    made.close(made.reader)
-    time.sleep(0.01)
     made.close()
 
 
@@ -94,7 +105,7 @@ def lines_of(count: int) -> Callable[[bytes], bool]:
 
 class TestWriting:
     def test_lines_arrive_whole_and_in_order(self, pipe: Pipe) -> None:
-        stream = LogStream(pipe.writer)
+        stream = pipe.stream()
         drops = Drops(stream)
         for number in range(1_000):
             assert stream.write(f"line {number}\n") == len(f"line {number}\n")
@@ -104,7 +115,7 @@ class TestWriting:
         assert drops.count == 0
 
     def test_lines_of_several_threads_do_not_mix(self, pipe: Pipe) -> None:
-        stream = LogStream(pipe.writer)
+        stream = pipe.stream()
 
         def log(name: str) -> None:
             for number in range(300):
@@ -127,7 +138,7 @@ class TestWriting:
         self, monkeypatch: pytest.MonkeyPatch, pipe: Pipe
     ) -> None:
         pipe.fill()
-        stream = LogStream(pipe.writer)
+        stream = pipe.stream()
         stream.write("first\n")
         until(lambda: not stream._waiting)  # its write is under way
         for _ in range(100):
@@ -144,14 +155,14 @@ class TestWriting:
         stream.drain(SECONDS)
         assert sizes == [4_000, 4_000, 2_000]
 
-    def test_text_that_is_no_unicode_is_escaped(self, pipe: Pipe) -> None:
-        LogStream(pipe.writer).write("lone \udcff, naïve\n")
+    def test_lone_surrogates_are_escaped(self, pipe: Pipe) -> None:
+        pipe.stream().write("lone \udcff, naïve\n")
         assert pipe.read_lines(lines_of(1)) == ["lone \\udcff, naïve"]
 
-    def test_a_full_pipe_that_is_non_blocking_is_waited_for(self, pipe: Pipe) -> None:
+    def test_it_waits_for_room_in_a_non_blocking_pipe(self, pipe: Pipe) -> None:
         os.set_blocking(pipe.writer, False)
         pipe.fill()
-        stream = LogStream(pipe.writer)
+        stream = pipe.stream()
         drops = Drops(stream)
         for _ in range(200):
             stream.write(LINE)
@@ -161,10 +172,10 @@ class TestWriting:
         assert drops.count == 0
 
 
-class TestWhatCannotBeWritten:
+class TestLinesThatCannotBeWritten:
     def test_without_a_reader_every_line_is_dropped_and_counted(self, pipe: Pipe) -> None:
-        pipe.close(pipe.reader)
-        stream = LogStream(pipe.writer)
+        pipe.close_reader()
+        stream = pipe.stream()
         drops = Drops(stream)
         for _ in range(50):
             stream.write(LINE)
@@ -180,14 +191,14 @@ class TestWhatCannotBeWritten:
         stream.drain(SECONDS)
         os.close(full)
 
-    def test_a_descriptor_that_is_closed_costs_the_lines_alone(self, pipe: Pipe) -> None:
+    def test_on_a_closed_descriptor_every_line_is_dropped_and_counted(self, pipe: Pipe) -> None:
         pipe.close()
-        stream = LogStream(pipe.writer)
+        stream = pipe.stream()
         drops = Drops(stream)
         stream.write(LINE)
         until(lambda: drops.count == 1)
 
-    def test_lines_that_were_written_in_part_are_dropped_and_the_next_begins_anew(
+    def test_a_line_written_in_part_is_dropped_and_the_next_starts_on_a_line_of_its_own(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         # a disk with room for 130 more bytes, and then with plenty
@@ -208,16 +219,17 @@ class TestWhatCannotBeWritten:
             with monkeypatch.context() as patch:
                 patch.setattr("bridge.log_stream.os.write", short)
                 stream.write(LINE + LINE)
-                until(lambda: drops.count == 1)
+                stream.drain(SECONDS)
+                assert drops.count == 1
                 stream.write("next\n")
                 stream.drain(SECONDS)
         assert log.read_text() == f"{LINE}{LINE[:30]}\n1 dropped\nnext\n"
 
-    def test_the_lines_of_a_batch_that_were_written_whole_are_not_counted(
+    def test_only_the_lines_of_a_batch_that_were_not_written_are_counted(
         self, monkeypatch: pytest.MonkeyPatch, pipe: Pipe
     ) -> None:
         pipe.fill()
-        stream = LogStream(pipe.writer)
+        stream = pipe.stream()
         drops = Drops(stream)
         stream.write("first\n")
         until(lambda: not stream._waiting)  # its write is under way
@@ -238,8 +250,8 @@ class TestWhatCannotBeWritten:
         stream.drain(SECONDS)
         assert drops.count == 8
 
-    def test_a_counter_that_fails_does_not_fail_the_line(self, pipe: Pipe) -> None:
-        stream = LogStream(pipe.writer, max_bytes=1)
+    def test_an_error_in_on_drop_does_not_reach_the_caller(self, pipe: Pipe) -> None:
+        stream = pipe.stream(max_bytes=1)
 
         def fail() -> None:
             raise OSError("no space left")
@@ -247,13 +259,13 @@ class TestWhatCannotBeWritten:
         stream.on_drop = fail
         assert stream.write(LINE) == len(LINE)
 
-    def test_a_thread_that_cannot_be_started_is_tried_again_with_the_next_line(
+    def test_a_thread_that_cannot_start_is_tried_again_with_the_next_line(
         self, monkeypatch: pytest.MonkeyPatch, pipe: Pipe
     ) -> None:
         def refuse(thread: threading.Thread) -> None:
             raise RuntimeError("can't start new thread")
 
-        stream = LogStream(pipe.writer)
+        stream = pipe.stream()
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", refuse)
             stream.write("one\n")
@@ -261,10 +273,10 @@ class TestWhatCannotBeWritten:
         assert pipe.read_lines(lines_of(2)) == ["one", "two"]
 
 
-class TestAReaderThatStalls:
+class TestStalledReader:
     def test_writing_does_not_wait_and_memory_is_bounded(self, pipe: Pipe) -> None:
         pipe.fill()
-        stream = LogStream(pipe.writer, max_bytes=100_000)
+        stream = pipe.stream(max_bytes=100_000)
         drops = Drops(stream)
         began = time.monotonic()
         for length in [10_000] * 5 + [1] * 10_000:
@@ -273,22 +285,23 @@ class TestAReaderThatStalls:
         # the short ones by the memory that they take, which is more than their length
         assert 8_000 < drops.count < 9_000
 
-    def test_the_loss_is_told_once_all_that_waited_is_written(self, pipe: Pipe) -> None:
+    def test_the_loss_is_reported_once_all_queued_lines_are_written(self, pipe: Pipe) -> None:
         pipe.fill()
-        stream = LogStream(pipe.writer, max_bytes=1_500)
+        stream = pipe.stream(max_bytes=15_000)
         drops = Drops(stream)
         stream.notice = lambda count: f"{count} dropped\n"
-        for number in range(30):
+        for number in range(300):
             stream.write(f"{number:099d}\n")
-        kept = 30 - drops.count
-        assert 0 < kept < 30
+        # more than one write of them
+        kept = 300 - drops.count
+        assert 100 < kept < 300
         found = pipe.read_lines(lambda found: b"dropped" in found)
         assert found[0] == "." * PIPE_BYTES + f"{0:099d}"
-        assert found[1:] == [f"{n:099d}" for n in range(1, kept)] + [f"{30 - kept} dropped"]
+        assert found[1:] == [f"{n:099d}" for n in range(1, kept)] + [f"{300 - kept} dropped"]
         stream.write("after it\n")
         assert pipe.read_lines(lines_of(1)) == ["after it"]
 
-    def test_a_loss_that_could_not_be_told_is_told_later(
+    def test_a_loss_that_could_not_be_reported_is_reported_later(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         full = [True]
@@ -311,17 +324,17 @@ class TestAReaderThatStalls:
             stream.drain(SECONDS)
         assert (tmp_path / "log").read_text() == "there is room\n3 dropped\n"
 
-    def test_without_a_notice_of_its_own_the_loss_is_told_too(self, pipe: Pipe) -> None:
+    def test_the_default_notice_gives_the_number_of_lines(self, pipe: Pipe) -> None:
         pipe.fill()
-        stream = LogStream(pipe.writer, max_bytes=200)
+        stream = pipe.stream(max_bytes=200)
         for _ in range(3):
             stream.write(LINE)
         found = pipe.read_lines(lambda found: b"dropped" in found)
         assert found[-1] == "2 log lines were dropped: the log could not be written"
 
-    def test_draining_gives_up_in_time(self, pipe: Pipe) -> None:
+    def test_drain_returns_after_its_timeout(self, pipe: Pipe) -> None:
         pipe.fill()
-        stream = LogStream(pipe.writer)
+        stream = pipe.stream()
         stream.write(LINE)
         began = time.monotonic()
         stream.drain(0.1)
@@ -359,7 +372,7 @@ class TestProcesses:
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     def test_a_forked_process_writes_its_own_lines_and_not_its_parents(self, pipe: Pipe) -> None:
         pipe.fill()
-        stream = LogStream(pipe.writer)
+        stream = pipe.stream()
         stream.write("the parent's\n")
 
         def log() -> None:
@@ -375,7 +388,7 @@ class TestProcesses:
 
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     def test_long_lines_of_several_processes_do_not_mix(self, pipe: Pipe) -> None:
-        stream = LogStream(pipe.writer)
+        stream = pipe.stream()
 
         def log(name: str) -> None:
             for number in range(40):
@@ -400,7 +413,7 @@ class TestProcesses:
         assert written.decode().split() == [str(number) for number in range(1_000)]
 
     @pytest.mark.parametrize("closed", [(2,), (0, 2), (0, 1, 2)])
-    def test_where_standard_error_is_closed_nothing_else_takes_its_number(
+    def test_a_closed_standard_error_is_opened_on_dev_null(
         self, closed: tuple[int, ...], tmp_path: Path
     ) -> None:
         file = tmp_path / "file"
