@@ -25,7 +25,7 @@ from bridge.log_stream import STDERR
 from bridge.services import Services
 from bridge.web import operations
 from bridge.web.access_log import HEADER, PROBES, AccessLog, Noted, new_identity
-from bridge.web.limits import MAX_HEADER
+from bridge.web.limits import MAX_HEADER, is_host
 from bridge.web.negotiation import wants_gzip, wants_language
 from bridge.web.representation import REPRESENTATION
 from bridge.web.response_cache import CacheRequest, PreparedResponse, RawHeaders, ResponseCache
@@ -90,7 +90,8 @@ class Asgi:
 
     def _parsed(self, scope: "HTTPScope") -> "_Request":
         address = (scope["scheme"], scope["path"], scope["query_string"])
-        return self._parse(scope["method"], address, tuple(scope["headers"]), self._forwarded)
+        version, headers = scope["http_version"], tuple(scope["headers"])
+        return self._parse(version, scope["method"], address, headers, self._forwarded)
 
     def _ready(self, path: str, request: "_Request") -> PreparedResponse | None:
         if request.cached is None:
@@ -149,6 +150,7 @@ class _Request:
 
 
 def _parsed(
+    version: str,
     method: str,
     address: tuple[Hashable, ...],
     headers: tuple[tuple[bytes, bytes], ...],
@@ -167,11 +169,16 @@ def _parsed(
         found[name] = f"{found[name]},{value}" if name in found else value
     languages = found.get("accept-language", "")
     cached: CacheRequest | None = None
-    # What is longer the Flask application refuses (limits.py).
-    if method in ("GET", "HEAD") and length <= MAX_HEADER and len(languages) <= _LONGEST_LANGUAGES:
-        says = tuple(found.get(name) for name in ("host", *forwarded))
+    host = found.get("host", "")
+    # All others the Flask application answers, or refuses (limits.py).
+    if (
+        method in ("GET", "HEAD")
+        and is_host(host, f"HTTP/{version}")
+        and length <= MAX_HEADER
+        and len(languages) <= _LONGEST_LANGUAGES
+    ):
         cached = CacheRequest(
-            address=(*address, *says),
+            address=(*address, host, *map(found.get, forwarded)),
             language=wants_language(languages),
             zipped=wants_gzip(found.get("accept-encoding", "")),
             if_none_match=found.get("if-none-match"),

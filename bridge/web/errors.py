@@ -68,8 +68,8 @@ def register(app: Flask) -> None:
     """Make *app* answer errors so."""
 
     @app.before_request
-    def refuse_overlong() -> None:
-        refusal = limits.excess(request.environ)
+    def refuse() -> None:
+        refusal = limits.refusal(request.environ)
         if refusal is not None:
             raise refusal
 
@@ -146,14 +146,14 @@ def _page(code: int, text: str, unknown: str | None) -> str:
 
 def _theme() -> str | None:
     """That of the page that is not there, if one was asked for."""
-    if limits.excess(request.environ) is not None:
+    if limits.refusal(request.environ) is not None:
         return None
     asked = request.args.get("theme")
     return asked if asked in ("light", "dark") else None
 
 
 def _visit() -> Visit:
-    if limits.excess(request.environ) is None:
+    if limits.refusal(request.environ) is None:
         # What is wrong may be the language or the host: then neither is taken from the request.
         with suppress(BridgeError, HTTPException):
             return Visit.of(request)

@@ -1,10 +1,17 @@
-"""Limits: requests that are too long are refused before anything reads what they say."""
+"""Limits: requests that are too long, or name no host, are refused before anything reads them."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from werkzeug.exceptions import HTTPException, RequestHeaderFieldsTooLarge, RequestURITooLarge
+from werkzeug.exceptions import (
+    BadRequest,
+    HTTPException,
+    RequestHeaderFieldsTooLarge,
+    RequestURITooLarge,
+)
 
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 _MAX_QUERY = 8_000
 _MAX_PATH = 4_000
 MAX_HEADER = 16_000
@@ -12,8 +19,18 @@ MAX_HEADER = 16_000
 _MAX_HEADERS = 32_000
 
 
-def excess(environ: Mapping[str, Any]) -> type[HTTPException] | None:
-    """The error that answers a request that is too long; None for any other."""
+def is_host(host: str, protocol: str = "HTTP/1.1") -> bool:
+    """Whether *host* is one valid Host, which HTTP/1.0 need not have (RFC 9112, 3.2).
+
+    Several are joined by a comma.
+    """
+    return _HOST.fullmatch(host) is not None or (not host and protocol != "HTTP/1.1")
+
+
+def refusal(environ: Mapping[str, Any]) -> type[HTTPException] | None:
+    """The error that answers a request; None where it may be read."""
+    if not is_host(environ.get("HTTP_HOST", ""), environ.get("SERVER_PROTOCOL", "")):
+        return BadRequest
     path = max(len(environ.get(name, "")) for name in ("PATH_INFO", "SCRIPT_NAME"))
     if len(environ.get("QUERY_STRING", "")) > _MAX_QUERY or path > _MAX_PATH:
         return RequestURITooLarge

@@ -19,12 +19,12 @@ from bridge.filters import PARAMETERS, shown, single
 from bridge.services import Services
 from bridge.web import assets, languages, timetable
 from bridge.web.languages import Language
+from bridge.web.limits import is_host
 from bridge.web.timetable import Timetable
 
 #: The options that a page shares with its feed (``feeds/query.py`` says what they take).
 OPTIONS = frozenset({"cancelled", "availability", "tz"})
 VIEWS = (AGENDA, WEEK) = ("agenda", "week")
-_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 # Two slashes at its start would make a host of it.
 _ROOT = re.compile(r"(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
 
@@ -175,7 +175,7 @@ class Visit:
 
 def _origin(request: Request) -> str:
     """The host that was asked for, as far as it can be one: it is printed into addresses."""
-    if not _HOST.fullmatch(request.host) or request.scheme not in ("http", "https"):
+    if not is_host(request.host) or request.scheme not in ("http", "https"):
         raise BadRequest
     return f"{request.scheme}://{request.host}"
 
