@@ -2,10 +2,13 @@
 
 import os
 import shutil
-import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger()
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable of prometheus-client that names the folder. It has to be set before the library is
@@ -29,11 +32,7 @@ def begin(workers: int) -> None:
     place = _place()
     if place is None:
         if workers > 1:
-            print(  # noqa: T201 - before there is a log
-                "no folder for temporary files can be written to: each worker will show metrics of"
-                " its own",
-                file=sys.stderr,
-            )
+            log.warning("no folder for temporary files: each worker shows metrics of its own")
         return
     _sweep(place)
     if workers > 1:

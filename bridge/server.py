@@ -46,6 +46,7 @@ def serve(settings: Config, target: str = "app:asgi") -> None:
     Args:
         target: an ASGI application, as ``module:name``.
     """
+    logs.configure(settings.log_format, settings.log_level)
     _raise_file_limit()
     numbers.begin(settings.workers)
     Granian(

@@ -6,10 +6,12 @@ event loop that is blocked, and an interpreter that makes no progress at all.
 """
 
 import asyncio
+import contextlib
 import faulthandler
 import multiprocessing
 import os
 import signal
+import stat
 
 HANG_SECONDS = 30.0
 """After so long without progress the tracebacks of all threads are written to standard error, and
@@ -25,12 +27,21 @@ async def watch() -> None:
     been told: its port would otherwise stay taken.
     """
     server = multiprocessing.parent_process()
+    log = _standard_error()
     try:
         while True:
-            faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
+            faulthandler.dump_traceback_later(HANG_SECONDS, exit=True, file=log)
             if server is not None and not server.is_alive():
                 os.kill(os.getpid(), signal.SIGTERM)
                 server = None
             await asyncio.sleep(min(_REARM_SECONDS, HANG_SECONDS / 4))
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+def _standard_error() -> int:
+    """A descriptor of it that never blocks: a full pipe must not keep a worker that hangs."""
+    if stat.S_ISFIFO(os.fstat(2).st_mode):
+        with contextlib.suppress(OSError):  # a system without /proc
+            return os.open("/proc/self/fd/2", os.O_WRONLY | os.O_NONBLOCK)
+    return 2

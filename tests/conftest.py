@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import hypothesis
 import pytest
 from clocks import ManualClock
 from environs import Env
@@ -23,6 +24,10 @@ from bridge.sandbox.studio import Studio
 from bridge.sandbox.timetable import believable_studio
 from bridge.services import Services
 from bridge.web import create_app
+
+# How long an example takes says more of the machine than of the bridge.
+hypothesis.settings.register_profile("bridge", deadline=None)
+hypothesis.settings.load_profile("bridge")
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TOKEN = "a-token-of-the-tests"
