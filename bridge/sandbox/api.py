@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from bridge.sandbox.access import Gate, RateLimit
 from bridge.sandbox.controls import create_controls
 from bridge.sandbox.faults import Faults, Strike
-from bridge.sandbox.query import Query
+from bridge.sandbox.query import Dialect, Query
 from bridge.sandbox.records import Row
 from bridge.sandbox.refusal import Refusal
 from bridge.sandbox.representation import Representation, expansion_tree, field_tree
@@ -39,6 +39,7 @@ def create_api(
     clock: Callable[[], float] = time.monotonic,
     base_path: str = BASE_PATH,
     faults: Faults | None = None,
+    dialect: Dialect | None = None,
 ) -> Flask:
     """The API of one studio, as upstream documents it.
 
@@ -53,12 +54,14 @@ def create_api(
         clock: seconds, monotonic; read by the rate limit alone.
         base_path: where the API begins.
         faults: what goes wrong; also switched at ``/_sandbox/faults``.
+        dialect: how parameters are understood; by default as the bridge expects it.
     """
     app = Flask(__name__)
     app.config[BASE_PATH_SETTING] = base_path
     gate = Gate(token, schemes, provider_id, tuple(modes), multiple_modes, permissions)
     limit = RateLimit(requests_per_minute, clock)
     faults = faults or Faults()
+    dialect = dialect or Dialect()
 
     @app.get(f"{base_path}/course_sessions")
     def course_sessions() -> Response:
@@ -67,7 +70,8 @@ def create_api(
             return instead
         mode = gate.admit(request.headers)
         limit.count()
-        return strike.response(_page(studio.tables(), mode, strike, base_path))
+        query = Query.parse(strike.arguments(request.args), dialect)
+        return strike.response(_page(studio.tables(), query, mode, strike, base_path))
 
     app.register_blueprint(create_controls(faults))
     app.register_error_handler(Refusal, Refusal.response)
@@ -77,8 +81,7 @@ def create_api(
     return app
 
 
-def _page(tables: Tables, mode: str, strike: Strike, base_path: str) -> Row:
-    query = Query.parse(strike.arguments(request.args))
+def _page(tables: Tables, query: Query, mode: str, strike: Strike, base_path: str) -> Row:
     representation = Representation(
         tables,
         f"{request.host_url.rstrip('/')}{base_path}/related_collection",

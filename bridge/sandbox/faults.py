@@ -174,7 +174,8 @@ class Strike:
 
     def response(self, envelope: Row) -> Response:
         """The bytes of a page."""
-        body = json.dumps(envelope, ensure_ascii=False).encode()
+        # Only a lone surrogate cannot be encoded; its escape is the same in Python and in JSON.
+        body = json.dumps(envelope, ensure_ascii=False).encode(errors="backslashreplace")
         if "invalid_json" in self.faults:
             return Response(body[: len(body) // 2], mimetype="application/json")
         response = Response(body, mimetype="application/json")

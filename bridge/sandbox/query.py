@@ -1,15 +1,17 @@
 """A query: the parameters of a listing, and the sessions that they name."""
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 from werkzeug.datastructures import MultiDict
 
 from bridge.sandbox.records import Row
 from bridge.sandbox.refusal import Refusal
-from bridge.sandbox.studio import Tables
+from bridge.sandbox.studio import Tables, id_of
 
 STATUSES = ("active", "cancelled")
 OCCUPANCY = ("full", "not_full", "has_registrations", "has_waitlist", "empty")
@@ -28,10 +30,24 @@ BOUNDS = {
 FILTERS = (*IDS, *BOUNDS, "status", "occupancy_status")
 """The parameters that choose sessions."""
 
-MAX_PAGE_SIZE = 100
 MAX_LEVELS = 4
 
 Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How parameters are understood where the vendor's page leaves it open.
+
+    Attributes:
+        list_style: which form of a list of ids is understood: comma-separated, repeated, or both.
+        fields: whether ``fields`` may name nested fields, or only a row's own, or does nothing.
+        max_page_size: the most sessions of a page, whatever ``page_size`` asks for.
+    """
+
+    list_style: Literal["csv", "repeat", "both"] = "both"
+    fields: Literal["nested", "flat", "ignored"] = "nested"
+    max_page_size: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +55,15 @@ class Query:
     """A listing's parameters, parsed.
 
     Attributes:
-        ids: parameter → the ids that are wanted; a parameter that was not given is missing.
-        bounds: parameter → the time it names.
+        ids: parameters and the ids that are wanted; one that was not given is missing.
+        bounds: parameters and the times they name.
         statuses: which are wanted; only active ones when the parameter was left out.
         occupancy: which are wanted, any of them; empty for all.
         sort: ``start``, ``-start``, or empty for the order of ids.
     """
 
-    ids: dict[str, frozenset[int]]
-    bounds: dict[str, datetime]
+    ids: tuple[tuple[str, frozenset[int]], ...]
+    bounds: tuple[tuple[str, datetime], ...]
     statuses: frozenset[str]
     occupancy: frozenset[str]
     sort: str
@@ -57,21 +73,24 @@ class Query:
     fields: tuple[Path, ...]
 
     @classmethod
-    def parse(cls, args: "MultiDict[str, str]") -> "Query":
+    def parse(cls, args: "MultiDict[str, str]", dialect: Dialect) -> "Query":
         """Read the parameters; unknown ones are ignored. Raises Refusal (400)."""
         reader = _Reader(args)
+        style = dialect.list_style
+        longest = {"nested": math.inf, "flat": 1, "ignored": 0}[dialect.fields]
+        most = dialect.max_page_size
         query = cls(
-            ids={name: found for name in IDS if (found := reader.integers(name))},
-            bounds={name: edge for name in BOUNDS if (edge := reader.moment(name))},
+            ids=tuple((name, found) for name in IDS if (found := reader.integers(name, style))),
+            bounds=tuple((name, edge) for name in BOUNDS if (edge := reader.moment(name))),
             statuses=frozenset(reader.choices("status", STATUSES) or STATUSES[:1]),
             occupancy=frozenset(reader.choices("occupancy_status", OCCUPANCY)),
             sort="".join(reader.choices("sort", ("start", "-start"))[:1]),
             page=reader.positive("page", 1),
-            page_size=min(reader.positive("page_size", MAX_PAGE_SIZE), MAX_PAGE_SIZE),
+            page_size=min(reader.positive("page_size", most), most),
             expand=reader.paths("expand"),
-            fields=reader.paths("fields"),
+            fields=tuple(path for path in reader.paths("fields") if len(path) <= longest),
         )
-        if len(query.ids.get("instructors", ())) > 1:
+        if len(dict(query.ids).get("instructors", ())) > 1:
             reader.problems["instructors"] = "Enter a whole number."
         reader.choices("format", ("json",))
         if reader.problems:
@@ -79,33 +98,40 @@ class Query:
         return query
 
     def select(self, tables: Tables) -> list[Row]:
-        """The sessions that are named, in the order that was asked for."""
-        rows = [row for row in tables.sessions() if self._wants(row, tables)]
-        if self.sort:
-            early = datetime.min.replace(tzinfo=UTC)
-            rows.sort(
-                key=lambda row: tables.instant(row, "starts_at") or early,
-                reverse=self.sort == "-start",
-            )
-        return rows
+        """The sessions that are named, in the order that was asked for; not to be changed."""
+        return _select(replace(self, page=1), tables)
 
-    def _wants(self, row: Row, tables: Tables) -> bool:
+    def wants(self, row: Row, tables: Tables) -> bool:
+        """Whether a session is among those that are named."""
         return (
             # a status nobody knows is filtered by nobody
             (row["status"] in self.statuses or row["status"] not in STATUSES)
-            and all(wanted & _ids(row, name, tables) for name, wanted in self.ids.items())
-            and all(_within(row, name, edge, tables) for name, edge in self.bounds.items())
+            and all(wanted & _ids(row, name, tables) for name, wanted in self.ids)
+            and all(_within(row, name, edge, tables) for name, edge in self.bounds)
             and (not self.occupancy or bool(self.occupancy & _occupancy(row)))
         )
 
 
+# The pages of a walk share one selection: of thousands of sessions each would take a while.
+@lru_cache(maxsize=16)
+def _select(query: Query, tables: Tables) -> list[Row]:
+    rows = [row for row in tables.sessions() if query.wants(row, tables)]
+    if query.sort:
+        early = datetime.min.replace(tzinfo=UTC)
+        rows.sort(
+            key=lambda row: tables.instant(row, "starts_at") or early,
+            reverse=query.sort == "-start",
+        )
+    return rows
+
+
 def _ids(row: Row, parameter: str, tables: Tables) -> frozenset[int]:
     if parameter == "instructors":
-        return frozenset(row["instructors"])
+        return frozenset(map(id_of, row["instructors"]))
     if parameter == "offering_types":
         offering_type = tables.offering_type(row)
         return frozenset([offering_type["id"]] if offering_type else ())
-    return frozenset([row["course" if parameter == "course" else "venue"]])
+    return frozenset([id_of(row["course" if parameter == "course" else "venue"])])
 
 
 def _within(row: Row, parameter: str, edge: datetime, tables: Tables) -> bool:
@@ -114,7 +140,7 @@ def _within(row: Row, parameter: str, edge: datetime, tables: Tables) -> bool:
     if instant is None:
         return True
     if local:
-        instant, edge = instant.replace(tzinfo=None), edge.replace(tzinfo=None)
+        instant = instant.replace(tzinfo=None)
     else:
         # Between two times of one zone Python compares wall clocks; in UTC it cannot.
         instant = instant.astimezone(UTC)
@@ -138,13 +164,15 @@ class _Reader:
         self._args = args
         self.problems: dict[str, str] = {}
 
-    def values(self, name: str) -> list[str]:
-        """Comma-separated and repeated alike, blanks left out."""
-        parts = (part.strip() for value in self._args.getlist(name) for part in value.split(","))
-        return [part for part in parts if part]
+    def values(self, name: str, style: str = "both") -> list[str]:
+        """Comma-separated and repeated alike unless *style* says otherwise, blanks left out."""
+        given = self._args.getlist(name)[-1 if style == "csv" else 0 :]
+        if style != "repeat":
+            given = [part for value in given for part in value.split(",")]
+        return [value.strip() for value in given if value.strip()]
 
-    def integers(self, name: str) -> frozenset[int]:
-        found = self.values(name)
+    def integers(self, name: str, style: str) -> frozenset[int]:
+        found = self.values(name, style)
         if all(_is_number(each) for each in found):
             return frozenset(int(each) for each in found)
         self.problems[name] = "Enter a whole number."
@@ -174,10 +202,12 @@ class _Reader:
             # a bare date is no date-time, nor is one whose + was read as a space
             if "T" not in value or " " in value:
                 raise ValueError
-            return datetime.fromisoformat(value)
+            moment = datetime.fromisoformat(value)
         except ValueError:
             self.problems[name] = "Enter a valid date and time."
             return None
+        _, local = BOUNDS[name]
+        return moment.replace(tzinfo=None) if local else moment
 
     def paths(self, name: str) -> tuple[Path, ...]:
         found = tuple(tuple(each.split(".")) for each in self.values(name))

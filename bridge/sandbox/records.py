@@ -125,6 +125,6 @@ def offering_type(id: int, name: str, **fields: Any) -> Row:
     }
 
 
-def course(id: int, name: str | None, offering_type: int, **fields: Any) -> Row:
-    """A course of the offering type with the id *offering_type*."""
+def course(id: int, name: str | None, offering_type: int | Row, **fields: Any) -> Row:
+    """A course of an offering type, given as its id or as the record itself."""
     return {"id": id, "object": "course", "name": name, "offering_type": offering_type, **fields}

@@ -6,7 +6,7 @@ from typing import Any
 
 from bridge.sandbox.records import Row
 from bridge.sandbox.refusal import Refusal
-from bridge.sandbox.studio import Tables
+from bridge.sandbox.studio import Tables, id_of
 
 # object name → field → the object name of what it points to
 ONE = {
@@ -60,16 +60,18 @@ class Representation:
         if name in MANY.get(kind, {}):
             if name not in expand:
                 return self.collection_url
-            return [self._linked(MANY[kind][name], id, expand[name], fields) for id in value]
+            return [self._linked(MANY[kind][name], each, expand[name], fields) for each in value]
         if name in ONE.get(kind, {}):
-            if name not in expand or value is None:
-                return value
+            if value is None:
+                return None
+            if name not in expand:
+                return id_of(value)
             return self._linked(ONE[kind][name], value, expand[name], fields)
         return _cut(value, fields)
 
-    def _linked(self, kind: str, id: int, expand: Tree, fields: Tree) -> Any:
-        row = self.tables.get(kind, id)
-        return id if row is None else self._record(kind, row, expand, fields)
+    def _linked(self, kind: str, reference: int | Row, expand: Tree, fields: Tree) -> Any:
+        row = self.tables.get(kind, reference)
+        return reference if row is None else self._record(kind, row, expand, fields)
 
 
 def expansion_tree(paths: Iterable[tuple[str, ...]]) -> Tree:

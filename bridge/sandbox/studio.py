@@ -2,7 +2,8 @@
 
 import copy
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -14,18 +15,21 @@ CUSTOMER_PATH = "/p/123-demo-studio/course-sessions/"
 STAFF_ADDRESS = "https://staff.studio.example/course-sessions/"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tables:
-    """The records as they stood at one moment: object name → id → record.
+    """The records as they stood at one moment: object name → id → record. Compared by identity.
 
     The records are shared with the studio, which replaces and never changes them.
     """
 
     rows: Mapping[str, Mapping[int, Row]]
 
-    def get(self, kind: str, id: int) -> Row | None:
-        """The record of that object name (``venue``, ``course`` and so on) and id."""
-        return self.rows[kind].get(id)
+    def get(self, kind: str, reference: int | Row) -> Row | None:
+        """The record of that object name (``venue``, ``course`` and so on) and id.
+
+        A record that is held in place of its id is returned as it is.
+        """
+        return reference if isinstance(reference, dict) else self.rows[kind].get(reference)
 
     def sessions(self) -> list[Row]:
         """Every course session, by id."""
@@ -59,8 +63,9 @@ class Studio:
     """The records of one provider, safe to read and to change from several threads.
 
     Each argument is a list of records in the vendor's full form, as `records` makes them; what
-    expands is held as an id or a list of ids. A session may also have a ``waiting_count``, by
-    which ``occupancy_status=has_waitlist`` is decided and which is never sent.
+    expands is held as an id or a list of ids, or as the records themselves. A session may also
+    have a ``waiting_count``, by which ``occupancy_status=has_waitlist`` is decided and which is
+    never sent.
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class Studio:
         sessions: Iterable[Row] = (),
     ) -> None:
         self._lock = threading.Lock()
+        self._snapshot: Tables | None = None
         self._tables = {
             "venue": _by_id(venues),
             "venue_room": _by_id(venue_rooms),
@@ -86,14 +92,22 @@ class Studio:
         }
 
     def tables(self) -> Tables:
-        """The records as they stand now."""
+        """The records as they stand now: the same object until something changes."""
         with self._lock:
-            return Tables({kind: dict(table) for kind, table in self._tables.items()})
+            if self._snapshot is None:
+                rows = {kind: dict(table) for kind, table in self._tables.items()}
+                self._snapshot = Tables(rows)
+            return self._snapshot
 
     @property
     def sessions(self) -> list[Row]:
         """Copies of all sessions, by id."""
         return copy.deepcopy(self.tables().sessions())
+
+    def replace_sessions(self, sessions: Iterable[Row]) -> None:
+        """Put these sessions in place of all that there are, in one step."""
+        with self._changing():
+            self._tables["course_session"] = _by_id(sessions)
 
     def add(self, *, starts_at: datetime | str, **fields: Any) -> Row:
         """Add a session; a copy of its record.
@@ -102,7 +116,7 @@ class Studio:
         hour, ten places, nobody in. Times are aware datetimes, or strings, which are sent as they
         are, however odd.
         """
-        with self._lock:
+        with self._changing():
             id = fields.get("id") or max(self._tables["course_session"], default=0) + 1
             row = {
                 **session(id=id, starts_at=starts_at),
@@ -144,16 +158,22 @@ class Studio:
 
     def delete(self, id: int) -> None:
         """Remove a session without a trace, as upstream does. KeyError if there is none."""
-        with self._lock:
+        with self._changing():
             del self._tables["course_session"][id]
 
     def set_visibility(self, offering_type_id: int, visibility: str) -> None:
         """Set an offering type's ``customer_visibility``."""
         self._change("offering_type", offering_type_id, {"customer_visibility": visibility})
 
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self._lock:
+            self._snapshot = None
+            yield
+
     def _change(self, kind: str, id: int, fields: Mapping[str, Any]) -> None:
         new = {name: _json(value) for name, value in fields.items()}
-        with self._lock:
+        with self._changing():
             self._tables[kind][id] = {**self._tables[kind][id], **new}
 
 
@@ -176,6 +196,11 @@ def session(*, id: int, starts_at: datetime | str, **fields: Any) -> Row:
         "waiting_count": 0,
         **{name: _json(value) for name, value in fields.items()},
     }
+
+
+def id_of(reference: int | Row) -> int:
+    """The id of a record that is held as its id or as the record itself."""
+    return int(reference["id"]) if isinstance(reference, dict) else reference
 
 
 def _by_id(rows: Iterable[Row]) -> dict[int, Row]:

@@ -36,14 +36,6 @@ def server(faults: Faults) -> Iterator[SandboxServer]:
 
 
 @pytest.fixture
-def session() -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        session.trust_env = False
-        session.headers["Authorization"] = "Bearer sandbox-token"
-        yield session
-
-
-@pytest.fixture
 def get(server: SandboxServer, session: requests.Session) -> Get:
     def ask(**args: Any) -> requests.Response:
         url = f"{server.url}/course_sessions"

@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from bridge.sandbox.api import create_api
+from bridge.sandbox.query import Dialect
 from bridge.sandbox.records import course, instructor, offering_type, venue
 from bridge.sandbox.server import SandboxServer
 from bridge.sandbox.studio import Studio
@@ -34,8 +35,10 @@ def small_studio() -> Studio:
 
 
 @contextmanager
-def serving(studio: Studio) -> Iterator[Callable[..., requests.Response]]:
-    api = create_api(studio, requests_per_minute=10_000)
+def serving(
+    studio: Studio, dialect: Dialect | None = None
+) -> Iterator[Callable[..., requests.Response]]:
+    api = create_api(studio, requests_per_minute=10_000, dialect=dialect)
     with SandboxServer(api) as server, requests.Session() as session:
         session.trust_env = False
         session.headers["Authorization"] = "Bearer sandbox-token"
@@ -113,6 +116,9 @@ def test_local_bounds_are_read_on_the_venues_wall_clock(ask: Ask) -> None:
     # 18:00Z is 19:00 in London; 08:00Z is 18:00 in Sydney.
     assert ask(local_starts_at_gte="2026-07-06T18:30:00") == [1, 3]
     assert ask(local_starts_at_lte="2026-07-06T18:00:00") == [2]
+    # the same instant on two wall clocks
+    assert ask(local_starts_at_lte="2026-07-06T18:00:00+00:00") == [2]
+    assert ask(local_starts_at_lte="2026-07-06T19:00:00+01:00") == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -216,3 +222,26 @@ def test_a_page_has_at_most_a_hundred_sessions() -> None:
     with serving(studio) as get:
         for found in (get().json(), get(page_size=500).json()):
             assert (found["count"], len(found["results"])) == (123, 100)
+
+
+def test_a_list_may_be_understood_in_one_form_alone() -> None:
+    with serving(small_studio(), Dialect(list_style="repeat")) as get:
+        assert get(venues="1,2").status_code == 400
+        assert get(venues=["1", "2"]).json()["count"] == 3
+    with serving(small_studio(), Dialect(list_style="csv")) as get:
+        assert get(venues="1,2").json()["count"] == 3
+        assert get(venues=["1", "2"]).json()["count"] == 1
+
+
+@pytest.mark.parametrize(("fields", "sent"), [("flat", 1), ("ignored", 13)])
+def test_fields_may_be_understood_otherwise(fields: Any, sent: int) -> None:
+    with serving(small_studio(), Dialect(fields=fields)) as get:
+        row = get(expand="venue", fields="id,venue.name").json()["results"][0]
+    assert len(row) == sent
+
+
+def test_a_page_may_be_smaller_than_asked_for() -> None:
+    with serving(small_studio(), Dialect(max_page_size=2)) as get:
+        found = get(page_size=100).json()
+    assert (found["count"], len(found["results"])) == (3, 2)
+    assert "page=2" in found["next"]

@@ -15,14 +15,9 @@ First = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def first() -> Iterator[First]:
+def first(session: requests.Session) -> Iterator[First]:
     """The first session that a query finds."""
-    with (
-        SandboxServer(create_api(believable_studio(date(2026, 3, 10)))) as server,
-        requests.Session() as session,
-    ):
-        session.trust_env = False
-        session.headers["Authorization"] = "Bearer sandbox-token"
+    with SandboxServer(create_api(believable_studio(date(2026, 3, 10)))) as server:
 
         def ask(**args: str) -> dict[str, Any]:
             response = session.get(f"{server.url}/course_sessions", params=args, timeout=5)

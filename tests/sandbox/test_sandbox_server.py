@@ -1,7 +1,9 @@
 """The server: where it is, what it remembers, and that it stops."""
 
+import http.client
+import json
 import logging
-from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 import requests
@@ -11,13 +13,6 @@ from bridge.sandbox.server import SandboxServer, serve_forever
 from bridge.sandbox.studio import Studio
 
 HEADERS = {"Authorization": "Bearer sandbox-token", "X-Asked-By": "the test"}
-
-
-@pytest.fixture
-def session() -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        session.trust_env = False
-        yield session
 
 
 def test_it_answers_on_loopback_until_it_is_stopped(session: requests.Session) -> None:
@@ -38,6 +33,27 @@ def test_it_starts_again_on_the_same_port(session: requests.Session) -> None:
         with server:
             assert server.url == url
             assert session.get(f"{url}/course_sessions", headers=HEADERS, timeout=5).ok
+
+
+def test_a_connection_stays_open_until_the_server_stops() -> None:
+    server = SandboxServer(create_api(Studio()))
+    client = http.client.HTTPConnection(server.origin.removeprefix("http://"), timeout=5)
+    with server, closing(client):
+        for _ in range(2):
+            client.request("GET", "/api/v2/course_sessions", headers=HEADERS)
+            assert json.loads(client.getresponse().read())["count"] == 0
+        connection = client.sock
+        server.stop()
+        assert connection.recv(1) == b""
+
+
+def test_the_api_can_be_replaced_while_it_runs(session: requests.Session) -> None:
+    with SandboxServer(create_api(Studio())) as server:
+        server.app = create_api(Studio(), token="another")
+        assert (
+            session.get(f"{server.url}/course_sessions", headers=HEADERS, timeout=5).status_code
+            == 401
+        )
 
 
 def test_a_server_that_never_started_gives_its_port_back() -> None:

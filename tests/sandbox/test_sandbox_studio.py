@@ -8,9 +8,9 @@ import pytest
 import requests
 
 from bridge.sandbox.api import create_api
-from bridge.sandbox.records import course, instructor, offering_type, venue
+from bridge.sandbox.records import category, course, instructor, offering_type, venue
 from bridge.sandbox.server import SandboxServer
-from bridge.sandbox.studio import Studio
+from bridge.sandbox.studio import Studio, session
 
 Listing = Callable[[], dict[int, dict[str, Any]]]
 
@@ -28,11 +28,9 @@ def studio() -> Studio:
 
 
 @pytest.fixture
-def listing(studio: Studio) -> Iterator[Listing]:
+def listing(studio: Studio, session: requests.Session) -> Iterator[Listing]:
     """All sessions as the API shows them, expanded, by id."""
-    with SandboxServer(create_api(studio)) as server, requests.Session() as session:
-        session.trust_env = False
-        session.headers["Authorization"] = "Bearer sandbox-token"
+    with SandboxServer(create_api(studio)) as server:
         args = {"status": "active,cancelled", "expand": "venue,instructors,course.offering_type"}
 
         def ask() -> dict[int, dict[str, Any]]:
@@ -49,6 +47,28 @@ def test_an_added_session_is_believable(studio: Studio, listing: Listing) -> Non
     assert row["ends_at"] == "2026-01-06T19:00:00Z"
     assert row["customer_url"] == "/p/123-demo-studio/course-sessions/2"
     assert row["provider_url"].startswith("https://")
+
+
+def test_records_may_stand_in_place_of_their_ids() -> None:
+    hall, zoe = venue(7, "Hall", "Asia/Tokyo"), instructor(8, "Zoë \ud800")
+    yoga = course(9, "Yoga", offering_type(10, "Yoga", category=category(11, "Mind")))
+    studio = Studio()
+    studio.replace_sessions(
+        [session(id=3, starts_at="2026-01-06T18:00", venue=hall, instructors=[zoe], course=yoga)]
+    )
+    client = create_api(studio).test_client()
+
+    def ask(**args: str) -> list[dict[str, Any]]:
+        headers = {"Authorization": "Bearer sandbox-token"}
+        found = client.get("/api/v2/course_sessions", query_string=args, headers=headers)
+        return found.get_json()["results"]
+
+    (row,) = ask(venues="7", instructors="8", course="9", offering_types="10")
+    assert (row["venue"], row["course"]) == (7, 9)
+    (row,) = ask(expand="venue,instructors,course.offering_type.category")
+    assert (row["venue"]["name"], row["instructors"][0]["name"]) == ("Hall", "Zoë \ud800")
+    assert row["course"]["offering_type"]["category"]["id"] == 11
+    assert not ask(starts_at_gte="2026-01-06T09:00:01Z")
 
 
 def test_odd_values_are_sent_as_they_are(studio: Studio, listing: Listing) -> None:

@@ -1,0 +1,15 @@
+"""A client of the sandbox."""
+
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    """Has the sandbox's token."""
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers["Authorization"] = "Bearer sandbox-token"
+        yield session
