@@ -26,7 +26,6 @@ from bridge.feeds.query import feed_spec
 from bridge.feeds.spec import Format, Kind
 from bridge.filters import choice
 from bridge.model import Visibility
-from bridge.sandbox import server, timetable
 from bridge.services import Services
 from bridge.text import one_line
 from bridge.upstream.walk import WALK_SECONDS
@@ -170,9 +169,12 @@ def accept() -> None:
 
 
 @click.command()
-@click.option("--port", default=server.PORT, show_default=True, help="On the loopback address.")
+@click.option("--port", default=8001, show_default=True, help="On the loopback address.")
 def sandbox(port: int) -> None:
     """Run the sandbox studio alone, as an API server."""
+    # Only here: the production server imports nothing of the sandbox.
+    from bridge.sandbox import server, timetable  # noqa: PLC0415
+
     studio = timetable.believable_studio(datetime.now(UTC).date())
     try:
         server.serve_forever(studio, port=port, announce=click.echo)

@@ -19,9 +19,10 @@ import pytest
 from click.testing import Result
 from icalendar import Calendar
 
+from bridge.cli import sandbox
 from bridge.sandbox.api import create_api
 from bridge.sandbox.faults import Faults
-from bridge.sandbox.server import SandboxServer
+from bridge.sandbox.server import PORT, SandboxServer
 from bridge.sandbox.timetable import believable_studio
 from bridge.web import create_app
 
@@ -470,6 +471,11 @@ class TestSandbox:
             finally:
                 process.terminate()
                 process.wait(10)
+
+    def test_its_port_is_the_servers_own_by_default(self) -> None:
+        # the command may not import it before it runs
+        (port,) = sandbox.params
+        assert port.default == PORT
 
     def test_a_port_that_is_taken_is_one_line(self, run: Run) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:

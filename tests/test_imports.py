@@ -1,6 +1,8 @@
 """The house's order: who may import whom, and what has one home only."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,10 +73,10 @@ class Module:
         """The folder below ``bridge/``, or the module's own name where it is in none."""
         return self.name.partition(".")[2].partition(".")[0]
 
-    def imports(self) -> Iterator[str]:
-        """Every dotted name that is imported, wherever in the module: also ``a.b`` of
-        ``from a import b``, which may be a module."""
-        for node in ast.walk(self.tree):
+    def imports(self, *, late: bool = True) -> Iterator[str]:
+        """Every dotted name that is imported: also ``a.b`` of ``from a import b``, which may be
+        a module; without *late*, only what is imported when the module is loaded."""
+        for node in ast.walk(self.tree) if late else _outside_functions(self.tree):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -101,6 +103,13 @@ class Module:
         for node in ast.walk(self.tree):
             if _is_text(node) and id(node) not in alone:
                 yield node.value
+
+
+def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from _outside_functions(child)
 
 
 def _is_text(node: ast.AST) -> bool:
@@ -184,10 +193,11 @@ def out_of_the_sandbox(house: House) -> Iterator[str]:
 
 
 def into_the_sandbox(house: House) -> Iterator[str]:
-    """Each module but those beside the layers that imports the sandbox itself."""
+    """Each module that imports the sandbox when it is loaded or, in a layer, at any time."""
     for name, module in house.modules.items():
-        if module.place not in BESIDE | {"sandbox"} and any(
-            f"{one}.".startswith("bridge.sandbox.") for one in module.imports()
+        late = module.place not in BESIDE
+        if module.place != "sandbox" and any(
+            f"{one}.".startswith("bridge.sandbox.") for one in module.imports(late=late)
         ):
             yield name
 
@@ -255,6 +265,11 @@ def test_the_sandbox_stands_alone(house: House) -> None:
     assert not list(into_the_sandbox(house))
 
 
+def test_the_application_loads_nothing_of_the_sandbox() -> None:
+    script = "import sys, bridge.web; sys.exit('bridge.sandbox' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+
+
 def test_nothing_below_web_knows_flask(house: House) -> None:
     assert not list(flask_below_web(house))
 
@@ -288,7 +303,7 @@ SOUND = {
     "web": "from bridge.web.application import create_app",
     "web.application": "import flask\nfrom bridge import cli, services",
     "services": "from bridge.feeds import ics\nfrom bridge.cache.plan import Plan",
-    "cli": "import flask\nfrom bridge.sandbox import server",
+    "cli": "import flask\ndef sandbox():\n    from bridge.sandbox import server",
     "sandbox": "",
     "sandbox.server": "import flask\nfrom bridge.sandbox import records",
     "sandbox.records": "'attending_count'",
@@ -368,7 +383,7 @@ def test_an_import_out_of_the_sandbox_is_found(source: str) -> None:
     assert list(out_of_the_sandbox(made_up(sandbox__server=source)))
 
 
-@pytest.mark.parametrize("place", ["web__application", "feeds__ics", "model"])
+@pytest.mark.parametrize("place", ["web__application", "feeds__ics", "model", "cli"])
 @pytest.mark.parametrize("source", ["import bridge.sandbox", "from bridge import sandbox"])
 def test_an_import_of_the_sandbox_is_found(place: str, source: str) -> None:
     assert list(into_the_sandbox(made_up(**{place: source})))
