@@ -19,7 +19,7 @@ import pytest
 from environs import Env
 from faults.fleet import Machine, herd, rename, studio, together, until
 from nginx import HOST, Nginx, with_certificate
-from upstreams.plain import PlainUpstream
+from upstreams.stub import StubUpstream
 from valkey import Valkey, free_port
 from werkzeug.serving import make_server
 
@@ -342,7 +342,7 @@ class Fronted:
         ttl: the bridge's CACHE_TTL, in seconds.
     """
 
-    def __init__(self, nginx: Nginx, bridge: Machine, upstream: PlainUpstream, ttl: int) -> None:
+    def __init__(self, nginx: Nginx, bridge: Machine, upstream: StubUpstream, ttl: int) -> None:
         self.nginx, self.bridge, self.ttl = nginx, bridge, ttl
         self._upstream = upstream
         self._changes: list[float] = []

@@ -9,15 +9,15 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from conftest import NOW, TOKEN
-from upstreams.plain import PlainUpstream
+from upstreams import raw
 from upstreams.rows import awkward_rows, timetable
+from upstreams.stub import StubUpstream
 
 from bridge.sandbox.api import create_api
 from bridge.sandbox.server import SandboxServer
 from bridge.sandbox.timetable import believable_studio
 from clients import said
 from clients.reading import Reading
-from clients.steady import SteadyUpstream
 
 MANY = 5_000
 
@@ -37,13 +37,17 @@ def sandbox() -> AbstractContextManager[Upstream]:
 
 def awkward() -> AbstractContextManager[Upstream]:
     """Every kind of name, time and number that hurts."""
-    return PlainUpstream([one.row for one in awkward_rows(NOW)], token=TOKEN)
+    rows = [one.row for one in awkward_rows(NOW)]
+    parts = [rows[first : first + 100] for first in range(0, len(rows), 100)]
+    pages = [raw.page(part, count=len(rows), next="x") for part in parts[:-1]]
+    pages.append(raw.page(parts[-1], count=len(rows)))
+    return raw.RawUpstream(raw.switch({n: raw.ok(page) for n, page in enumerate(pages, start=1)}))
 
 
 def many() -> AbstractContextManager[Upstream]:
     """A big provider's whole year: 5,000 public sessions."""
     rows = said.public(timetable(2 * MANY, NOW, days=360))
-    return SteadyUpstream(islice(rows, MANY), token=TOKEN)
+    return StubUpstream(islice(rows, MANY), token=TOKEN)
 
 
 UPSTREAMS: dict[str, Callable[[], AbstractContextManager[Upstream]]] = {

@@ -8,13 +8,13 @@ from functools import cache
 import pytest
 from clocks import ManualClock
 from conftest import TOKEN
+from upstreams.stub import StubUpstream
 
 from bridge import services
 from bridge.web import create_app
 from clients import said
 from clients.asking import patiently
 from clients.reading import Reading, difference
-from clients.steady import SteadyUpstream
 from clients.year import MANY, NOW, ZONES, changes, sessions
 
 UTC_TIMES, LOCAL_TIMES, JSON = ".ics?future=365", ".ics?future=365&tz=local", ".json?future=365"
@@ -45,7 +45,7 @@ def fetch(fetched, settings):
 
     def get(path: str) -> bytes:
         if not fetched:
-            with SteadyUpstream([one.row for one in truths()], token=TOKEN) as upstream:
+            with StubUpstream([one.row for one in truths()], token=TOKEN) as upstream:
                 config = settings(
                     base_url=upstream.url, feed_max_bytes=0, requests_per_minute=100_000
                 )

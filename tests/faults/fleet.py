@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 import asgi_client
 from asgi_client import AsgiClient
-from upstreams.plain import Params, PlainUpstream, Response
 from upstreams.rows import timetable
+from upstreams.stub import StubUpstream
 from valkey import free_port
 
 from bridge import server
@@ -371,7 +371,7 @@ class Hold:
         most: requests that are kept back; later ones are answered. None for all.
     """
 
-    upstream: PlainUpstream
+    upstream: StubUpstream
     pages: tuple[int, ...] = (2,)
     most: int | None = None
     held: int = 0
@@ -380,12 +380,11 @@ class Hold:
     def __post_init__(self) -> None:
         self.upstream.before_page = self
 
-    def __call__(self, page: int, params: Params) -> Response | None:
+    def __call__(self, page: int) -> None:
         if page in self.pages and (self.most is None or self.held < self.most):
             self.held += 1
-            while not self.gone.wait(0.02) and not self.upstream.stopping:
+            while not self.gone.wait(0.02) and self.upstream.running:
                 pass
-        return None
 
     def reached(self, count: int = 1) -> bool:
         return self.held >= count
@@ -394,25 +393,23 @@ class Hold:
         self.gone.set()
 
 
-def studio(count: int = TIMETABLE, *, at: datetime | None = None, **options: Any) -> PlainUpstream:
+def studio(count: int = TIMETABLE, *, at: datetime | None = None, **options: Any) -> StubUpstream:
     """An upstream with *count* sessions from three days before *at* on: today, unless told."""
     start = (at or datetime.now(UTC)) - timedelta(days=3)
-    return PlainUpstream(timetable(count, start, days=80), token=TOKEN, **options)
+    return StubUpstream(timetable(count, start, days=80), token=TOKEN, **options)
 
 
-def rename(upstream: PlainUpstream, name: str) -> None:
+def rename(upstream: StubUpstream, name: str) -> None:
     """Give every session another name."""
-    with upstream.lock:
-        for row in upstream.rows:
-            row["name"] = name
+    upstream.rows = [{**row, "name": name} for row in upstream.rows]
 
 
-def walks(upstream: PlainUpstream) -> int:
+def walks(upstream: StubUpstream) -> int:
     """How often a walk was begun."""
     return upstream.pages().count(1)
 
 
-def keys_of(upstream: PlainUpstream) -> Keys:
+def keys_of(upstream: StubUpstream) -> Keys:
     """The store's keys of a machine in front of *upstream*."""
     account = Account(token=TOKEN, schemes=("Bearer",), base_url=upstream.url)
     return Keys(account.name)

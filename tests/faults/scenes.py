@@ -1,5 +1,6 @@
 """A bridge that has a good copy, an upstream that can be made to fail, and what must then hold."""
 
+import json
 import re
 import socket
 import threading
@@ -11,10 +12,12 @@ from typing import Any
 
 from clocks import ManualClock
 from upstreams import raw
-from upstreams.plain import ApiError, PlainUpstream, Response
 from upstreams.raw import RawUpstream, Script, page_of, params_of
 from werkzeug.test import TestResponse
 
+from bridge.sandbox.api import TOKEN, create_api
+from bridge.sandbox.query import Dialect
+from bridge.sandbox.studio import Studio
 from bridge.services import Services
 from bridge.web import create_app
 
@@ -66,18 +69,21 @@ class Vendor(RawUpstream):
 
     def __init__(self, rows: list[Any]) -> None:
         super().__init__(self.well)
-        # never started: it knows what is on a page, and the sockets stay bare
-        self._listing = PlainUpstream(rows, page_cap=PAGE, port=1)
+        self._studio = Studio(sessions=rows)
+        # It is asked without a socket: it knows what is on a page, and the sockets stay bare.
+        self._api = create_api(
+            self._studio, requests_per_minute=1_000_000, dialect=Dialect(max_page_size=PAGE)
+        )
         self._counting = threading.Lock()
         self.in_flight = 0
 
     @property
     def rows(self) -> list[Any]:
-        return self._listing.rows
+        return self._studio.sessions
 
     @rows.setter
     def rows(self, rows: list[Any]) -> None:
-        self._listing.rows = rows
+        self._studio.replace_sessions(rows)
 
     @property
     def port(self) -> int:
@@ -98,18 +104,14 @@ class Vendor(RawUpstream):
 
     def page(self, request: bytes) -> bytes:
         """The body of the page that is asked for."""
-        return Response(body=self.envelope(request)).payload()
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        path, args = "/api/v2/course_sessions", params_of(request)
+        return self._api.test_client().get(path, query_string=args, headers=headers).data
 
     @property
     def stopped(self) -> bool:
         """Whether nobody listens on its port."""
         return self._listener is None
-
-    def envelope(self, request: bytes) -> dict[str, Any]:
-        try:
-            return self._listing.envelope(params_of(request))
-        except ApiError as error:
-            return dict(error.response.body)
 
     def spoil(self, page: int | None, fault: Script) -> None:
         """Let *fault* strike one page, or each."""
@@ -128,6 +130,17 @@ def spoilt(vendor: Vendor, make: Callable[[bytes], Script]) -> Script:
 
     def script(connection: socket.socket, request: bytes, n: int) -> None:
         make(vendor.page(request))(connection, request, n)
+
+    return script
+
+
+def edited(vendor: Vendor, edit: Callable[[dict[str, Any]], object]) -> Script:
+    """Pages in which *edit* has changed something."""
+
+    def script(connection: socket.socket, request: bytes, n: int) -> None:
+        page = json.loads(vendor.page(request))
+        edit(page)
+        raw.ok(json.dumps(page).encode())(connection, request, n)
 
     return script
 

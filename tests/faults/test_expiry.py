@@ -8,9 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from flask import request
 from fleet import RunningClock, herd, until
-from upstreams.plain import Params, PlainUpstream, Response
 from upstreams.rows import timetable
+from upstreams.stub import StubUpstream
 
 from bridge.cache.sqlite import SqliteStore
 from bridge.config import UpstreamPlan
@@ -27,7 +28,7 @@ STEP = 3.0
 Ask = Callable[[str], tuple[int, str, float]]
 
 
-class Vendor(PlainUpstream):
+class Vendor(StubUpstream):
     """Notes when it was asked, by the clock of the machines that ask."""
 
     def __init__(self, clock: RunningClock) -> None:
@@ -35,10 +36,10 @@ class Vendor(PlainUpstream):
         self.asked: list[tuple[float, str]] = []
         self._clock = clock
 
-    def _note(self, page: int, params: Params) -> Response | None:
+    def _note(self, page: int) -> None:
+        params = request.args.to_dict(flat=False)
         question = "&".join(f"{name}={params[name]}" for name in sorted(params) if "_" in name)
         self.asked.append((self._clock.now(), question))
-        return None
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def test_a_herd_at_expiry_gets_the_old_copy_at_once_and_costs_one_walk(
     until(lambda: _fresh(machines, "/sessions.ics"))
     assert len(vendor.asked) == 1
     running.move(EXPIRED)
-    vendor.delay = 4 * SLOW
+    vendor.faults.set("delay", 4 * SLOW)
     answers = herd([partial(machines[n % 2], "/sessions.ics") for n in range(40)])
     assert {status for status, _, _ in answers} == {200}
     assert all("hit" in state and "detail=stale" in state for _, state, _ in answers)
@@ -116,7 +117,7 @@ def test_many_keys_that_expire_together_are_walked_once_each_within_the_budget(
     running.move(EXPIRED)
     vendor.asked.clear()
     machines = two_machines(plan=UpstreamPlan.NARROW, requests_per_minute=PER_MINUTE)
-    vendor.delay = SLOW / 10
+    vendor.faults.set("delay", SLOW / 10)
     answers = herd(
         [partial(_ask_all, machine, paths[start::4]) for machine in machines for start in range(4)]
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from fleet import NOW, TOKEN, Hold, Machine, RunningClock, Worker, get, herd, studio, until
-from upstreams.plain import PlainUpstream
+from upstreams.stub import StubUpstream
 
 from bridge.cache.memory import MemoryStore
 from bridge.cache.store import Store
@@ -30,7 +30,7 @@ NEW_PER_MINUTE = PER_MINUTE // 4
 
 
 @pytest.fixture
-def vendor() -> Iterator[PlainUpstream]:
+def vendor() -> Iterator[StubUpstream]:
     with studio(40, at=NOW) as server:
         yield server
 
@@ -48,7 +48,7 @@ def store(running: RunningClock) -> MemoryStore:
 @pytest.fixture
 def make_worker(
     make_bridge: Callable[..., Services],
-    vendor: PlainUpstream,
+    vendor: StubUpstream,
     running: RunningClock,
     store: MemoryStore,
 ) -> Callable[..., Worker]:
@@ -78,7 +78,7 @@ def _kinds(store: Store) -> Counter[str]:
 
 def test_what_is_cut_from_the_snapshot_at_hand_is_never_refused_and_costs_upstream_nothing(
     make_worker: Callable[..., Worker],
-    vendor: PlainUpstream,
+    vendor: StubUpstream,
     store: MemoryStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -126,7 +126,7 @@ def test_made_up_filter_sets_do_not_wash_away_when_a_feed_changed(
 
 def test_what_has_to_be_asked_upstream_is_admitted_within_a_share_of_the_budget(
     make_worker: Callable[..., Worker],
-    vendor: PlainUpstream,
+    vendor: StubUpstream,
     running: RunningClock,
     store: MemoryStore,
 ) -> None:

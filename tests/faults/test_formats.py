@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fleet import NOW, TOKEN, RunningClock, Worker, keys_of, studio, until
-from upstreams.plain import PlainUpstream
+from upstreams.stub import StubUpstream
 
 from bridge.cache.memory import MemoryStore
 from bridge.cache.store import Store, Write
@@ -41,7 +41,7 @@ CASES = [
 
 
 @pytest.fixture
-def vendor() -> Iterator[PlainUpstream]:
+def vendor() -> Iterator[StubUpstream]:
     with studio(20, at=NOW) as server:
         yield server
 
@@ -59,7 +59,7 @@ def store(running: RunningClock) -> MemoryStore:
 @pytest.fixture
 def make_worker(
     make_bridge: Callable[..., Services],
-    vendor: PlainUpstream,
+    vendor: StubUpstream,
     running: RunningClock,
     store: MemoryStore,
 ) -> Callable[..., Worker]:
@@ -71,7 +71,7 @@ def make_worker(
     return make
 
 
-def _spoil(store: Store, vendor: PlainUpstream, kind: str, value: bytes) -> None:
+def _spoil(store: Store, vendor: StubUpstream, kind: str, value: bytes) -> None:
     """Write *value* over every entry of *kind*, and where there is none, over one of each."""
     keys = keys_of(vendor)
     named = {
@@ -98,7 +98,7 @@ def test_garbage_in_the_store_is_a_miss(
     kind: str,
     garbage: bytes,
     make_worker: Callable[..., Worker],
-    vendor: PlainUpstream,
+    vendor: StubUpstream,
     running: RunningClock,
 ) -> None:
     worker = make_worker()
@@ -126,7 +126,7 @@ def _state(worker: Worker) -> str:
 
 def test_a_failure_is_remembered_over_garbage(
     make_worker: Callable[..., Worker],
-    vendor: PlainUpstream,
+    vendor: StubUpstream,
     running: RunningClock,
     store: MemoryStore,
 ) -> None:
@@ -142,7 +142,7 @@ def test_a_failure_is_remembered_over_garbage(
 
 def test_a_snapshot_of_another_format_is_not_seen(
     make_worker: Callable[..., Worker],
-    vendor: PlainUpstream,
+    vendor: StubUpstream,
     store: MemoryStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -162,7 +162,7 @@ def test_a_snapshot_of_another_format_is_not_seen(
 
 
 def test_a_snapshot_row_of_another_shape_is_a_miss(
-    make_worker: Callable[..., Worker], vendor: PlainUpstream, store: MemoryStore
+    make_worker: Callable[..., Worker], vendor: StubUpstream, store: MemoryStore
 ) -> None:
     make_worker().served(FEEDS[:1])
     name = keys_of(vendor).snapshot(WIDE)
@@ -190,7 +190,7 @@ def test_a_snapshot_row_of_another_shape_is_a_miss(
 
 def test_refresh_ahead_passes_over_what_it_cannot_read(
     make_worker: Callable[..., Worker],
-    vendor: PlainUpstream,
+    vendor: StubUpstream,
     running: RunningClock,
     store: MemoryStore,
 ) -> None:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 from fleet import PAGES, Answer, Machine, get, herd, studio, together, walks
-from upstreams.plain import PlainUpstream
+from upstreams.stub import StubUpstream
 from valkey import Valkey
 
 HERD = 40
 
 
 @pytest.fixture
-def upstream() -> Iterator[PlainUpstream]:
+def upstream() -> Iterator[StubUpstream]:
     with studio(delay=0.1) as server:
         yield server
 
@@ -29,7 +29,7 @@ def _call_on(machines: list[Machine], paths: list[str]) -> list[Answer]:
 
 
 def test_a_cold_herd_over_two_machines_costs_one_walk_and_gets_one_body(
-    upstream: PlainUpstream, valkey: Valkey
+    upstream: StubUpstream, valkey: Valkey
 ) -> None:
     two = [Machine(upstream.url, valkey.url, workers=number) for number in (2, 1)]
     with together(*two):
@@ -41,7 +41,7 @@ def test_a_cold_herd_over_two_machines_costs_one_walk_and_gets_one_body(
 
 
 def test_a_cold_herd_for_many_feeds_still_costs_one_walk(
-    upstream: PlainUpstream, valkey: Valkey
+    upstream: StubUpstream, valkey: Valkey
 ) -> None:
     paths = ["/sessions.ics", *(f"/venues/{venue}.ics" for venue in (11, 12, 13, 14))]
     two = [Machine(upstream.url, valkey.url) for _ in range(2)]
@@ -54,7 +54,7 @@ def test_a_cold_herd_for_many_feeds_still_costs_one_walk(
 
 
 def test_a_cold_herd_over_the_workers_of_one_sqlite_file_costs_one_walk(
-    upstream: PlainUpstream, tmp_path: Path
+    upstream: StubUpstream, tmp_path: Path
 ) -> None:
     with Machine(upstream.url, f"sqlite:///{tmp_path}/var/store.sqlite3", workers=2) as machine:
         answers = _call_on([machine], ["/sessions.ics"])

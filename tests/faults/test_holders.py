@@ -25,7 +25,7 @@ from fleet import (
     until,
     walks,
 )
-from upstreams.plain import PlainUpstream
+from upstreams.stub import StubUpstream
 from valkey import Valkey
 
 from bridge.cache.redis import RedisStore
@@ -42,14 +42,14 @@ WIDE = FilterSet(past=30).key
 
 
 @pytest.fixture
-def upstream_of_three_pages() -> Iterator[PlainUpstream]:
+def upstream_of_three_pages() -> Iterator[StubUpstream]:
     with studio() as server:
         yield server
 
 
 @pytest.fixture
 def machines(
-    upstream_of_three_pages: PlainUpstream, valkey: Valkey
+    upstream_of_three_pages: StubUpstream, valkey: Valkey
 ) -> Iterator[tuple[Machine, Machine]]:
     """Two that share a store, with leases of two seconds."""
     url = upstream_of_three_pages.url
@@ -80,7 +80,7 @@ class Call:
             self.answer = None
 
 
-def _stored(upstream: PlainUpstream, valkey: Valkey) -> Entry:
+def _stored(upstream: StubUpstream, valkey: Valkey) -> Entry:
     store = RedisStore(valkey.url, SystemClock())
     key = keys_of(upstream).snapshot(WIDE)
     try:
@@ -90,7 +90,7 @@ def _stored(upstream: PlainUpstream, valkey: Valkey) -> Entry:
 
 
 def test_another_machine_takes_over_within_the_lease_when_the_holder_is_killed(
-    upstream_of_three_pages: PlainUpstream, machines: tuple[Machine, Machine]
+    upstream_of_three_pages: StubUpstream, machines: tuple[Machine, Machine]
 ) -> None:
     holder, other = machines
     hold = Hold(upstream_of_three_pages, pages=(2,), most=1)
@@ -121,7 +121,7 @@ def _try(machine: Machine) -> Answer | None:
 
 
 def test_a_holder_stopped_past_its_lease_cannot_overwrite_what_was_published_since(
-    upstream_of_three_pages: PlainUpstream, machines: tuple[Machine, Machine], valkey: Valkey
+    upstream_of_three_pages: StubUpstream, machines: tuple[Machine, Machine], valkey: Valkey
 ) -> None:
     upstream = upstream_of_three_pages
     holder, other = machines
@@ -144,7 +144,7 @@ def test_a_holder_stopped_past_its_lease_cannot_overwrite_what_was_published_sin
 
 
 def test_a_new_walk_follows_in_time_when_the_holder_is_terminated(
-    upstream_of_three_pages: PlainUpstream, machines: tuple[Machine, Machine]
+    upstream_of_three_pages: StubUpstream, machines: tuple[Machine, Machine]
 ) -> None:
     holder, other = machines
     hold = Hold(upstream_of_three_pages, pages=(1,), most=1)

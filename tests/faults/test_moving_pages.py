@@ -1,6 +1,5 @@
 """Pages that do not fit together: rows 8 and 9."""
 
-import json
 import socket
 import threading
 from collections.abc import Callable, MutableMapping
@@ -8,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from scenes import NOW, PAGE, STALE, VENUE, Scene, Vendor, eventually, uids
+from scenes import NOW, PAGE, STALE, VENUE, Scene, Vendor, edited, eventually, uids
 from upstreams import raw
 from upstreams.raw import Script, page_of
 from upstreams.rows import session_row
@@ -98,17 +97,6 @@ def test_rows_that_never_come_to_rest_leave_the_last_good_copy(
     }
     vendor.rows = rows
     scene.is_well_again(regular, newcomer)
-
-
-def edited(vendor: Vendor, edit: Callable[[dict[str, Any]], object]) -> Script:
-    """Pages in which *edit* has changed something."""
-
-    def script(connection: socket.socket, request: bytes, n: int) -> None:
-        page = vendor.envelope(request)
-        edit(page)
-        raw.ok(json.dumps(page).encode())(connection, request, n)
-
-    return script
 
 
 def more_than_a_page(vendor: Vendor) -> Script:

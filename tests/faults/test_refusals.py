@@ -1,5 +1,6 @@
 """An upstream that refuses: too many requests, a token it does not take; rows 2 and 3."""
 
+import threading
 from collections.abc import MutableMapping
 from datetime import timedelta
 from email.utils import format_datetime
@@ -7,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import request
 from scenes import NOW, STALE, VENUE, Scene, Vendor, eventually, owners_page, uids
 from upstreams import raw
-from upstreams.plain import PlainUpstream, Response, error_body
 from upstreams.rows import timetable
+from upstreams.stub import StubUpstream
+
+from bridge.sandbox.query import Dialect
+from bridge.sandbox.refusal import Refusal
 
 Events = list[MutableMapping[str, Any]]
 
@@ -42,8 +47,7 @@ def test_after_a_429_nobody_in_the_fleet_asks_until_the_pause_is_over(
 ) -> None:
     shared = f"sqlite:///{tmp_path}/bridge.sqlite3"
     one, other = scene.reader(cache_url=shared).warm(), scene.reader(cache_url=shared).warm()
-    refusal = error_body("throttled", "Request was throttled.")
-    vendor.script = raw.status(429, {"Retry-After": retry_after}, Response(body=refusal).payload())
+    vendor.script = raw.status(429, {"Retry-After": retry_after}, Refusal(429).response().data)
     before = len(vendor.requests)
     events.clear()
     scene.clock.move(STALE)
@@ -89,14 +93,18 @@ def test_a_token_that_is_refused_is_not_tried_again_and_again(
 ) -> None:
     shared = f"sqlite:///{tmp_path}/bridge.sqlite3"
     code = {401: "authentication_failed", 403: "permission_denied"}[status]
-    refusal = Response(status, error_body(code, "canary-of-the-vendor"))
-    refused: list[Response] = []
-    with PlainUpstream(
+    refused = threading.Event()
+
+    def refuse(page: int) -> None:
+        if refused.is_set() and request.headers["Authorization"].startswith("JWT "):
+            raise Refusal(status, "canary-of-the-vendor", code=code)
+
+    with StubUpstream(
         timetable(50, NOW),
         token="a-token-of-the-tests",
-        schemes=["JWT"],
-        page_cap=20,
-        before_page=lambda page, params: refused[0] if refused else None,
+        schemes=("JWT",),
+        dialect=Dialect(max_page_size=20),
+        before_page=refuse,
     ) as upstream:
         fields = {"cache_url": shared, "base_url": upstream.url}
         scene.reader(**fields).warm().parts.close()
@@ -104,7 +112,7 @@ def test_a_token_that_is_refused_is_not_tried_again_and_again(
         regular = scene.reader(**fields).warm()
         upstream.requests.clear()
         events.clear()
-        refused.append(refusal)
+        refused.set()
         scene.clock.move(STALE)
         regular.has_last_good()
         eventually(lambda: regular.served() == "failed")
@@ -134,7 +142,7 @@ def test_the_owner_is_shown_that_the_token_is_refused(scene: Scene, vendor: Vend
 def test_a_token_that_never_worked_is_tried_once_with_each_scheme(
     scene: Scene, events: Events
 ) -> None:
-    with PlainUpstream(timetable(5, NOW), token="another") as upstream:
+    with StubUpstream(timetable(5, NOW), token="another") as upstream:
         newcomer = scene.reader(base_url=upstream.url)
         newcomer.is_put_off()
         newcomer.is_put_off()

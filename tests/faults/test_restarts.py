@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fleet import Hold, Machine, get, keys_of, rename, studio, together, until, walks
-from upstreams.plain import PlainUpstream
+from upstreams.stub import StubUpstream
 from valkey import Valkey
 
 from bridge.cache.redis import RedisStore
@@ -28,7 +28,7 @@ TTL = 1
 
 
 @pytest.fixture
-def vendor() -> Iterator[PlainUpstream]:
+def vendor() -> Iterator[StubUpstream]:
     with studio() as server:
         yield server
 
@@ -49,7 +49,7 @@ def _all(machine: Machine) -> dict[str, tuple[bytes, str, str]]:
 
 
 def test_every_stored_feed_is_served_as_it_was_by_workers_restarted_in_an_outage(
-    vendor: PlainUpstream, tmp_path: Path
+    vendor: StubUpstream, tmp_path: Path
 ) -> None:
     store = f"sqlite:///{tmp_path}/var/store.sqlite3"
     with Machine(vendor.url, store, workers=2, CACHE_TTL="1") as machine:
@@ -70,7 +70,7 @@ def test_every_stored_feed_is_served_as_it_was_by_workers_restarted_in_an_outage
 
 
 def test_a_machine_that_is_restarted_agrees_with_the_one_that_is_not(
-    vendor: PlainUpstream, shared: str
+    vendor: StubUpstream, shared: str
 ) -> None:
     with together(Machine(vendor.url, shared), Machine(vendor.url, shared)) as (stays, goes):
         before = _all(stays)
@@ -87,7 +87,7 @@ def test_a_machine_that_is_restarted_agrees_with_the_one_that_is_not(
 
 @pytest.mark.parametrize("cold", [False, True], ids=["nobody waits", "somebody waits"])
 def test_a_server_that_is_told_to_end_does_so_while_upstream_hangs(
-    cold: bool, vendor: PlainUpstream, tmp_path: Path
+    cold: bool, vendor: StubUpstream, tmp_path: Path
 ) -> None:
     store = f"sqlite:///{tmp_path}/store.sqlite3"
     with Machine(vendor.url, store, workers=2, CACHE_TTL="1", REFRESH_AHEAD="on") as machine:
@@ -118,7 +118,7 @@ def _ignore_errors(machine: Machine, path: str) -> Callable[[], None]:
 
 
 def test_refresh_ahead_runs_in_one_process_of_the_fleet_at_a_time(
-    vendor: PlainUpstream, valkey: Valkey
+    vendor: StubUpstream, valkey: Valkey
 ) -> None:
     given = {"CACHE_TTL": str(TTL), "REFRESH_AHEAD": "on"}
     two = [Machine(vendor.url, valkey.url, **given) for _ in range(2)]
@@ -138,7 +138,7 @@ def _published(machine: Machine) -> int:
 
 
 def test_refresh_ahead_passes_on_at_once_when_its_process_is_told_to_end(
-    vendor: PlainUpstream, valkey: Valkey
+    vendor: StubUpstream, valkey: Valkey
 ) -> None:
     store = RedisStore(valkey.url, SystemClock())
     lease = keys_of(vendor).lease("ahead")

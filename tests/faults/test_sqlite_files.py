@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from fleet import NOW, TOKEN, Machine, RunningClock, Worker, herd, rename, studio, until
-from upstreams.plain import PlainUpstream
+from upstreams.stub import StubUpstream
 
 from bridge.cache.resilient import COOL_DOWN_SECONDS, ResilientStore
 from bridge.cache.sqlite import SqliteStore
@@ -42,14 +42,14 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def vendor() -> Iterator[PlainUpstream]:
+def vendor() -> Iterator[StubUpstream]:
     with studio(30, at=NOW) as server:
         yield server
 
 
 @pytest.fixture
 def make_worker(
-    make_bridge: Callable[..., Services], vendor: PlainUpstream, running: RunningClock, path: Path
+    make_bridge: Callable[..., Services], vendor: StubUpstream, running: RunningClock, path: Path
 ) -> Callable[..., Worker]:
     def make(store: SqliteStore | None = None) -> Worker:
         resilient = ResilientStore(store or SqliteStore(path, running), running)
@@ -58,7 +58,7 @@ def make_worker(
     return make
 
 
-def _goes_on(worker: Worker, vendor: PlainUpstream, running: RunningClock, name: str) -> None:
+def _goes_on(worker: Worker, vendor: StubUpstream, running: RunningClock, name: str) -> None:
     """What changes upstream is in the feeds as soon as the copy has expired."""
     rename(vendor, name)
     running.move(EXPIRED)
@@ -102,7 +102,7 @@ def test_a_file_that_was_corrupted_while_nobody_had_it_open_is_set_aside_and_mad
     make_worker: Callable[..., Worker],
     path: Path,
     running: RunningClock,
-    vendor: PlainUpstream,
+    vendor: StubUpstream,
 ) -> None:
     before = make_worker()
     before.all(FEEDS)
@@ -142,7 +142,7 @@ def test_a_file_that_is_corrupted_while_workers_have_it_open_is_set_aside_once(
     make_worker: Callable[..., Worker],
     path: Path,
     running: RunningClock,
-    vendor: PlainUpstream,
+    vendor: StubUpstream,
 ) -> None:
     workers = [make_worker(), make_worker()]
     before = workers[0].all(FEEDS)
@@ -170,7 +170,7 @@ def _state(worker: Worker) -> bytes:
 
 
 def test_a_file_that_is_removed_under_the_workers_hands_is_made_anew_for_all(
-    make_worker: Callable[..., Worker], path: Path, running: RunningClock, vendor: PlainUpstream
+    make_worker: Callable[..., Worker], path: Path, running: RunningClock, vendor: StubUpstream
 ) -> None:
     workers = [make_worker(), make_worker()]
     for worker in workers:
@@ -188,7 +188,7 @@ def test_a_file_that_is_removed_under_the_workers_hands_is_made_anew_for_all(
 
 
 def test_a_file_that_another_program_has_locked_can_still_be_read(
-    make_worker: Callable[..., Worker], path: Path, running: RunningClock, vendor: PlainUpstream
+    make_worker: Callable[..., Worker], path: Path, running: RunningClock, vendor: StubUpstream
 ) -> None:
     worker = make_worker()
     before = worker.all(FEEDS)
@@ -252,7 +252,7 @@ def test_a_disk_that_takes_no_more_is_read_and_written_again_when_it_does(
     make_worker: Callable[..., Worker],
     path: Path,
     running: RunningClock,
-    vendor: PlainUpstream,
+    vendor: StubUpstream,
 ) -> None:
     store = Limited(path, running)
     worker = make_worker(store)
@@ -262,9 +262,9 @@ def test_a_disk_that_takes_no_more_is_read_and_written_again_when_it_does(
     assert make_worker(store).all(FEEDS) == before, "what is in the file is read"
     letters = random.Random(1)
     # names that no compression makes fit into the old one's place
-    with vendor.lock:
-        for row in vendor.rows:
-            row["name"] = f"Held in memory {letters.randbytes(60).hex()}"
+    vendor.rows = [
+        {**row, "name": f"Held in memory {letters.randbytes(60).hex()}"} for row in vendor.rows
+    ]
     running.move(EXPIRED)
     until(lambda: b"Held in memory" in worker.get(FEEDS[0]).data)
     until(lambda: worker.failing)
@@ -277,7 +277,7 @@ def test_a_disk_that_takes_no_more_is_read_and_written_again_when_it_does(
 
 
 def test_where_no_file_can_be_had_a_worker_does_with_its_memory(
-    make_worker: Callable[..., Worker], path: Path, running: RunningClock, vendor: PlainUpstream
+    make_worker: Callable[..., Worker], path: Path, running: RunningClock, vendor: StubUpstream
 ) -> None:
     path.mkdir(parents=True)
     worker = make_worker()

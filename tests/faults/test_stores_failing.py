@@ -21,7 +21,7 @@ from fleet import (
     until,
 )
 from proxies import SlowProxy
-from upstreams.plain import PlainUpstream
+from upstreams.stub import StubUpstream
 from valkey import Valkey
 
 from bridge.cache.redis import RedisStore
@@ -60,7 +60,7 @@ STRIKES: dict[str, tuple[Strike, Strike]] = {
 
 
 @pytest.fixture
-def vendor() -> Iterator[PlainUpstream]:
+def vendor() -> Iterator[StubUpstream]:
     with studio(30) as server:
         yield server
 
@@ -73,7 +73,7 @@ def running() -> RunningClock:
 
 @pytest.fixture
 def make_worker(
-    make_bridge: Callable[..., Services], vendor: PlainUpstream, running: RunningClock
+    make_bridge: Callable[..., Services], vendor: StubUpstream, running: RunningClock
 ) -> Callable[..., Worker]:
     def make(cache_url: str, **fields: Any) -> Worker:
         given = {"base_url": vendor.url, "token": TOKEN, "cache_url": cache_url, **fields}
@@ -82,7 +82,7 @@ def make_worker(
     return make
 
 
-def _stored(valkey: Valkey, vendor: PlainUpstream) -> set[str | None]:
+def _stored(valkey: Valkey, vendor: StubUpstream) -> set[str | None]:
     """The titles of the sessions in the store."""
     store = RedisStore(valkey.url, SystemClock())
     key = keys_of(vendor).snapshot(FilterSet(past=30).key)
@@ -97,7 +97,7 @@ def _stored(valkey: Valkey, vendor: PlainUpstream) -> set[str | None]:
 def test_warm_feeds_stay_and_go_on_and_the_store_is_used_again_by_itself(
     strike: str,
     make_worker: Callable[..., Worker],
-    vendor: PlainUpstream,
+    vendor: StubUpstream,
     valkey: Valkey,
     running: RunningClock,
 ) -> None:
@@ -165,7 +165,7 @@ def test_a_store_that_hangs_slows_no_thread_down_twice(
 def test_a_store_that_crawls_costs_no_answer(
     delay: float,
     make_worker: Callable[..., Worker],
-    vendor: PlainUpstream,
+    vendor: StubUpstream,
     valkey: Valkey,
     running: RunningClock,
 ) -> None:
@@ -202,7 +202,7 @@ def test_a_commit_that_a_full_store_refuses_changes_nothing(valkey: Valkey) -> N
 
 def test_a_copy_that_is_too_old_is_not_waited_for_long_when_the_store_hangs(
     make_worker: Callable[..., Worker],
-    vendor: PlainUpstream,
+    vendor: StubUpstream,
     valkey: Valkey,
     running: RunningClock,
 ) -> None:
@@ -224,7 +224,7 @@ def test_a_copy_that_is_too_old_is_not_waited_for_long_when_the_store_hangs(
 
 
 def test_a_server_serves_through_the_death_of_its_store_from_start_to_end(
-    vendor: PlainUpstream, valkey: Valkey
+    vendor: StubUpstream, valkey: Valkey
 ) -> None:
     valkey.kill()
     with Machine(vendor.url, valkey.url, workers=2, CACHE_TTL="1") as machine:

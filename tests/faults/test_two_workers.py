@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from fleet import Hold, Machine, get, herd, keys_of, studio, until
-from upstreams.plain import PlainUpstream
+from upstreams.stub import StubUpstream
 
 from bridge.cache.readers import Readers
 from bridge.cache.sqlite import SqliteStore
@@ -29,13 +29,13 @@ LATE = 0.3
 
 
 @pytest.fixture(scope="module")
-def vendor() -> Iterator[PlainUpstream]:
+def vendor() -> Iterator[StubUpstream]:
     with studio() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def machine(vendor: PlainUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def machine(vendor: StubUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     store = f"sqlite:///{tmp_path_factory.mktemp('store')}/store.sqlite3"
     # each write reaches the log at once, as in a container
     settings = {"OPERATOR_TOKEN": PASSWORD, "PYTHONUNBUFFERED": "1"}
@@ -170,7 +170,7 @@ class Load:
 
 class TestTheEnd:
     def test_under_load_no_answer_is_cut_short_and_the_store_is_in_order(
-        self, vendor: PlainUpstream, tmp_path: Path
+        self, vendor: StubUpstream, tmp_path: Path
     ) -> None:
         file = tmp_path / "store.sqlite3"
         store = SqliteStore(file, SystemClock())
@@ -205,7 +205,7 @@ class TestTheEnd:
             self._begin_again(machine, vendor)
         store.close()
 
-    def _begin_again(self, machine: Machine, vendor: PlainUpstream) -> None:
+    def _begin_again(self, machine: Machine, vendor: StubUpstream) -> None:
         """The next start serves from the store at once, and asks nobody."""
         asked = len(vendor.requests)
         machine.launch()
@@ -220,7 +220,7 @@ class TestTheEnd:
         assert spent[0] + max(spent[1:]) < 2.0
 
     def test_told_to_end_while_its_workers_start_it_ends_before_a_host_kills_it(
-        self, vendor: PlainUpstream, tmp_path: Path
+        self, vendor: StubUpstream, tmp_path: Path
     ) -> None:
         machine = Machine(vendor.url, f"sqlite:///{tmp_path}/store.sqlite3", workers=2)
         try:

@@ -22,7 +22,7 @@ from statistics import quantiles
 from typing import Any
 
 from faults.fleet import Machine, studio, until
-from upstreams.plain import PlainUpstream
+from upstreams.stub import StubUpstream
 
 from bridge.cache import asked
 
@@ -200,10 +200,10 @@ class Watched:
     """An upstream whose requests are timed."""
 
     def __init__(self) -> None:
-        self.server: PlainUpstream = studio(SESSIONS, before_page=self._note)
+        self.server: StubUpstream = studio(SESSIONS, before_page=self._note)
         self.times: list[float] = []
 
-    def _note(self, page: int, params: object) -> None:
+    def _note(self, page: int) -> None:
         self.times.append(time.monotonic())
 
 

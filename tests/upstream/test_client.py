@@ -10,23 +10,27 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asking import SAID_BY_VENDOR, TOKEN, Asker, failing
 from clocks import ManualClock
+from flask import Response
 from upstreams import raw
-from upstreams.plain import Params, PlainUpstream, Response, error_body
 from upstreams.raw import RawUpstream
 from upstreams.rows import timetable
+from upstreams.stub import Hook, StubUpstream
 
 from bridge import config
 from bridge.cache.memory import MemoryStore
 from bridge.clock import SystemClock
 from bridge.errors import Scope
+from bridge.sandbox.refusal import Refusal
 from bridge.upstream.account import Account
 from bridge.upstream.deadline import Deadline
 
 Ask = Callable[..., Asker]
+ONE_MODE: dict[str, Any] = {"modes": ("provider",), "multiple_modes": True}
 ALL_SCHEMES = ("Bearer", "Token", "JWT")
 
 
@@ -36,21 +40,21 @@ def short_pages(monkeypatch: pytest.MonkeyPatch) -> float:
     return 0.15
 
 
-def refusing(*responses: Response) -> Callable[[int, Params], Response | None]:
+def refusing(*responses: Response) -> Hook:
     """A hook that gives these in turn, and then lets requests through."""
     left = list(responses)
-    return lambda page, params: left.pop(0) if left else None
+    return lambda page: left.pop(0) if left else None
 
 
 def refused(status: int, code: str) -> Response:
-    return Response(status, error_body(code, SAID_BY_VENDOR))
+    return Refusal(status, SAID_BY_VENDOR, code=code).response()
 
 
 # What is sent
 
 
 def test_the_token_goes_out_with_provider_and_mode_and_no_more(asker: Ask) -> None:
-    with PlainUpstream(token=TOKEN, provider_id="77", request_mode="provider") as upstream:
+    with StubUpstream(token=TOKEN, provider_id="77", **ONE_MODE) as upstream:
         asker(upstream.url, provider_id="77", request_mode="provider").page()
     headers = upstream.requests[0].headers
     assert headers["authorization"] == f"Bearer {TOKEN}"
@@ -58,13 +62,15 @@ def test_the_token_goes_out_with_provider_and_mode_and_no_more(asker: Ask) -> No
     assert headers["teamup-request-mode"] == "provider"
     assert headers["accept"] == "application/json"
     assert TOKEN not in upstream.requests[0].path
-    assert TOKEN not in str(upstream.requests[0].params)
+    assert TOKEN not in str(upstream.requests[0].args)
 
 
 def test_provider_and_mode_go_unsaid_when_they_are_not_set(asker: Ask) -> None:
-    with PlainUpstream(token=TOKEN) as upstream:
+    with StubUpstream(token=TOKEN) as upstream:
         asker(upstream.url).page()
-    assert not {"teamup-provider-id", "teamup-request-mode"} & set(upstream.requests[0].headers)
+    headers = upstream.requests[0].headers
+    assert "teamup-provider-id" not in headers
+    assert "teamup-request-mode" not in headers
 
 
 def test_no_cookie_is_ever_sent_back(asker: Ask) -> None:
@@ -87,7 +93,7 @@ def test_a_netrc_file_and_proxy_variables_change_nothing(
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    with RawUpstream(raw.ok()) as proxy, PlainUpstream(token=TOKEN) as upstream:
+    with RawUpstream(raw.ok()) as proxy, StubUpstream(token=TOKEN) as upstream:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
         asker(upstream.url).page()
@@ -98,7 +104,7 @@ def test_a_netrc_file_and_proxy_variables_change_nothing(
 def test_doubled_and_trailing_slashes_of_the_base_address_are_made_good(
     asker: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with PlainUpstream(token=TOKEN) as upstream:
+    with StubUpstream(token=TOKEN) as upstream:
         monkeypatch.setenv("TEAMUP_API_TOKEN", TOKEN)
         monkeypatch.setenv("CACHE_URL", "memory://")
         monkeypatch.setenv("TEAMUP_BASE_URL", upstream.url.replace("/api/v2", "//api//v2//"))
@@ -116,13 +122,13 @@ def test_the_account_does_not_show_its_token() -> None:
 # The scheme
 
 
-def sent(upstream: PlainUpstream) -> list[str]:
+def sent(upstream: StubUpstream) -> list[str]:
     return [request.headers["authorization"].split(" ")[0] for request in upstream.requests]
 
 
 @pytest.mark.parametrize("scheme", ALL_SCHEMES)
 def test_schemes_are_tried_in_order_until_one_works_and_it_is_kept(asker: Ask, scheme: str) -> None:
-    with PlainUpstream(token=TOKEN, schemes=[scheme]) as upstream:
+    with StubUpstream(token=TOKEN, schemes=(scheme,)) as upstream:
         ask = asker(upstream.url, schemes=ALL_SCHEMES)
         ask.page()
         tried = [*ALL_SCHEMES[: ALL_SCHEMES.index(scheme)], scheme]
@@ -134,14 +140,14 @@ def test_schemes_are_tried_in_order_until_one_works_and_it_is_kept(asker: Ask, s
 def test_what_one_worker_learnt_of_the_scheme_the_others_know(asker: Ask) -> None:
     clock = ManualClock(skip=True)
     store = MemoryStore(clock)
-    with PlainUpstream(token=TOKEN, schemes=["JWT"]) as upstream:
+    with StubUpstream(token=TOKEN, schemes=("JWT",)) as upstream:
         for _ in range(2):
             asker(upstream.url, schemes=ALL_SCHEMES, clock=clock, store=store).page()
         assert sent(upstream) == ["Bearer", "Token", "JWT", "JWT"]
 
 
 def test_a_token_that_no_scheme_gets_in_with_is_refused_once(asker: Ask) -> None:
-    with PlainUpstream(token="another") as upstream:
+    with StubUpstream(token="another") as upstream:
         cause = failing(asker(upstream.url, schemes=ALL_SCHEMES).page)
         assert sent(upstream) == ["Bearer", "Token", "JWT"]
     assert (cause.code, cause.scope) == ("authentication_failed", Scope.ACCOUNT)
@@ -149,10 +155,10 @@ def test_a_token_that_no_scheme_gets_in_with_is_refused_once(asker: Ask) -> None
 
 
 def test_a_refused_token_is_not_tried_again_once_a_scheme_has_worked(asker: Ask) -> None:
-    with PlainUpstream(token=TOKEN, schemes=["Token"]) as upstream:
+    with StubUpstream(token=TOKEN, schemes=("Token",)) as upstream:
         ask = asker(upstream.url, schemes=ALL_SCHEMES)
         ask.page()
-        upstream.token = "another"
+        upstream.app = upstream.api(token="another")
         upstream.requests.clear()
         failing(ask.page)
         assert sent(upstream) == ["Token"]
@@ -161,15 +167,15 @@ def test_a_refused_token_is_not_tried_again_once_a_scheme_has_worked(asker: Ask)
 def test_another_token_finds_its_own_scheme(asker: Ask) -> None:
     clock = ManualClock(skip=True)
     store = MemoryStore(clock)
-    with PlainUpstream(token=TOKEN, schemes=["Bearer"]) as upstream:
+    with StubUpstream(token=TOKEN, schemes=("Bearer",)) as upstream:
         asker(upstream.url, schemes=ALL_SCHEMES, clock=clock, store=store).page()
-        upstream.token, upstream.schemes = "another", ["Token"]
+        upstream.app = upstream.api(token="another", schemes=("Token",))
         asker(upstream.url, schemes=ALL_SCHEMES, clock=clock, store=store, token="another").page()
         assert sent(upstream) == ["Bearer", "Bearer", "Token"]
 
 
 def test_a_scheme_that_is_set_is_the_only_one_tried(asker: Ask) -> None:
-    with PlainUpstream(token=TOKEN, schemes=["Bearer"]) as upstream:
+    with StubUpstream(token=TOKEN, schemes=("Bearer",)) as upstream:
         failing(asker(upstream.url, schemes=("Token",)).page)
         assert sent(upstream) == ["Token"]
 
@@ -212,7 +218,7 @@ def test_a_refusal_names_the_code_and_the_variable_and_is_not_repeated(
     asker: Ask, status: int, code: str, variable: str
 ) -> None:
     hook = refusing(*[refused(status, code)] * 9)
-    with PlainUpstream(token=TOKEN, before_page=hook) as upstream:
+    with StubUpstream(token=TOKEN, before_page=hook) as upstream:
         cause = failing(asker(upstream.url).page)
         assert len(upstream.requests) == 1
     assert cause.code == code
@@ -234,14 +240,14 @@ def test_a_refusal_names_the_code_and_the_variable_and_is_not_repeated(
 def test_a_setting_that_upstream_refuses_is_told_by_its_code(
     asker: Ask, account: dict[str, str], code: str
 ) -> None:
-    with PlainUpstream(token=TOKEN, provider_id="77", request_mode="provider") as upstream:
+    with StubUpstream(token=TOKEN, provider_id="77", **ONE_MODE) as upstream:
         assert failing(asker(upstream.url, **account).page).code == code
 
 
 def test_a_question_that_is_refused_names_its_parameter_and_is_not_repeated(asker: Ask) -> None:
-    body = error_body("parameter_invalid", SAID_BY_VENDOR, venues=[SAID_BY_VENDOR], x=["y"])
-    hook = refusing(*[Response(400, body)] * 9)
-    with PlainUpstream(token=TOKEN, before_page=hook) as upstream:
+    refusal = Refusal(400, SAID_BY_VENDOR, fields={"venues": SAID_BY_VENDOR, "x": "y"})
+    hook = refusing(*[refusal.response()] * 9)
+    with StubUpstream(token=TOKEN, before_page=hook) as upstream:
         cause = failing(asker(upstream.url).page)
         assert len(upstream.requests) == 1, "what was refused once is refused again"
     assert (cause.code, cause.scope) == ("parameter_invalid", Scope.KEY)
@@ -249,7 +255,7 @@ def test_a_question_that_is_refused_names_its_parameter_and_is_not_repeated(aske
 
 
 def test_an_address_that_upstream_does_not_know_is_told_and_not_repeated(asker: Ask) -> None:
-    with PlainUpstream(token=TOKEN) as upstream:
+    with StubUpstream(token=TOKEN) as upstream:
         cause = failing(asker(f"{upstream.url}/v9").page)
         assert len(upstream.requests) == 1
     assert "TEAMUP_BASE_URL" in cause.text
@@ -272,12 +278,12 @@ def test_a_refusal_with_any_body_is_known_by_its_status(asker: Ask, status: int)
 
 @pytest.mark.parametrize("code", ["maintenance_mode", "model_error", "service_provider_down"])
 def test_a_server_error_is_not_taken_for_a_wrong_setting(asker: Ask, code: str) -> None:
-    with PlainUpstream(token=TOKEN, before_page=refusing(refused(503, code))) as upstream:
+    with StubUpstream(token=TOKEN, before_page=refusing(refused(503, code))) as upstream:
         assert asker(upstream.url).page()["count"] == 0, "a server error is worth another attempt"
 
 
 def test_a_token_that_upstream_gives_back_as_a_code_is_not_told(asker: Ask) -> None:
-    with PlainUpstream(token=TOKEN, before_page=refusing(refused(400, TOKEN))) as upstream:
+    with StubUpstream(token=TOKEN, before_page=refusing(refused(400, TOKEN))) as upstream:
         failing(asker(upstream.url).page)
 
 
@@ -286,11 +292,11 @@ def test_a_token_that_upstream_gives_back_as_a_code_is_not_told(asker: Ask) -> N
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_server_error_gets_three_attempts(asker: Ask, status: int) -> None:
-    error = refused(status, "server_error")
-    with PlainUpstream(token=TOKEN, before_page=refusing(error, error)) as upstream:
+    with StubUpstream(token=TOKEN) as upstream:
+        upstream.faults.set("status", status, times=2)
         assert asker(upstream.url).page()["count"] == 0
         assert len(upstream.requests) == 3
-        upstream.before_page = refusing(*[error] * 9)
+        upstream.faults.set("status", status)
         upstream.requests.clear()
         cause = failing(asker(upstream.url).page)
         assert len(upstream.requests) == 3
@@ -312,7 +318,7 @@ def test_attempts_are_apart_and_not_in_step(asker: Ask) -> None:
 def test_a_walk_that_has_failed_elsewhere_asks_no_more(asker: Ask) -> None:
     cancelled = threading.Event()
     cancelled.set()
-    with PlainUpstream(token=TOKEN) as upstream:
+    with StubUpstream(token=TOKEN) as upstream:
         ask = asker(upstream.url)
         limit = Deadline(ask.clock, 120)
         failing(lambda: ask.client.page("course_sessions", [], limit=limit, cancelled=cancelled))
@@ -360,8 +366,8 @@ def test_a_429_is_a_pause_for_everybody_of_1_to_300_seconds(
 def test_a_short_pause_is_waited_out_and_the_page_asked_for_again(asker: Ask) -> None:
     clock = ManualClock(skip=True)
     began = clock.now()
-    pause = Response(429, b"{}", {"Retry-After": "2"})
-    with PlainUpstream(token=TOKEN, before_page=refusing(pause)) as upstream:
+    with StubUpstream(token=TOKEN) as upstream:
+        upstream.faults.set("status", 429, retry_after="2", times=1)
         asker(upstream.url, clock=clock).page()
         assert len(upstream.requests) == 2
     assert 2 <= clock.now() - began < 5
@@ -614,8 +620,8 @@ def most_in_a_minute(moments: list[float]) -> int:
 def test_no_sixty_seconds_hold_more_requests_than_the_budget(asker: Ask) -> None:
     clock = ManualClock(skip=True)
     asked: list[float] = []
-    with PlainUpstream(token=TOKEN) as upstream:
-        upstream.before_page = lambda page, params: asked.append(clock.now())
+    with StubUpstream(token=TOKEN) as upstream:
+        upstream.before_page = lambda page: asked.append(clock.now())
         ask = asker(upstream.url, clock=clock, per_minute=7)
         for number in range(40):
             clock.move(number * 37 % 11 / 3)
@@ -628,11 +634,11 @@ def test_attempts_count_against_the_budget(asker: Ask) -> None:
     clock = ManualClock(skip=True)
     asked: list[float] = []
 
-    def hook(page: int, params: Params) -> Response:
+    def hook(page: int) -> Response:
         asked.append(clock.now())
-        return Response(500)
+        return Response(status=500)
 
-    with PlainUpstream(token=TOKEN, before_page=hook) as upstream:
+    with StubUpstream(token=TOKEN, before_page=hook) as upstream:
         ask = asker(upstream.url, clock=clock, per_minute=4)
         for _ in range(4):
             failing(ask.page)
@@ -641,7 +647,7 @@ def test_attempts_count_against_the_budget(asker: Ask) -> None:
 
 
 def test_the_schemes_that_are_tried_count_against_the_budget(asker: Ask) -> None:
-    with PlainUpstream(token="another") as upstream:
+    with StubUpstream(token="another") as upstream:
         ask = asker(upstream.url, per_minute=4, schemes=ALL_SCHEMES)
         failing(lambda: ask.page(seconds=10))
         failing(lambda: ask.page(seconds=10))
@@ -649,7 +655,7 @@ def test_the_schemes_that_are_tried_count_against_the_budget(asker: Ask) -> None
 
 
 def test_a_budget_that_cannot_be_had_in_time_is_told_without_asking(asker: Ask) -> None:
-    with PlainUpstream(token=TOKEN) as upstream:
+    with StubUpstream(token=TOKEN) as upstream:
         ask = asker(upstream.url, per_minute=1)
         ask.page()
         cause = failing(lambda: ask.page(seconds=30))
@@ -660,7 +666,7 @@ def test_a_budget_that_cannot_be_had_in_time_is_told_without_asking(asker: Ask) 
 def test_the_budget_is_one_for_all_who_share_the_store(asker: Ask) -> None:
     clock = ManualClock(skip=True)
     store = MemoryStore(clock)
-    with PlainUpstream(timetable(1), token=TOKEN) as upstream:
+    with StubUpstream(timetable(1), token=TOKEN) as upstream:
         workers = [asker(upstream.url, clock=clock, store=store, per_minute=3) for _ in range(3)]
         for ask in workers:
             ask.page(seconds=1)

@@ -1,5 +1,6 @@
 """The walk over real HTTP: every page of a question, complete or failed."""
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -7,15 +8,18 @@ from typing import Any
 import pytest
 from asking import TOKEN, Asker, failing
 from clocks import ManualClock
+from flask import Response, request
 from upstreams import raw
-from upstreams.plain import Params, PlainUpstream, Response, error_body
 from upstreams.raw import RawUpstream
 from upstreams.rows import START, session_row, timetable, venue_row
+from upstreams.stub import StubUpstream
 
 from bridge.cache.memory import MemoryStore
 from bridge.config import ListStyle
 from bridge.filters import FilterSet
 from bridge.model import Status
+from bridge.sandbox.query import Dialect
+from bridge.sandbox.refusal import Refusal
 from bridge.upstream import walk as walking
 from bridge.upstream.parser import Parsed, parse
 
@@ -26,8 +30,20 @@ def ids(rows: list[Any]) -> list[int]:
     return sorted(row["id"] for row in rows)
 
 
-def paged(n: int, *, cap: int = 10, **options: Any) -> PlainUpstream:
-    return PlainUpstream(timetable(n), token=TOKEN, page_cap=cap, **options)
+def paged(n: int, *, cap: int = 10, **options: Any) -> StubUpstream:
+    options = {"dialect": Dialect(max_page_size=cap), **options}
+    return StubUpstream(timetable(n), token=TOKEN, **options)
+
+
+def altering(upstream: StubUpstream, **fields: Any) -> StubUpstream:
+    """*upstream*, with these in every page in place of its own."""
+
+    @upstream.app.after_request
+    def alter(response: Response) -> Response:
+        response.data = json.dumps({**response.get_json(), **fields})
+        return response
+
+    return upstream
 
 
 # Pages
@@ -46,7 +62,7 @@ def test_every_page_is_read_once(asker: Ask, n: int) -> None:
 def test_the_first_page_is_alone_and_the_rest_come_together_within_bounds(asker: Ask) -> None:
     together: dict[int, int] = {}
 
-    def hook(page: int, params: Params) -> None:
+    def hook(page: int) -> None:
         together[page] = upstream.in_flight
 
     with paged(120, delay=0.03, before_page=hook) as upstream:
@@ -66,12 +82,12 @@ def test_one_page_at_a_time_is_one_page_at_a_time(asker: Ask) -> None:
 def test_each_page_asks_for_order_size_expansion_and_fields(asker: Ask) -> None:
     with paged(30) as upstream:
         asker(upstream.url).walk(venues=(11, 12))
-    for request in upstream.requests:
-        assert request.params["sort"] == ["start"]
-        assert request.params["page_size"] == ["100"]
-        assert request.params["expand"] == ["venue,instructors,course.offering_type.category"]
-        assert request.params["venues"] == ["11,12"]
-        asked = request.params["fields"][0].split(",")
+    for sent in upstream.requests:
+        assert sent.args["sort"] == ["start"]
+        assert sent.args["page_size"] == ["100"]
+        assert sent.args["expand"] == ["venue,instructors,course.offering_type.category"]
+        assert sent.args["venues"] == ["11,12"]
+        asked = sent.args["fields"][0].split(",")
         assert {"id", "starts_at", "venue.timezone", "instructors.name"} < set(asked)
         assert "course.offering_type.customer_visibility" in asked
 
@@ -126,7 +142,7 @@ def test_pages_are_read_while_others_are_still_on_their_way(
         begun.set()
         return parse(*given)
 
-    def hook(page: int, params: Params) -> None:
+    def hook(page: int) -> None:
         assert page == 1 or begun.wait(20)
 
     monkeypatch.setattr(walking, "parse", noticed)
@@ -193,10 +209,7 @@ def test_where_next_points_is_never_asked(asker: Ask, where: str) -> None:
             "a number": 7,
         }[where]
 
-        def hook(page: int, params: Params) -> Response:
-            return Response(body={**upstream.envelope(params), "next": address})
-
-        with paged(30, before_page=hook) as upstream:
+        with altering(paged(30), next=address) as upstream:
             assert asker(upstream.url).ids() == ids(upstream.rows)
             assert sorted(upstream.pages()) == [1, 2, 3], "next was on the last page, too"
         assert trap.requests == []
@@ -220,43 +233,32 @@ def test_a_count_beyond_reason_ends_after_the_first_page(asker: Ask, count: int)
 
 @pytest.mark.parametrize("count", ["1", None, True, -1, 1.0, []])
 def test_a_count_that_is_no_number_is_malformed(asker: Ask, count: Any) -> None:
-    def hook(page: int, params: Params) -> Response:
-        return Response(body={**upstream.envelope(params), "count": count})
-
-    with paged(1, before_page=hook) as upstream:
+    with altering(paged(1), count=count) as upstream:
         assert failing(asker(upstream.url).walk).code == "malformed"
 
 
 @pytest.mark.parametrize("results", [None, {}, "rows", 5])
 def test_results_that_are_no_list_are_malformed(asker: Ask, results: Any) -> None:
-    def hook(page: int, params: Params) -> Response:
-        return Response(body={**upstream.envelope(params), "results": results})
-
-    with paged(1, before_page=hook) as upstream:
+    with altering(paged(1), results=results) as upstream:
         assert failing(asker(upstream.url).walk).code == "malformed"
 
 
 # Rows that move while they are read
 
 
-class Moves:
-    """Does something to the rows before a page is made, a number of times."""
+def moving(
+    page: int, move: Callable[[list[Any]], object], *, n: int = 50, times: int = 1
+) -> StubUpstream:
+    """An upstream whose rows move before a page is made, a number of times."""
+    left = [move] * times
 
-    def __init__(self, page: int, move: Callable[[list[Any]], object], times: int = 1) -> None:
-        self.upstream: PlainUpstream | None = None
-        self._page, self._move, self._left = page, move, times
+    def hook(number: int) -> None:
+        if number == page and left:
+            rows = upstream.rows
+            left.pop()(rows)
+            upstream.rows = rows
 
-    def __call__(self, page: int, params: Params) -> None:
-        assert self.upstream is not None
-        with self.upstream.lock:
-            if page == self._page and self._left:
-                self._left -= 1
-                self._move(self.upstream.rows)
-
-
-def moving(moves: Moves, n: int = 50) -> PlainUpstream:
-    upstream = paged(n, before_page=moves)
-    moves.upstream = upstream
+    upstream = paged(n, before_page=hook)
     return upstream
 
 
@@ -271,30 +273,28 @@ def test_rows_that_move_once_make_one_more_walk_with_none_lost(
         else:
             rows.insert(0, session_row(1, START))
 
-    with moving(Moves(page, move), 48) as upstream:
+    with moving(page, move, n=48) as upstream:
         assert asker(upstream.url).ids() == ids(upstream.rows)
         assert upstream.pages().count(1) == 2
 
 
 def test_rows_that_go_on_moving_fail_the_walk_after_the_second(asker: Ask) -> None:
-    moves = Moves(2, lambda rows: rows.insert(0, session_row(len(rows), START)), times=9)
-    with moving(moves) as upstream:
+    moves = moving(2, lambda rows: rows.insert(0, session_row(len(rows), START)), times=9)
+    with moves as upstream:
         cause = failing(asker(upstream.url, concurrency=1).walk)
         assert upstream.pages().count(1) == 2
     assert cause.code == "inconsistent"
 
 
 def test_a_last_page_that_is_gone_makes_one_more_walk(asker: Ask) -> None:
-    with moving(Moves(5, lambda rows: rows.__delitem__(slice(35, None)))) as upstream:
+    with moving(5, lambda rows: rows.__delitem__(slice(35, None))) as upstream:
         assert asker(upstream.url, concurrency=1).ids() == ids(upstream.rows)
         assert upstream.pages() == [1, 2, 3, 4, 5, 1, 2, 3, 4]
 
 
 def test_a_page_that_is_never_there_fails_the_walk(asker: Ask) -> None:
-    def hook(page: int, params: Params) -> Response | None:
-        return Response(404) if page == 3 else None
-
-    with paged(50, before_page=hook) as upstream:
+    with paged(50) as upstream:
+        upstream.faults.set("status", 404, page=3)
         cause = failing(asker(upstream.url).walk)
         assert upstream.pages().count(3) == 2
     assert cause.code == "inconsistent"
@@ -342,13 +342,8 @@ def test_rows_without_an_id_do_not_fail_the_walk(asker: Ask) -> None:
 
 
 def test_filters_that_upstream_ignores_are_applied_here(asker: Ask) -> None:
-    known = ("page", "page_size", "sort", "expand", "fields")
-
-    def hook(page: int, params: Params) -> Response:
-        kept = {name: params[name] for name in known if name in params}
-        return Response(body=upstream.envelope({**kept, "status": ["active,cancelled"]}))
-
-    with paged(90, before_page=hook) as upstream:
+    with paged(90) as upstream:
+        upstream.faults.set("ignore_filters")
         ask = asker(upstream.url)
         assert len(ask.ids()) == 90
         venues = ask.walk(venues=(11,), status=(Status.CANCELLED,)).sessions
@@ -365,23 +360,24 @@ def test_filters_that_upstream_ignores_are_applied_here(asker: Ask) -> None:
 
 @pytest.mark.parametrize("style", ListStyle)
 def test_a_list_reaches_an_upstream_of_its_style(asker: Ask, style: ListStyle) -> None:
-    with PlainUpstream(timetable(60), token=TOKEN, list_style=style.value) as upstream:
+    dialect = Dialect(list_style=style.value)
+    with StubUpstream(timetable(60), token=TOKEN, dialect=dialect) as upstream:
         wanted = [row["id"] for row in upstream.rows if row["venue"]["id"] in (11, 13)]
         assert asker(upstream.url, style=style).ids(venues=(11, 13)) == sorted(wanted)
 
 
 def test_cancelled_sessions_come_though_upstream_leaves_them_out_by_default(asker: Ask) -> None:
-    with paged(40, default_status=("active",)) as upstream:
+    with paged(40) as upstream:
         sessions = asker(upstream.url).walk().sessions
     assert {one.status for one in sessions} == set(Status)
 
 
 def test_a_session_of_two_instructors_who_are_both_asked_for_is_there_once(asker: Ask) -> None:
-    with PlainUpstream(timetable(120), token=TOKEN) as upstream:
+    with StubUpstream(timetable(120), token=TOKEN) as upstream:
         together = next(row for row in upstream.rows if len(row["instructors"]) == 2)
         both = [one["id"] for one in together["instructors"]]
         found = [one.id for one in asker(upstream.url).walk(instructors=both).sessions]
-        assert [request.params["instructors"] for request in upstream.requests] == [
+        assert [request.args["instructors"] for request in upstream.requests] == [
             [str(one)] for one in sorted(both)
         ]
     assert found.count(together["id"]) == 1
@@ -391,8 +387,8 @@ def test_a_session_of_two_instructors_who_are_both_asked_for_is_there_once(asker
 # Fields
 
 
-def with_fields(upstream: PlainUpstream) -> list[bool]:
-    return ["fields" in request.params for request in upstream.requests]
+def with_fields(upstream: StubUpstream) -> list[bool]:
+    return ["fields" in request.args for request in upstream.requests]
 
 
 def test_fields_that_upstream_reads_otherwise_are_left_out_and_that_is_remembered(
@@ -400,7 +396,7 @@ def test_fields_that_upstream_reads_otherwise_are_left_out_and_that_is_remembere
 ) -> None:
     clock = ManualClock(skip=True)
     store = MemoryStore(clock)
-    with paged(30, fields_dots=False) as upstream:
+    with paged(30, dialect=Dialect(fields="flat", max_page_size=10)) as upstream:
         walk = asker(upstream.url, clock=clock, store=store).walk()
         assert with_fields(upstream) == [True, False, False, False]
         assert all(one.complete or one.offering_type for one in walk.sessions)
@@ -410,9 +406,9 @@ def test_fields_that_upstream_reads_otherwise_are_left_out_and_that_is_remembere
 
 
 def test_fields_that_upstream_refuses_are_left_out_and_that_is_remembered(asker: Ask) -> None:
-    def hook(page: int, params: Params) -> Response | None:
-        no = error_body("parameter_invalid", "Invalid parameters.", fields=["No such field."])
-        return Response(400, no) if "fields" in params else None
+    def hook(page: int) -> None:
+        if "fields" in request.args:
+            raise Refusal(400, "Invalid parameters.", fields={"fields": "No such field."})
 
     with paged(30, before_page=hook) as upstream:
         ask = asker(upstream.url)
@@ -424,7 +420,7 @@ def test_fields_that_upstream_refuses_are_left_out_and_that_is_remembered(asker:
 
 def test_rows_that_lack_something_either_way_are_not_held_against_fields(asker: Ask) -> None:
     rows = [session_row(n, START, course=None) for n in range(3)]
-    with PlainUpstream(rows, token=TOKEN) as upstream:
+    with StubUpstream(rows, token=TOKEN) as upstream:
         ask = asker(upstream.url)
         ask.walk()
         ask.walk()
@@ -432,9 +428,9 @@ def test_rows_that_lack_something_either_way_are_not_held_against_fields(asker: 
 
 
 def test_fields_that_upstream_ignores_change_nothing(asker: Ask) -> None:
-    with PlainUpstream(timetable(30), token=TOKEN) as exact:
+    with StubUpstream(timetable(30), token=TOKEN) as exact:
         wanted = asker(exact.url).walk().sessions
-    with PlainUpstream(timetable(30), token=TOKEN, honour_fields=False) as upstream:
+    with StubUpstream(timetable(30), token=TOKEN, dialect=Dialect(fields="ignored")) as upstream:
         found = asker(upstream.url).walk().sessions
         assert with_fields(upstream) == [True]
     origin = upstream.url.removesuffix("/api/v2")
@@ -452,8 +448,8 @@ def test_a_page_that_fails_for_good_fails_the_walk_after_three_attempts(
 ) -> None:
     for status in (500, 502, 503, 504):
 
-        def hook(number: int, params: Params, status: int = status) -> Response | None:
-            return Response(status) if number == page else None
+        def hook(number: int, status: int = status) -> Response | None:
+            return Response(status=status) if number == page else None
 
         with paged(40, before_page=hook) as upstream:
             cause = failing(asker(upstream.url).walk)
@@ -463,21 +459,16 @@ def test_a_page_that_fails_for_good_fails_the_walk_after_three_attempts(
 
 @pytest.mark.parametrize("page", [1, 2, 3, 4])
 def test_a_page_that_fails_twice_costs_nothing_but_time(asker: Ask, page: int) -> None:
-    left: list[int] = []
-
-    def hook(number: int, params: Params) -> Response | None:
-        return Response(left.pop()) if number == page and left else None
-
-    with paged(40, before_page=hook) as upstream:
+    with paged(40) as upstream:
         for status in (500, 502, 503, 504):
-            left[:] = [status, status]
+            upstream.faults.set("status", status, page=page, times=2)
             assert asker(upstream.url).ids() == ids(upstream.rows)
-            assert not left
+            assert "status" not in upstream.faults.listing()
 
 
 def test_a_page_that_is_refused_ends_the_walk_without_the_other_pages(asker: Ask) -> None:
-    def hook(page: int, params: Params) -> Response | None:
-        return Response(403) if page == 2 else None
+    def hook(page: int) -> Response | None:
+        return Response(status=403) if page == 2 else None
 
     with paged(1000, cap=10, before_page=hook) as upstream:
         cause = failing(asker(upstream.url).walk)
@@ -490,13 +481,13 @@ def test_the_cause_of_a_failed_walk_is_the_page_that_failed_and_not_its_conseque
 ) -> None:
     gate = threading.Event()
 
-    def hook(page: int, params: Params) -> Response | None:
+    def hook(page: int) -> Response | None:
         if page == 5:
             gate.set()
-            return Response(403)
+            return Response(status=403)
         if page in (2, 3, 4):
             gate.wait(5)
-            return Response(500)
+            return Response(status=500)
         return None
 
     with paged(50, before_page=hook) as upstream:
@@ -505,19 +496,15 @@ def test_the_cause_of_a_failed_walk_is_the_page_that_failed_and_not_its_conseque
 
 @pytest.mark.parametrize("page", [1, 2, 3])
 def test_a_429_on_any_page_is_waited_out(asker: Ask, page: int) -> None:
-    left = [Response(429, b"", {"Retry-After": "2"})]
-
-    def hook(number: int, params: Params) -> Response | None:
-        return left.pop() if number == page and left else None
-
-    with paged(30, before_page=hook) as upstream:
+    with paged(30) as upstream:
+        upstream.faults.set("status", 429, page=page, retry_after="2", times=1)
         assert asker(upstream.url, concurrency=1).ids() == ids(upstream.rows)
 
 
 def test_a_walk_keeps_to_the_budget(asker: Ask) -> None:
     clock = ManualClock(skip=True)
     asked: list[float] = []
-    with paged(120, before_page=lambda page, params: asked.append(clock.now())) as upstream:
+    with paged(120, before_page=lambda page: asked.append(clock.now())) as upstream:
         asker(upstream.url, clock=clock, per_minute=8, concurrency=1).walk()
     assert len(asked) == 12
     assert asked[8] - asked[0] >= 60
@@ -533,7 +520,7 @@ def test_a_walk_that_the_budget_cannot_carry_in_time_fails(asker: Ask) -> None:
 def test_a_walk_is_dated_with_its_beginning(asker: Ask) -> None:
     clock = ManualClock(skip=True)
     began = clock.now()
-    with paged(20, before_page=lambda page, params: clock.move(5)) as upstream:
+    with paged(20, before_page=lambda page: clock.move(5)) as upstream:
         assert asker(upstream.url, clock=clock).walk().started == began
 
 

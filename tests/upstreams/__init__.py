@@ -1,1 +1,1 @@
-"""Upstreams for tests: real servers on loopback that share no code with the bridge."""
+"""Upstreams for tests, real servers on loopback: the sandbox over given rows, and bare sockets."""

@@ -1,7 +1,5 @@
 """A server of bare sockets that answers wrongly, slowly or not at all."""
 
-from __future__ import annotations
-
 import json
 import select
 import socket
@@ -11,7 +9,6 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -35,11 +32,11 @@ class RawUpstream:
     ends.
     """
 
-    def __init__(self, script: Script, *, port: int = 0) -> None:
+    def __init__(self, script: Script) -> None:
         self.script = script
         self.requests: list[bytes] = []
         self.errors: list[BaseException] = []
-        self._port = port
+        self._port = 0
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._workers: set[threading.Thread] = set()
@@ -94,14 +91,9 @@ class RawUpstream:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.stop()
-        if error is None and self.errors:
+        if kind is None and self.errors:
             raise self.errors[0]
 
     def _accept(self, listener: socket.socket) -> None:
@@ -325,11 +317,6 @@ def oversize(size: int, *, declared: bool = False) -> Script:
 
 def gzip_bomb(mb: int) -> Script:
     """A good page behind `mb` MiB of spaces, about a thousandth of that on the wire."""
-    body = _bomb(mb)
-    return ok(body, {"Content-Encoding": "gzip"})
-
-
-def _bomb(mb: int) -> bytes:
     spaces = b" " * 1_048_576
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     # A full flush forgets what came before, so the same block serves again and again.
@@ -341,7 +328,8 @@ def _bomb(mb: int) -> bytes:
     check = zlib.crc32(EMPTY_PAGE, check)
     size = mb * len(spaces) + len(EMPTY_PAGE)
     magic = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-    return magic + block * mb + last + struct.pack("<II", check, size % 2**32)
+    body = magic + block * mb + last + struct.pack("<II", check, size % 2**32)
+    return ok(body, {"Content-Encoding": "gzip"})
 
 
 def silence() -> Script:
@@ -353,18 +341,14 @@ def silence() -> Script:
     return script
 
 
-class Switch(dict[int | None, Script]):
-    """Scripts by the number of the page asked for, None for any other; may be changed while
-    the server runs."""
+def switch(scripts: Mapping[int | None, Script]) -> Script:
+    """Scripts by the number of the page that is asked for, None for any other."""
 
-    def __call__(self, connection: socket.socket, request: bytes, n: int) -> None:
-        script = self.get(page_of(request)) or self[None]
-        script(connection, request, n)
+    def script(connection: socket.socket, request: bytes, n: int) -> None:
+        chosen = scripts.get(page_of(request)) or scripts[None]
+        chosen(connection, request, n)
 
-
-def switch(scripts: Mapping[int | None, Script]) -> Switch:
-    """One script for each page; see `Switch`."""
-    return Switch(scripts)
+    return script
 
 
 def in_turn(*scripts: Script) -> Script:

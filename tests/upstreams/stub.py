@@ -1,0 +1,86 @@
+"""The sandbox's API over given rows, with a hook before each page."""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flask import Flask, Response, request
+
+from bridge.sandbox.api import create_api
+from bridge.sandbox.faults import Faults
+from bridge.sandbox.server import SandboxServer
+from bridge.sandbox.studio import Studio
+from upstreams.rows import Row
+
+Hook = Callable[[int], Response | None]
+
+
+class StubUpstream(SandboxServer):
+    """Serves *rows*, fully expanded sessions, in the order of their ids.
+
+    An exception in a hook is answered with 500, and raised when the server stops.
+
+    Args:
+        before_page: called with the page's number, where ``flask.request`` is at hand; a response
+            that it returns is sent in place of the page.
+        delay: seconds before each page.
+        options: those of `create_api`.
+
+    Attributes:
+        in_flight, peak: requests that are being answered, and the most that were at once.
+    """
+
+    def __init__(
+        self,
+        rows: Iterable[Row] = (),
+        *,
+        before_page: Hook | None = None,
+        delay: float = 0.0,
+        **options: Any,
+    ) -> None:
+        self.studio = Studio(sessions=rows)
+        self.faults = Faults()
+        self.faults.set("delay", delay)
+        self.before_page = before_page
+        self.in_flight = self.peak = 0
+        self._errors: list[BaseException] = []
+        self._counting = threading.Lock()
+        super().__init__(self.api(**options))
+
+    def api(self, **options: Any) -> Flask:
+        """An API of the same sessions; it may take the place of `app`."""
+        options = {"requests_per_minute": 1_000_000, "faults": self.faults, **options}
+        app = create_api(self.studio, **options)
+        app.before_request(self._begin)
+        app.teardown_request(self._end)
+        return app
+
+    @property
+    def rows(self) -> list[Row]:
+        """Copies of the sessions; assign to replace them."""
+        return self.studio.sessions
+
+    @rows.setter
+    def rows(self, rows: Iterable[Row]) -> None:
+        self.studio.replace_sessions(rows)
+
+    def pages(self) -> list[int]:
+        """The numbers of the pages requested so far, in order of arrival."""
+        return [int(seen.args.get("page", ["1"])[-1]) for seen in list(self.requests)]
+
+    def stop(self) -> None:
+        super().stop()
+        if self._errors:
+            raise self._errors.pop()
+
+    def _begin(self) -> Response | None:
+        with self._counting:
+            self.in_flight += 1
+            self.peak = max(self.peak, self.in_flight)
+        return self.before_page and self.before_page(request.args.get("page", 1, type=int))
+
+    def _end(self, error: BaseException | None) -> None:
+        with self._counting:
+            self.in_flight -= 1
+        if error is not None:
+            self._errors.append(error)
