@@ -1,14 +1,14 @@
 """Rows as the vendor sends them, fully expanded: ordinary ones, and ones that hurt."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-Row = dict[str, Any]
+from bridge.sandbox import records
+from bridge.sandbox.records import Row
+
 Fate = Literal["kept", "repaired", "dropped"]
 
 #: A Monday; rows that are given no time of their own are placed from here on.
@@ -33,14 +33,14 @@ _INSTRUCTORS: Final = (
     "Zoë Adeyemi", "Ben Okafor", "Chloé Martin", "Dmitri Ivanov", "Elif Çelik", "Fiona O'Neill",
     "Gita Rai", "Hugo Núñez", "Ines Gruber", "Jun 田中", "Kofi Mensah", "Lars Ørsted",
 )  # fmt: skip
-_CATEGORIES: Final = ((401, "Mind & body"), (402, "Strength"), None)
+_MIND, _STRENGTH = (401, "Mind & body"), (402, "Strength")
 _COURSES: Final = (
-    ("Vinyasa Flow", "Yoga", "public", False, 0),
-    ("Reformer Pilates", "Pilates", "public", False, 0),
-    ("Spin 45", "Cycling", "public", False, 1),
-    ("Members' Strength", "Strength", "membership_holders", False, 1),
-    ("Private Coaching", "Coaching", "private", False, 2),
-    ("Aerial Hoop (new)", "Aerial", "public", True, 2),
+    ("Vinyasa Flow", "Yoga", "public", False, _MIND),
+    ("Reformer Pilates", "Pilates", "public", False, _MIND),
+    ("Spin 45", "Cycling", "public", False, _STRENGTH),
+    ("Members' Strength", "Strength", "membership_holders", False, _STRENGTH),
+    ("Private Coaching", "Coaching", "private", False, None),
+    ("Aerial Hoop (new)", "Aerial", "public", True, None),
 )
 # Which course the i-th row has. The cycles of a timetable differ in length, so that every
 # kind meets every other.
@@ -64,103 +64,50 @@ def venue_row(index: int = 0, **overrides: Any) -> Row:
         "lat": lat,
         "lng": lng,
     }
-    room = {
-        "id": number * 10,
-        "object": "venue_room",
-        "status": "active",
-        "name": "Studio A",
-        "venue": number,
-    }
-    row: Row = {
-        "id": number,
-        "object": "venue",
-        "name": name,
-        "description": None,
-        "address": f"{street}, {city}" if street else "",
-        "physical_address": None if online else address,
-        "timezone": zone,
-        "video_url": "https://video.example/j/canary-join-link" if online else None,
-        "video_url_type": "static",
-        "zoom_user": 6601,
-        "venue_type": "online" if online else "physical",
-        "venue_rooms": [] if online else [room],
-        "lat": lat,
-        "lng": lng,
-        "archived": False,
-        "is_online": online,
-    }
+    row = records.venue(
+        number,
+        name,
+        zone,
+        address=f"{street}, {city}" if street else "",
+        physical_address=None if online else address,
+        video_url="https://video.example/j/canary-join-link" if online else None,
+        zoom_user=6601,
+        venue_type="online" if online else "physical",
+        venue_rooms=[] if online else [records.venue_room(number * 10, "Studio A", number)],
+        lat=lat,
+        lng=lng,
+        is_online=online,
+    )
     return _override(row, overrides)
 
 
 def instructor_row(index: int = 0, **overrides: Any) -> Row:
     """The instructor at index 0 to 11, with what is deferred and what is for staff only."""
-    number = 101 + index
-    granted = {"attendances", "instructor_attendances", "email_notifications"}
-    permissions = (
-        "email_notifications", "revenue", "attendances", "super_admin", "customers",
-        "discount_codes", "manage_events", "store", "developer", "customer_payments",
-        "instructor_attendances", "instructor_manage_events", "pos",
-    )  # fmt: skip
+    number, name = 101 + index, _INSTRUCTORS[index]
     secret = f"goteamup.example/ical/canary-calendar-secret-{number}.ics"
-    row: Row = {
-        "id": number,
-        "object": "instructor",
-        "name": _INSTRUCTORS[index],
-        "picture_url": f"https://images.example/instructors/{number}.jpg",
-        "description": f"{_INSTRUCTORS[index]} has taught since 2015.",
-        "permissions": {name: name in granted for name in permissions},
-        "staff": 7700 + number,
-        "availability_schedules": [],
-        "icalendar_links": {
-            "link": f"https://{secret}",
-            "webcal_url": f"webcal://{secret}",
-            "integrations": [],
-        },
-    }
+    links = {"link": f"https://{secret}", "webcal_url": f"webcal://{secret}", "integrations": []}
+    row = records.instructor(
+        number,
+        name,
+        description=f"{name} has taught since 2015.",
+        availability_schedules=[],
+        icalendar_links=links,
+    )
     return _override(row, overrides)
 
 
 def course_row(index: int = 0, **overrides: Any) -> Row:
     """The course at index 0 to 5: three public, then for members, private, and a draft."""
     name, kind, visibility, draft, category = _COURSES[index]
-    row: Row = {
-        "id": 201 + index,
-        "object": "course",
-        "name": name,
-        "offering_type": {
-            "id": 301 + index,
-            "object": "offering_type",
-            "name": kind,
-            "description": f"<p>{kind} for <b>everybody</b> &amp; anybody.</p>",
-            "color": "#336699",
-            "background_color": "#ddeeff",
-            "category": _category_row(category),
-            "customer_visibility": visibility,
-            "is_draft": draft,
-            "allows_dropins": True,
-            "dropin_price": "12.50",
-            "min_allowed_age": None,
-            "max_allowed_age": None,
-            "cancellation_notice_interval": 720,
-            "registrations_open_interval": 20160,
-            "registrations_close_interval": 30,
-            "image": {
-                "id": 13314,
-                "url": "https://images.example/types/13314.png",
-                "original_width": 64,
-                "original_height": 64,
-            },
-            "has_active_schedules": True,
-            "has_pricing": True,
-            "memberships_count": 3,
-            "memberships_summary_description": "3 memberships",
-            "order": index,
-            "instructors": [],
-            "appointment_settings": None,
-            "room_rental_settings": None,
-        },
-    }
-    return _override(row, overrides)
+    offering_type = records.offering_type(
+        301 + index,
+        kind,
+        description=f"<p>{kind} for <b>everybody</b> &amp; anybody.</p>",
+        category=category and records.category(*category),
+        customer_visibility=visibility,
+        is_draft=draft,
+    )
+    return _override(records.course(201 + index, name, offering_type), overrides)
 
 
 def session_row(
@@ -241,18 +188,6 @@ def _end(starts_at: Any, minutes: int) -> str | None:
         return stamp(starts_at + timedelta(minutes=minutes))
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def _category_row(index: int) -> Row | None:
-    kept = _CATEGORIES[index]
-    if kept is None:
-        return None
-    return {
-        "id": kept[0],
-        "object": "offering_type_category",
-        "name": kept[1],
-        "image": None,
-    }
 
 
 def _override(row: Row, overrides: dict[str, Any]) -> Row:
