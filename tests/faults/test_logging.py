@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Self
 
 import pytest
 from fleet import HOME, Machine, herd, studio, until
-from upstreams.plain import PlainUpstream
+from upstreams.stub import StubUpstream
 
 PASSWORD = "an-operators-password"
 BEARER = f"Bearer {PASSWORD}"
@@ -43,7 +43,7 @@ class Server(Machine):
 
     def __init__(
         self,
-        upstream: PlainUpstream,
+        upstream: StubUpstream,
         folder: Path,
         log: BinaryIO | None,
         *,
@@ -141,12 +141,12 @@ async def asgi(scope, receive, send):
 
 
 @pytest.fixture
-def upstream() -> Iterator[PlainUpstream]:
+def upstream() -> Iterator[StubUpstream]:
     with studio() as server:
         yield server
 
 
-def assert_well(server: Server, upstream: PlainUpstream) -> None:
+def assert_well(server: Server, upstream: StubUpstream) -> None:
     """Every kind of answer is what it should be, and upstream was read without a failure."""
     cold = server.get(FEED)
     assert cold.status == 200
@@ -185,7 +185,7 @@ class Log:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_answers_and_walks_survive_the_exit_of_the_log_reader(
-    upstream: PlainUpstream, tmp_path: Path, workers: int
+    upstream: StubUpstream, tmp_path: Path, workers: int
 ) -> None:
     # python -m bridge.server 2>&1 | head -n 3
     with Log() as log, Server(upstream, tmp_path, log.writer, workers=workers) as server:
@@ -197,7 +197,7 @@ def test_answers_and_walks_survive_the_exit_of_the_log_reader(
         assert server.exit_code() == 0
 
 
-def test_answers_and_walks_survive_a_full_disk(upstream: PlainUpstream, tmp_path: Path) -> None:
+def test_answers_and_walks_survive_a_full_disk(upstream: StubUpstream, tmp_path: Path) -> None:
     with open("/dev/full", "wb") as full, Server(upstream, tmp_path, full) as server:
         assert_well(server, upstream)
         until(lambda: server.dropped() > 50)
@@ -206,7 +206,7 @@ def test_answers_and_walks_survive_a_full_disk(upstream: PlainUpstream, tmp_path
 
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_answers_and_walks_survive_a_closed_standard_error(
-    upstream: PlainUpstream, tmp_path: Path, form: str
+    upstream: StubUpstream, tmp_path: Path, form: str
 ) -> None:
     with Server(upstream, tmp_path, None, LOG_FORMAT=form) as server:
         assert_well(server, upstream)
@@ -234,7 +234,7 @@ def check_health(server: Server, times: int) -> None:
 
 
 def test_a_stalled_log_reader_stops_nothing_and_the_loss_is_reported(
-    upstream: PlainUpstream, tmp_path: Path
+    upstream: StubUpstream, tmp_path: Path
 ) -> None:
     with Log() as log, Server(upstream, tmp_path, log.writer) as server:
         log.writer.close()
@@ -258,7 +258,7 @@ def test_a_stalled_log_reader_stops_nothing_and_the_loss_is_reported(
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_stalled_log_reader_does_not_delay_shutdown(
-    upstream: PlainUpstream, tmp_path: Path, workers: int
+    upstream: StubUpstream, tmp_path: Path, workers: int
 ) -> None:
     with Log() as log, Server(upstream, tmp_path, log.writer, workers=workers) as server:
         herd([lambda: check_health(server, 200)] * 4)
@@ -266,7 +266,7 @@ def test_a_stalled_log_reader_does_not_delay_shutdown(
 
 
 def test_every_line_is_json_whatever_fails_and_whoever_logs(
-    upstream: PlainUpstream, tmp_path: Path
+    upstream: StubUpstream, tmp_path: Path
 ) -> None:
     (tmp_path / "failing.py").write_text(FAILING)
     found: list[bytes] = []
