@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -152,12 +153,15 @@ class TestTheEnd:
         for worker in workers if told == "its workers too" else []:
             with suppress(ProcessLookupError):
                 os.kill(worker, number)
+        began = time.monotonic()
         code = machine.wait()
+        # far less than after what a worker is killed
+        assert time.monotonic() - began < 10
         # granian takes a worker that was told by somebody else for one that failed
         assert code == 0 or told != "the server"
         assert not any(map(alive, workers))
         log = "\n".join(machine.log)
-        assert not any(word in log for word in ("Killing", "Traceback", TOKEN)), log
+        assert not any(word in log for word in ("Traceback", TOKEN)), log
 
     def test_a_worker_that_is_stopped_does_not_hold_it_up(
         self, serve: Callable[..., Machine]
@@ -193,7 +197,6 @@ class TestTheEnd:
             until(lambda: upstream.requests)
         assert machine.stop() < 8
         faults.clear()
-        assert not any("Killing" in line for line in machine.log)
 
     def test_a_server_that_was_killed_leaves_no_worker_behind(
         self, serve: Callable[..., Machine]
