@@ -279,7 +279,9 @@ def _slow() -> Cause:
 
 def _broken(err: Exception, deadline: Deadline, guard: Guard) -> Cause:
     """The cause of a failed exchange; the library's own text stays out, it may hold the address."""
-    if guard.fired or deadline.passed or isinstance(err, requests.Timeout):
+    # While a body is read requests wraps a timeout of urllib3's in a ConnectionError.
+    timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError)
+    if guard.fired or deadline.passed or any(isinstance(e, timeouts) for e in (err, *err.args)):
         return _slow()
     if isinstance(err, requests.exceptions.SSLError):
         return Cause(

@@ -27,7 +27,7 @@ from bridge.clock import SystemClock
 from bridge.errors import Scope
 from bridge.sandbox.refusal import Refusal
 from bridge.upstream.account import Account
-from bridge.upstream.deadline import Deadline
+from bridge.upstream.deadline import Deadline, Guard
 
 Ask = Callable[..., Asker]
 ONE_MODE: dict[str, Any] = {"modes": ("provider",), "multiple_modes": True}
@@ -538,6 +538,16 @@ def test_a_slow_sender_is_given_up_at_the_deadline(
         assert len(upstream.requests) == 3
     assert time.monotonic() - began < 3 * short_pages + 2
     assert (cause.code, cause.scope) == ("timeout", Scope.ACCOUNT)
+
+
+def test_a_sender_that_falls_silent_in_the_body_is_slow_and_not_unreachable(
+    asker: Ask, short_pages: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the socket's own timeout comes first, as it may on a busy machine
+    monkeypatch.setattr(Guard, "cut", lambda guard: None)
+    with RawUpstream(raw.drip_body(30)) as upstream:
+        cause = failing(asker(upstream.url).page)
+    assert cause.code == "timeout"
 
 
 @pytest.mark.parametrize("how", list(SLOW)[1:3])
