@@ -521,7 +521,7 @@ class TestWeight:
     def test_a_page_is_light_whatever_there_is(self, crowded, site_of, path):
         client = site_of(base_url=crowded.url, public_base_url="https://calendar.example.org")
         # on a busy machine the walk takes longer than a request waits
-        until(lambda: client.get("/venues/1.json").status_code == 200)
+        until(lambda: client.get("/venues/1.json").status_code == 200, "a timetable", 60)
         found = page(client, path)
         assets = {one["src"] for one in found.all("script") if "src" in one}
         assets |= {link for link in found.links if link.startswith("/static/")}
