@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -429,3 +430,17 @@ def test_a_name_of_teamups_is_found(source: str) -> None:
 def test_a_word_in_a_docstring_or_an_attribute_is_no_name_of_teamups() -> None:
     source = '"""video_url"""\ndef f(x):\n    "offering_type"\n    return x.offering_type'
     assert not list(vendors_names(made_up(feeds__ics=source)))
+
+
+def test_no_imports_run_in_a_circle(house: House) -> None:
+    graph = {
+        name: {
+            reached
+            for reached in module.imports()
+            if reached in house.modules and not house.modules[reached].package and reached != name
+        }
+        for name, module in house.modules.items()
+        if not module.package
+    }
+    # it raises CycleError
+    assert [*TopologicalSorter(graph).static_order()]
