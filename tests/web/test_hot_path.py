@@ -206,10 +206,16 @@ def test_while_upstream_refuses_the_old_copy_is_asked_for_once_a_second(
     clock.move(0.9)
     client.get(FEED)
     assert asked == [FEED]
-    clock.move(0.1)
+    # the next probe is due after at most 1.1 seconds
+    clock.move(0.3)
+    before = parts.refresher.changes
+    client.get(FEED)
+    assert asked == [FEED] * 2
+    # it began that probe, whose end is something new
+    changes(parts, before)
     for _ in range(3):
         assert client.get(FEED).headers["Age"] == "401"
-    assert asked == [FEED] * 2
+    assert asked == [FEED] * 3
 
 
 def test_a_new_copy_is_seen_at_once(
