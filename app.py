@@ -1,5 +1,5 @@
 from bridge.web import create_app, create_asgi
 
-# Plain WSGI, for any server; and ASGI, which answers what is ready without waiting for a thread.
+# app: plain WSGI, for any server. asgi: also answers from the response cache, in the event loop.
 app = create_app()
 asgi = create_asgi(app)

@@ -42,7 +42,7 @@ class Dialect:
     Attributes:
         list_style: which form of a list of ids is understood: comma-separated, repeated, or both.
         fields: whether ``fields`` may name nested fields, or only a row's own, or does nothing.
-        max_page_size: the most sessions of a page, whatever ``page_size`` asks for.
+        max_page_size: upper limit of ``page_size``; larger values are clamped to it.
     """
 
     list_style: Literal["csv", "repeat", "both"] = "both"
@@ -102,7 +102,7 @@ class Query:
         return _select(replace(self, page=1), tables)
 
     def wants(self, row: Row, tables: Tables) -> bool:
-        """Whether a session is among those that are named."""
+        """Whether a session matches the query."""
         return (
             # a status nobody knows is filtered by nobody
             (row["status"] in self.statuses or row["status"] not in STATUSES)

@@ -30,7 +30,7 @@ ROUTE, FEED, REQUEST_ID = "bridge.route", "bridge.feed", "bridge.request_id"
 HEADER = "X-Request-Id"
 """In which an answer carries the identity that its log lines have."""
 
-# Asked for every few seconds by whoever looks after the process.
+# Monitoring requests these every few seconds.
 PROBES = frozenset(("/healthz", "/readyz"))
 _METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 _READ = frozenset((200, 304))

@@ -1,7 +1,7 @@
 """The ASGI application: the response cache in the event loop, Flask in worker threads.
 
-What is ready is answered at once, and so are the probes; no answer here waits for anything. All
-other requests go to the Flask application, which runs in threads (a2wsgi). ``app:asgi`` is one::
+Cached responses and the probes are sent from the event loop, which never blocks. All other requests
+go to the Flask application, which runs in threads (a2wsgi). ``app:asgi`` is one::
 
     asgi = Asgi(create_app())
 """
@@ -51,7 +51,7 @@ class Asgi:
         self._app = app.wsgi_app
         self._flask = WSGIMiddleware(self._wsgi, workers=THREADS)  # type: ignore[arg-type]  # its own types
         self._forwarded = _FORWARDED if self._services.config.trusted_proxies else ()
-        # Clients ask the same over and over, many of them in the same words.
+        # Clients poll with identical requests, so each is parsed once.
         self._parse = lru_cache(maxsize=256)(_parsed)
         # Of CACHE_MAX_BYTES the other half is for rendered feeds (services.py).
         self.cache = ResponseCache(

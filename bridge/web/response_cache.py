@@ -133,7 +133,7 @@ class _Entry:
 
 
 class ResponseCache:
-    """Keeps the newest answer of each address; those that are used least go first.
+    """Keeps the newest response for each address; evicts the least recently used.
 
     Args:
         max_bytes: of what is kept.
@@ -165,7 +165,7 @@ class ResponseCache:
             return None
         token = self._change_token() if entry.stale else entry.change_token
         if since >= entry.revalidated + REVALIDATE_SECONDS or token != entry.change_token:
-            # This request goes to the application, and those that come meanwhile do not.
+            # This request revalidates; concurrent ones are answered from the entry.
             entry.revalidated, entry.change_token = since, token
             return None
         return entry.prepare(since, zipped=request.zipped, known=_is_known(request, entry))
