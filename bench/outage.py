@@ -16,7 +16,7 @@ from bench import servers, studio
 from bench.load import CONNECTIONS, PATHS, load
 from bench.servers import HOST, Server
 from bench.table import Row
-from bridge.bulkhead import WAITING
+from bridge.snapshots.bulkhead import WAITING
 
 # Longer than the bridge waits for a page.
 _HANG_SECONDS = 60

@@ -9,15 +9,17 @@ from typing import Any
 from bench import plain
 from bench.studio import studio
 from bench.table import Row
-from bridge.cache import revisions
-from bridge.cache.snapshot import Snapshot, decode, encode, ordered
 from bridge.config import Availability
-from bridge.feeds import ics, selection
-from bridge.feeds.ics import events, lines
+from bridge.feeds import selection
+from bridge.feeds.formats import ICS
+from bridge.feeds.formats.base import Content
+from bridge.feeds.formats.ics import events, lines
 from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.filters import FilterSet
 from bridge.model import Published, Visibility
-from bridge.sandbox.representation import Representation, expansion_tree, field_tree
+from bridge.sandbox.serializer import Representation, expansion_tree, field_tree
+from bridge.snapshots import revisions
+from bridge.snapshots.snapshot import Snapshot, decode, encode, ordered
 from bridge.upstream.parser import parse
 from bridge.upstream.sources import COURSE_SESSIONS
 
@@ -71,8 +73,7 @@ def _render_after(snapshot: Snapshot, before: Snapshot) -> bytes:
 
 def _render(snapshot: Snapshot) -> bytes:
     selected = selection.select(snapshot, _SPEC)
-    subject = selection.subject(snapshot, _SPEC, selected)
-    return ics.render(selected, _SPEC, subject, base_url=None)
+    return ICS.render(Content(selected.shown, selected.subject, _SPEC))
 
 
 def _upstream_rows(sessions: int) -> list[dict[str, Any]]:
@@ -95,7 +96,7 @@ def _snapshot(upstream_rows: list[dict[str, Any]], before: Snapshot | None) -> S
 
 
 def _clear_memory() -> None:
-    for function in (selection._viewed, events.event, lines.line):
+    for function in (selection.make_view, events.event, lines.line):
         function.cache_clear()
 
 

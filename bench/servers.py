@@ -17,8 +17,8 @@ from pathlib import Path
 
 import requests
 
-from bridge.bulkhead import THREADS
 from bridge.sandbox.api import TOKEN
+from bridge.snapshots.bulkhead import THREADS
 
 HOME = Path(__file__).parent.parent
 HOST = "127.0.0.1"

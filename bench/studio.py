@@ -11,7 +11,7 @@ from werkzeug.test import run_wsgi_app
 from bridge.sandbox import records
 from bridge.sandbox.api import TOKEN, create_api
 from bridge.sandbox.faults import Faults
-from bridge.sandbox.server import SandboxServer
+from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.studio import Studio, session
 
 if TYPE_CHECKING:

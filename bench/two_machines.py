@@ -17,7 +17,7 @@ import requests
 from bench import servers, studio
 from bench.load import load
 from bench.servers import Server
-from bridge.sandbox.server import SandboxServer
+from bridge.sandbox.http_server import SandboxServer
 
 _SESSIONS = 2_000
 _FEED = "/venues/1.ics"

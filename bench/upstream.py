@@ -14,7 +14,7 @@ import requests
 from bench import servers, studio
 from bench.table import Row
 from bridge.sandbox.api import TOKEN
-from bridge.sandbox.server import SandboxServer
+from bridge.sandbox.http_server import SandboxServer
 
 PAGE_SECONDS = 0.25
 CONCURRENCY = 4

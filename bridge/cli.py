@@ -17,18 +17,18 @@ from flask.cli import with_appcontext
 from werkzeug.exceptions import HTTPException
 
 from bridge import config, services
-from bridge.cache.memory import MemoryStore
-from bridge.doctor import examine
+from bridge.diagnostics import run_checks
 from bridge.errors import BridgeError, StoreError
-from bridge.feeds import jsonfeed
+from bridge.feeds.formats.base import Format
+from bridge.feeds.params import feed_spec
 from bridge.feeds.private import Grant, audience
-from bridge.feeds.query import feed_spec
-from bridge.feeds.spec import Format, Kind
+from bridge.feeds.spec import Kind
 from bridge.filters import choice
 from bridge.model import Visibility
 from bridge.services import Services
-from bridge.text import one_line
-from bridge.upstream.walk import WALK_SECONDS
+from bridge.store.memory import MemoryStore
+from bridge.text_cleanup import one_line
+from bridge.upstream.pagination import WALK_SECONDS
 
 
 def register(app: Flask) -> None:
@@ -54,7 +54,7 @@ def _explained(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check(as_json: bool) -> None:
     """Look at the settings and at what TeamUp answers, and say what to change."""
-    report = examine()
+    report = run_checks()
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
     else:
@@ -70,12 +70,9 @@ def feed(path: str) -> None:
     """Print the feed at PATH, written as after the host: 'venues/12.ics?past=7'."""
     parts = _parts()
     kind, identity, form, pairs = _feed_address(path)
-    besides = jsonfeed.RANGE if form is Format.JSON else frozenset[str]()
-    spec = feed_spec(kind, identity, pairs, parts.defaults, besides=besides)
+    spec = feed_spec(kind, identity, pairs, parts.defaults, besides=form.params)
     click.echo("asking TeamUp …", err=True)
-    found = parts.feeds.get(spec, form, patience=WALK_SECONDS)
-    if form is Format.JSON:
-        found = found.within(dict(pairs))
+    found = parts.feeds.get(spec, form, patience=WALK_SECONDS).narrowed(form, dict(pairs))
     click.echo(f"{found.body.sessions} sessions", err=True)
     sys.stdout.buffer.write(found.body.plain)
 
@@ -108,7 +105,7 @@ def sign(  # noqa: PLR0917 - one for each option
     feed_spec(kind, identity, pairs, replace(parts.defaults, audience=who))
     token = parts.private.sign(Grant(kind, identity, tuple(pairs), who))
     click.echo(f"The feed's id, by which it can be revoked: {who.private}", err=True)
-    click.echo(f"{parts.config.public_base_url or ''}/private/{token}.{form.value}")
+    click.echo(f"{parts.config.public_base_url or ''}/private/{token}.{form.suffix}")
 
 
 @click.command()
@@ -173,10 +170,10 @@ def accept() -> None:
 def sandbox(port: int) -> None:
     """Run the sandbox studio alone, as an API server."""
     # Only here: the production server imports nothing of the sandbox.
-    from bridge.sandbox import server, timetable  # noqa: PLC0415
+    from bridge.sandbox import demo_timetable, http_server  # noqa: PLC0415
 
-    studio = timetable.believable_studio(datetime.now(UTC).date())
+    studio = demo_timetable.believable_studio(datetime.now(UTC).date())
     try:
-        server.serve_forever(studio, port=port, announce=click.echo)
+        http_server.serve_forever(studio, port=port, announce=click.echo)
     except OSError as err:
         raise click.ClickException(f"--port {port}: {err.strerror}") from err

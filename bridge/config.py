@@ -1,15 +1,37 @@
-"""The environment, read once and validated. Every default stands here and nowhere else."""
+"""The settings: environment variables, read once and validated. All defaults are here."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import TypeVar, cast
 
-from environs import Env
+from environs import Env, EnvValidationError
 
-from bridge.environment import MODES, Reader
+from bridge.environment import (
+    AUTO_SCHEMES,
+    MODES,
+    base_url,
+    header,
+    interface,
+    member,
+    members,
+    origins,
+    parse_setting,
+    schemes,
+    secret_header,
+    store,
+    switch,
+    upstream,
+    values,
+    webhook,
+    whole,
+    word,
+)
 from bridge.errors import ConfigError
 from bridge.model import Visibility
+
+T = TypeVar("T")
 
 
 class Availability(Enum):
@@ -103,99 +125,108 @@ SANDBOX_FLAG = "BRIDGE_SANDBOX"
 
 
 def environment() -> Env:
-    """The environment, and ``.env`` beside ``app.py`` below it.
+    """The environment variables, and below them those of ``.env`` beside ``app.py``.
 
     Raises:
         ConfigError: ``.env`` cannot be read.
     """
-    env = Env()
+    env = Env(eager=False)
     try:
         env.read_env(Path(__file__).parent.parent / ".env", recurse=False)
     except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError(".env", "cannot be read", "a text file in UTF-8") from err
+        raise ConfigError({".env": "cannot be read; accepted: a text file in UTF-8"}) from err
     return env
 
 
-def problems(env: Env | None = None) -> tuple[ConfigError, ...]:
-    """Each setting that cannot be used, where :func:`load` stops at the first."""
-    found: dict[str, ConfigError] = {}
-    while True:
-        try:
-            load(env, besides=frozenset(found))
-        except ConfigError as err:
-            if err.variable in found:
-                break
-            found[err.variable] = err
-        else:
-            break
-    return tuple(found.values())
-
-
-def load(env: Env | None = None, *, besides: frozenset[str] = frozenset()) -> Config:
+def load(env: Env | None = None) -> Config:
     """Read the settings.
 
     Args:
-        besides: variables that are passed over (see :func:`problems`).
+        env: one that collects errors (``eager=False``); by default :func:`environment`.
 
     Raises:
-        ConfigError: the first value that cannot be used, with what would be accepted.
+        ConfigError: it names every setting that cannot be used, and what would be accepted.
     """
-    read = Reader(env or environment(), besides)
-    token = read.required("TEAMUP_API_TOKEN", "the API token of your TeamUp provider account")
-    # Heroku's dynos, and those that follow its manner, begin each start with an empty disk.
-    dyno = read.text("DYNO") is not None
-    cache_url, store_variable = read.store("CACHE_URL", "REDIS_URL", "sqlite:///var/bridge.sqlite3")
-    if dyno and store_variable == "REDIS_URL":
+    env = env or environment()
+    env.add_parser("setting", parse_setting)
+
+    def read(name: str, parse: Callable[[str], T], default: T) -> T:
+        # where the value cannot be used, environs keeps the error for seal() and returns None
+        return cast(T, env.setting(name, None, parse=parse, default_value=default))
+
+    token = read("TEAMUP_API_TOKEN", secret_header, "")
+    # Heroku's dynos, and platforms like it, start with an empty disk each time.
+    dyno = read("DYNO", str, "") != ""
+    own, platform = ((name, read(name, str, "")) for name in ("CACHE_URL", "REDIS_URL"))
+    store_variable = "REDIS_URL" if platform[1] and not own[1] else "CACHE_URL"
+    cache_url = read(store_variable, store, "sqlite:///var/bridge.sqlite3")
+    if cache_url and dyno and store_variable == "REDIS_URL":
         cache_url = _unverified(cache_url)
+    none: tuple[str, ...] = ()
     config = Config(
         token=token,
-        schemes=read.schemes("TEAMUP_AUTH_SCHEME"),
-        base_url=read.upstream("TEAMUP_BASE_URL", "https://goteamup.com/api/v2"),
-        provider_id=read.header("TEAMUP_PROVIDER_ID"),
-        request_mode=read.one_of("TEAMUP_REQUEST_MODE", None, MODES),
-        list_style=read.member("TEAMUP_LIST_STYLE", ListStyle.CSV),
-        requests_per_minute=read.whole("TEAMUP_REQUESTS_PER_MINUTE", 200, least=1),
-        page_concurrency=read.whole("TEAMUP_PAGE_CONCURRENCY", 4, least=1, most=32),
-        plan=read.member("UPSTREAM_PLAN", UpstreamPlan.WIDE),
+        schemes=read("TEAMUP_AUTH_SCHEME", schemes, AUTO_SCHEMES),
+        base_url=read("TEAMUP_BASE_URL", upstream, "https://goteamup.com/api/v2"),
+        provider_id=read("TEAMUP_PROVIDER_ID", header, None),
+        request_mode=read("TEAMUP_REQUEST_MODE", word(*MODES), None),
+        list_style=read("TEAMUP_LIST_STYLE", member(ListStyle), ListStyle.CSV),
+        requests_per_minute=read("TEAMUP_REQUESTS_PER_MINUTE", whole(least=1), 200),
+        page_concurrency=read("TEAMUP_PAGE_CONCURRENCY", whole(least=1, most=32), 4),
+        plan=read("UPSTREAM_PLAN", member(UpstreamPlan), UpstreamPlan.WIDE),
         cache_url=cache_url,
         store_variable=store_variable,
-        cache_ttl=read.whole("CACHE_TTL", 300, least=1),
-        stale_while_revalidate=read.whole("STALE_WHILE_REVALIDATE", 3600),
-        stale_if_error=read.whole("STALE_IF_ERROR", 604800),
-        refresh_ahead=read.switch("REFRESH_AHEAD", default=True),
-        cache_max_bytes=read.whole("CACHE_MAX_BYTES", 64 * 1024 * 1024),
-        window_past_days=read.whole("WINDOW_PAST_DAYS", 30, most=365),
-        window_future_days=read.whole("WINDOW_FUTURE_DAYS", 90, most=365),
-        feed_max_bytes=read.whole("FEED_MAX_BYTES", 1_000_000),
-        public_visibility=read.visibilities("PUBLIC_VISIBILITY", frozenset((Visibility.PUBLIC,))),
-        public_availability=read.member("PUBLIC_AVAILABILITY", Availability.FULL),
-        shrink_hold=read.whole("SHRINK_HOLD", 21600),
-        alert_url=read.web_address("ALERT_URL"),
-        public_base_url=read.web_address("PUBLIC_BASE_URL", bare=True),
-        signing_keys=read.values("FEED_SIGNING_KEYS"),
-        revoked=frozenset(read.values("FEED_REVOKED")),
-        log_level=str(
-            read.one_of("LOG_LEVEL", "info", ("debug", "info", "warning", "error", "critical"))
+        cache_ttl=read("CACHE_TTL", whole(least=1), 300),
+        stale_while_revalidate=read("STALE_WHILE_REVALIDATE", whole(), 3600),
+        stale_if_error=read("STALE_IF_ERROR", whole(), 604800),
+        refresh_ahead=read("REFRESH_AHEAD", switch, True),
+        cache_max_bytes=read("CACHE_MAX_BYTES", whole(), 64 * 1024 * 1024),
+        window_past_days=read("WINDOW_PAST_DAYS", whole(most=365), 30),
+        window_future_days=read("WINDOW_FUTURE_DAYS", whole(most=365), 90),
+        feed_max_bytes=read("FEED_MAX_BYTES", whole(), 1_000_000),
+        public_visibility=read(
+            "PUBLIC_VISIBILITY", members(Visibility), frozenset((Visibility.PUBLIC,))
         ),
-        log_format=str(read.one_of("LOG_FORMAT", "json", ("json", "console"))),
-        log_requests=read.member("LOG_REQUESTS", LogRequests.MISSES),
-        embed_allowed_origins=read.origins("EMBED_ALLOWED_ORIGINS", ("*",)),
-        catalog=read.switch("CATALOG", default=True),
-        trusted_proxies=read.whole("TRUSTED_PROXIES", 0, most=16),
-        operator_token=read.text("OPERATOR_TOKEN"),
-        host=read.interface("HOST", "0.0.0.0"),  # noqa: S104 - a platform's router must reach it
-        port=read.whole("PORT", 8000, most=65535),
-        workers=read.whole("WEB_CONCURRENCY", 1, least=1, most=256),
-        sandbox=read.text(SANDBOX_FLAG) is not None,
+        public_availability=read("PUBLIC_AVAILABILITY", member(Availability), Availability.FULL),
+        shrink_hold=read("SHRINK_HOLD", whole(), 21600),
+        alert_url=read("ALERT_URL", webhook, None),
+        public_base_url=read("PUBLIC_BASE_URL", base_url, None),
+        signing_keys=read("FEED_SIGNING_KEYS", values, none),
+        revoked=frozenset(read("FEED_REVOKED", values, none) or ()),
+        log_level=read("LOG_LEVEL", word("debug", "info", "warning", "error", "critical"), "info"),
+        log_format=read("LOG_FORMAT", word("json", "console"), "json"),
+        log_requests=read("LOG_REQUESTS", member(LogRequests), LogRequests.MISSES),
+        embed_allowed_origins=read("EMBED_ALLOWED_ORIGINS", origins, ("*",)),
+        catalog=read("CATALOG", switch, True),
+        trusted_proxies=read("TRUSTED_PROXIES", whole(most=16), 0),
+        operator_token=read("OPERATOR_TOKEN", str, None),
+        host=read("HOST", interface, "0.0.0.0"),  # noqa: S104 - a platform's router must reach it
+        port=read("PORT", whole(most=65535), 8000),
+        workers=read("WEB_CONCURRENCY", whole(least=1, most=256), 1),
+        sandbox=read(SANDBOX_FLAG, str, "") != "",
         ephemeral_disk=dyno,
     )
-    if config.cache_url == "memory://" and config.workers > 1:
-        raise ConfigError(
-            "CACHE_URL",
-            f"memory:// serves one process only, and WEB_CONCURRENCY is {config.workers}",
-            "WEB_CONCURRENCY=1, or a store that processes share",
-        )
+    _check(env, config)
     return config
+
+
+def _check(env: Env, config: Config) -> None:
+    """Raise ConfigError if a setting, or a combination of settings, cannot be used."""
+    found: dict[str, str] = {}
+    try:
+        env.seal()
+    except EnvValidationError as err:
+        by_name = cast(Mapping[str, list[str]], err.error_messages)
+        found = {name: texts[0] for name, texts in by_name.items()}
+    if config.token == "":
+        accepted = "the API token of your TeamUp provider account"
+        found = {"TEAMUP_API_TOKEN": f"is not set; accepted: {accepted}", **found}
+    if not found and config.cache_url == "memory://" and config.workers > 1:
+        found["CACHE_URL"] = (
+            f"memory:// serves one process only, and WEB_CONCURRENCY is {config.workers};"
+            " accepted: WEB_CONCURRENCY=1, or a store that processes share"
+        )
+    if found:
+        raise ConfigError(found)
 
 
 _CERTIFICATES = "ssl_cert_reqs="
@@ -230,8 +261,8 @@ def _warnings(config: Config) -> Iterator[str]:
         "FEED_SIGNING_KEYS": config.signing_keys,
         "OPERATOR_TOKEN": (config.operator_token,) if config.operator_token else (),
     }
-    for name, values in secrets.items():
-        if any(len(value) < _SHORT for value in values):
+    for name, secret in secrets.items():
+        if any(len(value) < _SHORT for value in secret):
             yield f"{name} is shorter than {_SHORT} characters, which can be guessed"
     if config.sandbox:
         yield "this is the bundled sandbox studio; set TEAMUP_API_TOKEN for your own"

@@ -1,16 +1,19 @@
-"""Environment variables, one reader a kind of value; what cannot be used says what would be."""
+"""Parsers for the values of environment variables.
+
+A parser takes the text of a value, without surrounding blanks, and returns what it stands for. It
+raises :class:`environs.EnvError` with what is wrong and what would be accepted.
+"""
 
 import re
+from collections.abc import Callable, Mapping
 from enum import Enum
 from ipaddress import ip_address
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from environs import Env
+from environs import EnvError
 
-from bridge.errors import ConfigError
-from bridge.model import Visibility
-
+T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
 
 AUTO_SCHEMES = ("Bearer", "Token", "JWT")
@@ -19,180 +22,186 @@ AUTO_SCHEMES = ("Bearer", "Token", "JWT")
 MODES = ("provider", "customer")
 """The modes that a token may have."""
 
+_SCHEMES = {scheme.lower(): (scheme,) for scheme in AUTO_SCHEMES} | {"auto": AUTO_SCHEMES}
 
-class Reader:
-    """Reads one kind of value each; what cannot be used becomes one line that helps.
+
+def parse_setting(text: str | None, *, parse: Callable[[str], T], default_value: T) -> T:
+    """The value of a setting; an unset or empty one has its default.
+
+    Forms and compose files write an empty value for "not set".
+    """
+    value = (text or "").strip()
+    try:
+        value.encode()
+    except UnicodeEncodeError as err:
+        raise _refused("its value is not UTF-8", "text in UTF-8") from err
+    return parse(value) if value else default_value
+
+
+def header(text: str) -> str:
+    """A value that is sent in a request header."""
+    return _header(text, repr(text[:80]))
+
+
+def secret_header(text: str) -> str:
+    """The same for a secret, which no error may quote."""
+    return _header(text, "its value")
+
+
+def whole(*, least: int = 0, most: int = 10**12) -> Callable[[str], int]:
+    """Whole numbers from *least* to *most*."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,15}", text) or not least <= int(text) <= most:
+            upper = f" to {most}" if most < 10**12 else " or more"
+            raise _unusable(text, f"a whole number, {least}{upper}")
+        return int(text)
+
+    return parse
+
+
+def choice(accepted: Mapping[str, T], names: str = "") -> Callable[[str], T]:
+    """One of the *accepted* words, in any case.
 
     Args:
-        besides: variables that are passed over, as if nothing were wrong with them.
+        names: how an error lists them, where that is not by their keys.
     """
 
-    def __init__(self, env: Env, besides: frozenset[str] = frozenset()) -> None:
-        self._env = env
-        self._besides = besides
+    def parse(text: str) -> T:
+        if text.lower() not in accepted:
+            raise _unusable(text, names or ", ".join(accepted))
+        return accepted[text.lower()]
 
-    def text(self, name: str) -> str | None:
-        if name in self._besides:
-            return None
-        # An empty value is what a form or a compose file makes of "not set".
-        value: str | None = self._env.str(name, default=None)
-        try:
-            (value or "").encode()
-        except UnicodeEncodeError as err:
-            raise ConfigError(name, "its value is not UTF-8", "text in UTF-8") from err
-        return (value or "").strip() or None
-
-    def required(self, name: str, accepted: str) -> str:
-        value = self.header(name, secret=True)
-        if value is None and name not in self._besides:
-            raise ConfigError(name, "is not set", accepted)
-        return value or ""
-
-    def header(self, name: str, *, secret: bool = False) -> str | None:
-        """A value that goes into a request header."""
-        value = self.text(name)
-        if value is not None and not (value.isascii() and value.isprintable() and " " not in value):
-            shown = "its value" if secret else repr(value[:80])
-            raise ConfigError(
-                name,
-                f"{shown} holds a blank, a control or a non-ASCII character",
-                "printable ASCII",
-            )
-        return value
-
-    def whole(self, name: str, default: int, *, least: int = 0, most: int = 10**12) -> int:
-        value = self.text(name)
-        if value is None:
-            return default
-        if not re.fullmatch(r"[0-9]{1,15}", value) or not least <= int(value) <= most:
-            upper = f" to {most}" if most < 10**12 else " or more"
-            raise _refused(name, value, f"a whole number, {least}{upper}")
-        return int(value)
-
-    def one_of(self, name: str, default: str | None, accepted: tuple[str, ...]) -> str | None:
-        value = self.text(name)
-        if value is None:
-            return default
-        if value.lower() not in accepted:
-            raise _refused(name, value, ", ".join(accepted))
-        return value.lower()
-
-    def member(self, name: str, default: E) -> E:
-        accepted = {str(one.value): one for one in type(default)}
-        chosen = self.one_of(name, str(default.value), tuple(accepted))
-        return accepted[str(chosen)]
-
-    def switch(self, name: str, *, default: bool) -> bool:
-        words = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
-        value = self.text(name)
-        if value is None:
-            return default
-        if value.lower() not in words:
-            raise _refused(name, value, "on, off")
-        return words[value.lower()]
-
-    def schemes(self, name: str) -> tuple[str, ...]:
-        accepted = {scheme.lower(): (scheme,) for scheme in AUTO_SCHEMES} | {"auto": AUTO_SCHEMES}
-        value = self.text(name) or "auto"
-        if value.lower() not in accepted:
-            raise _refused(name, value, f"auto, {', '.join(AUTO_SCHEMES)}")
-        return accepted[value.lower()]
-
-    def values(self, name: str) -> tuple[str, ...]:
-        return tuple(item.strip() for item in (self.text(name) or "").split(",") if item.strip())
-
-    def visibilities(self, name: str, default: frozenset[Visibility]) -> frozenset[Visibility]:
-        known = {one.value: one for one in Visibility}
-        values = self.values(name)
-        for value in values:
-            if value not in known:
-                raise _refused(name, value, ", ".join(known))
-        return frozenset(known[value] for value in values) or default
-
-    def origins(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
-        values = self.values(name)
-        for value in values:
-            if not re.fullmatch(
-                r"\*|'none'|'self'|https?://(\*\.)?[A-Za-z0-9.\-]+(:\d{1,5})?", value
-            ):
-                raise _refused(name, value, "*, or origins such as https://www.example.org")
-        return values or default
-
-    def interface(self, name: str, default: str) -> str:
-        """The IP address of an interface to listen on."""
-        value = self.text(name) or default
-        written = "127.0.0.1" if value.lower() == "localhost" else value.strip("[]")
-        try:
-            return str(ip_address(written))
-        except ValueError:
-            accepted = "an IP address such as 0.0.0.0 or ::, or localhost"
-            raise _refused(name, value, accepted) from None
-
-    def web_address(self, name: str, *, bare: bool = False) -> str | None:
-        value = self.text(name)
-        if value is None:
-            return None
-        parts = _split(value)
-        if (
-            parts is None
-            or parts.scheme not in ("http", "https")
-            or (bare and (parts.query or parts.fragment or "@" in parts.netloc))
-        ):
-            # An alert's address is a secret of its own; a base address is not.
-            shown = _told(value) if bare else "its value"
-            raise ConfigError(name, f"{shown} cannot be used", "an http or https address")
-        return value.rstrip("/") if bare else value
-
-    def upstream(self, name: str, default: str) -> str:
-        value = self.text(name) or default
-        parts = _split(value)
-        accepted = "an https address, or http on a loopback address"
-        if (
-            parts is None
-            or "@" in parts.netloc
-            or parts.query
-            or parts.fragment
-            or (parts.scheme != "https" and not _plain_loopback(parts))
-        ):
-            raise ConfigError(name, f"{_told(value)} cannot be used", accepted)
-        path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
-        return f"{parts.scheme}://{parts.netloc}{path}"
-
-    def store(self, name: str, fallback: str, default: str) -> tuple[str, str]:
-        """The address of the store, and the variable that it is set by, or would be."""
-        named = fallback if self.text(fallback) and not self.text(name) else name
-        value = self.text(named) or default
-        if not re.match(r"memory://$|sqlite:///.+|rediss?://.+", value):
-            # It may hold a password.
-            scheme = value.split(":", 1)[0] if "://" in value else "value"
-            raise ConfigError(
-                named,
-                f"its {scheme!r} address cannot be used",
-                "sqlite:///relative/path, sqlite:////absolute/path, redis://…, rediss://…, memory://",
-            )
-        return value, named
+    return parse
 
 
-def _refused(name: str, value: str, accepted: str) -> ConfigError:
-    return ConfigError(name, f"{value[:80]!r} cannot be used", accepted)
+def word(*accepted: str) -> Callable[[str], str]:
+    """One of the *accepted* words, in any case."""
+    return choice({value: value for value in accepted})
 
 
-def _split(value: str) -> SplitResult | None:
+def member(kind: type[E]) -> Callable[[str], E]:
+    """A member of an enumeration, by its value."""
+    return choice({str(value.value): value for value in kind})
+
+
+switch = choice(
+    {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}, "on, off"
+)
+schemes = choice(_SCHEMES, f"auto, {', '.join(AUTO_SCHEMES)}")
+
+
+def values(text: str) -> tuple[str, ...]:
+    """Values separated by commas."""
+    return tuple(value.strip() for value in text.split(",") if value.strip())
+
+
+def members(kind: type[E]) -> Callable[[str], frozenset[E]]:
+    """Members of an enumeration, separated by commas."""
+    parse_one = member(kind)
+
+    def parse(text: str) -> frozenset[E]:
+        # of commas alone nothing would be left, which is no sensible value of any setting
+        return frozenset(parse_one(value) for value in values(text) or (text,))
+
+    return parse
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Sources of the Content-Security-Policy, separated by commas."""
+    for value in values(text):
+        if not re.fullmatch(r"\*|'none'|'self'|https?://(\*\.)?[A-Za-z0-9.\-]+(:\d{1,5})?", value):
+            raise _unusable(value, "*, or origins such as https://www.example.org")
+    return values(text)
+
+
+def interface(text: str) -> str:
+    """The IP address of a network interface to listen on."""
+    address = "127.0.0.1" if text.lower() == "localhost" else text.strip("[]")
     try:
-        parts = urlsplit(value)
+        return str(ip_address(address))
+    except ValueError:
+        accepted = "an IP address such as 0.0.0.0 or ::, or localhost"
+        raise _unusable(text, accepted) from None
+
+
+def webhook(text: str) -> str:
+    """An http or https address, which is a secret."""
+    if not _is_web(_split(text)):
+        raise _refused("its value cannot be used", "an http or https address")
+    return text
+
+
+def base_url(text: str) -> str:
+    """An http or https address without query, fragment and credentials, and no slash at its end."""
+    parts = _split(text)
+    if not _is_web(parts) or parts is None or parts.query or parts.fragment or "@" in parts.netloc:
+        raise _refused(f"{_quoted(text)} cannot be used", "an http or https address")
+    return text.rstrip("/")
+
+
+def upstream(text: str) -> str:
+    """The base address of the API, with doubled slashes in its path removed."""
+    parts = _split(text)
+    if (
+        parts is None
+        or "@" in parts.netloc
+        or parts.query
+        or parts.fragment
+        or (parts.scheme != "https" and not _is_plain_loopback(parts))
+    ):
+        accepted = "an https address, or http on a loopback address"
+        raise _refused(f"{_quoted(text)} cannot be used", accepted)
+    path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def store(text: str) -> str:
+    """The address of a store, which may hold a password."""
+    if not re.match(r"memory://$|sqlite:///.+|rediss?://.+", text):
+        scheme = text.split(":", 1)[0] if "://" in text else "value"
+        raise _refused(
+            f"its {scheme!r} address cannot be used",
+            "sqlite:///relative/path, sqlite:////absolute/path, redis://…, rediss://…, memory://",
+        )
+    return text
+
+
+def _refused(problem: str, accepted: str) -> EnvError:
+    return EnvError(f"{problem}; accepted: {accepted}")
+
+
+def _unusable(text: str, accepted: str) -> EnvError:
+    return _refused(f"{text[:80]!r} cannot be used", accepted)
+
+
+def _header(text: str, quoted: str) -> str:
+    if not (text.isascii() and text.isprintable() and " " not in text):
+        problem = f"{quoted} contains a blank, a control or a non-ASCII character"
+        raise _refused(problem, "printable ASCII")
+    return text
+
+
+def _split(text: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(text)
         _ = parts.port
     except ValueError:
         return None
-    # urlsplit passes over blanks and line breaks
-    return parts if parts.hostname and value.isprintable() and " " not in value else None
+    # urlsplit ignores blanks and line breaks
+    return parts if parts.hostname and text.isprintable() and " " not in text else None
 
 
-def _told(address: str) -> str:
+def _is_web(parts: SplitResult | None) -> bool:
+    return parts is not None and parts.scheme in ("http", "https")
+
+
+def _quoted(address: str) -> str:
     """An address in an error: what stands before an @ may be a password."""
     return "its value" if "@" in address else repr(address[:80])
 
 
-def _plain_loopback(parts: SplitResult) -> bool:
+def _is_plain_loopback(parts: SplitResult) -> bool:
     host = parts.hostname or ""
     try:
         return parts.scheme == "http" and ip_address(host).is_loopback

@@ -1,6 +1,7 @@
 """One tree of exceptions: every error that the bridge raises on purpose."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -10,17 +11,16 @@ class BridgeError(Exception):
 
 
 class ConfigError(BridgeError):
-    """A setting cannot be used.
+    """Settings cannot be used. Its text has one line for each.
 
     Args:
-        variable: the environment variable.
-        problem: what is wrong with its value, secrets left out.
-        accepted: what would be accepted.
+        problems: what is wrong, secrets left out, and what would be accepted; by the name of the
+            environment variable.
     """
 
-    def __init__(self, variable: str, problem: str, accepted: str) -> None:
-        super().__init__(f"{variable}: {problem}; accepted: {accepted}")
-        self.variable = variable
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("\n".join(f"{name}: {text}" for name, text in problems.items()))
+        self.problems = problems
 
 
 class ParameterError(BridgeError):
@@ -40,7 +40,7 @@ class Scope(Enum):
     """One question only: a server error, a malformed answer, a walk that never came consistent."""
 
 
-class Matter(Enum):
+class ProblemArea(Enum):
     """What there is between the bridge and upstream that can be wrong.
 
     Attributes:
@@ -80,7 +80,7 @@ class Cause:
     scope: Scope = Scope.KEY
     retry_after: float | None = None
     transient: bool = False
-    matter: Matter | None = None
+    matter: ProblemArea | None = None
 
 
 _TOLD = frozenset(
@@ -120,7 +120,7 @@ class UnavailableError(BridgeError):
         self.retry_after = retry_after
 
 
-class CrowdedError(BridgeError):
+class TooManyRequestsError(BridgeError):
     """Too much that is new was asked for at once (HTTP 429).
 
     Attributes:

@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-from bridge import zones
+from bridge import times
 from bridge.errors import ParameterError
 from bridge.model import ClassSession, Status
-from bridge.moments import Edge, bound
+from bridge.times import Edge, bound
 
 MAX_DAYS = 365
 MAX_VALUES = 100
@@ -238,7 +238,7 @@ def _at(session: ClassSession, bound: datetime) -> datetime:
     if bound.tzinfo is not None:
         return bound
     zone = session.venue.zone if session.venue else None
-    return bound.replace(tzinfo=zones.zone(zone) or UTC).astimezone(UTC)
+    return bound.replace(tzinfo=times.zone(zone) or UTC).astimezone(UTC)
 
 
 def _canonical(values: Any) -> tuple[Any, ...]:

@@ -21,9 +21,10 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from bridge import config, logs, numbers
+from bridge import config
 from bridge.config import Config
 from bridge.errors import ConfigError
+from bridge.ops import log_config, metrics_dir
 
 _HOME = Path(__file__).parent.parent
 _LOCAL = {"HOST": "127.0.0.1", "LOG_FORMAT": "console"}
@@ -46,9 +47,9 @@ def serve(settings: Config, target: str = "app:asgi") -> None:
     Args:
         target: an ASGI application, as ``module:name``.
     """
-    logs.configure(settings.log_format, settings.log_level)
+    log_config.configure(settings.log_format, settings.log_level)
     _raise_file_limit()
-    numbers.begin(settings.workers)
+    metrics_dir.begin(settings.workers)
     Granian(
         target,
         address=settings.host,
@@ -64,7 +65,7 @@ def serve(settings: Config, target: str = "app:asgi") -> None:
             header_read_timeout=_IDLE_SECONDS * 1000, max_buffer_size=_MAX_HEAD
         ),
         log_level=LogLevels(settings.log_level),
-        log_dictconfig=logs.standard_library(settings.log_format, settings.log_level),
+        log_dictconfig=log_config.standard_library(settings.log_format, settings.log_level),
         respawn_failed_workers=True,
         workers_kill_timeout=_STOP_SECONDS,
         working_dir=_HOME,
@@ -113,9 +114,11 @@ def _check_port(host: str, port: int) -> None:
             probe.listen()
         except OSError as err:
             if err.errno == errno.EADDRNOTAVAIL:
-                raise ConfigError("HOST", f"{host} is not this machine's", "0.0.0.0") from err  # noqa: S104 - said, not done
+                problem = f"{host} is not an address of this machine; accepted: 0.0.0.0"
+                raise ConfigError({"HOST": problem}) from err
             why = os.strerror(err.errno or 0).lower()
-            raise ConfigError("PORT", f"{port} cannot be used: {why}", "a free port") from err
+            problem = f"{port} cannot be used: {why}; accepted: a free port"
+            raise ConfigError({"PORT": problem}) from err
 
 
 def _raise_file_limit() -> None:
@@ -155,15 +158,15 @@ def _start_sandbox() -> tuple[str, str]:
         Its TEAMUP_BASE_URL and TEAMUP_API_TOKEN.
     """
     # Only here: the production server imports nothing of the sandbox.
-    from bridge.sandbox import api, server, timetable  # noqa: PLC0415
+    from bridge.sandbox import api, demo_timetable, http_server  # noqa: PLC0415
 
-    studio = timetable.believable_studio(datetime.now(UTC).date())
+    studio = demo_timetable.believable_studio(datetime.now(UTC).date())
     made = api.create_api(studio, requests_per_minute=1000)
     try:
         # The same port each time finds the same history in the store.
-        served = server.SandboxServer(made, server.PORT)
+        served = http_server.SandboxServer(made, http_server.PORT)
     except OSError:
-        served = server.SandboxServer(made)
+        served = http_server.SandboxServer(made)
 
     def run() -> None:
         # Ctrl-C reaches every process of the terminal; this one ends after the server.

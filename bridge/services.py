@@ -4,43 +4,43 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.bulkhead import Bulkhead
-from bridge.cache.ahead import RefreshAhead
-from bridge.cache.alerts import Alerts
-from bridge.cache.asked import Asked
-from bridge.cache.failures import Failures
-from bridge.cache.keys import Keys
-from bridge.cache.ledger import StoreLedger
-from bridge.cache.lifetimes import Lifetimes
-from bridge.cache.memories import Memories
-from bridge.cache.memory import MemoryStore
-from bridge.cache.plan import NarrowPlan, Plan, WidePlan
-from bridge.cache.publisher import Publisher
-from bridge.cache.readers import Readers
-from bridge.cache.redis import RedisStore
-from bridge.cache.refresher import Refresher
-from bridge.cache.resilient import ResilientStore
-from bridge.cache.rounds import Rounds
-from bridge.cache.shelf import Shelf
-from bridge.cache.snapshots import SnapshotCache
-from bridge.cache.sqlite import SqliteStore
-from bridge.cache.store import Store
-from bridge.cache.watch import Watch
 from bridge.clock import Clock, SystemClock
 from bridge.config import Config, UpstreamPlan
 from bridge.errors import ConfigError
 from bridge.feeds.feed import Feeds, FirstRenders
+from bridge.feeds.last_modified import LastModified
+from bridge.feeds.params import Defaults
 from bridge.feeds.private import PrivateFeeds
-from bridge.feeds.query import Defaults
-from bridge.feeds.report import Report
-from bridge.feeds.validators import Validators
 from bridge.filters import FilterSet
-from bridge.metrics import Metrics
-from bridge.observer import UNOBSERVED, Observer
+from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
+from bridge.ops.alert_rules import AlertRules
+from bridge.ops.alerts import Alerts
+from bridge.ops.metrics import Metrics
+from bridge.ops.periodic import PeriodicTasks
+from bridge.ops.status_report import StatusReport
+from bridge.ops.usage import UsageCounter
+from bridge.snapshots.backoff import Backoff
+from bridge.snapshots.bulkhead import Bulkhead
+from bridge.snapshots.cache import SnapshotCache
+from bridge.snapshots.freshness import FreshnessPolicy
+from bridge.snapshots.key_registry import KeyRegistry
+from bridge.snapshots.local_cache import LocalCache
+from bridge.snapshots.prefetch import Prefetcher
+from bridge.snapshots.publisher import Publisher
+from bridge.snapshots.refresh import Refresher
+from bridge.snapshots.router import NarrowRouter, SnapshotRouter, WideRouter
+from bridge.snapshots.session_history import SessionHistory
+from bridge.store.fallback import FallbackStore
+from bridge.store.interface import Store
+from bridge.store.keys import Keys
+from bridge.store.memory import MemoryStore
+from bridge.store.rate_limit import SharedRequestBudget
+from bridge.store.redis import RedisStore
+from bridge.store.sqlite import SqliteStore
 from bridge.upstream.account import Account
 from bridge.upstream.client import Client
+from bridge.upstream.pagination import Walker
 from bridge.upstream.sources import COURSE_SESSIONS
-from bridge.upstream.walk import Walker
 
 _HOME = Path(__file__).parent.parent
 
@@ -56,27 +56,27 @@ class Services:
     client: Client
     walker: Walker
     refresher: Refresher
-    ahead: RefreshAhead
-    plan: Plan
+    prefetcher: Prefetcher
+    router: SnapshotRouter
     feeds: Feeds
     private: PrivateFeeds
-    readers: Readers
-    report: Report
+    usage: UsageCounter
+    report: StatusReport
     metrics: Metrics
-    rounds: Rounds
+    periodic: PeriodicTasks
     defaults: Defaults
 
     def start(self) -> None:
         """Begin what runs in the background of a server."""
         # Whoever asks first is not to wait until the store is open and the copy in it is read.
-        threading.Thread(target=self.plan.known, name="first look", daemon=True).start()
+        threading.Thread(target=self.router.peek_widest, name="first look", daemon=True).start()
         if self.config.refresh_ahead:
-            self.ahead.start()
-        self.rounds.start()
+            self.prefetcher.start()
+        self.periodic.start()
 
     def stop_refreshing(self) -> None:
         """End walks, and with them the waiting of requests; give leases back."""
-        self.ahead.close()
+        self.prefetcher.close()
         self.refresher.stop()
         self.client.close()
         self.refresher.close()
@@ -84,7 +84,7 @@ class Services:
     def close(self) -> None:
         """Stop what runs in the background, and let go of connections and files."""
         self.stop_refreshing()
-        self.rounds.close()
+        self.periodic.close()
         self.store.close()
 
 
@@ -102,11 +102,13 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
     store = store or open_store(config, clock, metrics)
     account = Account.of(config)
     keys = Keys(account.name)
-    ledger = StoreLedger(store, keys, per_minute=config.requests_per_minute)
-    client = Client(account, ledger, clock, connections=config.page_concurrency, observer=metrics)
+    budget = SharedRequestBudget(store, keys, per_minute=config.requests_per_minute)
+    client = Client(
+        account, budget, clock, connections=config.page_concurrency, instrumentation=metrics
+    )
     walker = Walker(
         client,
-        ledger,
+        budget,
         COURSE_SESSIONS,
         clock,
         origin=account.origin,
@@ -114,55 +116,57 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         concurrency=config.page_concurrency,
         now=store.now,
     )
-    lifetimes = Lifetimes.of(config)
+    freshness = FreshnessPolicy.of(config)
     alerts = Alerts(store, keys, config.alert_url)
-    shelf = Shelf(store, keys, clock)
-    failures = Failures(store, keys)
-    publisher = Publisher(store=store, keys=keys, shelf=shelf, lifetimes=lifetimes, alerts=alerts)
+    local_cache = LocalCache(store, keys, clock)
+    backoff = Backoff(store, keys)
+    publisher = Publisher(
+        store=store, keys=keys, local_cache=local_cache, freshness=freshness, alerts=alerts
+    )
     refresher = Refresher(
         store=store,
         keys=keys,
-        shelf=shelf,
+        local_cache=local_cache,
         walker=walker,
         publisher=publisher,
-        lifetimes=lifetimes,
-        failures=failures,
+        freshness=freshness,
+        backoff=backoff,
         clock=clock,
-        observer=metrics,
+        instrumentation=metrics,
     )
-    asked = Asked(store, keys, clock)
+    registry = KeyRegistry(store, keys, clock)
     cache = SnapshotCache(
         store=store,
-        shelf=shelf,
+        local_cache=local_cache,
         refresher=refresher,
-        lifetimes=lifetimes,
-        failures=failures,
-        memories=Memories(store, keys),
-        asked=asked,
-        ledger=ledger,
+        freshness=freshness,
+        backoff=backoff,
+        history=SessionHistory(store, keys),
+        registry=registry,
+        budget=budget,
         clock=clock,
         bulkhead=Bulkhead(),
     )
-    plan = _plan(config, cache, clock)
-    readers = Readers(store, keys)
+    router = _router(config, cache, clock)
+    usage = UsageCounter(store, keys)
     first_renders = FirstRenders()
     defaults = Defaults.of(config)
-    report = Report(
-        plan=plan,
-        failures=failures,
-        readers=readers,
-        ledger=ledger,
-        lifetimes=lifetimes,
+    report = StatusReport(
+        router=router,
+        backoff=backoff,
+        usage=usage,
+        budget=budget,
+        freshness=freshness,
         store=store,
         audience=defaults.audience,
     )
     metrics.show(report)
-    ahead = RefreshAhead(
+    prefetcher = Prefetcher(
         store=store,
         keys=keys,
         cache=cache,
-        asked=asked,
-        plan=plan,
+        registry=registry,
+        router=router,
         clock=clock,
         ttl=config.cache_ttl,
     )
@@ -174,35 +178,39 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         client=client,
         walker=walker,
         refresher=refresher,
-        ahead=ahead,
-        plan=plan,
+        prefetcher=prefetcher,
+        router=router,
         feeds=Feeds(
-            plan,
-            Validators(store, keys),
+            router,
+            LastModified(store, keys),
             # the other half is for answers that are ready (web/application.py)
             max_bytes=config.cache_max_bytes // 2,
             feed_max_bytes=config.feed_max_bytes,
             base_url=config.public_base_url,
             first_renders=first_renders,
-            observer=metrics,
+            instrumentation=metrics,
         ),
         private=PrivateFeeds(store, keys, clock, keys=config.signing_keys, revoked=config.revoked),
-        readers=readers,
+        usage=usage,
         report=report,
         metrics=metrics,
-        rounds=Rounds(clock, readers.flush, Watch(plan, failures, alerts, store).look),
+        periodic=PeriodicTasks(
+            clock, usage.flush, AlertRules(router, backoff, alerts, store).evaluate
+        ),
         defaults=defaults,
     )
 
 
-def open_store(config: Config, clock: Clock, observer: Observer = UNOBSERVED) -> Store:
+def open_store(
+    config: Config, clock: Clock, instrumentation: Instrumentation = NO_INSTRUMENTATION
+) -> Store:
     """The store that the settings name, with this process's memory to stand in for it.
 
     Raises:
         ConfigError: it cannot be had.
     """
     store = bare_store(config, clock)
-    return store if isinstance(store, MemoryStore) else ResilientStore(store, clock, observer)
+    return store if isinstance(store, MemoryStore) else FallbackStore(store, clock, instrumentation)
 
 
 def bare_store(config: Config, clock: Clock) -> Store:
@@ -220,13 +228,14 @@ def bare_store(config: Config, clock: Clock) -> Store:
     try:
         return RedisStore(config.cache_url, clock)
     except ValueError as err:
-        raise ConfigError(
-            config.store_variable, "its address cannot be used", "redis://host:6379/0"
-        ) from err
+        problem = "its address cannot be used; accepted: redis://host:6379/0"
+        raise ConfigError({config.store_variable: problem}) from err
 
 
-def _plan(config: Config, cache: SnapshotCache, clock: Clock) -> Plan:
+def _router(config: Config, cache: SnapshotCache, clock: Clock) -> SnapshotRouter:
     if config.plan is UpstreamPlan.WIDE:
-        return WidePlan(cache, clock, past=config.window_past_days, shrink_hold=config.shrink_hold)
+        return WideRouter(
+            cache, clock, past=config.window_past_days, shrink_hold=config.shrink_hold
+        )
     default = FilterSet(past=config.window_past_days, future=config.window_future_days)
-    return NarrowPlan(cache, COURSE_SESSIONS.object, default, shrink_hold=config.shrink_hold)
+    return NarrowRouter(cache, COURSE_SESSIONS.object, default, shrink_hold=config.shrink_hold)

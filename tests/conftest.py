@@ -18,10 +18,10 @@ from valkey import Valkey
 from bridge import config, services
 from bridge.config import Config
 from bridge.sandbox.api import create_api
+from bridge.sandbox.demo_timetable import believable_studio
 from bridge.sandbox.faults import Faults
-from bridge.sandbox.server import SandboxServer
+from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.studio import Studio
-from bridge.sandbox.timetable import believable_studio
 from bridge.services import Services
 from bridge.web import create_app
 
@@ -59,7 +59,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
     def make(**fields: Any) -> Config:
         monkeypatch.setenv("TEAMUP_API_TOKEN", TOKEN)
         fields.setdefault("cache_url", "memory://")
-        return replace(config.load(Env()), **fields)
+        return replace(config.load(Env(eager=False)), **fields)
 
     return make
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ical_lines import Component, Line, MalformedError, read
 
-from bridge import zones
+from bridge import times
 
 _CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TEXTS = frozenset(
@@ -103,7 +103,7 @@ def _instant(line: Line, known: frozenset[str]) -> datetime:
     name, _, zone = line.params.partition("=") if line.params else ("TZID", "", "UTC")
     if found is None or name != "TZID" or bool(found[2]) == bool(line.params):
         raise MalformedError(f"{line.name};{line.params}:{line.value} is no time with a zone")
-    rules = zones.zone(zone)
+    rules = times.zone(zone)
     if (line.params and zone not in known) or rules is None:
         raise MalformedError(f"there are no rules for {zone!r}")
     try:

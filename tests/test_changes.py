@@ -12,14 +12,14 @@ from clocks import ManualClock
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from bridge.cache.sqlite import SqliteStore
-from bridge.cache.store import Write
 from bridge.config import Availability, UpstreamPlan
 from bridge.filters import FilterSet
 from bridge.sandbox.faults import Faults
 from bridge.sandbox.records import Row
 from bridge.sandbox.studio import Studio
 from bridge.services import Services
+from bridge.store.interface import Write
+from bridge.store.sqlite import SqliteStore
 from bridge.web import create_app
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 700_000, tzinfo=UTC)
@@ -129,11 +129,11 @@ class World:
     def refresh(self, after: float = PAST_TTL, *, walk: FilterSet = WALK) -> None:
         """Let the copy grow stale, and one refresh come to its end."""
         self.clock.move(after)
-        flight = self.parts.refresher.refresh(walk, self.parts.plan.rules_of(walk), None)
+        flight = self.parts.refresher.refresh(walk, self.parts.router.merge_rules(walk), None)
         assert flight is not None
         assert flight.wait(20)
         assert flight.failure is None
-        assert self.parts.plan.find(walk).age == 0
+        assert self.parts.router.find(walk).age == 0
 
     def uid(self, session: int) -> str:
         """As the session's own feed tells it."""

@@ -21,9 +21,9 @@ from icalendar import Calendar
 
 from bridge.cli import sandbox
 from bridge.sandbox.api import create_api
+from bridge.sandbox.demo_timetable import believable_studio
 from bridge.sandbox.faults import Faults
-from bridge.sandbox.server import PORT, SandboxServer
-from bridge.sandbox.timetable import believable_studio
+from bridge.sandbox.http_server import PORT, SandboxServer
 from bridge.web import create_app
 
 HOME = Path(__file__).parent.parent

@@ -12,7 +12,14 @@ from pace import at_once
 
 from bridge.errors import ParameterError
 from bridge.filters import FilterSet, Occupancy
-from bridge.model import ClassSession, Course, Instructor, OfferingType, Status, Venue
+from bridge.model import (
+    ClassSession,
+    Course,
+    Instructor,
+    OfferingType,
+    Status,
+    Venue,
+)
 
 bounded = settings(max_examples=100, deadline=None, derandomize=True)
 DAY = date(2026, 11, 23)

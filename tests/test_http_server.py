@@ -21,8 +21,8 @@ import pytest
 from faults.fleet import TOKEN, Machine, until
 
 from bridge.sandbox.api import create_api
-from bridge.sandbox.server import SandboxServer
-from bridge.sandbox.timetable import believable_studio
+from bridge.sandbox.demo_timetable import believable_studio
+from bridge.sandbox.http_server import SandboxServer
 
 FEED = "/venues/12.ics"
 LARGE_FEED = "/sessions.ics"

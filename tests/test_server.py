@@ -19,9 +19,9 @@ import pytest
 from faults.fleet import Machine, until
 
 from bridge.sandbox.api import create_api
+from bridge.sandbox.demo_timetable import believable_studio
 from bridge.sandbox.faults import Faults
-from bridge.sandbox.server import SandboxServer
-from bridge.sandbox.timetable import believable_studio
+from bridge.sandbox.http_server import SandboxServer
 
 HOME = Path(__file__).parent.parent
 TOKEN = "canary-token-of-these-tests"
@@ -29,7 +29,7 @@ FEED = "/venues/12.ics"
 # An application whose interpreter stops, or whose event loop does, when it is asked to.
 HANGING = """
 import ctypes, time
-from bridge import watchdog
+from bridge.ops import watchdog
 watchdog.HANG_SECONDS = 2.0
 from app import asgi as bridge
 async def asgi(scope, receive, send):

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bridge.feeds.selection import visible
+from bridge.feeds.selection import hidden_reason
 from bridge.feeds.spec import Audience
 from bridge.model import ClassSession
-from bridge.text import folded
+from bridge.text_cleanup import folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def catalogue_of(sessions: Iterable[ClassSession], audience: Audience) -> Catalo
     courses: dict[int, str] = {}
     types: dict[int, str] = {}
     for session in sessions:
-        if not visible(session, audience):
+        if hidden_reason(session, audience) is not None:
             continue
         if session.venue:
             venues[session.venue.id] = session.venue.name or f"Venue {session.venue.id}"

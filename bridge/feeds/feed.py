@@ -12,15 +12,15 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from bridge.cache.plan import Plan
-from bridge.cache.sized import SizedCache
-from bridge.cache.snapshots import COLD_PATIENCE, Lookup
-from bridge.feeds import agenda, ics, jsonfeed
-from bridge.feeds.selection import select, subject
-from bridge.feeds.spec import FeedSpec, Format
-from bridge.feeds.validators import Validators
-from bridge.feeds.withholding import withheld
-from bridge.observer import UNOBSERVED, Observer
+from bridge.bounded_cache import BoundedCache
+from bridge.feeds.formats.base import Content, Format
+from bridge.feeds.formats.ics import fitting
+from bridge.feeds.last_modified import LastModified
+from bridge.feeds.selection import select
+from bridge.feeds.spec import FeedSpec
+from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
+from bridge.snapshots.cache import COLD_PATIENCE, Lookup
+from bridge.snapshots.router import SnapshotRouter
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ class Body:
     Attributes:
         name: what the feed is about, one line.
         trimmed: sessions that were left out for the feed's size.
-        withheld: sessions that its readers may not see, by reason.
+        hidden: sessions that its audience may not see, by reason.
         tag: changes with the bytes, and with nothing else; the same on every machine.
         changed: the walk at which the tag last changed, in seconds since 1970.
     """
@@ -46,7 +46,7 @@ class Body:
     name: str
     sessions: int
     trimmed: int = 0
-    withheld: Mapping[str, int] = field(default_factory=dict)
+    hidden: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, plain: bytes, *, before: "Body | None" = None, **rest: Any) -> "Body":
@@ -84,31 +84,28 @@ class Feed:
     body: Body
     lookup: Lookup
 
-    def within(self, range_: Mapping[str, str]) -> "Feed":
-        """The part of a JSON feed that a calendar on a page asks for.
-
-        Args:
-            range_: parameters, of which :data:`jsonfeed.RANGE` count.
+    def narrowed(self, form: Format, params: Mapping[str, str]) -> "Feed":
+        """The feed, reduced to what the format's own parameters ask for.
 
         Raises:
-            ParameterError: a bound that is no time.
+            ParameterError: a parameter cannot be read.
         """
-        zone = range_.get("timeZone")
-        plain = jsonfeed.cut(self.body.plain, range_.get("start"), range_.get("end"), zone=zone)
+        plain = form.narrow(self.body.plain, params)
         if plain is self.body.plain:
             return self
         known = self.body
-        cut = Body.of(
+        narrowed = Body.of(
             plain,
             changed=known.changed,
             name=known.name,
             sessions=known.sessions,
             trimmed=known.trimmed,
+            hidden=known.hidden,
         )
-        return Feed(replace(cut, withheld=known.withheld), self.lookup)
+        return Feed(narrowed, self.lookup)
 
 
-_Place = tuple[FeedSpec, Format, str]
+_Place = tuple[FeedSpec, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,25 +149,25 @@ class Feeds:
 
     def __init__(
         self,
-        plan: Plan,
-        validators: Validators,
+        router: SnapshotRouter,
+        last_modified: LastModified,
         *,
         max_bytes: int,
         feed_max_bytes: int,
         base_url: str | None,
         first_renders: FirstRenders,
-        observer: Observer = UNOBSERVED,
+        instrumentation: Instrumentation = NO_INSTRUMENTATION,
     ) -> None:
-        self._plan = plan
+        self._router = router
         self._first_renders = first_renders
-        self._observer = observer
-        self._validators = validators
+        self._instrumentation = instrumentation
+        self._last_modified = last_modified
         self._feed_max_bytes = feed_max_bytes
         self._base_url = base_url
         self._lock = threading.Lock()
         # A lock is there as long as somebody holds it: nothing to tidy up.
         self._rendering: WeakValueDictionary[_Place, _Rendering] = WeakValueDictionary()
-        self._bodies: SizedCache[_Kept] = SizedCache(max_bytes, lambda one: one.body.size)
+        self._bodies: BoundedCache[_Kept] = BoundedCache(max_bytes, lambda one: one.body.size)
 
     def get(self, spec: FeedSpec, form: Format, *, patience: float = COLD_PATIENCE) -> Feed:
         """The feed of *spec* in *form*.
@@ -178,64 +175,48 @@ class Feeds:
         Raises:
             UnavailableError: there is no copy of its timetable and none can be had.
         """
-        return self.made_of(self._plan.find(spec.filter_set, patience=patience), spec, form)
+        return self.made_of(self._router.find(spec.filter_set, patience=patience), spec, form)
 
     def made_of(self, lookup: Lookup, spec: FeedSpec, form: Format) -> Feed:
         """The feed of *spec* in *form*, of a snapshot that is at hand; upstream is not asked."""
         body = self._kept(spec, form, lookup)
         if body is None:
             with self._lock:
-                place = (spec, form, lookup.version)
+                place = (spec, form.suffix, lookup.version)
                 rendering = self._rendering.setdefault(place, _Rendering())
-            known = self._bodies.get((spec, form)) is not None
+            known = self._bodies.get((spec, form.suffix)) is not None
             # In this order: a page that is rendered for the first time holds the first lock.
             # A herd would render the same bytes once each, all the slower for it.
             with self._first_renders.held(unless=known), rendering.lock:
                 body = self._kept(spec, form, lookup)
                 if body is None:
-                    with self._observer.rendering(form.value):
+                    with self._instrumentation.rendering(form.suffix):
                         body = self._render(spec, form, lookup)
-                    self._bodies.put((spec, form), _Kept(body, lookup.version))
+                    self._bodies.put((spec, form.suffix), _Kept(body, lookup.version))
         return Feed(body, lookup)
 
     def _kept(self, spec: FeedSpec, form: Format, lookup: Lookup) -> Body | None:
-        kept = self._bodies.get((spec, form))
+        kept = self._bodies.get((spec, form.suffix))
         return kept.body if kept is not None and kept.version == lookup.version else None
 
     def _render(self, spec: FeedSpec, form: Format, lookup: Lookup) -> Body:
-        found = select(lookup.snapshot, spec)
-        about = subject(lookup.snapshot, spec, found)
-        # Every form holds the sessions that fit into the calendar.
-        shown = ics.fitting(
-            found,
-            spec,
-            about,
-            base_url=self._base_url,
-            max_bytes=self._feed_max_bytes,
-            day=lookup.snapshot.day,
-        )
-        trimmed = len(found) - len(shown)
+        selection = select(lookup.snapshot, spec)
+        content = Content(selection.shown, selection.subject, spec, self._base_url)
+        # Every format holds the sessions that fit into the calendar.
+        shown = fitting(content, max_bytes=self._feed_max_bytes, day=lookup.snapshot.day)
+        trimmed = len(selection.shown) - len(shown)
         if trimmed:
             log.warning("feed trimmed", feed=spec.name, sessions=len(shown), left_out=trimmed)
-        if form is Format.ICS:
-            plain = ics.render(shown, spec, about, base_url=self._base_url)
-        elif form is Format.JSON:
-            plain = jsonfeed.render(shown)
-        else:
-            plain = agenda.render(shown, about)
-        kept = self._bodies.get((spec, form))
+        before = self._bodies.get((spec, form.suffix))
+        walked = lookup.snapshot.walked
         body = Body.of(
-            plain,
-            before=kept.body if kept is not None else None,
-            changed=lookup.snapshot.walked,
-            name=about.name,
+            form.render(replace(content, shown=shown)),
+            before=before.body if before is not None else None,
+            changed=walked,
+            name=selection.subject.name,
             sessions=len(shown),
             trimmed=trimmed,
+            hidden=selection.hidden,
         )
-        name = f"{spec.name} {form.value}"
-        asked_for = (one.session for one in lookup.snapshot.matching(spec.filter_set))
-        return replace(
-            body,
-            changed=self._validators.changed(name, body.tag, lookup.snapshot.walked),
-            withheld=withheld(asked_for, spec.audience),
-        )
+        changed = self._last_modified.changed(f"{spec.name} {form.suffix}", body.tag, walked)
+        return replace(body, changed=changed)

@@ -9,13 +9,13 @@ from typing import Any
 from cachetools import TTLCache
 from itsdangerous import BadData, URLSafeSerializer
 
-from bridge.cache.keys import Keys
-from bridge.cache.store import Store, Write
 from bridge.clock import Clock
 from bridge.config import Availability
 from bridge.errors import ParameterError, StoreError, UnknownFeedError
 from bridge.feeds.spec import Audience, Kind
 from bridge.model import Visibility
+from bridge.store.interface import Store, Write
+from bridge.store.keys import Keys
 
 _SALT = "private feed"
 # Written before the signed text, which may begin with a dot: servers that hide dot files would
@@ -170,7 +170,7 @@ class PrivateFeeds:
         name = self._names.revoked(identity)
         self._store.commit({name: Write(b"revoked")})
         self._gone.add(identity)
-        if getattr(self._store, "failing", False):
+        if self._store.failing:
             raise StoreError("the store did not take it: add it to FEED_REVOKED", readable=True)
 
 

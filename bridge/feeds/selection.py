@@ -1,40 +1,45 @@
-"""Selection: which sessions a feed shows, and what of them its readers may see."""
+"""Selection: which sessions a feed shows, and what of each its audience may see."""
 
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from bridge.cache.snapshot import Snapshot
 from bridge.config import Availability
 from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind
 from bridge.filters import FilterSet
-from bridge.model import ClassSession, Published, Revision, Status
-from bridge.text import folded
+from bridge.model import ClassSession, Published, Revision, Status, Visibility
+from bridge.snapshots.snapshot import Snapshot
+from bridge.text_cleanup import folded
 
 _NAMESPACE = uuid.UUID("0b6c3c5e-52f7-4b86-9d9a-1f6a6f2b7f11")
-# What a worker keeps in its memory, at about a kilobyte each.
-_VIEWED = 32_768
+# Views that a worker keeps in memory, about a kilobyte each.
+_MAX_VIEWS = 32_768
+
+DRAFT, UNKNOWN = "draft", "unknown"
+HIDDEN_REASONS = (DRAFT, UNKNOWN, *(one.value for one in Visibility))
+"""Why sessions are hidden: drafts, no known visibility, or one that the audience does not have."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
-    """A session as a feed's readers may see it. It holds nothing that they may not.
+class SessionView:
+    """A session as the audience of a feed may see it; it holds nothing that they may not.
 
-    Equal is the same: of a session that did not change there is one for all feeds that tell it
-    alike, so that what is made of it can be kept by it.
+    Compared by identity: an unchanged session has one view, which all feeds with the same options
+    share, so that what is rendered from it can be cached under it.
 
     Attributes:
         uid: the same in every feed, whatever the settings.
-        session: without counts, join link and staff address, unless they may be seen.
-        availability: None, ``"full"``, or the number of free places: rounded, unless exact counts
-            may be seen.
-        booked: how many are in and how many may be, where that may be seen.
-        modified: when anything that is shown changed last.
-        marked: whether it is told as cancelled.
-        status: what calendars are told; a feed may keep a cancelled session on.
+        session: without counts, join link and staff address, unless the audience may see them.
+        availability: None, ``"full"``, or the number of free places: rounded, unless the audience
+            may see exact counts.
+        booked: how many places are booked, of how many, where the audience may see it.
+        modified: when anything that is shown last changed.
+        cancelled: whether the title says that it is cancelled.
+        status: the STATUS for calendars; a feed may keep a cancelled session active.
     """
 
     uid: str
@@ -44,100 +49,149 @@ class Shown:
     created: datetime
     modified: datetime
     sequence: int
-    marked: bool
+    cancelled: bool
     status: Status
 
     @property
     def summary(self) -> str:
-        """The title, with who teaches, and what is special."""
-        names = ", ".join(filter(None, (one.name for one in self.session.instructors)))
+        """The title with the instructors' names, and whether it is cancelled or full."""
+        names = ", ".join(filter(None, (person.name for person in self.session.instructors)))
         parts = [self.session.title, f" – {names}" if names else ""]
         if self.availability == "full":
             parts.append(" (Full)")
         elif self.availability is not None:
             parts.append(f" ({self.availability} left)")
-        return ("CANCELLED: " if self.marked else "") + "".join(parts)
+        return ("CANCELLED: " if self.cancelled else "") + "".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a feed is about, as far as its audience may know.
+
+    Attributes:
+        name: the last known name, or a generic word where none is known.
+        zone: the IANA zone of the feed's venue, or the one that all its sessions share.
+        latest: the last session of what the address names, inside the feed's window or not.
+        chosen: the names of what a filter set selects, while they are few; otherwise empty.
+    """
+
+    name: str
+    zone: str | None
+    latest: ClassSession | None = None
+    chosen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The content of a feed.
+
+    Attributes:
+        shown: ordered by start and UID.
+        hidden: how many sessions of the feed the audience may not see, by reason.
+    """
+
+    shown: list[SessionView]
+    subject: Subject
+    hidden: Mapping[str, int]
+
+
+def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
+    """The content of a feed, found in one pass over the snapshot."""
+    view = ViewOptions.of(spec)
+    names = _Names(spec)
+    window = spec.filter_set.window(snapshot.day)
+    shown: list[SessionView] = []
+    hidden: Counter[str] = Counter()
+    for published in snapshot.matching(names.scope):
+        session = published.session
+        reason = hidden_reason(session, spec.audience)
+        if reason is None:
+            names.add(session)
+        if not spec.filter_set.admits(session, window):
+            continue
+        if reason is not None:
+            hidden[reason] += 1
+        elif spec.cancelled is not Cancelled.HIDE or session.status is not Status.CANCELLED:
+            shown.append(make_view(published, view))
+    shown.sort(key=lambda one: (one.session.start, one.uid))
+    return Selection(shown, names.subject(shown), hidden)
 
 
 def uid(session: ClassSession) -> str:
-    """The session's UID: a UUID of its own identity, which no setting changes."""
+    """The session's UID: a UUID derived from its source and id, which no setting changes."""
     return str(uuid.uuid5(_NAMESPACE, f"{session.source}:{session.id}"))
 
 
-def visible(session: ClassSession, audience: Audience) -> bool:
-    """Whether *audience* may see it. Nobody sees drafts, nor what came without a visibility."""
+def hidden_reason(session: ClassSession, audience: Audience) -> str | None:
+    """Why *audience* may not see *session*: one of :data:`HIDDEN_REASONS`; None: it may.
+
+    Nobody sees drafts, nor sessions that came without a visibility.
+    """
     kind = session.offering_type
-    return kind is not None and not kind.draft and kind.visibility in audience.visibilities
+    if kind is not None and not kind.draft and kind.visibility in audience.visibilities:
+        return None
+    if kind is not None and kind.draft:
+        return DRAFT
+    return UNKNOWN if kind is None or kind.visibility is None else kind.visibility.value
 
 
-def select(snapshot: Snapshot, spec: FeedSpec) -> list[Shown]:
-    """The sessions of a feed, ordered by start and UID."""
-    view = View.of(spec)
-    found = [
-        _viewed(one, view)
-        for one in snapshot.matching(spec.filter_set)
-        if visible(one.session, spec.audience)
-        and not (spec.cancelled is Cancelled.HIDE and one.session.status is Status.CANCELLED)
-    ]
-    return sorted(found, key=lambda one: (one.session.start, one.uid))
-
-
-class View(NamedTuple):
-    """What of a session a feed tells.
+class ViewOptions(NamedTuple):
+    """What a feed tells of its sessions.
 
     Attributes:
-        told: of places.
-        keeps: whether what is cancelled stays on, and its title alone says so.
+        availability: how much is told about places.
+        keep_cancelled: whether a cancelled session stays active, and only its title says so.
     """
 
-    told: Availability
+    availability: Availability
     counts: bool
     join_links: bool
     staff_links: bool
-    keeps: bool
+    keep_cancelled: bool
 
     @classmethod
-    def of(cls, spec: FeedSpec) -> "View":
-        """The view that the readers of *spec* have."""
+    def of(cls, spec: FeedSpec) -> "ViewOptions":
+        """The options of *spec*."""
         audience = spec.audience
         return cls(
-            told=spec.availability,
+            availability=spec.availability,
             counts=audience.counts,
             join_links=audience.join_links,
             staff_links=audience.staff_links,
-            keeps=spec.cancelled is Cancelled.KEEP,
+            keep_cancelled=spec.cancelled is Cancelled.KEEP,
         )
 
 
-@lru_cache(maxsize=_VIEWED)
-def _viewed(one: Published, view: View) -> Shown:
-    session = one.session
+@lru_cache(maxsize=_MAX_VIEWS)
+def make_view(published: Published, options: ViewOptions) -> SessionView:
+    """The view of a session; the same object for the same arguments."""
+    session = published.session
     cancelled = session.status is Status.CANCELLED
     venue = session.venue
-    if venue is not None and venue.join_url and not view.join_links:
+    if venue is not None and venue.join_url and not options.join_links:
         venue = replace(venue, join_url=None)
-    staff_url = session.staff_url if view.staff_links else None
-    return Shown(
+    staff_url = session.staff_url if options.staff_links else None
+    return SessionView(
         uid=uid(session),
         session=replace(session, venue=venue, staff_url=staff_url, attending=0, capacity=None),
-        availability=None if cancelled else _availability(session, view),
-        booked=_booked(session) if view.counts else None,
-        created=_instant(one.revision.created),
-        modified=_instant(_modified(one.revision, view)),
-        sequence=one.revision.sequence,
-        marked=cancelled,
-        status=Status.ACTIVE if view.keeps else session.status,
+        availability=None if cancelled else _availability(session, options),
+        booked=_booked(session) if options.counts else None,
+        created=_instant(published.revision.created),
+        modified=_instant(_modified(published.revision, options)),
+        sequence=published.revision.sequence,
+        cancelled=cancelled,
+        status=Status.ACTIVE if options.keep_cancelled else session.status,
     )
 
 
-def _availability(session: ClassSession, view: View) -> str | int | None:
-    if view.told is Availability.NONE or session.places_left is None:
+def _availability(session: ClassSession, options: ViewOptions) -> str | int | None:
+    if options.availability is Availability.NONE or session.places_left is None:
         return None
     if session.full:
         return "full"
-    if view.told is not Availability.SPOTS:
+    if options.availability is not Availability.SPOTS:
         return None
-    return session.places_left if view.counts else session.places_rounded
+    return session.places_left if options.counts else session.places_rounded
 
 
 def _booked(session: ClassSession) -> str:
@@ -145,39 +199,27 @@ def _booked(session: ClassSession) -> str:
     return f"{session.attending}{of}"
 
 
-def _modified(revision: Revision, view: View) -> int:
-    """The last change of anything that the feed shows."""
-    seen = [revision.content]
-    if view.told is not Availability.NONE:
-        seen.append(revision.full)
-    if view.told is Availability.SPOTS:
-        seen.append(revision.places)
-    if view.counts:
-        seen.append(revision.counts)
-    if view.join_links or view.staff_links:
-        seen.append(revision.links)
-    return max(seen)
+def _modified(revision: Revision, options: ViewOptions) -> int:
+    """When anything that the view shows last changed, in seconds since 1970."""
+    changes = [revision.content]
+    if options.availability is not Availability.NONE:
+        changes.append(revision.full)
+    if options.availability is Availability.SPOTS:
+        changes.append(revision.places)
+    if options.counts:
+        changes.append(revision.counts)
+    if options.join_links or options.staff_links:
+        changes.append(revision.links)
+    return max(changes)
 
 
 def _instant(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What a feed is about, as far as its readers may know.
-
-    Attributes:
-        name: the last known name, or a plain word where none is known.
-        zone: the zone of the venue that it is about, or that all its sessions share.
-    """
-
-    name: str
-    zone: str | None
-
-
-_CHOSEN = ("venues", "instructors", "course", "offering_types")
-_MOST_NAMES = 3
+_ID_FIELDS = ("venues", "instructors", "course", "offering_types")
+_FIELD_OF = {Kind.VENUE: "venues", Kind.INSTRUCTOR: "instructors", Kind.COURSE: "course"}
+_MAX_NAMES = 3
 _WORDS = {
     Kind.VENUE: "Venue",
     Kind.INSTRUCTOR: "Instructor",
@@ -186,49 +228,68 @@ _WORDS = {
 }
 
 
-def subject(snapshot: Snapshot, spec: FeedSpec, shown: list[Shown]) -> Subject:
-    """Name and zone of a feed, also of one that has nothing on at present."""
-    zones = {one.session.venue.zone if one.session.venue else None for one in shown}
-    zone = zones.pop() if len(zones) == 1 else None
-    if spec.audience.label or spec.identity is None:
-        return Subject(spec.audience.label or choice(snapshot, spec) or "Classes", zone)
-    latest = ""
-    for one in snapshot.matching(named(spec)):
-        if not visible(one.session, spec.audience):
-            continue
-        name, own_zone = _named(one.session, spec)
-        if name:
-            latest = name
-            zone = zone or own_zone
-    return Subject(latest or f"{_WORDS[spec.kind]} {spec.identity}", zone)
+class _Names:
+    """Collects the names of what a feed is about, from the sessions that its audience may see.
 
-
-def choice(snapshot: Snapshot, spec: FeedSpec) -> str:
-    """The names of what a filter set asks for, while they are few; otherwise empty.
-
-    Venues, instructors, courses and types are set apart: a name may hold a comma.
+    Attributes:
+        scope: the sessions that know such names. The feed's own are among them.
     """
-    asked = {field: getattr(spec.filter_set, field) for field in _CHOSEN}
-    if not any(asked.values()):
-        return ""
-    names: dict[str, dict[int, str]] = {field: {} for field in _CHOSEN}
-    for one in snapshot.matching(FilterSet(**asked)):
-        if visible(one.session, spec.audience):
-            for field, identity, name in _parts(one.session):
-                if name and identity in asked[field]:
-                    names[field][identity] = name
-    groups = [sorted(several.values(), key=folded) for several in names.values() if several]
-    if sum(map(len, groups)) > _MOST_NAMES:
-        return ""
-    return " · ".join(", ".join(group) for group in groups)
+
+    def __init__(self, spec: FeedSpec) -> None:
+        self._spec = spec
+        self._wanted: dict[str, tuple[int, ...]] = {}
+        self._names: dict[str, dict[int, str]] = {field: {} for field in _ID_FIELDS}
+        self._latest: ClassSession | None = None
+        self._name = ""
+        self._zone: str | None = None
+        if spec.identity is None:
+            chosen = {field: getattr(spec.filter_set, field) for field in _ID_FIELDS}
+            self._wanted = {field: ids for field, ids in chosen.items() if ids}
+            # Without any id all sessions of the snapshot would be gone through, for no name.
+            self.scope = FilterSet(**chosen) if self._wanted else spec.filter_set
+        elif spec.kind is Kind.SESSION:
+            self.scope = FilterSet(session=spec.identity)
+        else:
+            self.scope = FilterSet.of(**{_FIELD_OF[spec.kind]: (spec.identity,)})
+
+    def add(self, session: ClassSession) -> None:
+        """Take note of the names in *session*, which is later than those before it."""
+        if self._spec.identity is not None:
+            self._latest = session
+            name, zone = _named(session, self._spec)
+            if name:
+                self._name = name
+                self._zone = self._zone or zone
+        elif self._wanted:
+            for field, identity, name in _parts(session):
+                if name and identity in self._wanted.get(field, ()):
+                    self._names[field][identity] = name
+
+    def subject(self, shown: list[SessionView]) -> Subject:
+        """What the feed is about, also where it shows nothing at present."""
+        zones = {one.session.venue.zone if one.session.venue else None for one in shown}
+        zone = zones.pop() if len(zones) == 1 else None
+        chosen = self._chosen()
+        label = self._spec.audience.label
+        if label or self._spec.identity is None:
+            return Subject(label or chosen or "Classes", zone, self._latest, chosen)
+        name = self._name or f"{_WORDS[self._spec.kind]} {self._spec.identity}"
+        return Subject(name, zone or self._zone, self._latest)
+
+    def _chosen(self) -> str:
+        # Venues, instructors, courses and types are set apart: a name may contain a comma.
+        groups = [sorted(some.values(), key=folded) for some in self._names.values() if some]
+        if sum(map(len, groups)) > _MAX_NAMES:
+            return ""
+        return " · ".join(", ".join(group) for group in groups)
 
 
 def _parts(session: ClassSession) -> Iterator[tuple[str, int, str]]:
-    """What of *session* can be asked for: the filter's field, the id and the name of each."""
+    """What *session* can be selected by: the filter's field, and the id and name in it."""
     if session.venue:
         yield "venues", session.venue.id, session.venue.name
-    for who in session.instructors:
-        yield "instructors", who.id, who.name
+    for person in session.instructors:
+        yield "instructors", person.id, person.name
     if session.course:
         yield "course", session.course.id, session.course.name or session.title
     kind = session.offering_type
@@ -236,20 +297,8 @@ def _parts(session: ClassSession) -> Iterator[tuple[str, int, str]]:
         yield "offering_types", kind.id, kind.name or session.title
 
 
-_FIELDS = {Kind.VENUE: "venues", Kind.INSTRUCTOR: "instructors", Kind.COURSE: "course"}
-
-
-def named(spec: FeedSpec) -> FilterSet:
-    """All sessions, whenever they are, of what the address of *spec* names."""
-    if spec.identity is None:
-        return FilterSet()
-    if spec.kind is Kind.SESSION:
-        return FilterSet(session=spec.identity)
-    return FilterSet.of(**{_FIELDS[spec.kind]: (spec.identity,)})
-
-
 def _named(session: ClassSession, spec: FeedSpec) -> tuple[str, str | None]:
-    """The name and zone that *session* knows for what the feed is about."""
+    """The name and zone that *session* has for what the feed is about."""
     venue = session.venue
     if spec.kind is Kind.VENUE:
         return (venue.name, venue.zone) if venue and venue.id == spec.identity else ("", None)

@@ -29,20 +29,12 @@ class Cancelled(Enum):
     """Not at all."""
 
 
-class Times(Enum):
+class TimeStyle(Enum):
     """How times are written."""
 
     UTC = "utc"
     LOCAL = "local"
     """In the venue's zone, with its rules beside it."""
-
-
-class Format(Enum):
-    """A form that the same sessions are had in, spelled as in the path."""
-
-    ICS = "ics"
-    JSON = "json"
-    TEXT = "txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +75,7 @@ class FeedSpec:
     audience: Audience = field(repr=False)
     cancelled: Cancelled = Cancelled.STATUS
     availability: Availability = Availability.NONE
-    times: Times = Times.UTC
+    times: TimeStyle = TimeStyle.UTC
     query: str = ""
 
     @property

@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from bridge.sandbox.access import Gate, RateLimit
-from bridge.sandbox.controls import create_controls
+from bridge.sandbox.api_error import ApiError
+from bridge.sandbox.auth import Authenticator, RateLimit
+from bridge.sandbox.fault_controls import create_controls
 from bridge.sandbox.faults import Faults, Strike
-from bridge.sandbox.query import Dialect, Query
+from bridge.sandbox.list_params import Dialect, ListParams
 from bridge.sandbox.records import Row
-from bridge.sandbox.refusal import Refusal
-from bridge.sandbox.representation import Representation, expansion_tree, field_tree
+from bridge.sandbox.serializer import Serializer, expansion_tree, field_tree
 from bridge.sandbox.studio import Studio, Tables
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def create_api(
     """
     app = Flask(__name__)
     app.config[BASE_PATH_SETTING] = base_path
-    gate = Gate(token, schemes, provider_id, tuple(modes), multiple_modes, permissions)
+    gate = Authenticator(token, schemes, provider_id, tuple(modes), multiple_modes, permissions)
     limit = RateLimit(requests_per_minute, clock)
     faults = faults or Faults()
     dialect = dialect or Dialect()
@@ -70,19 +70,19 @@ def create_api(
             return instead
         mode = gate.admit(request.headers)
         limit.count()
-        query = Query.parse(strike.arguments(request.args), dialect)
+        query = ListParams.parse(strike.arguments(request.args), dialect)
         return strike.response(_page(studio.tables(), query, mode, strike, base_path))
 
     app.register_blueprint(create_controls(faults))
-    app.register_error_handler(Refusal, Refusal.response)
+    app.register_error_handler(ApiError, ApiError.response)
     app.register_error_handler(HTTPException, _refuse)
     # Flask's documented place for middleware.
     app.wsgi_app = _tolerate_slashes(app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
 
 
-def _page(tables: Tables, query: Query, mode: str, strike: Strike, base_path: str) -> Row:
-    representation = Representation(
+def _page(tables: Tables, query: ListParams, mode: str, strike: Strike, base_path: str) -> Row:
+    representation = Serializer(
         tables,
         f"{request.host_url.rstrip('/')}{base_path}/related_collection",
         expansion_tree(query.expand),
@@ -94,7 +94,7 @@ def _page(tables: Tables, query: Query, mode: str, strike: Strike, base_path: st
     rows = strike.selection(rows)
     first = (query.page - 1) * query.page_size
     if first and first >= len(rows):
-        raise Refusal(404, "Invalid page.")
+        raise ApiError(404, "Invalid page.")
     shown = rows[first : first + query.page_size]
     return strike.envelope(
         {
@@ -121,7 +121,7 @@ def _address(page: int) -> str:
 
 
 def _refuse(err: HTTPException) -> Response:
-    return Refusal(err.code or 500).response()
+    return ApiError(err.code or 500).response()
 
 
 def _tolerate_slashes(app: "WSGIApplication") -> "WSGIApplication":

@@ -10,9 +10,9 @@ from typing import Any
 from flask import Response
 from werkzeug.datastructures import MultiDict
 
-from bridge.sandbox.query import FILTERS, STATUSES
+from bridge.sandbox.api_error import ApiError
+from bridge.sandbox.list_params import FILTERS, STATUSES
 from bridge.sandbox.records import Row
-from bridge.sandbox.refusal import Refusal
 
 ELSEWHERE = "https://elsewhere.example/api/v2/course_sessions?page=2"
 
@@ -130,7 +130,7 @@ class Strike:
         if delay := self.faults.get("delay"):
             time.sleep(delay.value)
         if fault := self.faults.get("status"):
-            response = Refusal(fault.value).response()
+            response = ApiError(fault.value).response()
             if fault.retry_after is not None:
                 response.headers["Retry-After"] = fault.retry_after
             return response

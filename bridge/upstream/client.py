@@ -14,12 +14,12 @@ import requests
 import urllib3
 
 from bridge.clock import Clock
-from bridge.errors import Cause, Matter, Scope, UpstreamError
-from bridge.observer import UNOBSERVED, Observer
-from bridge.upstream import failures
+from bridge.errors import Cause, ProblemArea, Scope, UpstreamError
+from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
+from bridge.upstream import causes
 from bridge.upstream.account import Account
+from bridge.upstream.budget import Purpose, RequestBudget
 from bridge.upstream.deadline import Deadline, Guard, GuardedAdapter, Guards
-from bridge.upstream.ledger import Ledger, Purpose
 
 PAGE_SECONDS = 10.0
 MAX_BYTES = 8 * 1024 * 1024
@@ -61,16 +61,16 @@ class Client:
     def __init__(
         self,
         account: Account,
-        ledger: Ledger,
+        budget: RequestBudget,
         clock: Clock,
         *,
         connections: int = 4,
-        observer: Observer = UNOBSERVED,
+        instrumentation: Instrumentation = NO_INSTRUMENTATION,
     ) -> None:
         self._account = account
-        self._ledger = ledger
+        self._budget = budget
         self._clock = clock
-        self._observer = observer
+        self._instrumentation = instrumentation
         self.skew: float | None = None
         self._guards = Guards()
         # another token may want another scheme
@@ -86,7 +86,7 @@ class Client:
     @property
     def scheme(self) -> str | None:
         """The Authorization scheme that has worked, if one has."""
-        return self._ledger.learnt(self._scheme_name)
+        return self._budget.hint(self._scheme_name)
 
     def page(
         self,
@@ -117,7 +117,7 @@ class Client:
             except UpstreamError as err:
                 cause = err.cause
                 if cause.retry_after is not None:
-                    self._ledger.cool_down(cause.retry_after)
+                    self._budget.cool_down(cause.retry_after)
                     if cause.retry_after >= limit.remaining:
                         raise
                 if attempt == _ATTEMPTS or not cause.transient or limit.passed:
@@ -134,13 +134,13 @@ class Client:
         self._http.close()
 
     def _await(self, turn: "_Turn") -> None:
-        while not turn.cancelled.is_set() and (wait := self._ledger.reserve(turn.purpose)):
+        while not turn.cancelled.is_set() and (wait := self._budget.reserve(turn.purpose)):
             if wait >= turn.limit.remaining:
                 raise UpstreamError(
                     Cause(
                         "budget",
                         "the budget of TEAMUP_REQUESTS_PER_MINUTE is used up for now",
-                        matter=Matter.PACE,
+                        matter=ProblemArea.PACE,
                     )
                 )
             turn.alive()
@@ -158,14 +158,14 @@ class Client:
                 self._await(turn)
             try:
                 body = self._ask(path, params, scheme, turn.limit)
-                self._observer.attempted("complete")
+                self._instrumentation.attempted("complete")
             except UpstreamError as err:
-                self._observer.attempted(err.cause.code)
+                self._instrumentation.attempted(err.cause.code)
                 if isinstance(err, _Unauthorised) and scheme != schemes[-1]:
                     continue
                 raise
             if scheme != known:
-                self._ledger.learn(self._scheme_name, scheme)
+                self._budget.remember_hint(self._scheme_name, scheme)
             return body
         raise AssertionError("an account has at least one scheme")
 
@@ -184,7 +184,7 @@ class Client:
             return body
         if self._account.token in str(body.get("code")):
             body = {}
-        cause = failures.refusal(status, body, headers.get("Retry-After"), self._clock.now())
+        cause = causes.refusal(status, body, headers.get("Retry-After"), self._clock.now())
         if status == 401:
             raise _Unauthorised(cause)
         if status == 404:
@@ -273,7 +273,7 @@ def _slow() -> Cause:
         f"TeamUp did not answer within {PAGE_SECONDS:.0f} seconds",
         Scope.ACCOUNT,
         transient=True,
-        matter=Matter.NETWORK,
+        matter=ProblemArea.NETWORK,
     )
 
 
@@ -288,7 +288,7 @@ def _broken(err: Exception, deadline: Deadline, guard: Guard) -> Cause:
             "tls",
             "the secure connection to TeamUp failed: check TEAMUP_BASE_URL",
             Scope.ACCOUNT,
-            matter=Matter.NETWORK,
+            matter=ProblemArea.NETWORK,
         )
     if isinstance(err, _UNREACHABLE):
         return Cause(
@@ -296,7 +296,7 @@ def _broken(err: Exception, deadline: Deadline, guard: Guard) -> Cause:
             "TeamUp cannot be reached: check the network, and TEAMUP_BASE_URL",
             Scope.ACCOUNT,
             transient=True,
-            matter=Matter.NETWORK,
+            matter=ProblemArea.NETWORK,
         )
     return Cause("malformed", "TeamUp's answer was cut short or garbled", transient=True)
 

@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
-from bridge import moments, text, zones
+from bridge import text_cleanup, times
 from bridge.model import (
     ClassSession,
     Course,
@@ -175,7 +175,7 @@ def _capacity(value: object) -> int | None:
 
 
 def _name(value: object) -> str:
-    return text.one_line(value[:_MAX_NAME]) if isinstance(value, str) else ""
+    return text_cleanup.one_line(value[:_MAX_NAME]) if isinstance(value, str) else ""
 
 
 def _status(value: object, tally: Counter[str]) -> Status:
@@ -187,14 +187,14 @@ def _status(value: object, tally: Counter[str]) -> Status:
 
 
 def _time(value: object, zone: str | None) -> datetime | None:
-    written = moments.read(value.strip()) if isinstance(value, str) else None
+    written = times.read(value.strip()) if isinstance(value, str) else None
     if written is None or written.is_date:
         return None
     if written.value.tzinfo is None:
         if zone is None:
             return None
         # zoneinfo's default fold is what is documented: the first of two, the offset before a gap
-        return written.value.replace(tzinfo=zones.zone(zone)).astimezone(UTC)
+        return written.value.replace(tzinfo=times.zone(zone)).astimezone(UTC)
     return written.value
 
 
@@ -207,7 +207,7 @@ def _venue(value: object) -> tuple[Venue | None, bool]:
         return None, False
     if not isinstance(value, Mapping):
         return Venue(identity), False
-    zone = zones.zone(value.get("timezone"))
+    zone = times.zone(value.get("timezone"))
     latitude, longitude = _position(value)
     return Venue(
         id=identity,
@@ -288,7 +288,7 @@ def _offering_type(value: object) -> tuple[OfferingType | None, bool]:
     return OfferingType(
         id=_reference(value),
         name=_name(value.get("name")),
-        description=text.plain(description)[:_MAX_DESCRIPTION]
+        description=text_cleanup.plain(description)[:_MAX_DESCRIPTION]
         if isinstance(description, str)
         else "",
         category=_name(category.get("name")) if isinstance(category, Mapping) else "",

@@ -11,17 +11,21 @@ from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
-from bridge import cli, config, logs, services
-from bridge.cache.hurry import HURRY
+from bridge import cli, config, services
 from bridge.errors import ConfigError
-from bridge.feeds.spec import Format
+from bridge.feeds.formats import FORMATS
+from bridge.feeds.formats.base import Format
 from bridge.filters import MAX_ID
-from bridge.log_stream import STDERR
+from bridge.ops import log_config
+from bridge.ops.log_stream import STDERR
 from bridge.services import Services
-from bridge.web import access_log, assets, embed, errors, feeds, operations, pages, security
-from bridge.web.access_log import AccessLog
+from bridge.store.interface import BACKGROUND_TIMEOUT, REQUEST_TIMEOUT, TIMEOUT
+from bridge.web import assets, error_pages, feed_routes, operator_routes
 from bridge.web.asgi import Asgi
-from bridge.web.page_responses import Pages
+from bridge.web.middleware import access_log, security_headers
+from bridge.web.middleware.access_log import AccessLog
+from bridge.web.pages import embed, routes
+from bridge.web.pages.page_cache import PageCache
 
 log = structlog.get_logger()
 
@@ -46,7 +50,7 @@ def create_app(parts: Services | None = None) -> Flask:
         if not _commands_only():
             sys.exit(f"the bridge cannot start. {err}")
         return app
-    logs.configure(parts.config.log_format, parts.config.log_level)
+    log_config.configure(parts.config.log_format, parts.config.log_level)
     STDERR.on_drop = parts.metrics.log_line_dropped
     _put_together(app, parts)
     if not _commands_only():
@@ -76,22 +80,22 @@ def _put_together(app: Flask, parts: Services) -> None:
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.url_map.converters.update(feed_id=_FeedId, feed_format=_FeedFormat)
-    app.extensions["pages"] = Pages(parts.first_renders)
+    app.extensions["pages"] = PageCache(parts.first_renders)
     # Half of a page would be the indentation of its template.
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    for area in (feeds, pages, embed, assets, operations):
+    for area in (feed_routes, routes, embed, assets, operator_routes):
         app.register_blueprint(area.blueprint)
-    _hurry(app)
+    _limit_store_waits(app)
     _note_routes(app)
-    errors.register(app)
-    security.register(app)
+    error_pages.register(app)
+    security_headers.register(app)
     logged = AccessLog(
         app.wsgi_app,
         metrics=parts.metrics,
-        readers=parts.readers,
+        usage=parts.usage,
         which=parts.config.log_requests,
     )
-    parts.rounds.add(logged.sum_up)
+    parts.periodic.add(logged.sum_up)
     app.extensions["access_log"] = logged
     app.wsgi_app = logged  # type: ignore[method-assign]  # Flask's way
     if hops := parts.config.trusted_proxies:
@@ -105,16 +109,16 @@ def _commands_only() -> bool:
     return os.environ.get("FLASK_RUN_FROM_CLI") == "true"
 
 
-def _hurry(app: Flask) -> None:
-    """Let nothing slow hold up a visitor."""
+def _limit_store_waits(app: Flask) -> None:
+    """Give store operations made for a request the short timeout."""
 
     @app.before_request
-    def hurry() -> None:
-        HURRY.on = True
+    def shorten() -> None:
+        TIMEOUT.set(REQUEST_TIMEOUT)
 
     @app.teardown_request
-    def rest(_: BaseException | None) -> None:
-        HURRY.on = False
+    def restore(_: BaseException | None) -> None:
+        TIMEOUT.set(BACKGROUND_TIMEOUT)
 
 
 def _note_routes(app: Flask) -> None:
@@ -142,12 +146,12 @@ class _FeedId(BaseConverter):
 class _FeedFormat(BaseConverter):
     """The form that an address ends in."""
 
-    regex = "|".join(one.value for one in Format)
+    regex = "|".join(FORMATS)
 
     def to_python(self, value: str) -> Format:
         """The form."""
-        return Format(value)
+        return FORMATS[value]
 
     def to_url(self, value: Format) -> str:
         """Its spelling."""
-        return value.value
+        return value.suffix

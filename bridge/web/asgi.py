@@ -19,16 +19,21 @@ import structlog
 from a2wsgi import WSGIMiddleware
 from flask import Flask
 
-from bridge import watchdog
-from bridge.bulkhead import THREADS
-from bridge.log_stream import STDERR
+from bridge.ops import watchdog
+from bridge.ops.log_stream import STDERR
 from bridge.services import Services
-from bridge.web import operations
-from bridge.web.access_log import HEADER, PROBES, AccessLog, Noted, new_identity
-from bridge.web.limits import MAX_HEADER, is_host
+from bridge.snapshots.bulkhead import THREADS
+from bridge.web import operator_routes
+from bridge.web.middleware.access_log import HEADER, PROBES, AccessLog, Noted, new_identity
+from bridge.web.middleware.limits import MAX_HEADER, is_host
+from bridge.web.middleware.response_cache import (
+    CacheRequest,
+    PreparedResponse,
+    RawHeaders,
+    ResponseCache,
+)
 from bridge.web.negotiation import wants_gzip, wants_language
 from bridge.web.representation import REPRESENTATION
-from bridge.web.response_cache import CacheRequest, PreparedResponse, RawHeaders, ResponseCache
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -210,7 +215,7 @@ def _for_wsgi(scope: "HTTPScope") -> Any:
 
 @cache
 def _probe(path: str) -> PreparedResponse:
-    status, body, headers = operations.probe(path)
+    status, body, headers = operator_routes.probe(path)
     return PreparedResponse(
         status=status,
         headers=[(name.lower().encode(), value.encode()) for name, value in headers.items()]

@@ -10,9 +10,9 @@ from pathlib import Path
 from flask import Blueprint, Response, abort, request
 
 from bridge.feeds.feed import Body
-from bridge.web import security
+from bridge.web.feed_responses import CORS
+from bridge.web.middleware import security_headers
 from bridge.web.representation import Representation, answer
-from bridge.web.responses import CORS
 
 blueprint = Blueprint("assets", __name__)
 
@@ -68,7 +68,7 @@ class Asset:
         """
         lifetime = f"public, max-age={max_age}{', immutable' if immutable else ''}"
         every = {
-            **security.SAFE,
+            **security_headers.SAFE,
             "Cache-Control": lifetime,
             "Vary": "Accept-Encoding",
             **headers,

@@ -2,7 +2,7 @@
 
 A route makes a :class:`Representation` and returns ``answer(request, representation)``. The
 response cache keeps the same value and answers later requests from it, so that what both say
-(validators, ``Age``, ``Cache-Status``) is worked out here and nowhere else.
+(validators, ``CopyState``, ``Cache-Status``) is worked out here and nowhere else.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from functools import cached_property
 from flask import Request, Response
 from werkzeug.http import http_date
 
-from bridge.cache.snapshots import Lookup, Served
 from bridge.feeds.feed import Body
+from bridge.snapshots.cache import CacheOutcome, Lookup
 from bridge.web.negotiation import unmodified, wants_gzip
 
 Headers = Sequence[tuple[str, str]]
@@ -22,14 +22,14 @@ REPRESENTATION = "bridge.representation"
 """In the WSGI environment of a request: the :class:`Representation` that answers it."""
 
 OUTCOME = "bridge.outcome"
-"""In the WSGI environment of a request: what the snapshot cache did for its answer (``Served``)."""
+"""In the WSGI environment of a request: the :class:`CacheOutcome` of its answer."""
 
 _STATES = {
-    Served.FETCHED: "fwd=miss; stored",
-    Served.REFRESHED: "fwd=stale; stored",
-    Served.FAILED: "fwd=stale",
+    CacheOutcome.FETCHED: "fwd=miss; stored",
+    CacheOutcome.REFRESHED: "fwd=stale; stored",
+    CacheOutcome.FAILED: "fwd=stale",
 }
-_DETAILS = {Served.STALE: "stale", Served.FAILED: "failed"}
+_DETAILS = {CacheOutcome.STALE: "stale", CacheOutcome.FAILED: "failed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Freshness:
         trimmed: sessions were left out for the feed's size.
     """
 
-    served: Served
+    served: CacheOutcome
     age: float
     left: float
     servable: float
@@ -61,7 +61,7 @@ class Freshness:
         """The same so many seconds later, when the response cache gives it again."""
         return replace(
             self,
-            served=self.served if self.served in _DETAILS else Served.HIT,
+            served=self.served if self.served in _DETAILS else CacheOutcome.HIT,
             age=self.age + seconds,
             left=self.left - seconds,
             servable=self.servable - seconds,
@@ -70,7 +70,7 @@ class Freshness:
 
     @property
     def headers(self) -> Headers:
-        """``Age`` (RFC 9111, 5.1) and ``Cache-Status`` (RFC 9211)."""
+        """``CopyState`` (RFC 9111, 5.1) and ``Cache-Status`` (RFC 9211)."""
         state = _STATES.get(self.served) or f"hit; ttl={int(self.left)}"
         details = [_DETAILS[self.served]] if self.served in _DETAILS else []
         if self.trimmed:

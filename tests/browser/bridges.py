@@ -15,9 +15,9 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from bridge import config, services
 from bridge.sandbox.api import create_api
-from bridge.sandbox.server import SandboxServer
+from bridge.sandbox.demo_timetable import believable_studio
+from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.studio import Studio
-from bridge.sandbox.timetable import believable_studio
 from bridge.services import Services
 from bridge.web import create_app
 

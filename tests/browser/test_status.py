@@ -25,7 +25,7 @@ def watched() -> Iterator[Bridge]:
     with bridge(sandbox=True) as running:
         for feed, client in zip(FEEDS, CLIENTS, strict=True):
             requests.get(running.url(feed), headers={"User-Agent": client}, timeout=10)
-        running.parts.rounds.go()
+        running.parts.periodic.run_once()
         running.upstream.stop()
         running.clock.move(3 * 3600)
         requests.get(running.url(FEEDS[0]), timeout=20)

@@ -24,8 +24,8 @@ from flask.testing import FlaskClient
 from bridge import services
 from bridge.config import Availability, Config
 from bridge.sandbox.api import create_api
-from bridge.sandbox.server import SandboxServer
-from bridge.sandbox.timetable import believable_studio
+from bridge.sandbox.demo_timetable import believable_studio
+from bridge.sandbox.http_server import SandboxServer
 from bridge.web import create_app
 from clients import programs, said
 from clients.asking import patiently

@@ -14,8 +14,8 @@ from upstreams.rows import awkward_rows, timetable
 from upstreams.stub import StubUpstream
 
 from bridge.sandbox.api import create_api
-from bridge.sandbox.server import SandboxServer
-from bridge.sandbox.timetable import believable_studio
+from bridge.sandbox.demo_timetable import believable_studio
+from bridge.sandbox.http_server import SandboxServer
 from clients import said
 from clients.reading import Reading
 

@@ -1,6 +1,7 @@
 """Whatever upstream sends is written to the letter, and read as it was said."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,9 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from upstreams.rows import MISSING, instructor_row, session_row, stamp, venue_row
 
-from bridge.feeds import ics, jsonfeed
-from bridge.feeds.selection import select, subject
-from bridge.feeds.spec import Cancelled, Times
+from bridge.feeds.formats import FORMATS
+from bridge.feeds.spec import Cancelled, TimeStyle
 from bridge.upstream.parser import parse
 from bridge.upstream.sources import COURSE_SESSIONS
 from clients import said
@@ -71,17 +71,16 @@ def shown(given_rows, **options):
     parsed = parse(given_rows, COURSE_SESSIONS, "https://goteamup.com")
     feed = samples.spec(**options)
     held = samples.snapshot(*parsed.sessions)
-    chosen = select(held, feed)
-    return chosen, feed, subject(held, feed, chosen)
+    return samples.content(held, feed)
 
 
 def calendar(given_rows, **options):
-    chosen, feed, about = shown(given_rows, **options)
-    return ics.render(chosen, feed, about, base_url="https://bridge.example")
+    content = replace(shown(given_rows, **options), base_url="https://bridge.example")
+    return FORMATS["ics"].render(content)
 
 
 @pytest.mark.parametrize("client", ["to the letter", "icalendar", "ical", "vobject"])
-@pytest.mark.parametrize("times", Times)
+@pytest.mark.parametrize("times", TimeStyle)
 @settings(max_examples=60, deadline=None)
 @given(sent=FEEDS)
 @example(sent=[session_row(1, NOW, name="\ufeff", instructors=[])])
@@ -111,7 +110,6 @@ def test_the_order_of_upstreams_rows_changes_no_byte(sent, order):
 @settings(max_examples=100, deadline=None)
 @given(sent=FEEDS)
 def test_json_says_the_same_as_the_calendar(sent):
-    chosen, _, _ = shown(sent)
     told = [
         Reading.of(
             one["id"],
@@ -119,7 +117,7 @@ def test_json_says_the_same_as_the_calendar(sent):
             _instant(one["start"]),
             _instant(one["end"]) if one["end"] else None,
         )
-        for one in json.loads(jsonfeed.render(chosen))
+        for one in json.loads(FORMATS["json"].render(shown(sent)))
     ]
     read = IN_PROCESS["to the letter"](calendar(sent))
     # A calendar's titles are cut for Outlook's sake.

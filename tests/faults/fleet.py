@@ -23,9 +23,9 @@ from upstreams.stub import StubUpstream
 from valkey import free_port
 
 from bridge import server
-from bridge.cache.keys import Keys
-from bridge.cache.resilient import ResilientStore
 from bridge.services import Services
+from bridge.store.fallback import FallbackStore
+from bridge.store.keys import Keys
 from bridge.upstream.account import Account
 
 T = TypeVar("T")
@@ -359,7 +359,7 @@ class Worker:
     def failing(self) -> bool:
         """Whether its store fails at present."""
         store = self.parts.store
-        assert isinstance(store, ResilientStore)
+        assert isinstance(store, FallbackStore)
         return store.failing
 
 

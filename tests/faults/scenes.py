@@ -16,7 +16,7 @@ from upstreams.raw import RawUpstream, Script, page_of, params_of
 from werkzeug.test import TestResponse
 
 from bridge.sandbox.api import TOKEN, create_api
-from bridge.sandbox.query import Dialect
+from bridge.sandbox.list_params import Dialect
 from bridge.sandbox.studio import Studio
 from bridge.services import Services
 from bridge.web import create_app

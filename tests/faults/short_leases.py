@@ -1,6 +1,6 @@
 """The application with leases of two seconds, for servers whose end a test waits for."""
 
-from bridge.cache import leases
+from bridge.store import leases
 
 leases.LEASE_SECONDS = 2.0
 

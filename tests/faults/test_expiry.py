@@ -13,9 +13,9 @@ from fleet import RunningClock, herd, until
 from upstreams.rows import timetable
 from upstreams.stub import StubUpstream
 
-from bridge.cache.sqlite import SqliteStore
 from bridge.config import UpstreamPlan
 from bridge.services import Services
+from bridge.store.sqlite import SqliteStore
 from bridge.web import create_app
 
 TOKEN = "a-token-of-the-tests"

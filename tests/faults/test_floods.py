@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -16,11 +17,12 @@ import pytest
 from fleet import NOW, TOKEN, Hold, Machine, RunningClock, Worker, get, herd, studio, until
 from upstreams.stub import StubUpstream
 
-from bridge.cache.memory import MemoryStore
-from bridge.cache.store import Store
 from bridge.config import UpstreamPlan
-from bridge.feeds import ics
+from bridge.feeds.formats import FORMATS, ICS
+from bridge.feeds.formats.base import Content
 from bridge.services import Services
+from bridge.store.interface import Store
+from bridge.store.memory import MemoryStore
 
 FLOOD = 3_000
 HOT = "/venues/11.ics"
@@ -82,18 +84,18 @@ def test_what_is_cut_from_the_snapshot_at_hand_is_never_refused_and_costs_upstre
     store: MemoryStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bridge.feeds.validators._BUCKETS", 8)
+    monkeypatch.setattr("bridge.feeds.last_modified._BUCKETS", 8)
     rendered: Counter[str] = Counter()
-    render = ics.render
 
-    def counted(shown: Any, spec: Any, *given: Any, **named: Any) -> bytes:
-        rendered[spec.path()] += 1
-        return render(shown, spec, *given, **named)
+    def counted(content: Content) -> bytes:
+        rendered[content.spec.path()] += 1
+        return ICS.render(content)
 
-    monkeypatch.setattr(ics, "render", counted)
+    monkeypatch.setitem(FORMATS, "ics", replace(ICS, render=counted))
     worker = make_worker(cache_max_bytes=300_000)
     hot = worker.served([HOT])
     once = rendered[HOT.removesuffix(".ics")]
+    assert once == 1
     asked, before = len(vendor.requests), _kinds(store)
     for number, path in enumerate(_made_up()):
         assert worker.get(path).status_code == 200, path
@@ -112,7 +114,7 @@ def test_made_up_filter_sets_do_not_wash_away_when_a_feed_changed(
     running: RunningClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bridge.feeds.validators._BUCKETS", 8)
+    monkeypatch.setattr("bridge.feeds.last_modified._BUCKETS", 8)
     worker = make_worker(cache_max_bytes=300_000)
     first = worker.served([HOT])
     # it comes back after a refresh: a feed that somebody reads
@@ -192,18 +194,18 @@ def test_first_renders_wait_for_each_other_and_known_feeds_do_not(
     worker = make_worker()
     worker.served([HOT])
     at_work, at_most = Counter[str](), Counter[str]()
-    go_on, render = threading.Event(), ics.render
+    go_on = threading.Event()
 
-    def slow(shown: Any, spec: Any, *given: Any, **named: Any) -> bytes:
-        kind = "known" if spec.path() == HOT.removesuffix(".ics") else "new"
+    def slow(content: Content) -> bytes:
+        kind = "known" if content.spec.path() == HOT.removesuffix(".ics") else "new"
         at_work[kind] += 1
         at_most[kind] = max(at_most[kind], at_work[kind])
         if kind == "new":
             go_on.wait(20)
         at_work[kind] -= 1
-        return render(shown, spec, *given, **named)
+        return ICS.render(content)
 
-    monkeypatch.setattr(ics, "render", slow)
+    monkeypatch.setitem(FORMATS, "ics", replace(ICS, render=slow))
     running.move(EXPIRED)
     flood = [
         threading.Thread(target=worker.get, args=(f"/venues/{10_000 + n}.ics",)) for n in range(6)
@@ -233,7 +235,7 @@ def test_rarely_used_filter_sets_leave_the_store_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     most = 16
-    monkeypatch.setattr("bridge.cache.asked.MOST", most)
+    monkeypatch.setattr("bridge.snapshots.key_registry.MAX_KEYS", most)
     worker = make_worker(plan=UpstreamPlan.NARROW, requests_per_minute=1_000_000)
     hot = worker.served([HOT])
     running.move(700)

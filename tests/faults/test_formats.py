@@ -9,11 +9,11 @@ import pytest
 from fleet import NOW, TOKEN, RunningClock, Worker, keys_of, studio, until
 from upstreams.stub import StubUpstream
 
-from bridge.cache.memory import MemoryStore
-from bridge.cache.store import Store, Write
 from bridge.config import UpstreamPlan
 from bridge.filters import FilterSet
 from bridge.services import Services
+from bridge.store.interface import Store, Write
+from bridge.store.memory import MemoryStore
 
 FEEDS = ("/sessions.ics", "/courses/201.json")
 EXPIRED = 400.0
@@ -80,10 +80,10 @@ def _spoil(store: Store, vendor: StubUpstream, kind: str, value: bytes) -> None:
         "failure": [keys.failure(), keys.failure(WIDE)],
         "lease": [],
         "budget": [keys.budget],
-        "learnt": [keys.learnt("fields")],
-        "asked": [keys.asked(bucket) for bucket in range(256)],
+        "learnt": [keys.hint("fields")],
+        "asked": [keys.registry(bucket) for bucket in range(256)],
         "alert": [keys.alert(f"held {WIDE}")],
-        "validators": [keys.validators(bucket) for bucket in range(4096)],
+        "validators": [keys.last_modified(bucket) for bucket in range(4096)],
         "revoked": [keys.revoked("an-id")],
     }[kind]
     there = [name for name in store.names("") if name.split(":")[2] == kind]
@@ -147,7 +147,7 @@ def test_a_snapshot_of_another_format_is_not_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("bridge.cache.keys.FORMAT", "0")
+        patch.setattr("bridge.store.keys.FORMAT", "0")
         older = make_worker()
         older.served(FEEDS[:1])
     there = set(store.names(""))
@@ -204,5 +204,5 @@ def test_refresh_ahead_passes_over_what_it_cannot_read(
     store.commit({name: Write(json.dumps(rows).encode())})
     running.move(4_000)
     asked = len(vendor.requests)
-    worker.parts.ahead.tick()
+    worker.parts.prefetcher.tick()
     until(lambda: len(vendor.requests) > asked, why="what can be read was not refreshed")

@@ -28,14 +28,14 @@ from fleet import (
 from upstreams.stub import StubUpstream
 from valkey import Valkey
 
-from bridge.cache.redis import RedisStore
-from bridge.cache.sqlite import SqliteStore
-from bridge.cache.store import Entry, Write
 from bridge.clock import SystemClock
 from bridge.filters import FilterSet
-from bridge.sandbox.server import SandboxServer
+from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.studio import Studio
 from bridge.services import Services
+from bridge.store.interface import Entry, Write
+from bridge.store.redis import RedisStore
+from bridge.store.sqlite import SqliteStore
 from bridge.web import create_app
 
 WIDE = FilterSet(past=30).key

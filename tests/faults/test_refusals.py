@@ -14,8 +14,8 @@ from upstreams import raw
 from upstreams.rows import timetable
 from upstreams.stub import StubUpstream
 
-from bridge.sandbox.query import Dialect
-from bridge.sandbox.refusal import Refusal
+from bridge.sandbox.api_error import ApiError
+from bridge.sandbox.list_params import Dialect
 
 Events = list[MutableMapping[str, Any]]
 
@@ -47,7 +47,7 @@ def test_after_a_429_nobody_in_the_fleet_asks_until_the_pause_is_over(
 ) -> None:
     shared = f"sqlite:///{tmp_path}/bridge.sqlite3"
     one, other = scene.reader(cache_url=shared).warm(), scene.reader(cache_url=shared).warm()
-    vendor.script = raw.status(429, {"Retry-After": retry_after}, Refusal(429).response().data)
+    vendor.script = raw.status(429, {"Retry-After": retry_after}, ApiError(429).response().data)
     before = len(vendor.requests)
     events.clear()
     scene.clock.move(STALE)
@@ -97,7 +97,7 @@ def test_a_token_that_is_refused_is_not_tried_again_and_again(
 
     def refuse(page: int) -> None:
         if refused.is_set() and request.headers["Authorization"].startswith("JWT "):
-            raise Refusal(status, "canary-of-the-vendor", code=code)
+            raise ApiError(status, "canary-of-the-vendor", code=code)
 
     with StubUpstream(
         timetable(50, NOW),

@@ -12,8 +12,8 @@ from fleet import Hold, Machine, get, keys_of, rename, studio, together, until, 
 from upstreams.stub import StubUpstream
 from valkey import Valkey
 
-from bridge.cache.redis import RedisStore
 from bridge.clock import SystemClock
+from bridge.store.redis import RedisStore
 
 FEEDS = (
     "/sessions.ics",

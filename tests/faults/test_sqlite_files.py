@@ -16,11 +16,11 @@ import pytest
 from fleet import NOW, TOKEN, Machine, RunningClock, Worker, herd, rename, studio, until
 from upstreams.stub import StubUpstream
 
-from bridge.cache.resilient import COOL_DOWN_SECONDS, ResilientStore
-from bridge.cache.sqlite import SqliteStore
-from bridge.cache.store import Write
 from bridge.errors import StoreError
 from bridge.services import Services
+from bridge.store.fallback import COOL_DOWN_SECONDS, FallbackStore
+from bridge.store.interface import Write
+from bridge.store.sqlite import SqliteStore
 
 FEEDS = ("/sessions.ics", "/venues/12.json", "/instructors/104.txt")
 COOLED_DOWN = COOL_DOWN_SECONDS + 1
@@ -52,7 +52,7 @@ def make_worker(
     make_bridge: Callable[..., Services], vendor: StubUpstream, running: RunningClock, path: Path
 ) -> Callable[..., Worker]:
     def make(store: SqliteStore | None = None) -> Worker:
-        resilient = ResilientStore(store or SqliteStore(path, running), running)
+        resilient = FallbackStore(store or SqliteStore(path, running), running)
         return Worker(make_bridge(store=resilient, at=running, base_url=vendor.url, token=TOKEN))
 
     return make

@@ -24,14 +24,14 @@ from proxies import SlowProxy
 from upstreams.stub import StubUpstream
 from valkey import Valkey
 
-from bridge.cache.redis import RedisStore
-from bridge.cache.resilient import COOL_DOWN_SECONDS
-from bridge.cache.snapshot import decode
-from bridge.cache.store import Write
 from bridge.clock import SystemClock
 from bridge.errors import StoreError
 from bridge.filters import FilterSet
 from bridge.services import Services
+from bridge.snapshots.snapshot import decode
+from bridge.store.fallback import COOL_DOWN_SECONDS
+from bridge.store.interface import Write
+from bridge.store.redis import RedisStore
 
 FEEDS = ("/sessions.ics", "/venues/11.ics", "/venues/12.json", "/instructors/104.txt")
 COOLED_DOWN = COOL_DOWN_SECONDS + 1

@@ -16,9 +16,9 @@ import pytest
 from fleet import Hold, Machine, get, herd, keys_of, studio, until
 from upstreams.stub import StubUpstream
 
-from bridge.cache.readers import Readers
-from bridge.cache.sqlite import SqliteStore
 from bridge.clock import SystemClock
+from bridge.ops.usage import UsageCounter
+from bridge.store.sqlite import SqliteStore
 
 FEED = "/venues/11.ics"
 RULE = "/venues/<feed_id:identity>.<feed_format:form>"
@@ -198,7 +198,7 @@ class TestTheEnd:
             assert store.names(leases) == []
             # What the workers have read is what the clients have an answer to, to the last one:
             # counted by the workers at their end, of clients that do not say what they are.
-            noted = Readers(store, keys_of(vendor)).families()
+            noted = UsageCounter(store, keys_of(vendor)).families()
             assert noted["others"].today == (
                 1 + load.told["200 new"] + load.told["200 kept"] + len(cold)
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from faults.fleet import Hold, Machine, get, herd, studio, until
 
-from bridge.bulkhead import THREADS, WAITING, Bulkhead
+from bridge.snapshots.bulkhead import THREADS, WAITING, Bulkhead
 
 CLIENTS = 200
 # Far above what an answer takes, far below what waiting takes; docs/performance.md has the figure.

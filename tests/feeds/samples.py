@@ -3,11 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from bridge.cache import revisions
-from bridge.cache.snapshot import Snapshot, ordered
 from bridge.config import Availability
-from bridge.feeds import ics
-from bridge.feeds.selection import Shown, select, subject
+from bridge.feeds.formats import ICS
+from bridge.feeds.formats.base import Content
+from bridge.feeds.selection import SessionView, select
 from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.filters import FilterSet
 from bridge.model import (
@@ -19,6 +18,8 @@ from bridge.model import (
     Venue,
     Visibility,
 )
+from bridge.snapshots import revisions
+from bridge.snapshots.snapshot import Snapshot, ordered
 
 #: When the sessions below were first seen: 153,750 minutes after 2026 began.
 SEEN: Final = datetime(2026, 4, 17, 18, 30, tzinfo=UTC)
@@ -95,9 +96,15 @@ def spec(kind: Kind = Kind.SESSION, identity: int | None = None, **fields: Any) 
 
 def chosen(
     *sessions: ClassSession | Published, feed: FeedSpec | None = None, **fields: Any
-) -> list[Shown]:
+) -> list[SessionView]:
     """What a feed shows of *sessions*."""
-    return select(snapshot(*sessions), feed or spec(**fields))
+    return select(snapshot(*sessions), feed or spec(**fields)).shown
+
+
+def content(held: Snapshot, feed: FeedSpec, *, base_url: str | None = None) -> Content:
+    """What the feed is rendered from."""
+    selection = select(held, feed)
+    return Content(selection.shown, selection.subject, feed, base_url)
 
 
 def calendar(
@@ -107,7 +114,4 @@ def calendar(
     **fields: Any,
 ) -> bytes:
     """The calendar of *sessions*, by the way that a request takes."""
-    feed = feed or spec(**fields)
-    held = snapshot(*sessions)
-    shown = select(held, feed)
-    return ics.render(shown, feed, subject(held, feed, shown), base_url=base_url)
+    return ICS.render(content(snapshot(*sessions), feed or spec(**fields), base_url=base_url))

@@ -8,8 +8,9 @@ import pytest
 from clocks import ManualClock
 
 from bridge.feeds.feed import Feeds
-from bridge.feeds.query import feed_spec
-from bridge.feeds.spec import FeedSpec, Format, Kind
+from bridge.feeds.formats import FORMATS
+from bridge.feeds.params import feed_spec
+from bridge.feeds.spec import FeedSpec, Kind
 from bridge.sandbox.studio import Studio
 from bridge.services import Services
 
@@ -40,12 +41,12 @@ def venue(parts: Services) -> FeedSpec:
 
 
 def version(parts: Services) -> str:
-    return parts.plan.find(venue(parts).filter_set).version
+    return parts.router.find(venue(parts).filter_set).version
 
 
 def bodies(feeds: Feeds, parts: Services) -> list[Any]:
     spec = venue(parts)
-    return [feeds.get(spec, form).body for form in Format]
+    return [feeds.get(spec, form).body for form in FORMATS.values()]
 
 
 def test_after_a_walk_without_changes_a_feed_is_the_very_bytes_that_it_was(

@@ -21,6 +21,7 @@ from samples import (
     YOGA,
     calendar,
     chosen,
+    content,
     published,
     session,
     snapshot,
@@ -29,12 +30,13 @@ from samples import (
 from upstreams.rows import CANARIES, awkward_rows
 
 from bridge.config import Availability
-from bridge.feeds.ics import fitting, render
-from bridge.feeds.ics.calendars import frame
-from bridge.feeds.ics.events import properties
-from bridge.feeds.ics.lines import folded
-from bridge.feeds.selection import Subject, select, subject
-from bridge.feeds.spec import Cancelled, Kind, Times
+from bridge.feeds.formats.base import Content
+from bridge.feeds.formats.ics import fitting, render
+from bridge.feeds.formats.ics.calendars import frame
+from bridge.feeds.formats.ics.events import properties
+from bridge.feeds.formats.ics.lines import folded
+from bridge.feeds.selection import Subject
+from bridge.feeds.spec import Cancelled, Kind, TimeStyle
 from bridge.model import Course, Instructor, OfferingType, Status, Venue, Visibility
 from bridge.upstream.parser import parse
 from bridge.upstream.sources import COURSE_SESSIONS
@@ -594,7 +596,7 @@ def in_zone(number: int, zone: str | None, start: datetime, **fields: Any) -> An
 
 class TestLocalTimes:
     def test_they_name_their_zone_whose_rules_stand_beside_them(self) -> None:
-        feed = read(calendar(session(), times=Times.LOCAL))
+        feed = read(calendar(session(), times=TimeStyle.LOCAL))
         [one] = feed.all("VEVENT")
         for name, value in (("DTSTART", "20261020T183000"), ("DTEND", "20261020T193000")):
             assert one.line(name).params == "TZID=Europe/London"
@@ -606,13 +608,13 @@ class TestLocalTimes:
         assert not any("RDATE" in part.names() for part in zone.parts)
 
     def test_stamps_stay_in_utc(self) -> None:
-        one = event(session(), times=Times.LOCAL)
+        one = event(session(), times=TimeStyle.LOCAL)
         for name in ("DTSTAMP", "CREATED", "LAST-MODIFIED"):
             assert one.value(name).endswith("Z")
 
     def test_each_zone_that_is_named_is_there_once_and_before_the_events(self) -> None:
         sessions = [in_zone(n, zone, START) for n, zone in enumerate((*ZONES, *ZONES), start=1)]
-        feed = read(calendar(*sessions, times=Times.LOCAL))
+        feed = read(calendar(*sessions, times=TimeStyle.LOCAL))
         zones = [zone.value("TZID") for zone in feed.all("VTIMEZONE")]
         assert len(zones) == len(set(zones))
         named = {one.line("DTSTART").params.removeprefix("TZID=") for one in feed.all("VEVENT")}
@@ -621,19 +623,21 @@ class TestLocalTimes:
         assert kinds == sorted(kinds, reverse=True)
 
     def test_a_venue_without_a_zone_keeps_utc(self) -> None:
-        one = event(in_zone(1, None, START), times=Times.LOCAL)
+        one = event(in_zone(1, None, START), times=TimeStyle.LOCAL)
         assert one.value("DTSTART") == "20261020T173000Z"
 
     def test_a_time_that_comes_twice_is_never_read_as_the_other_one(self) -> None:
         # London, 25 October 2026: 01:30 is at 00:30 and again at 01:30 UTC.
         night = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
-        first = event(in_zone(1, "Europe/London", night), times=Times.LOCAL)
-        second = event(in_zone(1, "Europe/London", night + timedelta(hours=1)), times=Times.LOCAL)
+        first = event(in_zone(1, "Europe/London", night), times=TimeStyle.LOCAL)
+        second = event(
+            in_zone(1, "Europe/London", night + timedelta(hours=1)), times=TimeStyle.LOCAL
+        )
         assert first.value("DTSTART") == "20261025T003000Z"
         assert second.value("DTSTART") == "20261025T013000Z"
 
     def test_the_uid_is_that_of_the_feed_in_utc(self) -> None:
-        assert event(session(), times=Times.LOCAL).value("UID") == event(session()).value("UID")
+        assert event(session(), times=TimeStyle.LOCAL).value("UID") == event(session()).value("UID")
 
     @pytest.mark.parametrize("zone", ZONES)
     def test_by_the_rules_of_the_calendar_alone_each_is_the_instant_that_it_was(
@@ -641,7 +645,7 @@ class TestLocalTimes:
     ) -> None:
         starts = [START + timedelta(days=9 * n, minutes=47 * n) for n in range(90)]
         sessions = [in_zone(n, zone, start) for n, start in enumerate(starts, start=1)]
-        read_back = Calendar.from_ical(calendar(*sessions, times=Times.LOCAL))
+        read_back = Calendar.from_ical(calendar(*sessions, times=TimeStyle.LOCAL))
         [rules] = read_back.walk("VTIMEZONE")
         by_rules = rules.to_tz(lookup_tzid=False)
         found = []
@@ -659,17 +663,11 @@ class TestItsSize:
         return chosen(*(session(n, start=START + timedelta(days=n - 50)) for n in range(1, 101)))
 
     def size(self, shown: Any) -> int:
-        return len(render(shown, spec(), Subject("Classes", None), base_url=SITE))
+        return len(render(Content(shown, Subject("Classes", None), spec(), SITE)))
 
     def fit(self, shown: Any, max_bytes: int) -> list[int]:
-        kept = fitting(
-            shown,
-            spec(),
-            Subject("Classes", None),
-            base_url=SITE,
-            max_bytes=max_bytes,
-            day=START.date(),
-        )
+        made = Content(shown, Subject("Classes", None), spec(), SITE)
+        kept = fitting(made, max_bytes=max_bytes, day=START.date())
         assert self.size(kept) <= max_bytes or not max_bytes
         return [one.session.id for one in kept]
 
@@ -760,21 +758,19 @@ def test_what_goes_in_is_read_back_by_the_letter_of_the_rfc(sessions: Any) -> No
 
 
 @_round_trip
-@given(_TIMETABLES, st.sampled_from(Times), st.sampled_from(Cancelled))
+@given(_TIMETABLES, st.sampled_from(TimeStyle), st.sampled_from(Cancelled))
 def test_a_calendar_is_what_icalendar_makes_of_all_of_it_at_once(
-    sessions: Any, times: Times, cancelled: Cancelled
+    sessions: Any, times: TimeStyle, cancelled: Cancelled
 ) -> None:
     feed = spec(times=times, cancelled=cancelled)
-    held = snapshot(*sessions)
-    shown = select(held, feed)
-    about = subject(held, feed, shown)
-    whole = frame(shown, feed, about, SITE)
-    for one in shown:
+    made = content(snapshot(*sessions), feed, base_url=SITE)
+    whole = frame(made)
+    for one in made.shown:
         event = Event()
         for each in properties(one, times):
             event.add(each.name, each.value, encode=False)
         whole.add_component(event)
-    assert render(shown, feed, about, base_url=SITE) == whole.to_ical(sorted=False)
+    assert render(made) == whole.to_ical(sorted=False)
 
 
 @_round_trip

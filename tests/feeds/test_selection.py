@@ -14,19 +14,20 @@ from samples import (
     YOGA,
     calendar,
     chosen,
+    content,
     published,
     session,
     snapshot,
     spec,
 )
 
-from bridge.cache.snapshot import decode, encode
 from bridge.config import Availability
-from bridge.feeds import agenda, ics, jsonfeed
-from bridge.feeds.selection import select, subject, uid
-from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind, Times
+from bridge.feeds.formats import FORMATS
+from bridge.feeds.selection import select, uid
+from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind, TimeStyle
 from bridge.filters import Occupancy
 from bridge.model import Course, Instructor, OfferingType, Status, Venue, Visibility
+from bridge.snapshots.snapshot import decode, encode
 
 MEMBERS = frozenset({Visibility.PUBLIC, Visibility.MEMBERSHIP_HOLDERS})
 EVERYBODY = frozenset(Visibility)
@@ -45,16 +46,9 @@ def ids(*sessions: Any, **options: Any) -> list[int]:
 
 
 def bodies(*sessions: Any, **options: Any) -> list[bytes]:
-    """The feed in each of its forms."""
-    feed = spec(**options)
-    held = snapshot(*sessions)
-    shown = select(held, feed)
-    about = subject(held, feed, shown)
-    return [
-        ics.render(shown, feed, about, base_url=None),
-        jsonfeed.render(shown),
-        agenda.render(shown, about),
-    ]
+    """The feed in each of its formats."""
+    made = content(snapshot(*sessions), spec(**options))
+    return [one.render(made) for one in FORMATS.values()]
 
 
 class TestWhoSeesWhat:
@@ -109,16 +103,10 @@ class TestWhoSeesWhat:
             spec(Kind.COURSE, 201),
             spec(Kind.SESSION, 1),
         ):
-            held = snapshot(secret)
-            shown = select(held, what)
-            about = subject(held, what, shown)
-            assert not shown
-            for body in (
-                ics.render(shown, what, about, base_url=None),
-                jsonfeed.render(shown),
-                agenda.render(shown, about),
-            ):
-                assert b"canary" not in body
+            made = content(snapshot(secret), what)
+            assert not made.shown
+            for one in FORMATS.values():
+                assert b"canary" not in one.render(made)
 
 
 class TestWhatIsTold:
@@ -221,7 +209,7 @@ class TestWhichSessions:
             session(5, start=day + timedelta(days=1)),
         ]
         for walked in (day, day + timedelta(hours=23, minutes=59)):
-            shown = select(snapshot(*sessions, walked=walked), feed)
+            shown = select(snapshot(*sessions, walked=walked), feed).shown
             assert [one.session.id for one in shown] == [2, 3, 4]
 
     def test_they_are_in_the_order_of_start_and_uid(self) -> None:
@@ -291,7 +279,7 @@ class TestTheSubject:
     @pytest.mark.parametrize("kind", list(Kind))
     def test_what_is_unknown_still_has_a_name_in_one_line(self, kind: Kind) -> None:
         held = snapshot(session())
-        about = subject(held, spec(kind, 999), [])
+        about = select(held, spec(kind, 999)).subject
         assert "999" in about.name
 
     def test_the_last_known_name_is_that_of_the_latest_session(self) -> None:
@@ -330,8 +318,8 @@ class TestWhatDidNotChange:
 
     def test_it_is_shown_by_the_same_object_in_every_feed_that_tells_it_alike(self) -> None:
         before, after = self.again(session(1))
-        [one], [again] = select(before, spec()), select(after, spec())
-        [venue] = select(after, spec(Kind.VENUE, HALL.id, times=Times.LOCAL))
+        [one], [again] = select(before, spec()).shown, select(after, spec()).shown
+        [venue] = select(after, spec(Kind.VENUE, HALL.id, times=TimeStyle.LOCAL)).shown
         assert one is again is venue
 
     @pytest.mark.parametrize(
@@ -347,4 +335,4 @@ class TestWhatDidNotChange:
     )
     def test_feeds_that_tell_it_differently_have_one_of_their_own(self, options: Any) -> None:
         held = snapshot(session(1))
-        assert select(held, spec(**options)) != select(held, spec())
+        assert select(held, spec(**options)).shown != select(held, spec()).shown

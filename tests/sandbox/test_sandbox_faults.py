@@ -9,8 +9,8 @@ import requests
 
 from bridge.sandbox.api import create_api
 from bridge.sandbox.faults import ELSEWHERE, Faults
+from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.records import course, offering_type, venue
-from bridge.sandbox.server import SandboxServer
 from bridge.sandbox.studio import Studio
 
 Get = Callable[..., requests.Response]

@@ -8,8 +8,8 @@ import pytest
 import requests
 
 from bridge.sandbox.api import create_api
+from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.records import category, course, instructor, offering_type, venue
-from bridge.sandbox.server import SandboxServer
 from bridge.sandbox.studio import Studio, session
 
 Listing = Callable[[], dict[int, dict[str, Any]]]

@@ -12,8 +12,9 @@ from security import canaries, studios
 from security.sites import ASKED_ALONE, Site
 from upstreams.raw import RawUpstream
 
-from bridge import logs, services
+from bridge import services
 from bridge.config import Config
+from bridge.ops import log_config
 
 SECRETS: dict[str, Any] = {
     "token": canaries.TOKEN,
@@ -51,10 +52,10 @@ def site_of(
     def make(*, store: Any = None, cold: bool = False, **fields: Any) -> Site:
         written = io.StringIO()
         monkeypatch.setattr(sys, "stderr", written)
-        monkeypatch.setattr(logs, "STDERR", written)
+        monkeypatch.setattr(log_config, "STDERR", written)
         given = {**SECRETS, "base_url": vendor.url, **fields}
         config = settings(**given)
-        logs.configure(config.log_format, config.log_level)
+        log_config.configure(config.log_format, config.log_level)
         site = Site(services.build(config, clock=hurried, store=store), written)
         made.append(site)
         if not cold:

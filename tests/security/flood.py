@@ -24,7 +24,7 @@ from typing import Any
 from faults.fleet import Machine, studio, until
 from upstreams.stub import StubUpstream
 
-from bridge.cache import asked
+from bridge.snapshots import key_registry
 
 HOT = "/venues/11.ics"
 SESSIONS = 900
@@ -220,7 +220,7 @@ class Trial:
         watched = Watched()
         with tempfile.TemporaryDirectory() as folder, watched.server as vendor:
             settings = {
-                "UPSTREAM_PLAN": self.plan,
+                "UPSTREAM_PLAN": self.router,
                 "CACHE_MAX_BYTES": str(CACHE),
                 "TEAMUP_REQUESTS_PER_MINUTE": str(PER_MINUTE),
             }
@@ -289,8 +289,8 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--plan", action="append", choices=("wide", "narrow"))
     given = parser.parse_args()
-    say(f"at most {asked.MOST} filter sets are kept")
-    kept = [Trial(plan, given.count).run() for plan in given.plan or ("wide", "narrow")]
+    say(f"at most {key_registry.MAX_KEYS} filter sets are kept")
+    kept = [Trial(plan, given.count).run() for plan in given.router or ("wide", "narrow")]
     return 0 if all(kept) else 1
 
 

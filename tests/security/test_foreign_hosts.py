@@ -12,9 +12,9 @@ from security.sites import Site
 from upstreams import raw
 from upstreams.raw import RawUpstream, Script
 
-from bridge.cache.alerts import post
 from bridge.errors import UpstreamError
 from bridge.filters import FilterSet
+from bridge.ops.alerts import post
 
 FEED = "/venues/11.ics"
 TRAP = "127.0.0.2"

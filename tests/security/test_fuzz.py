@@ -22,19 +22,21 @@ from security.sites import Site
 from upstreams.raw import RawUpstream, head
 
 from bridge import config, services
-from bridge.cache.snapshot import Snapshot, decode, encode
 from bridge.config import Availability
 from bridge.errors import BridgeError, ParameterError
-from bridge.feeds import agenda, ics, jsonfeed, private
-from bridge.feeds.query import Defaults, feed_spec
-from bridge.feeds.selection import select, subject
-from bridge.feeds.spec import Audience, FeedSpec, Kind, Times
+from bridge.feeds import private
+from bridge.feeds.formats import FORMATS
+from bridge.feeds.formats.base import Content
+from bridge.feeds.params import Defaults, feed_spec
+from bridge.feeds.selection import select
+from bridge.feeds.spec import Audience, FeedSpec, Kind, TimeStyle
 from bridge.filters import MAX_ID, PARAMETERS, FilterSet
 from bridge.model import Published, Revision, Visibility
-from bridge.upstream import failures
+from bridge.snapshots.snapshot import Snapshot, decode, encode
+from bridge.upstream import causes
+from bridge.upstream.pagination import Walk
 from bridge.upstream.parser import lacking, parse
 from bridge.upstream.sources import COURSE_SESSIONS
-from bridge.upstream.walk import Walk
 
 # A refresh in the background chooses its pauses by chance while an example is drawn.
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
@@ -67,7 +69,7 @@ def site(vendor: RawUpstream) -> Iterator[Site]:
         "TEAMUP_REQUESTS_PER_MINUTE": "1000000",
     }
     with patch.dict("os.environ", variables, clear=True):
-        parts = services.build(config.load(Env()), clock=clock)
+        parts = services.build(config.load(Env(eager=False)), clock=clock)
     found = Site(parts, io.StringIO())
     eventually(lambda: found.client.get("/sessions.ics").status_code == 200)
     yield found
@@ -225,15 +227,15 @@ def test_rows_become_sessions_that_can_be_written_in_every_form(found: list[Any]
     published = tuple(Published(session, REVISION) for session in parsed.sessions)
     snapshot = Snapshot(studios.NOW.timestamp(), 0.0, published, parsed.tally)
     assert {one.session for one in decode(encode(snapshot)).published} == set(parsed.sessions)
-    for times in Times:
+    for times in TimeStyle:
         asked = [("tz", times.value), ("availability", "spots"), ("past", "365")]
         spec = feed_spec(Kind.SESSION, None, asked, DEFAULTS)
-        shown = select(snapshot, spec)
-        about = subject(snapshot, spec, shown)
-        events = ical_validator.check(ics.render(shown, spec, about, base_url=None))
-        assert len(list(events)) == len(shown)
-        assert len(json.loads(jsonfeed.render(shown))) == len(shown)
-        assert agenda.render(shown, about).decode()
+        selection = select(snapshot, spec)
+        content = Content(selection.shown, selection.subject, spec)
+        events = ical_validator.check(FORMATS["ics"].render(content))
+        assert len(list(events)) == len(selection.shown)
+        assert len(json.loads(FORMATS["json"].render(content))) == len(selection.shown)
+        assert FORMATS["txt"].render(content).decode()
 
 
 @FUZZ
@@ -241,7 +243,7 @@ def test_rows_become_sessions_that_can_be_written_in_every_form(found: list[Any]
 def test_a_refusal_is_told_in_the_bridges_own_words(
     status: int, body: Any, retry_after: str | None
 ) -> None:
-    cause = timed(lambda: failures.refusal(status, body, retry_after, studios.NOW.timestamp()))
+    cause = timed(lambda: causes.refusal(status, body, retry_after, studios.NOW.timestamp()))
     assert cause.text.isprintable()
     assert cause.code.replace("_", "").isalnum()
     assert cause.retry_after is None or 1 <= cause.retry_after <= 300

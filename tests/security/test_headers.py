@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from security.sites import Site, addresses
+
+from bridge.feeds.formats import FORMATS
 
 ORIGIN = "https://studio.example"
 
@@ -127,8 +130,8 @@ def test_a_fault_of_the_bridges_own_is_found_by_its_id_and_tells_nothing(
         local = site.parts.config.token
         raise RuntimeError(f"a fault {len(local)}")
 
-    for module in ("ics", "agenda", "jsonfeed"):
-        monkeypatch.setattr(f"bridge.feeds.{module}.render", broken)
+    for suffix, form in FORMATS.items():
+        monkeypatch.setitem(FORMATS, suffix, replace(form, render=broken))
     for path in ("/sessions.ics?past=1", "/sessions.json?past=1", "/sessions.txt?past=1"):
         answer = site.ask(path)
         assert answer.status_code == 500

@@ -10,12 +10,12 @@ from faults.scenes import HurriedClock
 from security import canaries, studios
 from security.sites import Site
 
-from bridge.cache.memory import MemoryStore
 from bridge.config import Availability
 from bridge.errors import ParameterError
 from bridge.feeds.private import Grant, audience
 from bridge.feeds.spec import Kind
 from bridge.model import Visibility
+from bridge.store.memory import MemoryStore
 
 Sign = Callable[..., str]
 NEW, OLD = canaries.KEYS

@@ -87,7 +87,7 @@ def bridge() -> Iterator[Any]:
     variables = {"TEAMUP_API_TOKEN": TOKEN, "CACHE_URL": "memory://"}
     with RawUpstream(raw.ok(raw.page(rows))) as vendor:
         with patch.dict("os.environ", {**variables, "TEAMUP_BASE_URL": vendor.url}, clear=True):
-            parts = services.build(config.load(Env()))
+            parts = services.build(config.load(Env(eager=False)))
         app = create_app(parts)
         server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

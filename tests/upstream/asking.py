@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from bridge.cache.ledger import StoreLedger
 from bridge.clock import Clock
 from bridge.errors import Cause, UpstreamError
 from bridge.filters import FilterSet
+from bridge.store.rate_limit import SharedRequestBudget
 from bridge.upstream.client import Client
 from bridge.upstream.deadline import Deadline
-from bridge.upstream.walk import Walk, Walker
+from bridge.upstream.pagination import Walk, Walker
 
 TOKEN = "s3cret_token_of_the_tests"
 SAID_BY_VENDOR = "canary: what the vendor said"
@@ -24,7 +24,7 @@ class Asker:
     """What asks upstream, with the clock that it goes by."""
 
     client: Client
-    ledger: StoreLedger
+    budget: SharedRequestBudget
     walker: Walker
     clock: Clock
 

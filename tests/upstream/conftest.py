@@ -7,16 +7,16 @@ import pytest
 from asking import TOKEN, Asker
 from clocks import ManualClock
 
-from bridge.cache.keys import Keys
-from bridge.cache.ledger import StoreLedger
-from bridge.cache.memory import MemoryStore
-from bridge.cache.store import Store
 from bridge.clock import Clock
 from bridge.config import ListStyle
+from bridge.store.interface import Store
+from bridge.store.keys import Keys
+from bridge.store.memory import MemoryStore
+from bridge.store.rate_limit import SharedRequestBudget
 from bridge.upstream.account import Account
 from bridge.upstream.client import Client
+from bridge.upstream.pagination import Walker
 from bridge.upstream.sources import COURSE_SESSIONS
-from bridge.upstream.walk import Walker
 
 
 @pytest.fixture
@@ -37,19 +37,19 @@ def asker() -> Iterator[Callable[..., Asker]]:
         clock = clock or ManualClock(skip=True)
         who = Account(**{"token": TOKEN, "schemes": ("Bearer",), "base_url": url, **account})
         store = store or MemoryStore(clock)
-        ledger = StoreLedger(store, Keys(who.name), per_minute=per_minute)
-        client = Client(who, ledger, clock, connections=concurrency)
+        budget = SharedRequestBudget(store, Keys(who.name), per_minute=per_minute)
+        client = Client(who, budget, clock, connections=concurrency)
         made.append(client)
         walker = Walker(
             client,
-            ledger,
+            budget,
             COURSE_SESSIONS,
             clock,
             origin=who.origin,
             style=style,
             concurrency=concurrency,
         )
-        return Asker(client, ledger, walker, clock)
+        return Asker(client, budget, walker, clock)
 
     yield make
     for client in made:

@@ -22,10 +22,10 @@ from upstreams.rows import timetable
 from upstreams.stub import Hook, StubUpstream
 
 from bridge import config
-from bridge.cache.memory import MemoryStore
 from bridge.clock import SystemClock
 from bridge.errors import Scope
-from bridge.sandbox.refusal import Refusal
+from bridge.sandbox.api_error import ApiError
+from bridge.store.memory import MemoryStore
 from bridge.upstream.account import Account
 from bridge.upstream.deadline import Deadline, Guard
 
@@ -47,7 +47,7 @@ def refusing(*responses: Response) -> Hook:
 
 
 def refused(status: int, code: str) -> Response:
-    return Refusal(status, SAID_BY_VENDOR, code=code).response()
+    return ApiError(status, SAID_BY_VENDOR, code=code).response()
 
 
 # What is sent
@@ -245,7 +245,7 @@ def test_a_setting_that_upstream_refuses_is_told_by_its_code(
 
 
 def test_a_question_that_is_refused_names_its_parameter_and_is_not_repeated(asker: Ask) -> None:
-    refusal = Refusal(400, SAID_BY_VENDOR, fields={"venues": SAID_BY_VENDOR, "x": "y"})
+    refusal = ApiError(400, SAID_BY_VENDOR, fields={"venues": SAID_BY_VENDOR, "x": "y"})
     hook = refusing(*[refusal.response()] * 9)
     with StubUpstream(token=TOKEN, before_page=hook) as upstream:
         cause = failing(asker(upstream.url).page)
@@ -355,7 +355,7 @@ def test_a_429_is_a_pause_for_everybody_of_1_to_300_seconds(
         assert cause.scope is Scope.ACCOUNT
         assert "TEAMUP_REQUESTS_PER_MINUTE" in cause.text
         other = asker(upstream.url, clock=clock, store=store)
-        assert other.ledger.quiet_for() == pytest.approx(seconds)
+        assert other.budget.cooldown_left() == pytest.approx(seconds)
         failing(lambda: other.page(seconds=0.5))
         assert len(upstream.requests) == 1, "nobody asks while the pause lasts"
         upstream.script = raw.ok()
@@ -396,7 +396,7 @@ def test_a_429_whose_body_is_broken_is_a_429(asker: Ask, headers: dict[str, str]
         cause = failing(ask.page)
         assert len(upstream.requests) == 1
     assert cause.retry_after == 200
-    assert ask.ledger.quiet_for() == pytest.approx(200)
+    assert ask.budget.cooldown_left() == pytest.approx(200)
 
 
 # Answers that cannot be used

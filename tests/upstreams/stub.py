@@ -8,7 +8,7 @@ from flask import Flask, Response, request
 
 from bridge.sandbox.api import create_api
 from bridge.sandbox.faults import Faults
-from bridge.sandbox.server import SandboxServer
+from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.studio import Studio
 from upstreams.rows import Row
 

@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 
 from bridge import config, services
 from bridge.sandbox.api import create_api
-from bridge.sandbox.server import SandboxServer
-from bridge.sandbox.timetable import believable_studio
+from bridge.sandbox.demo_timetable import believable_studio
+from bridge.sandbox.http_server import SandboxServer
 from bridge.web import create_app
 
 #: Not a whole second, as no walk ever begins on one.

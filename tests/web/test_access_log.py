@@ -12,11 +12,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from structlog.testing import capture_logs
 
-from bridge import logs
 from bridge.config import Config, LogRequests
 from bridge.feeds.private import Grant, audience
 from bridge.feeds.spec import Kind
 from bridge.model import Visibility
+from bridge.ops import log_config
 from bridge.sandbox.faults import Faults
 from bridge.services import Services
 from bridge.web import create_app
@@ -65,11 +65,11 @@ class TestTheIdOfARequest:
         app = create_app(parts)
         app.add_url_rule("/fails", view_func=fail)
         told = io.StringIO()
-        monkeypatch.setattr(logs, "STDERR", told)
+        monkeypatch.setattr(log_config, "STDERR", told)
         with Configured(parts.config):
             answer = app.test_client().get("/fails.txt")
             failed = app.test_client().get("/fails")
-            logs.structlog.get_logger().info("outside of it")
+            log_config.structlog.get_logger().info("outside of it")
         said = [json.loads(line) for line in told.getvalue().splitlines()]
         first, broken, last, outside = said
         assert first["request_id"] == answer.headers["X-Request-Id"]
@@ -90,11 +90,11 @@ class Configured:
         self._config = config
 
     def __enter__(self) -> None:
-        self._before = logs.structlog.get_config()
-        logs.configure(self._config.log_format, self._config.log_level)
+        self._before = log_config.structlog.get_config()
+        log_config.configure(self._config.log_format, self._config.log_level)
 
     def __exit__(self, *error: object) -> None:
-        logs.structlog.configure(**self._before)
+        log_config.structlog.configure(**self._before)
 
 
 class TestTheLog:
@@ -117,10 +117,10 @@ class TestTheLog:
         written: list[str] = []
         unbuffered = io.StringIO()
         unbuffered.write = written.append  # type: ignore[assignment, method-assign]
-        monkeypatch.setattr(logs, "STDERR", unbuffered)
+        monkeypatch.setattr(log_config, "STDERR", unbuffered)
         with Configured(make_bridge(log_format=form, log_level="info").config):
             for number in range(3):
-                logs.structlog.get_logger().info("told", number=number)
+                log_config.structlog.get_logger().info("told", number=number)
         assert [line.count("\n") for line in written] == [1] * 3
         assert all(line.endswith("\n") for line in written)
 
@@ -134,8 +134,8 @@ class TestTheLog:
         for _ in range(2):
             client.get("/venues/12")
         assert len(requests(lines)) == 1
-        parts.rounds.go()
-        parts.rounds.go()
+        parts.periodic.run_once()
+        parts.periodic.run_once()
         [summed] = [line for line in lines if line["event"] == "ready answers"]
         assert summed["count"] == 7
         assert summed["routes"] == {f"{FEED} hit": 5, "/venues/<feed_id:identity> hit": 2}
@@ -151,7 +151,7 @@ class TestTheLog:
         for _ in range(3):
             client.get("/venues/12.ics")
         assert len(requests(lines)) == 1
-        parts.rounds.go()
+        parts.periodic.run_once()
         [summed] = [line for line in lines if line["event"] == "ready answers"]
         assert summed["routes"] == {f"{FEED} failed": 3}
 
@@ -163,7 +163,7 @@ class TestTheLog:
         for _ in range(3):
             client.get("/venues/12.ics")
         assert len(requests(lines)) == 3
-        parts.rounds.go()
+        parts.periodic.run_once()
         assert not [line for line in lines if line["event"] == "ready answers"]
 
     def test_what_is_refused_gets_a_line_though_a_copy_is_at_hand(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import bridge.web
-from bridge.web import colours
+from bridge.web.pages import colours
 
 CSS = (Path(bridge.web.__file__).parent / "static" / "site.css").read_text("utf-8")
 THEMES = {

@@ -5,7 +5,7 @@ import re
 import pytest
 from web.pages import page
 
-from bridge.web import colours
+from bridge.web.pages import colours
 
 EMBEDS = ("/embed/venues/12", "/embed/instructors/11", "/embed/courses/51", "/embed/sessions")
 each_embed = pytest.mark.parametrize("path", EMBEDS)

@@ -3,7 +3,7 @@
 import pytest
 from pace import at_once
 
-from bridge.web.families import FAMILIES, family
+from bridge.web.user_agents import FAMILIES, family
 
 SEEN = {
     "Google-Calendar-Importer": "google",

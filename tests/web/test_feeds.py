@@ -14,9 +14,9 @@ import pytest
 from flask.testing import FlaskClient
 from icalendar import Calendar
 
-from bridge.cache.lifetimes import Lifetimes
 from bridge.config import Availability
 from bridge.filters import FilterSet
+from bridge.snapshots.freshness import FreshnessPolicy
 
 #: A Monday; its seven o'clock class is Vinyasa Flow at venue 12.
 TODAY = date(2026, 11, 23)
@@ -810,10 +810,10 @@ class TestFullCalendarsRange:
 
 
 class TestTheStateOfTheCache:
-    """``Cache-Status`` (RFC 9211) and ``Age``, as time passes and the upstream fails."""
+    """``Cache-Status`` (RFC 9211) and ``CopyState``, as time passes and the upstream fails."""
 
     # The wide walk's own time to live: 300 seconds, give or take a tenth by its key.
-    TTL = Lifetimes(300, 3600, 604_800).ttl_of(FilterSet(past=30).key)
+    TTL = FreshnessPolicy(300, 3600, 604_800).ttl_of(FilterSet(past=30).key)
 
     @pytest.fixture(autouse=True)
     def first(self, client):

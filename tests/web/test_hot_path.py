@@ -9,14 +9,14 @@ import pytest
 from asgi_client import AsgiClient
 from clocks import ManualClock
 
-from bridge.cache.failures import Failures
-from bridge.cache.lifetimes import Lifetimes
+from bridge.feeds.params import feed_spec
 from bridge.feeds.private import Grant, audience
-from bridge.feeds.query import feed_spec
 from bridge.feeds.spec import Kind
 from bridge.model import Visibility
 from bridge.sandbox.faults import Faults
 from bridge.services import Services
+from bridge.snapshots.backoff import Backoff
+from bridge.snapshots.freshness import FreshnessPolicy
 from bridge.upstream.client import Client
 from bridge.web import create_app
 
@@ -159,7 +159,7 @@ def refused(parts: Services, faults: Faults) -> None:
     """Let upstream refuse, and the bridge have noticed."""
     faults.set("status", 403)
     before = parts.refresher.changes
-    parts.plan.find(feed_spec(Kind.VENUE, 12, (), parts.defaults).filter_set)
+    parts.router.find(feed_spec(Kind.VENUE, 12, (), parts.defaults).filter_set)
     changes(parts, before)
 
 
@@ -241,7 +241,7 @@ def test_a_new_copy_is_seen_before_its_refresh_has_tidied_up(
 ) -> None:
     client.get(FEED)
     tidy = threading.Event()
-    monkeypatch.setattr(Failures, "clear", lambda *_: tidy.wait(60))
+    monkeypatch.setattr(Backoff, "clear", lambda *_: tidy.wait(60))
     clock.move(OLD)
     faults.set("delay", 0.3)
     before = parts.refresher.changes
@@ -256,7 +256,10 @@ def test_a_copy_that_became_too_old_is_gone_within_a_second(
     client: AsgiClient, parts: Services, clock: ManualClock, faults: Faults
 ) -> None:
     client.get(FEED)
-    most = Lifetimes.of(parts.config).ttl_of(parts.plan.widest) + parts.config.stale_if_error
+    most = (
+        FreshnessPolicy.of(parts.config).ttl_of(parts.router.widest_key)
+        + parts.config.stale_if_error
+    )
     clock.move(OLD)
     refused(parts, faults)
     clock.move(most - OLD - 0.5)

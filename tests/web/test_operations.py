@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from bridge.cache.memory import MemoryStore
+from bridge.store.memory import MemoryStore
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])

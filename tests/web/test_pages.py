@@ -13,7 +13,7 @@ from web.test_feeds import until
 from bridge.config import Availability
 from bridge.sandbox import records
 from bridge.sandbox.api import create_api
-from bridge.sandbox.server import SandboxServer
+from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.studio import Studio
 
 TITLE = "<script>alert(1)</script> & \"Co\" 'n' {{ 7 * 7 }}"

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from clocks import ManualClock
 
-from bridge.cache.snapshots import Served
 from bridge.feeds.feed import Body
+from bridge.snapshots.cache import CacheOutcome
+from bridge.web.middleware.response_cache import CacheRequest, PreparedResponse, ResponseCache
 from bridge.web.representation import Freshness, Representation
-from bridge.web.response_cache import CacheRequest, PreparedResponse, ResponseCache
 
 KEY = CacheRequest(("http", "/venues/12.ics", b"", "localhost"), ("en", "en-GB"))
 GERMAN = replace(KEY, language=("de", "de"))
@@ -37,7 +37,12 @@ class Cached:
         )
 
     def freshness(
-        self, served: Served = Served.HIT, *, left: float = 300, age: float = 0, **fields: Any
+        self,
+        served: CacheOutcome = CacheOutcome.HIT,
+        *,
+        left: float = 300,
+        age: float = 0,
+        **fields: Any,
     ) -> Freshness:
         fields.setdefault("servable", left + 600)
         return Freshness(served, age, left, at=self.clock.monotonic(), **fields)
@@ -71,7 +76,7 @@ def test_what_was_kept_is_given_again_whole(cached: Cached) -> None:
     cached.put(representation)
     answer = cached.get()
     assert answer is not None
-    assert (answer.status, answer.served) == (200, Served.HIT)
+    assert (answer.status, answer.served) == (200, CacheOutcome.HIT)
     # not a copy: a thousand feeds take the memory of a thousand
     assert answer.body is representation.body.plain
     assert said(answer)["content-length"] == str(len(PLAIN))
@@ -200,13 +205,13 @@ def test_what_says_no_lifetime_is_not_kept(cached: Cached, fields: dict[str, int
 @pytest.mark.parametrize(
     ("first", "later"),
     [
-        (Served.FETCHED, "bridge; hit; ttl=299"),
-        (Served.REFRESHED, "bridge; hit; ttl=299"),
-        (Served.HIT, "bridge; hit; ttl=299"),
+        (CacheOutcome.FETCHED, "bridge; hit; ttl=299"),
+        (CacheOutcome.REFRESHED, "bridge; hit; ttl=299"),
+        (CacheOutcome.HIT, "bridge; hit; ttl=299"),
     ],
 )
 def test_whatever_made_it_fresh_later_it_is_a_hit(
-    cached: Cached, first: Served, later: str
+    cached: Cached, first: CacheOutcome, later: str
 ) -> None:
     cached.put(cached.made(freshness=cached.freshness(first)))
     cached.clock.move(0.5)
@@ -216,24 +221,24 @@ def test_whatever_made_it_fresh_later_it_is_a_hit(
 @pytest.mark.parametrize(
     ("served", "says"),
     [
-        (Served.STALE, "bridge; hit; ttl=-40; detail=stale"),
-        (Served.FAILED, "bridge; fwd=stale; detail=failed"),
+        (CacheOutcome.STALE, "bridge; hit; ttl=-40; detail=stale"),
+        (CacheOutcome.FAILED, "bridge; fwd=stale; detail=failed"),
     ],
 )
-def test_a_stale_copy_says_what_it_is(cached: Cached, served: Served, says: str) -> None:
+def test_a_stale_copy_says_what_it_is(cached: Cached, served: CacheOutcome, says: str) -> None:
     cached.put(cached.made(freshness=cached.freshness(served, left=-40)))
     assert state(cached) == says
 
 
 def test_several_details_are_one_string(cached: Cached) -> None:
-    cached.put(cached.made(freshness=cached.freshness(Served.FAILED, left=-40, trimmed=True)))
+    cached.put(cached.made(freshness=cached.freshness(CacheOutcome.FAILED, left=-40, trimmed=True)))
     assert state(cached) == 'bridge; fwd=stale; detail="failed, trimmed"'
 
 
 def test_a_stale_copy_stands_in_for_six_seconds_while_the_application_takes_its_time(
     cached: Cached,
 ) -> None:
-    cached.put(cached.made(freshness=cached.freshness(Served.STALE, left=-1)))
+    cached.put(cached.made(freshness=cached.freshness(CacheOutcome.STALE, left=-1)))
     for _ in range(5):
         cached.clock.move(1)
         assert [cached.get() is None for _ in range(2)] == [True, False]
@@ -242,7 +247,7 @@ def test_a_stale_copy_stands_in_for_six_seconds_while_the_application_takes_its_
 
 
 def test_a_stale_copy_is_given_no_longer_than_it_may_be_served(cached: Cached) -> None:
-    cached.put(cached.made(freshness=cached.freshness(Served.STALE, left=-9, servable=0.5)))
+    cached.put(cached.made(freshness=cached.freshness(CacheOutcome.STALE, left=-9, servable=0.5)))
     assert cached.get() is not None
     cached.clock.move(0.5)
     assert cached.get() is None
@@ -251,7 +256,7 @@ def test_a_stale_copy_is_given_no_longer_than_it_may_be_served(cached: Cached) -
 def test_what_may_have_changed_is_asked_for_at_once_where_the_copy_is_stale(
     cached: Cached,
 ) -> None:
-    cached.put(cached.made(freshness=cached.freshness(Served.STALE, left=-9)))
+    cached.put(cached.made(freshness=cached.freshness(CacheOutcome.STALE, left=-9)))
     assert cached.get() is not None
     cached.token += 1
     assert [cached.get() is None for _ in range(2)] == [True, False]
@@ -260,7 +265,7 @@ def test_what_may_have_changed_is_asked_for_at_once_where_the_copy_is_stale(
 def test_what_changes_while_the_application_is_asked_is_not_missed(cached: Cached) -> None:
     token = cached.cache.token()
     cached.token += 1
-    stale = cached.made(freshness=cached.freshness(Served.STALE, left=-9))
+    stale = cached.made(freshness=cached.freshness(CacheOutcome.STALE, left=-9))
     cached.cache.put(KEY, stale, token=token, noted=None)
     assert cached.get() is None
 
@@ -269,7 +274,7 @@ def test_what_changes_while_the_application_is_asked_is_not_missed(cached: Cache
 def test_a_stale_copy_is_gone_once_the_application_says_something_else(
     cached: Cached, fresh: str | None
 ) -> None:
-    cached.put(cached.made(freshness=cached.freshness(Served.STALE, left=-9)))
+    cached.put(cached.made(freshness=cached.freshness(CacheOutcome.STALE, left=-9)))
     cached.put(cached.made(b"new") if fresh else None)
     answer = cached.get()
     assert (answer and answer.body) == (b"new" if fresh else None)
@@ -306,5 +311,5 @@ def test_a_trusted_proxy_is_told_the_seconds_that_are_left(cached: Cached) -> No
     cached.clock.move(0.5)
     assert said(cached.get())["x-accel-expires"] == "299"
     # nginx would not keep it at all for 0
-    cached.put(cached.made(accel=True, freshness=cached.freshness(Served.STALE, left=-40)))
+    cached.put(cached.made(accel=True, freshness=cached.freshness(CacheOutcome.STALE, left=-40)))
     assert said(cached.get())["x-accel-expires"] == "1"

@@ -156,10 +156,10 @@ class TestWhoReads:
         for _ in range(3):
             site.get("/venues/12.ics", headers=GOOGLE)
         site.get("/venues/12", headers={"User-Agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0"})
-        parts.rounds.go()
+        parts.periodic.run_once()
         clock.move(6 * 3600)
         site.get("/venues/12.ics", headers=APPLE)
-        parts.rounds.go()
+        parts.periodic.run_once()
         found = told(site)["readers"]
         assert found == {
             "google": {"last_day": 3, "last": "2026-11-23T12:00:00Z"},
@@ -175,7 +175,7 @@ class TestWhoReads:
     ) -> None:
         site.get("/venues/12-kings-cross.ics", headers=GOOGLE)
         site.get("/venues/12.json", headers=APPLE)
-        parts.rounds.go()
+        parts.periodic.run_once()
         clock.move(60)
         [feed] = told(site)["feeds"]
         numbers = {name: feed.pop(name) for name in ("sessions", "withheld")}
@@ -196,7 +196,7 @@ class TestWhoReads:
         parts = make_bridge(operator_token=PASSWORD, feed_max_bytes=20_000)
         site = create_app(parts).test_client()
         site.get("/sessions.ics")
-        parts.rounds.go()
+        parts.periodic.run_once()
         [feed] = told(site)["feeds"]
         assert feed["trimmed"] > 0
         assert f"{feed['trimmed']} left out for the feed's size" in page(site)
@@ -207,7 +207,7 @@ class TestWhoReads:
         who = audience((Visibility.PRIVATE,), label="Staff & <friends>")
         token = parts.private.sign(Grant(Kind.VENUE, 12, (), who))
         assert site.get(f"/private/{token}.ics", headers=APPLE).status_code == 200
-        parts.rounds.go()
+        parts.periodic.run_once()
         answer = site.get("/status?format=json", auth=("x", PASSWORD))
         [feed] = answer.get_json()["feeds"]
         assert (feed["private"], feed["title"]) == (who.private, "Staff & <friends>")
@@ -224,7 +224,7 @@ class TestWhoReads:
         for path in ("/nowhere", "/venues/12.ics?past=x", "/private/x.ics", "/healthz", "/status"):
             site.get(path, headers=GOOGLE)
         site.post("/venues/12.ics", headers=GOOGLE)
-        parts.rounds.go()
+        parts.periodic.run_once()
         found = told(site)
         assert (found["readers"], found["feeds"]) == ({}, [])
 
@@ -237,7 +237,7 @@ class TestWhoReads:
             for _ in range(number + 1):
                 site.get("/venues/12.ics", headers=GOOGLE)
         for one in fleet:
-            one.rounds.go()
+            one.periodic.run_once()
         for site in sites:
             found = told(site)
             assert found["readers"]["google"]["last_day"] == 3

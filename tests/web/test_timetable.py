@@ -4,9 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from bridge.feeds.selection import Shown, Subject
+from bridge.feeds.selection import SessionView, Subject
 from bridge.model import ClassSession, Status, Venue
-from bridge.web import timetable
+from bridge.web.pages import timetable
 
 #: A Monday.
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -24,7 +24,7 @@ def shown(start, minutes=60, zone="Europe/London", title="Flow"):
         end=begin + timedelta(minutes=minutes) if minutes else None,
         venue=Venue(1, "Riverside", zone=zone),
     )
-    return Shown(
+    return SessionView(
         uid=f"{title}{start}",
         session=session,
         availability=None,
@@ -32,7 +32,7 @@ def shown(start, minutes=60, zone="Europe/London", title="Flow"):
         created=begin,
         modified=begin,
         sequence=1,
-        marked=False,
+        cancelled=False,
         status=Status.ACTIVE,
     )
 

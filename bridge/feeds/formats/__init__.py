@@ -1,0 +1,8 @@
+"""The formats of a feed, by the suffix of its address."""
+
+from bridge.feeds.formats import ics, json, text
+from bridge.feeds.formats.base import Format
+
+FORMATS: dict[str, Format] = {module.FORMAT.suffix: module.FORMAT for module in (ics, json, text)}
+
+ICS = ics.FORMAT

@@ -1,0 +1,54 @@
+"""The feed as plain text: an agenda for a terminal."""
+
+from datetime import UTC, date
+
+from bridge import times
+from bridge.feeds.formats.base import Content, Format
+from bridge.feeds.selection import SessionView
+from bridge.model import ClassSession
+from bridge.text_cleanup import for_terminal
+
+# Not strftime's: that speaks the language of the machine.
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+_INDENT = "  "
+
+
+def render(content: Content) -> bytes:
+    """The sessions by day, each at its venue's local time."""
+    shown, subject = content.shown, content.subject
+    zones = {_zone(one.session) for one in shown}
+    single = zones.pop() if len(zones) == 1 else None
+    lines = [subject.name]
+    lines.append(f"Times are {single} time." if single else "Times are local to each venue.")
+    if not shown:
+        lines = [subject.name, "Nothing is on."]
+    day: date | None = None
+    for one in sorted(shown, key=lambda o: (_local(o.session)[0], o.session.start, o.uid)):
+        this, hours = _local(one.session)
+        if this != day:
+            day = this
+            lines.append("")
+            lines.append(f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]} {day.year}")
+        lines.append(_INDENT + _line(one, hours, "" if single else _zone(one.session)))
+    return for_terminal("\n".join(lines) + "\n").encode()
+
+
+def _line(one: SessionView, hours: str, zone: str) -> str:
+    venue = one.session.venue
+    where = venue.name if venue else ""
+    return "  ".join(filter(None, (hours, zone, one.summary, f"@ {where}" if where else "")))
+
+
+def _zone(session: ClassSession) -> str:
+    return (session.venue and session.venue.zone) or "UTC"
+
+
+def _local(session: ClassSession) -> tuple[date, str]:
+    zone = times.zone(_zone(session)) or UTC
+    start = session.start.astimezone(zone)
+    end = session.end.astimezone(zone) if session.end else None
+    return start.date(), f"{start:%H:%M}" + (f"-{end:%H:%M}" if end else "      ")
+
+
+FORMAT = Format(suffix="txt", media_type="text/plain; charset=utf-8", render=render)

@@ -1,0 +1,158 @@
+"""Logs: one line an event, JSON for machines or readable for people, on standard error.
+
+The bridge's own events, the server's (granian) and those of libraries have the same form.
+"""
+
+import logging
+import sys
+import threading
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from bridge.ops.log_stream import STDERR
+
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[Any]
+else:
+    _StreamHandler = logging.StreamHandler
+
+request_id: ContextVar[str] = ContextVar("request_id")
+"""What the lines of one request have in common; its answer carries it too."""
+
+_SERVER = "_granian"
+"""The server's logger, named in its documentation of logging."""
+
+_uncaught = logging.getLogger("bridge.uncaught")
+
+
+def configure(log_format: str, log_level: str) -> None:
+    """Make the bridge log in *log_format*, from *log_level* on; for the whole process.
+
+    Args:
+        log_format: ``json`` or ``console``.
+        log_level: ``debug``, ``info``, ``warning`` or ``error``.
+    """
+    render = _renderers(log_format)
+    STDERR.notice = partial(_notice, render)
+    structlog.configure(
+        processors=[_with_request, *_SHARED, *render],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[log_level.upper()]
+        ),
+        # It writes a line and its end as one.
+        logger_factory=structlog.WriteLoggerFactory(STDERR),  # type: ignore[arg-type]
+        cache_logger_on_first_use=False,
+    )
+
+
+def standard_library(log_format: str, log_level: str) -> dict[str, Any]:
+    """How the standard library logs (``logging.config.dictConfig``): granian's own lines, the
+    warnings of libraries, and exceptions that nothing caught.
+
+    Args:
+        log_format, log_level: as for :func:`configure`.
+    """
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"stderr": {"()": install_handler, "log_format": log_format}},
+        "root": {"handlers": ["stderr"], "level": "WARNING"},
+        "loggers": {_SERVER: {"level": log_level.upper()}},
+    }
+
+
+def install_handler(log_format: str) -> logging.Handler:
+    """A handler for all records of this process.
+
+    Warnings, and exceptions in threads and destructors, become records too. They would be printed
+    to ``sys.stderr``, which may block, in lines that are no JSON.
+    """
+    handler = _Handler(log_format)
+    logging.captureWarnings(capture=True)
+    threading.excepthook = _log_thread_exception
+    sys.unraisablehook = _log_unraisable
+    return handler
+
+
+class _Handler(_StreamHandler):
+    """Renders the records of the standard library as the bridge's own events."""
+
+    def __init__(self, log_format: str) -> None:
+        super().__init__(STDERR)
+        self._render = _renderers(log_format)
+        STDERR.notice = partial(_notice, self._render)
+        self.formatter = structlog.stdlib.ProcessorFormatter(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *self._render,
+            ],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *_SHARED],
+        )
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Log that *record* cannot be formatted. The default prints it to ``sys.stderr``."""
+        where = f"{record.pathname}:{record.lineno}"
+        line = _line(self._render, "error", event="bad log call", where=where, exc_info=True)
+        STDERR.write(line)
+
+
+_SHARED: list[structlog.typing.Processor] = [
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+
+
+def _renderers(log_format: str) -> list[structlog.typing.Processor]:
+    if log_format == "json":
+        return [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            # Where rich is installed the default prints local variables, secrets among them.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+    ]
+
+
+def _line(render: list[structlog.typing.Processor], level: str, **event: Any) -> str:
+    rendered: Any = event
+    for process in [*_SHARED, *render]:
+        rendered = process(None, level, rendered)
+    return f"{rendered}\n"
+
+
+def _notice(render: list[structlog.typing.Processor], dropped: int) -> str:
+    return _line(render, "warning", event="log lines dropped", count=dropped)
+
+
+def _log_thread_exception(args: threading.ExceptHookArgs) -> None:
+    if args.exc_type is SystemExit or args.exc_value is None:
+        return
+    name = args.thread.name if args.thread else None
+    _uncaught.error(
+        "exception in thread %r",
+        name,
+        exc_info=(args.exc_type, args.exc_value, args.exc_traceback),
+    )
+
+
+def _log_unraisable(args: "sys.UnraisableHookArgs") -> None:
+    error = args.exc_value
+    exc_info = (args.exc_type, error, args.exc_traceback) if error is not None else None
+    _uncaught.error("%s: %r", args.err_msg or "exception ignored", args.object, exc_info=exc_info)
+
+
+def _with_request(
+    logger: object, method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    # structlog's own context would cost every request twenty times as much as this.
+    identity = request_id.get(None)
+    if identity is not None:
+        event["request_id"] = identity
+    return event

@@ -1,0 +1,115 @@
+"""A believable timetable: weekly slots, laid out around a day."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from bridge.sandbox import demo_records
+from bridge.sandbox.records import Row
+from bridge.sandbox.studio import Studio, session
+
+DAYS_BACK = 40
+DAYS_AHEAD = 120
+
+MON, TUE, WED, THU, FRI, SAT, SUN = range(7)
+
+_ZONES = {venue["id"]: ZoneInfo(venue["timezone"]) for venue in demo_records.VENUES}
+_COURSE_NAMES = {course["id"]: course["name"] for course in demo_records.COURSES}
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One weekly class.
+
+    Attributes:
+        number: its place in an id, 0 to 99, for ever the same.
+        at: the wall-clock time in the venue's zone, the same all year.
+        minutes: how long it lasts.
+        places: None and 0 both mean unlimited, as upstream.
+        named: whether its sessions repeat the course's name or leave theirs null.
+    """
+
+    number: int
+    course: int
+    venue: int
+    weekday: int
+    at: time
+    minutes: int
+    instructors: tuple[int, ...]
+    places: int | None
+    named: bool = True
+
+
+SLOTS = (
+    Slot(1, 51, 12, MON, time(7), 60, (11,), 18),
+    Slot(2, 51, 12, WED, time(7), 60, (14,), 18),
+    Slot(3, 51, 13, FRI, time(6, 45), 60, (11, 14), 20),
+    Slot(4, 52, 12, TUE, time(18, 30), 75, (14,), 18),
+    Slot(5, 52, 12, THU, time(18, 30), 75, (15,), 18),
+    Slot(6, 52, 13, SUN, time(17), 90, (11, 15), 24),
+    Slot(7, 53, 12, MON, time(12, 15), 50, (13,), 8),
+    Slot(8, 53, 12, WED, time(17, 30), 50, (20,), 8),
+    Slot(9, 53, 12, SAT, time(9), 50, (13, 20), 8),
+    Slot(10, 54, 13, TUE, time(6, 30), 45, (12,), 14),
+    Slot(11, 54, 13, THU, time(12), 45, (16,), 14),
+    Slot(12, 54, 13, SAT, time(10, 30), 60, (12, 16), 16, named=False),
+    Slot(13, 55, 14, MON, time(18), 60, (21,), 12),
+    Slot(14, 55, 14, WED, time(18), 60, (21,), 12),
+    Slot(15, 55, 14, SAT, time(9, 30), 60, (21,), 12),
+    Slot(16, 56, 13, FRI, time(15), 180, (18,), 0),
+    Slot(17, 57, 12, FRI, time(13), 120, (11,), 12),
+    Slot(18, 58, 13, THU, time(20), 60, (15,), 10),
+    Slot(19, 59, 15, TUE, time(7), 30, (19,), None),
+    Slot(20, 59, 15, SAT, time(8), 30, (19,), None),
+    Slot(21, 60, 13, SAT, time(14), 45, (17,), 10, named=False),
+    # past midnight
+    Slot(22, 61, 12, FRI, time(23, 30), 75, (14, 11), 15),
+)
+
+
+def believable_studio(today: date) -> Studio:
+    """The demo studio, with sessions from 40 days before *today* to 120 days after it.
+
+    A session depends on its date and slot alone: asked for again on another day, the days that
+    both timetables cover hold the same sessions under the same ids.
+    """
+    first = today - timedelta(days=DAYS_BACK)
+    days = (first + timedelta(days=n) for n in range(DAYS_BACK + DAYS_AHEAD + 1))
+    return Studio(
+        venues=demo_records.VENUES,
+        venue_rooms=demo_records.VENUE_ROOMS,
+        instructors=demo_records.INSTRUCTORS,
+        categories=demo_records.CATEGORIES,
+        offering_types=demo_records.OFFERING_TYPES,
+        courses=demo_records.COURSES,
+        sessions=[_session(d, slot) for d in days for slot in SLOTS if slot.weekday == d.weekday()],
+    )
+
+
+def _session(day: date, slot: Slot) -> Row:
+    # Added in UTC: a class lasts as long in the night of a clock change as in any other.
+    start = datetime.combine(day, slot.at, _ZONES[slot.venue]).astimezone(UTC)
+    week = day.toordinal() // 7
+    attending, waiting = _bookings((week + slot.number) % 9, slot.places)
+    return session(
+        id=day.toordinal() * 100 + slot.number,
+        name=_COURSE_NAMES[slot.course] if slot.named else None,
+        starts_at=start,
+        ends_at=start + timedelta(minutes=slot.minutes),
+        status="cancelled" if (week * 3 + slot.number * 5) % 16 == 0 else "active",
+        attending_count=attending,
+        max_occupancy=slot.places,
+        waiting_count=waiting,
+        venue=slot.venue,
+        instructors=list(slot.instructors),
+        course=slot.course,
+    )
+
+
+def _bookings(turn: int, places: int | None) -> tuple[int, int]:
+    """How many are in and how many wait: in turn empty, part full, full and over-full."""
+    if not places:
+        return turn * 3, 0
+    if turn < 6:
+        return places * turn // 6, 0
+    return {6: (places, 0), 7: (places, 3), 8: (places + 2, 1)}[turn]

@@ -1,0 +1,78 @@
+"""Keys of the store: each begins with the account and the version of the stored format."""
+
+from dataclasses import dataclass
+
+FORMAT = "1"
+"""Raised when the form of a stored value changes; values of other versions are never read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The store's keys for one account.
+
+    The words inside the keys stay as they are: stored data of earlier versions is found by them.
+    """
+
+    account: str
+
+    def _key(self, kind: str, rest: str = "") -> str:
+        return f"{self.account}:{FORMAT}:{kind}:{rest}"
+
+    def snapshot(self, filter_key: str) -> str:
+        """The published snapshot of a filter set."""
+        return self._key("snapshot", filter_key)
+
+    def lease(self, name: str) -> str:
+        """The lease of that name."""
+        return self._key("lease", name)
+
+    def failure(self, filter_key: str | None = None) -> str:
+        """The failure of one filter set, or (None) of upstream as a whole, until it is over."""
+        return self._key("failure", "of-all" if filter_key is None else f"of:{filter_key}")
+
+    @property
+    def last_failure(self) -> str:
+        """The last failure of any kind, kept after it is over."""
+        return self._key("last-failure")
+
+    @property
+    def budget(self) -> str:
+        """The requests of the last minute, and the end of the cool-down."""
+        return self._key("budget")
+
+    def hint(self, name: str) -> str:
+        """Something that was learnt about upstream."""
+        return self._key("learnt", name)
+
+    def session(self, source: str, identity: int) -> str:
+        """The history of one session."""
+        return self._key("session", f"{source}:{identity}")
+
+    def registry(self, bucket: int) -> str:
+        """A bucket of the key registry: when filter sets were last requested."""
+        return self._key("asked", str(bucket))
+
+    def pinned(self, filter_key: str) -> str:
+        """When a filter set that keeps history was last requested."""
+        return self._key("lasting", filter_key)
+
+    def revoked(self, identity: str) -> str:
+        """Set when a private feed is revoked."""
+        return self._key("revoked", identity)
+
+    def alert(self, topic: str) -> str:
+        """Set while an alert is raised."""
+        return self._key("alert", topic)
+
+    def last_modified(self, bucket: int) -> str:
+        """A bucket of feeds with their current tag and the date of its last change."""
+        return self._key("validators", str(bucket))
+
+    @property
+    def client_usage(self) -> str:
+        """Requests by family of clients."""
+        return self._key("readers")
+
+    def feed_usage(self, bucket: int) -> str:
+        """A bucket of feeds with their requests by family of clients."""
+        return self._key("read-feeds", str(bucket))

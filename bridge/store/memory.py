@@ -1,0 +1,97 @@
+"""The store of a single process: everything is gone with it."""
+
+import itertools
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cachetools import LRUCache
+
+from bridge.clock import Clock
+from bridge.store.interface import SHORT_LIVED, Entry, Write
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    entry: Entry
+    written: float
+    expires: float | None
+
+    def alive(self, now: float) -> bool:
+        if self.expires is None:
+            return True
+        # A clock that was set back must not keep a lease for ever.
+        lasting = self.expires - self.written > SHORT_LIVED
+        return now < self.expires and (lasting or self.written - 1 <= now)
+
+
+class MemoryStore:
+    """A store in this process's memory.
+
+    Args:
+        maxsize: bytes of values that are kept; beyond it the least recently used go.
+    """
+
+    def __init__(self, clock: Clock, *, maxsize: int = 256 * 1024 * 1024) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._rows: LRUCache[str, _Row] = LRUCache(
+            maxsize, getsizeof=lambda row: len(row.entry.value) + 200
+        )
+        # told apart from the versions of every other store
+        self._name = uuid.uuid4().hex
+        self._versions = itertools.count(1)
+
+    @property
+    def failing(self) -> bool:
+        """Never: see :class:`~bridge.store.interface.Store`."""
+        return False
+
+    def now(self) -> float:
+        """Seconds since 1970 by this machine's clock."""
+        return self._clock.now()
+
+    def read(self, keys: Sequence[str]) -> dict[str, Entry]:
+        """Those of *keys* that are there."""
+        with self._lock:
+            return {key: row.entry for key in keys if (row := self._alive(key))}
+
+    def versions(self, keys: Sequence[str]) -> dict[str, str]:
+        """The versions of those of *keys* that are there."""
+        return {key: entry.version for key, entry in self.read(keys).items()}
+
+    def commit(
+        self, writes: Mapping[str, Write], *, expect: Mapping[str, str | None] | None = None
+    ) -> str | None:
+        """Make all *writes*, or none of them (see :class:`~bridge.store.interface.Store`)."""
+        with self._lock:
+            for key, version in (expect or {}).items():
+                row = self._alive(key)
+                if (row.entry.version if row else None) != version:
+                    return None
+            now = self._clock.now()
+            version = f"{self._name}-{next(self._versions)}"
+            for key, write in writes.items():
+                self._rows.pop(key, None)
+                if write.value is not None and len(write.value) + 200 <= self._rows.maxsize:
+                    expires = None if write.ttl is None else now + write.ttl
+                    self._rows[key] = _Row(Entry(write.value, version), now, expires)
+            return version
+
+    def names(self, prefix: str) -> list[str]:
+        """The keys that begin with *prefix*."""
+        with self._lock:
+            return [key for key in list(self._rows) if key.startswith(prefix) and self._alive(key)]
+
+    def close(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._rows.clear()
+
+    def _alive(self, key: str) -> _Row | None:
+        row = self._rows.get(key)
+        if row is None or row.alive(self._clock.now()):
+            return row
+        del self._rows[key]
+        return None

@@ -1,0 +1,186 @@
+"""The store of a fleet: Redis or Valkey."""
+
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from bridge import network_errors
+from bridge.clock import Clock
+from bridge.errors import StoreError
+from bridge.store.interface import (
+    BACKGROUND_TIMEOUT,
+    REQUEST_TIMEOUT,
+    TIMEOUT,
+    Entry,
+    Write,
+)
+
+_SYNC_SECONDS = 60.0
+# Others would change what the library returns, or how long it takes to fail.
+_OPTIONS = frozenset({"db", "client_name"})
+_VERSION = 32
+# KEYS: first those that something is expected of, then those that are written. ARGV: how many of
+# the first, the new version, what is expected ("" for nothing), then for each write "0" to delete
+# or milliseconds to live ("-" for ever), and the value. A value begins with its version.
+_COMMIT = """
+local expected = tonumber(ARGV[1])
+for i = 1, expected do
+  if redis.call('GETRANGE', KEYS[i], 0, 31) ~= ARGV[2 + i] then return 0 end
+end
+local at = 3 + expected
+for i = expected + 1, #KEYS do
+  local ttl, value = ARGV[at], ARGV[at + 1]
+  at = at + 2
+  if ttl == '0' then redis.call('DEL', KEYS[i])
+  elseif ttl == '-' then redis.call('SET', KEYS[i], ARGV[2] .. value)
+  else redis.call('SET', KEYS[i], ARGV[2] .. value, 'PX', ttl) end
+end
+return 1
+"""
+_GLOB = str.maketrans({one: f"\\{one}" for one in "\\*?[]^-"})
+
+
+class RedisStore:
+    """A store in a Redis or Valkey server, by whose clock the whole fleet goes.
+
+    Raises:
+        ValueError: the address cannot be used.
+    """
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._clock = clock
+        options = parse_qs(urlsplit(url).query)
+        if any(name not in _OPTIONS and not name.startswith("ssl_") for name in options):
+            raise ValueError("an option of the address is unknown")
+        # With the library's own timeout and retries an operation takes 3.8 seconds when the server
+        # refuses connections, and 6 when it hangs.
+        timeouts = (REQUEST_TIMEOUT, BACKGROUND_TIMEOUT)
+        self._clients = {timeout: _client(url, timeout) for timeout in timeouts}
+        try:
+            # The library looks at most of an address only when it first connects.
+            self._clients[BACKGROUND_TIMEOUT].connection_pool.make_connection()
+        except (TypeError, redis.RedisError) as err:
+            raise ValueError("an option of the address cannot be used") from err
+        self._commit: Any = self._clients[BACKGROUND_TIMEOUT].register_script(_COMMIT)
+        self._lock = threading.Lock()
+        self._ahead = 0.0
+        self._synced: float | None = None
+
+    @property
+    def failing(self) -> bool:
+        """Never: see :class:`~bridge.store.interface.Store`."""
+        return False
+
+    def now(self) -> float:
+        """Seconds since 1970 by the server's clock, as of the last time it told."""
+        return self._clock.now() + self._ahead
+
+    def read(self, keys: Sequence[str]) -> dict[str, Entry]:
+        """Those of *keys* that are there."""
+        values = self._ask(lambda: self._redis.mget(keys)) if keys else []
+        return {
+            key: Entry(value[_VERSION:], value[:_VERSION].decode())
+            for key, value in zip(keys, values, strict=True)
+            if value is not None
+        }
+
+    def versions(self, keys: Sequence[str]) -> dict[str, str]:
+        """The versions of those of *keys* that are there."""
+
+        def ask() -> list[bytes]:
+            with self._redis.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.getrange(key, 0, _VERSION - 1)
+                return list(pipe.execute())
+
+        found = zip(keys, self._ask(ask), strict=True)
+        return {key: version.decode() for key, version in found if version}
+
+    def commit(
+        self, writes: Mapping[str, Write], *, expect: Mapping[str, str | None] | None = None
+    ) -> str | None:
+        """Make all *writes*, or none of them (see :class:`~bridge.store.interface.Store`)."""
+        expect = expect or {}
+        version = uuid.uuid4().hex
+        arguments: list[str | bytes] = [str(len(expect)), version]
+        arguments.extend(wanted or "" for wanted in expect.values())
+        for write in writes.values():
+            if write.value is None:
+                arguments.extend(("0", ""))
+            else:
+                ttl = "-" if write.ttl is None else str(max(1, round(write.ttl * 1000)))
+                arguments.extend((ttl, write.value))
+        keys = [*expect, *writes]
+
+        def commit() -> Any:
+            return self._commit(keys=keys, args=arguments, client=self._redis)
+
+        return version if self._ask(commit) else None
+
+    def names(self, prefix: str) -> list[str]:
+        """The keys that begin with *prefix*."""
+        pattern = prefix.translate(_GLOB) + "*"
+        found = self._ask(lambda: list(self._redis.scan_iter(match=pattern, count=1000)))
+        return [name.decode() for name in found]
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in self._clients.values():
+            client.close()
+
+    @property
+    def _redis(self) -> Any:
+        return self._clients[TIMEOUT.get()]
+
+    def _ask(self, work: Any) -> Any:
+        try:
+            self._sync()
+            return work()
+        except redis.exceptions.AuthenticationError as err:
+            raise StoreError("Redis refuses the user or the password", readable=False) from err
+        except redis.exceptions.ResponseError as err:
+            # full, or a replica: what is there can still be read
+            raise StoreError(f"Redis refuses: {_first_word(err)}", readable=True) from err
+        except (redis.RedisError, OSError) as err:
+            raise StoreError(f"Redis: {_reason(err)}", readable=False) from err
+
+    def _sync(self) -> None:
+        """Learn by how much the server's clock is ahead."""
+        at = self._clock.monotonic()
+        with self._lock:
+            if self._synced is not None and 0 <= at - self._synced < _SYNC_SECONDS:
+                return
+        began = time.monotonic()
+        seconds, micros = self._redis.time()
+        took = time.monotonic() - began
+        with self._lock:
+            self._ahead = seconds + micros / 1e6 - took / 2 - self._clock.now()
+            self._synced = at
+
+
+def _client(url: str, timeout: float) -> Any:
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def _reason(err: Exception) -> str:
+    if isinstance(err, redis.exceptions.TimeoutError):
+        return f"no answer within {TIMEOUT.get():g} seconds"
+    return network_errors.why(err)
+
+
+def _first_word(err: Exception) -> str:
+    """The server's error code: the rest of its text may quote what was sent."""
+    words = str(err).split()
+    return words[0] if words else type(err).__name__

@@ -1,0 +1,116 @@
+"""What went wrong upstream, as causes that say what to do about it."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from bridge.errors import Cause, ProblemArea, Scope
+from bridge.filters import PARAMETERS
+
+_MIN_RETRY, _MAX_RETRY, _DEFAULT_RETRY = 1.0, 300.0, 60.0
+
+_REFUSED = "TeamUp refused the token: check TEAMUP_API_TOKEN, and TEAMUP_AUTH_SCHEME if it is set"
+_PERMISSION = (
+    "the token's user lacks permission: give it one of manage_events, attendances,"
+    " instructor_manage_events, instructor_attendances or developer in TeamUp, or use another"
+    " TEAMUP_API_TOKEN"
+)
+_MODE = "TeamUp does not accept the request mode: set TEAMUP_REQUEST_MODE to provider or customer"
+_PROVIDER = "TeamUp does not accept the provider: check TEAMUP_PROVIDER_ID"
+_NO_PROVIDER = "the token reaches several providers: set TEAMUP_PROVIDER_ID to the one to show"
+
+_Advice = tuple[ProblemArea, str]
+
+_BY_CODE: Mapping[str, _Advice] = {
+    "authentication_failed": (ProblemArea.TOKEN, _REFUSED),
+    "not_authenticated": (ProblemArea.TOKEN, _REFUSED),
+    "permission_denied": (ProblemArea.PERMISSION, _PERMISSION),
+    "mode_not_allowed": (ProblemArea.MODE, _MODE),
+    "provider_invalid": (ProblemArea.PROVIDER, _PROVIDER),
+    "provider_header_invalid": (ProblemArea.PROVIDER, _PROVIDER),
+    "provider_header_missing": (ProblemArea.PROVIDER, _NO_PROVIDER),
+}
+_BY_WORD: tuple[tuple[str, _Advice], ...] = (
+    (r"(^|_)mode(_|$)", (ProblemArea.MODE, _MODE)),
+    (r"(^|_)provider(_|$)", (ProblemArea.PROVIDER, _PROVIDER)),
+)
+_BY_STATUS: Mapping[int, _Advice] = {
+    401: (ProblemArea.TOKEN, _REFUSED),
+    403: (ProblemArea.PERMISSION, _PERMISSION),
+    404: (ProblemArea.ADDRESS, "TeamUp knows no such address: check TEAMUP_BASE_URL"),
+}
+
+
+def refusal(status: int, body: Any, retry_after: str | None, now: float) -> Cause:
+    """The cause that an answer other than 200 stands for.
+
+    Args:
+        status: HTTP status.
+        body: the decoded body, or None. Of it only the code and parameters' names are kept.
+        retry_after: the header as it came.
+        now: seconds since 1970, for a Retry-After that is a date.
+    """
+    code = body.get("code") if isinstance(body, Mapping) else None
+    if not (isinstance(code, str) and re.fullmatch(r"[a-z][a-z0-9_]{1,60}", code)):
+        code = f"http_{status}"
+    if status == 429:
+        seconds = pause(retry_after, now)
+        return Cause(
+            code,
+            f"TeamUp asks for a pause (429), {seconds:.0f} seconds are kept: lower"
+            " TEAMUP_REQUESTS_PER_MINUTE if this happens often",
+            Scope.ACCOUNT,
+            seconds,
+            transient=True,
+            matter=ProblemArea.PACE,
+        )
+    advice = _advice(code) if 400 <= status < 500 else None
+    if advice or status in (401, 403):
+        matter, text = advice or _BY_STATUS[status]
+        return Cause(code, text, Scope.ACCOUNT, matter=matter)
+    if status in range(300, 400):
+        return Cause(
+            "redirect",
+            "TeamUp answered with a redirect, which is not followed: check TEAMUP_BASE_URL",
+            matter=ProblemArea.ADDRESS,
+        )
+    if status == 400:
+        return Cause(code, f"TeamUp does not accept the question{_named(body)}")
+    if status in _BY_STATUS:
+        matter, text = _BY_STATUS[status]
+        return Cause(code, text, matter=matter)
+    return Cause(code, f"TeamUp answered with status {status}", transient=status >= 500)
+
+
+def _advice(code: str) -> _Advice | None:
+    found = (said for word, said in _BY_WORD if re.search(word, code))
+    return _BY_CODE.get(code) or next(found, None)
+
+
+def _named(body: Any) -> str:
+    """Those of the bridge's own parameters that an error body names."""
+    errors = body.get("field_errors") if isinstance(body, Mapping) else None
+    known = {*PARAMETERS, "expand", "fields", "sort", "page", "page_size"}
+    names = sorted(known.intersection(errors)) if isinstance(errors, Mapping) else []
+    return f" ({', '.join(names)})" if names else ""
+
+
+def pause(retry_after: str | None, now: float) -> float:
+    """Seconds that a Retry-After asks for, from 1 to 300; 60 where it cannot be used.
+
+    Source: RFC 9110, 10.2.3: a number of seconds, or a date.
+    """
+    if retry_after is None:
+        return _DEFAULT_RETRY
+    value = retry_after.strip()
+    if re.fullmatch(r"[0-9]{1,20}", value):
+        seconds = float(value)
+    else:
+        try:
+            at = parsedate_to_datetime(value)
+            seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return _DEFAULT_RETRY
+    return min(_MAX_RETRY, max(_MIN_RETRY, seconds))

@@ -1,0 +1,25 @@
+"""A trial: one small question in an account's name, to learn whether it is accepted."""
+
+from bridge.clock import Clock
+from bridge.errors import Cause, UpstreamError
+from bridge.upstream.account import Account
+from bridge.upstream.budget import RequestBudget
+from bridge.upstream.client import PAGE_SECONDS, Client
+from bridge.upstream.deadline import Deadline
+from bridge.upstream.sources import Source
+
+
+def probe(account: Account, source: Source, budget: RequestBudget, clock: Clock) -> Cause | None:
+    """Why upstream does not answer *account*; None where it does."""
+    client = Client(account, budget, clock, connections=1)
+    try:
+        client.page(
+            source.path,
+            [("sort", "start"), ("page_size", "1"), ("fields", "id")],
+            limit=Deadline(clock, PAGE_SECONDS),
+        )
+    except UpstreamError as err:
+        return err.cause
+    finally:
+        client.close()
+    return None

@@ -1,0 +1,69 @@
+"""Responses of feeds."""
+
+import re
+
+from flask import Request, Response
+
+from bridge.config import Config
+from bridge.feeds.feed import Body, Feed
+from bridge.feeds.formats.base import Format
+from bridge.feeds.spec import FeedSpec
+from bridge.text_cleanup import folded
+from bridge.web.middleware.security_headers import SAFE
+from bridge.web.representation import Freshness, Representation, answer
+
+CORS = {"Access-Control-Allow-Origin": "*"}
+EXPOSED = "Age, Cache-Status, Content-Disposition, ETag, Last-Modified, Link, Retry-After"
+ALLOWED = "GET, HEAD, OPTIONS"
+
+
+def feed_response(
+    request: Request, feed: Feed, spec: FeedSpec, form: Format, config: Config
+) -> Response:
+    """The feed, or 304 where the client has it already."""
+    private = bool(spec.audience.private)
+    headers = {
+        "Cache-Control": cache_control(config, private=private),
+        "Vary": "Accept-Encoding",
+        "Access-Control-Expose-Headers": EXPOSED,
+        **CORS,
+        **SAFE,
+    }
+    if not private:
+        page = (config.public_base_url or "") + spec.path()
+        headers["Link"] = f'<{page}>; rel="alternate"; type="text/html"'
+    filename = f"{_filename(feed.body)}.{form.suffix}"
+    content = {
+        "Content-Type": form.media_type,
+        "Content-Disposition": f'inline; filename="{filename}"',
+    }
+    return answer(
+        request,
+        Representation(
+            feed.body,
+            headers=[*headers.items()],
+            content=[*content.items()],
+            freshness=Freshness.of(feed.lookup, trimmed=bool(feed.body.trimmed)),
+            shared=not private,
+            accel=bool(config.trusted_proxies) and not private,
+        ),
+    )
+
+
+def cache_control(config: Config, *, private: bool = False) -> str:
+    """How long others may keep an answer."""
+    return (
+        f"{'private' if private else 'public'}, max-age={config.cache_ttl},"
+        f" stale-while-revalidate={config.stale_while_revalidate},"
+        f" stale-if-error={config.stale_if_error}"
+    )
+
+
+def _filename(body: Body) -> str:
+    return slug(body.name) or "classes"
+
+
+def slug(name: str) -> str:
+    """*name* for an address: ASCII letters, digits and hyphens."""
+    ascii_name = folded(name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", ascii_name)[:60].strip("-")

@@ -1,0 +1,67 @@
+"""Structured data: sessions as schema.org events, for search engines."""
+
+import json
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+from bridge.web.pages import page_budget
+from bridge.web.pages.timetable import Entry
+
+_SCHEMA = "https://schema.org"
+# Enough for a search engine, which takes the rest from later visits.
+_MOST = 20
+
+
+def events(entries: Iterable[Entry], base: str) -> dict[str, Any] | None:
+    """A JSON-LD object of the first of *entries*; None where there are none.
+
+    Args:
+        base: the bridge's own address, as its readers have it.
+    """
+    graph = []
+    size = 0
+    for event in (_event(one, base) for one in islice(entries, _MOST)):
+        size += len(json.dumps(event))
+        if size > page_budget.STRUCTURED:
+            break
+        graph.append(event)
+    return {"@context": _SCHEMA, "@graph": graph} if graph else None
+
+
+def _event(entry: Entry, base: str) -> dict[str, Any]:
+    session = entry.shown.session
+    online = session.venue is not None and session.venue.online
+    url = f"{base}/sessions/{session.id}"
+    event: dict[str, Any] = {
+        "@type": "Event",
+        "@id": f"urn:uuid:{entry.shown.uid}",
+        "name": session.title,
+        # with the offset of the place, as Google's page on events asks
+        "startDate": entry.start.isoformat(),
+        "endDate": entry.end.isoformat() if entry.end else None,
+        "eventStatus": f"{_SCHEMA}/Event{'Cancelled' if entry.cancelled else 'Scheduled'}",
+        "eventAttendanceMode": f"{_SCHEMA}/{'On' if online else 'Off'}lineEventAttendanceMode",
+        "location": _location(entry, session.booking_url or url),
+        "performer": [
+            {"@type": "Person", "name": one.name} for one in session.instructors if one.name
+        ],
+        "url": session.booking_url or url,
+    }
+    return {name: value for name, value in event.items() if value}
+
+
+def _location(entry: Entry, url: str) -> dict[str, Any] | None:
+    venue = entry.shown.session.venue
+    if venue is None:
+        return None
+    if venue.online:
+        return {"@type": "VirtualLocation", "name": venue.name, "url": url}
+    place: dict[str, Any] = {"@type": "Place", "name": venue.name, "address": venue.address}
+    if venue.latitude is not None:
+        place["geo"] = {
+            "@type": "GeoCoordinates",
+            "latitude": venue.latitude,
+            "longitude": venue.longitude,
+        }
+    return place

@@ -1,0 +1,544 @@
+"""From the query of an address to the feed that it names, and every way to get it wrong."""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pace import at_once
+
+from bridge.config import Availability
+from bridge.errors import ParameterError
+from bridge.feeds.params import Defaults, feed_spec
+from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind, TimeStyle
+from bridge.model import Visibility
+
+bounded = settings(max_examples=100, deadline=None, derandomize=True)
+RANGE = frozenset({"start", "end", "timeZone"})
+ACCEPTED = (
+    *("course", "venues", "instructors", "offering_types", "status", "occupancy_status"),
+    *("starts_at_gte", "starts_at_lte", "ends_at_gte", "ends_at_lte"),
+    *("local_starts_at_gte", "local_starts_at_lte", "start_gte", "start_lte"),
+    *("past", "future", "cancelled", "availability", "tz"),
+)
+
+
+def defaults(
+    availability: Availability = Availability.SPOTS, past: int = 30, future: int = 90
+) -> Defaults:
+    seen = frozenset((Visibility.PUBLIC,))
+    return Defaults(past, future, Audience(visibilities=seen, availability=availability))
+
+
+def spec_of(
+    address: str, told: Defaults | None = None, besides: frozenset[str] = frozenset()
+) -> FeedSpec:
+    """The feed of ``/venues/1?past=7`` and the like."""
+    parts = urlsplit(address)
+    _, kind, *rest = parts.path.split("/")
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    identity = int(rest[0]) if rest else None
+    return feed_spec(Kind(kind), identity, pairs, told or defaults(), besides=besides)
+
+
+def refusal(address: str, told: Defaults | None = None) -> ParameterError:
+    with pytest.raises(ParameterError) as caught:
+        spec_of(address, told)
+    return caught.value
+
+
+# What each parameter means
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "expected"),
+    [
+        ("course=51,52", "course", (51, 52)),
+        ("course=51&course=52", "course", (51, 52)),
+        ("venues=2%2C1", "venues", (1, 2)),
+        ("instructors=5", "instructors", (5,)),
+        ("offering_types=31", "offering_types", (31,)),
+        ("past=7", "past", 7),
+        ("future=0", "future", 0),
+    ],
+)
+def test_a_filter_is_in_the_feeds_filter_set(query: str, field: str, expected: Any) -> None:
+    assert getattr(spec_of(f"/sessions?{query}").filter_set, field) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "expected"),
+    [
+        ("status=cancelled", "status", ["cancelled"]),
+        ("status=active,cancelled", "status", []),
+        ("occupancy_status=not_full,full", "occupancy_status", ["full", "not_full"]),
+        ("occupancy_status=has_waitlist", "occupancy_status", ["has_waitlist"]),
+    ],
+)
+def test_a_filter_of_words_is_in_the_feeds_filter_set(
+    query: str, field: str, expected: list[str]
+) -> None:
+    found = getattr(spec_of(f"/sessions?{query}").filter_set, field)
+    assert [one.value for one in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "expected"),
+    [
+        ("starts_at_gte=2026-10-20T18:30:00%2B01:00", "starts_at_gte", "2026-10-20T17:30:00+00:00"),
+        # what becomes of a plus that was not encoded
+        ("starts_at_gte=2026-10-20T18:30:00+01:00", "starts_at_gte", "2026-10-20T17:30:00+00:00"),
+        ("start_gte=2026-10-20", "starts_at_gte", "2026-10-20T00:00:00+00:00"),
+        ("starts_at_lte=2026-10-20", "starts_at_lte", "2026-10-20T23:59:59+00:00"),
+        ("start_lte=2026-10-20T17:30:00", "starts_at_lte", "2026-10-20T17:30:00+00:00"),
+        ("ends_at_gte=2026-10-20", "ends_at_gte", "2026-10-20T00:00:00+00:00"),
+        ("ends_at_lte=2026-10-20", "ends_at_lte", "2026-10-20T23:59:59+00:00"),
+        ("local_starts_at_gte=2026-10-20", "local_starts_at_gte", "2026-10-20T00:00:00"),
+        ("local_starts_at_lte=2026-10-20", "local_starts_at_lte", "2026-10-20T23:59:59"),
+    ],
+)
+def test_a_bound_is_in_the_feeds_filter_set(query: str, field: str, expected: str) -> None:
+    assert getattr(spec_of(f"/sessions?{query}").filter_set, field).isoformat() == expected
+
+
+def test_what_the_path_names_is_in_the_filter_set() -> None:
+    assert spec_of("/venues/12").filter_set.venues == (12,)
+    assert spec_of("/instructors/12").filter_set.instructors == (12,)
+    assert spec_of("/courses/12").filter_set.course == (12,)
+    assert spec_of("/sessions/12").filter_set.session == 12
+    assert spec_of("/venues/12?instructors=5").filter_set.instructors == (5,)
+
+
+def test_presentation_is_no_part_of_the_filter_set() -> None:
+    plain, dressed = spec_of("/venues/1"), spec_of("/venues/1?cancelled=keep&availability=spots")
+    assert plain.filter_set == dressed.filter_set
+    assert plain.name != dressed.name
+    assert (plain.cancelled, plain.availability, plain.times) == (
+        Cancelled.STATUS,
+        Availability.NONE,
+        TimeStyle.UTC,
+    )
+    assert (dressed.cancelled, dressed.availability) == (Cancelled.KEEP, Availability.SPOTS)
+
+
+@pytest.mark.parametrize("word", ["status", "keep", "hide"])
+def test_cancelled_says_how_cancelled_sessions_are_told(word: str) -> None:
+    assert spec_of(f"/venues/1?cancelled={word}").cancelled.value == word
+
+
+def test_both_ways_to_write_times_are_known() -> None:
+    assert spec_of("/venues/1?tz=utc").times is TimeStyle.UTC
+    assert spec_of("/venues/1?tz=local").times is TimeStyle.LOCAL
+
+
+@pytest.mark.parametrize(
+    ("address", "past", "future"),
+    [
+        ("/venues/1", 30, 90),
+        ("/instructors/1", 30, 90),
+        ("/sessions", 30, 90),
+        ("/venues/1?past=0", 0, 90),
+        ("/venues/1?future=365", 30, 365),
+        ("/venues/1?starts_at_gte=2026-10-20", None, 90),
+        ("/venues/1?start_gte=2026-10-20", None, 90),
+        ("/venues/1?ends_at_gte=2026-10-20", None, 90),
+        ("/venues/1?local_starts_at_gte=2026-10-20", None, 90),
+        ("/venues/1?ends_at_lte=2026-10-20", 30, None),
+        ("/venues/1?starts_at_gte=2026-10-20&starts_at_lte=2026-10-21", None, None),
+        ("/venues/1?starts_at_gte=2026-10-20&future=3", None, 3),
+        # a course is read as a whole, and one session is one session
+        ("/courses/1", None, None),
+        ("/courses/1?past=7", 7, None),
+        ("/courses/1?starts_at_gte=2026-10-20", None, None),
+        ("/sessions/1", None, None),
+    ],
+)
+def test_the_default_window_is_there_where_nothing_else_is_asked(
+    address: str, past: int | None, future: int | None
+) -> None:
+    found = spec_of(address).filter_set
+    assert (found.past, found.future) == (past, future)
+
+
+def test_the_default_window_is_the_one_of_the_settings() -> None:
+    found = spec_of("/venues/1", defaults(past=1, future=2)).filter_set
+    assert (found.past, found.future) == (1, 2)
+
+
+def test_the_defaults_are_the_settings(settings: Callable[..., Any]) -> None:
+    made = Defaults.of(
+        settings(
+            window_past_days=3,
+            window_future_days=4,
+            public_visibility=frozenset((Visibility.PRIVATE,)),
+            public_availability=Availability.NONE,
+        )
+    )
+    assert (made.past, made.future) == (3, 4)
+    assert made.audience.visibilities == {Visibility.PRIVATE}
+    assert made.audience.availability is Availability.NONE
+    assert not made.audience.private
+
+
+# What means nothing
+
+
+@pytest.mark.parametrize(
+    "noise", ["_=.ics", "_=1&_=2", "utm_source=x", "utm_=", "fbclid=x", "gclid=x&utm_medium=y"]
+)
+def test_what_others_append_changes_nothing(noise: str) -> None:
+    for address in ("/venues/1", "/sessions", "/sessions/1", "/courses/1"):
+        assert spec_of(f"{address}?{noise}") == spec_of(address)
+    assert spec_of(f"/venues/1?past=7&{noise}") == spec_of("/venues/1?past=7")
+
+
+@pytest.mark.parametrize("name", ["__", "fbclid2", "gclid_", "utm", "Utm_source", "UTM_source", ""])
+def test_what_only_looks_like_it_is_refused(name: str) -> None:
+    refusal(f"/venues/1?{name}=x")
+
+
+@pytest.mark.parametrize("name", sorted(RANGE))
+def test_a_range_of_fullcalendar_is_no_part_of_the_question_and_only_where_it_is_taken(
+    name: str,
+) -> None:
+    address = f"/venues/1?{name}=2026-10-20"
+    assert spec_of(address, besides=RANGE) == spec_of("/venues/1")
+    assert refusal(address).parameter == name
+
+
+def test_fullcalendars_range_is_taken_by_json_alone(client: FlaskClient) -> None:
+    query = "start=2026-11-23T00:00:00Z&end=2026-11-24T00:00:00Z&timeZone=UTC"
+    assert client.get(f"/sessions.json?{query}").status_code == 200
+    for form in ("ics", "txt"):
+        for name in sorted(RANGE):
+            answer = client.get(f"/sessions.{form}?{name}=2026-11-23")
+            assert answer.status_code == 400
+            assert repr(name) in answer.text
+
+
+# The canonical query
+
+
+@pytest.mark.parametrize(
+    ("address", "query"),
+    [
+        ("/venues/1", ""),
+        ("/venues/1?past=30&future=90", ""),
+        ("/venues/1?cancelled=status&availability=none&tz=utc", ""),
+        ("/venues/1?status=cancelled,active", ""),
+        ("/venues/1?_=.ics&utm_source=x", ""),
+        ("/venues/1?past=30&future=7", "future=7"),
+        ("/courses/1?past=30", "past=30"),
+        ("/sessions?venues=2,1,2", "venues=1%2C2"),
+        ("/sessions?venues=2&venues=1", "venues=1%2C2"),
+        ("/sessions?past=7&venues=1", "venues=1&past=7"),
+        ("/venues/1?instructors=2,1", "instructors=1%2C2"),
+        ("/instructors/1?venues=2", "venues=2"),
+        ("/sessions?start_gte=2026-10-20", "starts_at_gte=2026-10-20T00%3A00%3A00Z"),
+        ("/venues/1?availability=full&cancelled=hide", "availability=full&cancelled=hide"),
+        ("/venues/1?cancelled=hide&availability=full", "availability=full&cancelled=hide"),
+        ("/sessions/5?cancelled=keep", "cancelled=keep"),
+        ("/sessions/5", ""),
+    ],
+)
+def test_the_canonical_query_leaves_out_defaults_and_what_the_path_says(
+    address: str, query: str
+) -> None:
+    assert spec_of(address).query == query
+
+
+def test_what_is_default_depends_on_the_settings() -> None:
+    assert spec_of("/venues/1?past=7", defaults(past=7)).query == ""
+    assert spec_of("/venues/1?past=30", defaults(past=7)).query == "past=30"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/sessions?venues=2,1&status=active", "/venues/1?ends_at_lte=2026-10-20", "/venues/1"],
+)
+def test_a_printed_address_ends_in_ics_and_holds_nothing_that_widgets_split_on(
+    address: str,
+) -> None:
+    printed = spec_of(address).path(".ics")
+    assert printed.endswith(".ics")
+    assert not set(printed) & set(",; ")
+    assert spec_of(printed.replace(".ics", "", 1)) == spec_of(address)
+
+
+_values = {
+    **dict.fromkeys(
+        ("course", "venues", "instructors", "offering_types"),
+        st.lists(st.integers(0, 99).map(str), min_size=1, max_size=4).map(",".join),
+    ),
+    "status": st.sampled_from(["active", "cancelled", "cancelled,active"]),
+    "occupancy_status": st.sampled_from(["full", "not_full,full", "has_waitlist", "empty"]),
+    "past": st.sampled_from(["0", "7", "30", "365"]),
+    "future": st.sampled_from(["0", "7", "90", "365"]),
+    "cancelled": st.sampled_from(["status", "keep", "hide"]),
+    "availability": st.sampled_from(["none", "full", "spots"]),
+    "tz": st.just("utc"),
+}
+_queries = st.lists(st.sampled_from(sorted(_values)), unique=True).flatmap(
+    lambda names: st.tuples(*(st.tuples(st.just(name), _values[name]) for name in names))
+)
+
+
+@bounded
+@given(
+    _queries,
+    st.sampled_from([("sessions", None), ("venues", 1), ("instructors", 1), ("courses", 1)]),
+    st.randoms(use_true_random=False),
+)
+def test_the_canonical_address_is_the_same_feed_and_the_same_for_every_order(
+    pairs: tuple[tuple[str, str], ...], named: tuple[str, int | None], random: Any
+) -> None:
+    kind, identity = Kind(named[0]), named[1]
+    own = {"venues": "venues", "instructors": "instructors", "courses": "course"}.get(named[0])
+    pairs = tuple(pair for pair in pairs if pair[0] != own)
+    spec = feed_spec(kind, identity, pairs, defaults())
+    shuffled = random.sample(pairs, len(pairs))
+    assert feed_spec(kind, identity, shuffled, defaults()) == spec
+    again = feed_spec(kind, identity, parse_qsl(spec.query), defaults())
+    assert again == spec
+    assert again.query == spec.query
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("typo", "meant"),
+    [
+        ("venue", "venues"),
+        ("Venues", "venues"),
+        ("instructor", "instructors"),
+        ("courses", "course"),
+        ("offering_type", "offering_types"),
+        ("stauts", "status"),
+        ("occupancy", "occupancy_status"),
+        ("starts_at_get", "starts_at_gte"),
+        ("start_at_gte", "starts_at_gte"),
+        ("end_at_lte", "ends_at_lte"),
+        ("canceled", "cancelled"),
+        ("availabilty", "availability"),
+        ("futrue", "future"),
+        ("psat", "past"),
+    ],
+)
+def test_a_typo_is_refused_with_what_was_probably_meant(typo: str, meant: str) -> None:
+    error = refusal(f"/sessions?{typo}=1")
+    assert error.parameter == typo
+    assert repr(typo) in str(error)
+    assert str(error).endswith(f"; did you mean {meant}?")
+
+
+@pytest.mark.parametrize("name", ["qqq", "12345", "venues[]", "__proto__", "\u2028", "x" * 41])
+def test_a_name_like_none_is_refused_with_all_that_are_accepted(name: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        feed_spec(Kind.SESSION, None, [(name, "1")], defaults())
+    text = str(caught.value)
+    assert text.isprintable()
+    if "did you mean" not in text:
+        assert all(accepted in text for accepted in ACCEPTED)
+
+
+def test_every_parameter_that_is_accepted_can_be_used() -> None:
+    for name in ACCEPTED:
+        error = refusal(f"/sessions?{name}=%00nonsense")
+        assert error.parameter == name
+        assert "is no parameter" not in str(error)
+
+
+def test_no_other_parameter_of_upstream_is_let_through() -> None:
+    for name in ("sort", "page", "page_size", "expand", "fields", "format"):
+        assert repr(name) in str(refusal(f"/sessions?{name}=1"))
+
+
+@pytest.mark.parametrize(
+    ("address", "parameter", "words"),
+    [
+        ("/venues/1?venues=2", "venues", "venues leave it out"),
+        ("/venues/1?venues=1", "venues", "venues leave it out"),
+        ("/instructors/1?instructors=2", "instructors", "instructors leave it out"),
+        ("/courses/1?course=2", "course", "course leave it out"),
+        ("/sessions/1?venues=2", "venues", "venues leave it out"),
+        ("/sessions/1?past=2", "past", "past leave it out"),
+        ("/sessions?venues=x", "venues", "venues 'x' whole number"),
+        ("/sessions?venues=", "venues", "venues empty"),
+        ("/sessions?venues=1%3B2", "venues", "venues '1;2' whole number"),
+        ("/sessions?status=canceled", "status", "status 'canceled' active cancelled"),
+        ("/sessions?occupancy_status=busy", "occupancy_status", "'busy' not_full has_waitlist"),
+        ("/sessions?past=400", "past", "past '400' 0 to 365"),
+        ("/sessions?future=-1", "future", "future '-1' 0 to 365"),
+        ("/sessions?past=7&past=8", "past", "past exactly one"),
+        ("/sessions?past=7&starts_at_gte=2026-10-20", "past", "past starts_at_gte one of them"),
+        ("/sessions?past=7&ends_at_gte=2026-10-20", "past", "past ends_at_gte one of them"),
+        ("/sessions?future=7&start_lte=2026-10-20", "future", "future starts_at_lte one of them"),
+        ("/courses/1?past=7&starts_at_gte=2026-10-20", "past", "past starts_at_gte"),
+        ("/sessions?starts_at_gte=soon", "starts_at_gte", "'soon' 2026-10-20T17:30:00Z date"),
+        ("/sessions?cancelled=show", "cancelled", "cancelled 'show' status keep hide"),
+        ("/sessions?cancelled=", "cancelled", "cancelled exactly one"),
+        ("/sessions?cancelled=keep&cancelled=hide", "cancelled", "cancelled exactly one"),
+        ("/sessions?availability=counts", "availability", "'counts' none full spots"),
+        ("/sessions?tz=Europe/London", "tz", "tz 'Europe/London' utc local"),
+        (
+            "/sessions?starts_at_gte=2026-10-21&starts_at_lte=2026-10-20",
+            "starts_at_gte",
+            "starts_at_gte starts_at_lte no session",
+        ),
+    ],
+)
+def test_the_error_names_the_parameter_and_says_what_is_accepted(
+    address: str, parameter: str, words: str
+) -> None:
+    error = refusal(address)
+    assert error.parameter == parameter
+    assert all(word in str(error) for word in words.split())
+
+
+def test_a_refused_feed_is_400_in_plain_text(client: FlaskClient) -> None:
+    answer = client.get("/venues/1.ics?venue=2")
+    assert answer.status_code == 400
+    assert answer.mimetype == "text/plain"
+    assert "'venue'" in answer.text
+    assert "did you mean venues?" in answer.text
+
+
+# What an owner does not tell
+
+OCCUPANCIES = {"full", "not_full", "has_registrations", "has_waitlist", "empty"}
+
+
+@pytest.mark.parametrize(
+    ("most", "options", "occupancies"),
+    [
+        (Availability.NONE, {"none"}, set()),
+        (Availability.FULL, {"none", "full"}, {"full", "not_full"}),
+        (Availability.SPOTS, {"none", "full", "spots"}, OCCUPANCIES),
+    ],
+)
+def test_nothing_public_tells_more_about_places_than_the_owner_allows(
+    most: Availability, options: set[str], occupancies: set[str]
+) -> None:
+    told = defaults(most)
+    for option in ("none", "full", "spots"):
+        for path in ("/venues/1", "/sessions", "/sessions/1"):
+            address = f"{path}?availability={option}"
+            if option in options:
+                assert spec_of(address, told).availability.value == option
+            else:
+                error = refusal(address, told)
+                assert error.parameter == "availability"
+                offered = str(error).partition("accepted: ")[2]
+                assert set(offered.split(", ")) == options
+    for occupancy in OCCUPANCIES:
+        address = f"/venues/1?occupancy_status={occupancy}"
+        if occupancy in occupancies:
+            assert spec_of(address, told).filter_set.occupancy_status
+        else:
+            error = refusal(address, told)
+            assert error.parameter == "occupancy_status"
+            assert all(one in str(error).partition("; ")[2] for one in occupancies)
+
+
+def test_one_occupancy_too_many_in_a_list_is_refused() -> None:
+    told = defaults(Availability.FULL)
+    assert spec_of("/sessions?occupancy_status=full,not_full", told)
+    assert "empty" in str(refusal("/sessions?occupancy_status=full,empty", told))
+    assert "empty" in str(refusal("/sessions?occupancy_status=full&occupancy_status=empty", told))
+
+
+# Hostile input
+
+LONG = 100_000
+SHAPES = {
+    "letters": "x" * LONG,
+    "nines": "9" * LONG,
+    "noughts": "0" * LONG,
+    "commas": "," * LONG,
+    "numbers": "1," * (LONG // 2),
+    "blanks": " " * LONG,
+    "a name again and again": "venues" * (LONG // 6),
+    "a word again and again": "active," * (LONG // 7),
+    "dates": "2026-10-20" * (LONG // 10),
+    "dates in a list": "2026-10-20," * (LONG // 11),
+    "a fraction": "2026-10-20T17:30:00." + "1" * LONG,
+    "letters of other scripts": "é" * LONG,
+    "digits of other scripts": "٣" * LONG,
+    "surrogates": "\ud800" * LONG,
+    "nothing": "\x00" * LONG,
+    "line breaks": "\r\n" * (LONG // 2),
+}
+shapes = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+
+
+def refused_at_once(kind: Kind, pairs: Iterable[tuple[str, str]]) -> str:
+    """The text of the refusal, which came in no time."""
+    pairs = list(pairs)
+
+    def ask() -> str:
+        with pytest.raises(ParameterError) as caught:
+            feed_spec(kind, None if kind is Kind.SESSION else 1, pairs, defaults())
+        return str(caught.value)
+
+    refusal = at_once(ask)
+    assert refusal.isprintable()
+    assert len(refusal) < 1000
+    return refusal
+
+
+@shapes
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_100_kb_in_a_value_are_refused_at_once(name: str, shape: str) -> None:
+    assert name in refused_at_once(Kind.SESSION, [(name, shape)])
+
+
+@shapes
+def test_100_kb_in_a_name_are_refused_at_once(shape: str) -> None:
+    for kind in Kind:
+        assert "is no parameter" in refused_at_once(kind, [(shape, "1")])
+
+
+def test_a_flood_of_parameters_is_refused_at_once() -> None:
+    for pairs in (
+        [("venues", "1")] * 50_000,
+        [("_", "")] * 50_000,
+        [(f"utm_{number}", "x") for number in range(50_000)],
+        [("past", "7")] * 50_000,
+    ):
+        assert "parameters" in refused_at_once(Kind.SESSION, pairs)
+
+
+def test_what_is_ignored_is_ignored_however_long_it_is() -> None:
+    for shape in SHAPES.values():
+        pairs = [("utm_source", shape), (f"utm_{shape}", "x"), ("_", shape), ("fbclid", shape)]
+        spec = at_once(partial(feed_spec, Kind.VENUE, 1, pairs, defaults()))
+        assert spec == spec_of("/venues/1")
+
+
+@bounded
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(ACCEPTED) | st.text(max_size=12),
+            st.text(max_size=12) | st.text("0123456789,-:TZ+ ", max_size=25),
+        ),
+        max_size=4,
+    ),
+    st.sampled_from(list(Kind)),
+)
+def test_no_query_raises_anything_but_the_error_for_the_visitor(
+    pairs: list[tuple[str, str]], kind: Kind
+) -> None:
+    with suppress(ParameterError):
+        spec = feed_spec(kind, 1, pairs, defaults())
+        assert spec.path(".ics").endswith(".ics")
+
+
+def test_the_feed_of_what_has_the_id_0_is_not_taken_for_that_of_all() -> None:
+    assert spec_of("/sessions/0").name != spec_of("/sessions").name

@@ -1,0 +1,127 @@
+"""The agenda for a terminal."""
+
+import locale
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from samples import HALL, SEEN, START, content, session, snapshot, spec
+
+from bridge.config import Availability
+from bridge.feeds.formats.text import render
+from bridge.feeds.spec import Cancelled, Kind
+from bridge.model import Instructor, Status
+
+BROOKLYN = replace(HALL, id=12, name="Loft", zone="America/New_York")
+
+
+def text(*sessions: Any, **options: Any) -> str:
+    return render(content(snapshot(*sessions, walked=SEEN), spec(**options))).decode()
+
+
+def test_it_is_the_sessions_by_day_at_the_venues_time() -> None:
+    later = session(
+        2,
+        start=START + timedelta(days=1, hours=1),
+        title="Slow Flow",
+        instructors=(),
+        status=Status.CANCELLED,
+    )
+    endless = session(3, start=START + timedelta(days=7), end=None)
+    assert text(endless, later, session(), kind=Kind.VENUE, identity=11) == (
+        "Kings Cross\n"
+        "Times are Europe/London time.\n"
+        "\n"
+        "Tue 20 Oct 2026\n"
+        "  18:30-19:30  Vinyasa Flow – Zoë  @ Kings Cross\n"
+        "\n"
+        "Wed 21 Oct 2026\n"
+        "  19:30-20:30  CANCELLED: Slow Flow  @ Kings Cross\n"
+        "\n"
+        # the clocks have changed
+        "Tue 27 Oct 2026\n"
+        "  17:30        Vinyasa Flow – Zoë  @ Kings Cross\n"
+    )
+
+
+def test_sessions_in_several_zones_each_name_theirs_and_stand_under_their_own_day() -> None:
+    late = session(1, start=START + timedelta(hours=8))  # half past two in London
+    abroad = session(2, start=START + timedelta(hours=8), venue=BROOKLYN)  # half past nine
+    assert text(late, abroad) == (
+        "Classes\n"
+        "Times are local to each venue.\n"
+        "\n"
+        "Tue 20 Oct 2026\n"
+        "  21:30-22:30  America/New_York  Vinyasa Flow – Zoë  @ Loft\n"
+        "\n"
+        "Wed 21 Oct 2026\n"
+        "  02:30-03:30  Europe/London  Vinyasa Flow – Zoë  @ Kings Cross\n"
+    )
+
+
+def test_no_title_commands_the_terminal_that_shows_it() -> None:
+    told = text(session(title="Yoga \x9b2J\x80\x9f"))
+    assert "Yoga 2J" in told
+    assert not any("\x80" <= character <= "\x9f" for character in told)
+
+
+def test_a_day_is_named_once_however_the_zones_of_its_sessions_differ() -> None:
+    sessions = [
+        session(n, start=START + timedelta(hours=n), venue=BROOKLYN if n % 2 else HALL)
+        for n in range(48)
+    ]
+    days = [line for line in text(*sessions).splitlines() if line.endswith("2026")]
+    assert len(days) == len(set(days)) == 3
+
+
+def test_a_venue_without_a_zone_has_its_times_in_utc() -> None:
+    one = session(venue=replace(HALL, zone=None))
+    assert "Times are UTC time.\n" in text(one)
+    assert "  17:30-18:30  " in text(one)
+
+
+def test_an_empty_agenda_says_so_under_the_name_of_what_it_is_of() -> None:
+    assert text(kind=Kind.VENUE, identity=11) == "Venue 11\nNothing is on.\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({}, "Vinyasa Flow – Zoë  @"),
+        ({"availability": Availability.SPOTS}, "Vinyasa Flow – Zoë (5 left)  @"),
+    ],
+)
+def test_places_are_told_as_asked(options: Any, told: str) -> None:
+    assert told in text(session(), **options)
+
+
+def test_what_is_hidden_when_cancelled_is_hidden_here_too() -> None:
+    gone = session(2, title="Slow Flow", status=Status.CANCELLED)
+    assert "Slow Flow" not in text(session(), gone, cancelled=Cancelled.HIDE)
+    assert "CANCELLED: Slow Flow" in text(session(), gone, cancelled=Cancelled.KEEP)
+
+
+def test_names_of_any_script_are_utf8() -> None:
+    assert "朝ヨガ – Łukasz" in text(
+        session(title="朝ヨガ", instructors=(Instructor(1, "Łukasz"),))
+    )
+
+
+def test_names_of_days_and_months_do_not_follow_the_machines_language() -> None:
+    before = locale.setlocale(locale.LC_TIME)
+    try:
+        for name in ("de_DE.UTF-8", "C.UTF-8", "C"):
+            try:
+                locale.setlocale(locale.LC_TIME, name)
+            except locale.Error:
+                continue
+            assert "Tue 20 Oct 2026" in text(session())
+    finally:
+        locale.setlocale(locale.LC_TIME, before)
+
+
+def test_lines_end_in_a_newline_and_in_no_blank() -> None:
+    lines = text(session(), session(2, end=None, start=START + timedelta(days=1))).split("\n")
+    assert lines[-1] == ""
+    assert all(line == line.rstrip() for line in lines)

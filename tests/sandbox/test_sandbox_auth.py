@@ -1,0 +1,145 @@
+"""Who is let in, in which mode, and how often."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+import requests
+
+from bridge.sandbox.api import create_api
+from bridge.sandbox.http_server import SandboxServer
+from bridge.sandbox.records import course, offering_type, venue
+from bridge.sandbox.studio import Studio
+
+Call = Callable[..., requests.Response]
+
+
+class Clock:
+    """A clock that is moved by hand."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def small_studio() -> Studio:
+    """Three sessions: public, draft, private."""
+    studio = Studio(
+        venues=[venue(1, "Hall", "Europe/London")],
+        offering_types=[
+            offering_type(1, "Open"),
+            offering_type(2, "Planned", is_draft=True),
+            offering_type(3, "Staff", customer_visibility="private"),
+        ],
+        courses=[course(n, None, n) for n in (1, 2, 3)],
+    )
+    for n in (1, 2, 3):
+        studio.add(course=n, starts_at="2026-01-05T18:00:00Z")
+    return studio
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Call]]:
+    """Starts an API with the given settings; gives what calls it with the given headers."""
+    with ExitStack() as stack:
+        session = stack.enter_context(requests.Session())
+        session.trust_env = False
+
+        def start(**settings: Any) -> Call:
+            server = stack.enter_context(SandboxServer(create_api(small_studio(), **settings)))
+
+            def call(authorization: str | None = "Bearer sandbox-token", **headers: str) -> Any:
+                sent = {name.replace("_", "-"): value for name, value in headers.items()}
+                if authorization is not None:
+                    sent["Authorization"] = authorization
+                return session.get(f"{server.url}/course_sessions", headers=sent, timeout=5)
+
+            return call
+
+        yield start
+
+
+def outcome(response: requests.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["code"]
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "Bearer", "Bearer wrong", "Token sandbox-token", "sandbox-token"],
+)
+def test_only_the_known_token_after_a_known_scheme_is_accepted(
+    serve: Callable[..., Call], authorization: str | None
+) -> None:
+    assert outcome(serve()(authorization)) == (401, "authentication_failed")
+
+
+def test_every_configured_scheme_is_accepted(serve: Callable[..., Call]) -> None:
+    call = serve(schemes=("Token", "JWT"), token="t0")
+    assert call("Token t0").status_code == 200
+    assert call("jwt t0").status_code == 200
+    assert call("Bearer t0").status_code == 401
+
+
+def test_an_error_has_the_vendors_body(serve: Callable[..., Call]) -> None:
+    body = serve()("Bearer wrong").json()
+    assert set(body) == {"code", "message", "type", "field_errors"}
+    assert body["field_errors"] == {"non_field_errors": []}
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, (400, "provider_header_missing")),
+        ({"TeamUp_Provider_ID": "studio"}, (400, "provider_header_invalid")),
+        ({"TeamUp_Provider_ID": "124"}, (403, "provider_invalid")),
+    ],
+)
+def test_a_configured_provider_must_be_named(
+    serve: Callable[..., Call], headers: dict[str, str], expected: tuple[int, str]
+) -> None:
+    call = serve(provider_id="123")
+    assert outcome(call(**headers)) == expected
+    assert call(TeamUp_Provider_ID="123").status_code == 200
+
+
+def test_the_mode_is_required_only_where_there_are_several(serve: Callable[..., Call]) -> None:
+    assert serve()().status_code == 200
+    call = serve(multiple_modes=True)
+    assert outcome(call()) == (403, "mode_not_allowed")
+    assert call(Teamup_Request_Mode="provider").status_code == 200
+
+
+def test_a_mode_out_of_reach_is_refused(serve: Callable[..., Call]) -> None:
+    call = serve(modes=("customer",))
+    assert outcome(call(Teamup_Request_Mode="provider")) == (403, "mode_not_allowed")
+    assert outcome(call(Teamup_Request_Mode="owner")) == (403, "mode_not_allowed")
+
+
+def test_customer_mode_shows_only_what_is_public_and_no_draft(serve: Callable[..., Call]) -> None:
+    call = serve()
+    assert call(Teamup_Request_Mode="provider").json()["count"] == 3
+    found = call(Teamup_Request_Mode="customer").json()
+    assert [row["course"] for row in found["results"]] == [1]
+    assert found["count"] == 1
+
+
+def test_one_of_five_permissions_is_needed(serve: Callable[..., Call]) -> None:
+    refused = serve(permissions=frozenset({"revenue", "store"}))()
+    assert outcome(refused) == (403, "permission_denied")
+    assert serve(permissions=frozenset({"instructor_attendances"}))().status_code == 200
+
+
+def test_more_requests_than_allowed_in_any_minute_are_refused(serve: Callable[..., Call]) -> None:
+    clock = Clock()
+    call = serve(requests_per_minute=2, clock=clock)
+    assert call().status_code == 200
+    clock.now += 30
+    assert call().status_code == 200
+    refused = call()
+    assert outcome(refused) == (429, "throttled")
+    assert "Retry-After" not in refused.headers
+    clock.now += 30
+    assert call().status_code == 200
+    assert call().status_code == 429

@@ -1,0 +1,120 @@
+"""The server: where it is, what it remembers, and that it stops."""
+
+import http.client
+import json
+import logging
+from contextlib import closing
+
+import pytest
+import requests
+
+from bridge.sandbox.api import create_api
+from bridge.sandbox.http_server import SandboxServer, serve_forever
+from bridge.sandbox.studio import Studio
+
+HEADERS = {"Authorization": "Bearer sandbox-token", "X-Asked-By": "the test"}
+
+
+def test_it_answers_on_loopback_until_it_is_stopped(session: requests.Session) -> None:
+    server = SandboxServer(create_api(Studio()))
+    assert server.url.startswith("http://127.0.0.1:")
+    assert server.url.endswith("/api/v2")
+    server.start()
+    assert session.get(f"{server.url}/course_sessions", headers=HEADERS, timeout=5).ok
+    server.stop()
+    with pytest.raises(requests.exceptions.ConnectionError):
+        session.get(f"{server.url}/course_sessions", headers=HEADERS, timeout=5)
+
+
+def test_it_starts_again_on_the_same_port(session: requests.Session) -> None:
+    server = SandboxServer(create_api(Studio()))
+    url = server.url
+    for _ in range(2):
+        with server:
+            assert server.url == url
+            assert session.get(f"{url}/course_sessions", headers=HEADERS, timeout=5).ok
+
+
+def test_a_connection_stays_open_until_the_server_stops() -> None:
+    server = SandboxServer(create_api(Studio()))
+    client = http.client.HTTPConnection(server.origin.removeprefix("http://"), timeout=5)
+    with server, closing(client):
+        for _ in range(2):
+            client.request("GET", "/api/v2/course_sessions", headers=HEADERS)
+            assert json.loads(client.getresponse().read())["count"] == 0
+        connection = client.sock
+        server.stop()
+        assert connection.recv(1) == b""
+
+
+def test_the_api_can_be_replaced_while_it_runs(session: requests.Session) -> None:
+    with SandboxServer(create_api(Studio())) as server:
+        server.app = create_api(Studio(), token="another")
+        assert (
+            session.get(f"{server.url}/course_sessions", headers=HEADERS, timeout=5).status_code
+            == 401
+        )
+
+
+def test_a_server_that_never_started_gives_its_port_back() -> None:
+    server = SandboxServer(create_api(Studio()))
+    server.stop()
+    server.stop()
+
+
+@pytest.mark.parametrize("path", ["/api/v2//course_sessions", "/api/v2/course_sessions/"])
+def test_doubled_and_trailing_slashes_are_tolerated(session: requests.Session, path: str) -> None:
+    with SandboxServer(create_api(Studio())) as server:
+        response = session.get(
+            f"{server.origin}{path}", headers=HEADERS, timeout=5, allow_redirects=False
+        )
+    assert response.status_code == 200
+
+
+def test_the_base_path_can_be_another(session: requests.Session) -> None:
+    with SandboxServer(create_api(Studio(), base_path="/v3")) as server:
+        assert server.url == f"{server.origin}/v3"
+        assert session.get(f"{server.url}/course_sessions", headers=HEADERS, timeout=5).ok
+
+
+def test_an_unknown_path_or_method_has_the_vendors_body(session: requests.Session) -> None:
+    with SandboxServer(create_api(Studio())) as server:
+        found = session.get(f"{server.url}/events", timeout=5)
+        assert (found.status_code, found.json()["code"]) == (404, "not_found")
+        found = session.post(f"{server.url}/course_sessions", timeout=5)
+        assert (found.status_code, found.json()["code"]) == (405, "method_not_allowed")
+
+
+def test_requests_are_recorded_and_forgotten(session: requests.Session) -> None:
+    with SandboxServer(create_api(Studio())) as server:
+        args = {"venues": ["1", "2"], "sort": "start", "page": ""}
+        session.get(f"{server.url}/course_sessions", params=args, headers=HEADERS, timeout=5)
+        session.get(f"{server.origin}/_sandbox/faults", timeout=5)
+        (seen,) = server.requests
+        assert (seen.method, seen.path) == ("GET", "/api/v2/course_sessions")
+        assert seen.args == {"venues": ["1", "2"], "sort": ["start"], "page": [""]}
+        assert seen.headers["x-asked-by"] == "the test"
+        server.requests.clear()
+        assert server.requests == []
+
+
+def test_requests_are_not_logged(
+    session: requests.Session, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level(logging.DEBUG, "werkzeug"), SandboxServer(create_api(Studio())) as server:
+        session.get(f"{server.url}/course_sessions", headers=HEADERS, timeout=5)
+    assert not caplog.records
+    assert capfd.readouterr().err == ""
+
+
+def test_serving_for_ever_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    ran: list[str] = []
+
+    def run(server: SandboxServer) -> None:
+        ran.append(server.url)
+        server.stop()
+
+    monkeypatch.setattr(SandboxServer, "run", run)
+    serve_forever(Studio(), port=0, token="t0", announce=lines.append)
+    assert lines == [f"The sandbox studio answers at {ran[0]} (token: t0)"]

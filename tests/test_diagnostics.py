@@ -1,0 +1,546 @@
+"""What ``check`` finds out: the right cause, and the variable to set."""
+
+import json
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from environs import Env
+from test_deployment import settings
+from tls import TlsFront
+from valkey import Valkey
+from werkzeug.serving import make_server
+
+from bridge import config, network_errors, services
+from bridge.clock import SystemClock
+from bridge.diagnostics import run_checks
+from bridge.diagnostics.findings import CheckReport, Finding, Level
+from bridge.feeds.feed import tag_of
+from bridge.sandbox.api import create_api
+from bridge.sandbox.demo_timetable import believable_studio
+from bridge.sandbox.faults import Faults
+from bridge.sandbox.http_server import SandboxServer
+from bridge.sandbox.studio import Studio
+from bridge.web import create_app
+
+TOKEN = "canary-token-of-these-tests"
+
+Doctor = Callable[..., CheckReport]
+
+
+class OffClock(SystemClock):
+    """A machine's clock that is wrong by so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        real = SystemClock.now
+        self.now = lambda: real() + seconds  # type: ignore[method-assign]
+
+
+def small_studio() -> Studio:
+    """Of a few sessions, on whatever day it is, so that they take no time to look through."""
+    studio = believable_studio(datetime.now(UTC).date())
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    tables = studio.tables()
+    starts = {row["id"]: tables.instant(row, "starts_at") for row in studio.sessions}
+    later = sorted((start, one) for one, start in starts.items() if start and start > tomorrow)
+    for one in starts.keys() - {one for _, one in later[:20]}:
+        studio.delete(one)
+    return studio
+
+
+@contextmanager
+def studio_api(studio: Studio | None = None, **api: Any) -> Iterator[SandboxServer]:
+    api = {"token": TOKEN, "requests_per_minute": 100_000, **api}
+    with SandboxServer(create_api(studio or small_studio(), **api)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def well() -> Iterator[str]:
+    with studio_api() as server:
+        yield server.url
+
+
+@pytest.fixture
+def doctor(well: str, monkeypatch: pytest.MonkeyPatch) -> Doctor:
+    """Examines with these variables beside good ones; None takes one away."""
+
+    def look(*, clock: Any = None, **variables: str | None) -> CheckReport:
+        given = {
+            "TEAMUP_API_TOKEN": TOKEN,
+            "TEAMUP_BASE_URL": well,
+            "CACHE_URL": "memory://",
+            **variables,
+        }
+        for name, value in given.items():
+            monkeypatch.setenv(name, value or "")
+        report = run_checks(Env(eager=False), clock=clock)
+        assert TOKEN not in report.as_text() + json.dumps(report.as_dict())
+        return report
+
+    return look
+
+
+def errors(report: CheckReport) -> list[tuple[str, str | None]]:
+    """Topic and variable of each error."""
+    return [(one.topic, one.setting) for one in report.findings if one.level is Level.ERROR]
+
+
+def warnings(report: CheckReport) -> list[tuple[str, str | None]]:
+    return [(one.topic, one.setting) for one in report.findings if one.level is Level.WARNING]
+
+
+def finding(report: CheckReport, topic: str) -> Finding:
+    """The worst finding of that topic."""
+    ranks = list(Level)
+    return max(
+        (one for one in report.findings if one.topic == topic),
+        key=lambda one: ranks.index(one.level),
+    )
+
+
+class TestSettings:
+    def test_every_bad_one_is_named_and_not_only_the_first(self, doctor: Doctor) -> None:
+        report = doctor(
+            TEAMUP_API_TOKEN=None, CACHE_TTL="soon", PORT="x", CACHE_URL="mysql://root:canary@db"
+        )
+        wrong = ["TEAMUP_API_TOKEN", "CACHE_URL", "CACHE_TTL", "PORT"]
+        assert errors(report) == [("settings", name) for name in wrong]
+        assert "canary" not in report.as_text()
+
+    @pytest.mark.parametrize("name", ["CACHE_URL", "REDIS_URL"])
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "redis://:canary@127.0.0.1:1/0?foo=bar",
+            "redis://:canary@127.0.0.1:1/0?ssl_cert_reqs=none",
+            "rediss://:canary@127.0.0.1:1/0?ssl_cert_reqs=perhaps",
+            "redis://:canary@127.0.0.1:1/0?protocol=9",
+            "redis://:canary@127.0.0.1:1/0?socket_timeout=long",
+            "redis://:canary@127.0.0.1:1/0?socket_timeout=60",
+            "redis://:canary@127.0.0.1:1/0?encoding=nope",
+            "redis://:canary@127.0.0.1:1/0?decode_responses=1",
+            "redis://:canary@127.0.0.1:123456",
+            "redis://:canary@[::1/0",
+        ],
+    )
+    def test_a_stores_address_that_its_library_refuses(
+        self, doctor: Doctor, name: str, address: str
+    ) -> None:
+        report = doctor(**{"CACHE_URL": None, name: address})
+        assert errors(report) == [("settings", name)]
+        assert "canary" not in report.as_text()
+
+    @pytest.mark.parametrize("name", ["TEAMUP_API_TOKEN", "FEED_SIGNING_KEYS", "CACHE_URL"])
+    def test_a_value_that_is_not_utf_8(self, doctor: Doctor, name: str) -> None:
+        report = doctor(**{name: os.fsdecode(b"sqlite:///\xff")})
+        assert errors(report) == [("settings", name)]
+        assert report.as_text().encode()
+
+    @pytest.mark.parametrize("name", sorted(settings()))
+    def test_whatever_one_is_there_is_a_report(self, doctor: Doctor, name: str) -> None:
+        for value in (
+            "0",
+            "-1",
+            "💥\n{{X}}",
+            "https://[",
+            "https://\u202e..b/%00",
+            "redis://u%ff:@:1?a=%zz",
+            "sqlite:////dev/null",
+            os.fsdecode(b"\xff"),
+        ):
+            report = doctor(**{name: value})
+            assert report.findings
+            assert report.as_text().encode()
+
+
+class TestToken:
+    def test_none(self, doctor: Doctor) -> None:
+        assert errors(doctor(TEAMUP_API_TOKEN=None)) == [("settings", "TEAMUP_API_TOKEN")]
+
+    @pytest.mark.parametrize("scheme", ["auto", "Bearer", "Token"])
+    def test_a_wrong_one_is_not_taken_for_a_wrong_scheme(self, doctor: Doctor, scheme: str) -> None:
+        with studio_api(token="another") as server:
+            report = doctor(TEAMUP_BASE_URL=server.url, TEAMUP_AUTH_SCHEME=scheme)
+        assert errors(report) == [("token", "TEAMUP_API_TOKEN")]
+
+    @pytest.mark.parametrize("right", ["Bearer", "Token", "JWT"])
+    def test_a_wrong_scheme_is_named_with_the_one_that_works(
+        self, doctor: Doctor, right: str
+    ) -> None:
+        wrong = "JWT" if right != "JWT" else "Bearer"
+        with studio_api(schemes=(right,)) as server:
+            report = doctor(TEAMUP_BASE_URL=server.url, TEAMUP_AUTH_SCHEME=wrong)
+            assert errors(report) == [("scheme", "TEAMUP_AUTH_SCHEME")]
+            advice = f"TEAMUP_AUTH_SCHEME={right}"
+            assert finding(report, "scheme").text.endswith(advice)
+            good = doctor(TEAMUP_BASE_URL=server.url, TEAMUP_AUTH_SCHEME=right)
+        assert good.healthy
+        assert right in finding(good, "token").text
+
+    def test_a_scheme_that_had_worked_and_works_no_more(
+        self, doctor: Doctor, tmp_path: Path
+    ) -> None:
+        store = f"sqlite:///{tmp_path}/store.db"
+        with studio_api(schemes=("Bearer",)) as server:
+            assert doctor(TEAMUP_BASE_URL=server.url, CACHE_URL=store).healthy
+            port = int(server.origin.rpartition(":")[2])
+        api = create_api(small_studio(), token=TOKEN, schemes=("Token",))
+        with SandboxServer(api, port) as server:
+            report = doctor(TEAMUP_BASE_URL=server.url, CACHE_URL=store)
+        assert errors(report) == [("scheme", "TEAMUP_AUTH_SCHEME")]
+        assert "after the word Bearer, and takes it after Token" in finding(report, "scheme").text
+
+    def test_what_is_wrong_behind_a_wrong_scheme_is_told_as_well(self, doctor: Doctor) -> None:
+        with studio_api(schemes=("Token",), provider_id="123") as server:
+            report = doctor(TEAMUP_BASE_URL=server.url, TEAMUP_AUTH_SCHEME="JWT")
+        assert errors(report) == [
+            ("scheme", "TEAMUP_AUTH_SCHEME"),
+            ("provider", "TEAMUP_PROVIDER_ID"),
+        ]
+
+
+class TestAccount:
+    @pytest.mark.parametrize("given", [None, "456", "studio"], ids=["missing", "wrong", "no id"])
+    def test_the_provider(self, doctor: Doctor, given: str | None) -> None:
+        with studio_api(provider_id="123") as server:
+            report = doctor(TEAMUP_BASE_URL=server.url, TEAMUP_PROVIDER_ID=given)
+        assert errors(report) == [("provider", "TEAMUP_PROVIDER_ID")]
+
+    @pytest.mark.parametrize(
+        ("modes", "given", "right"),
+        [
+            (("provider",), "customer", "provider"),
+            (("customer",), "provider", "customer"),
+            (("provider", "customer"), None, "provider"),
+        ],
+    )
+    def test_the_mode_is_named_with_one_that_works(
+        self, doctor: Doctor, modes: tuple[str, ...], given: str | None, right: str
+    ) -> None:
+        with studio_api(modes=modes, multiple_modes=True) as server:
+            report = doctor(TEAMUP_BASE_URL=server.url, TEAMUP_REQUEST_MODE=given)
+        assert errors(report) == [("mode", "TEAMUP_REQUEST_MODE")]
+        assert f"TEAMUP_REQUEST_MODE={right}" in finding(report, "mode").text
+
+    def test_no_permission(self, doctor: Doctor) -> None:
+        with studio_api(permissions=frozenset({"revenue"})) as server:
+            report = doctor(TEAMUP_BASE_URL=server.url)
+        assert errors(report) == [("permission", "TEAMUP_API_TOKEN")]
+        assert "manage_events" in finding(report, "permission").text
+
+    def test_an_instructors_token_that_sees_its_own_sessions_only(self, doctor: Doctor) -> None:
+        studio = small_studio()
+        mine = studio.sessions[0]["instructors"][0]
+        for row in studio.sessions:
+            studio.change(row["id"], instructors=[mine])
+        with studio_api(studio) as server:
+            report = doctor(TEAMUP_BASE_URL=server.url)
+        assert report.healthy
+        assert ("permission", "TEAMUP_API_TOKEN") in warnings(report)
+        assert "instructor permission" in finding(report, "permission").text
+
+    def test_what_is_well_is_said_to_be(self, doctor: Doctor) -> None:
+        with studio_api(provider_id="123", multiple_modes=True) as server:
+            report = doctor(
+                TEAMUP_BASE_URL=server.url,
+                TEAMUP_PROVIDER_ID="123",
+                TEAMUP_REQUEST_MODE="provider",
+            )
+        assert report.healthy
+        for topic, text in (("token", "Bearer"), ("provider", "123"), ("mode", "provider")):
+            assert finding(report, topic).level is Level.GOOD
+            assert text in finding(report, topic).text
+
+
+class TestNetwork:
+    @pytest.mark.parametrize(
+        ("address", "why"),
+        [
+            ("https://teamup.invalid/api/v2", "name cannot be resolved"),
+            ("https://te..amup/api/v2", "name cannot be resolved"),
+            ("http://127.0.0.1:1/api/v2", "nothing listens there"),
+        ],
+    )
+    def test_a_host_that_is_not_there(self, doctor: Doctor, address: str, why: str) -> None:
+        report = doctor(TEAMUP_BASE_URL=address)
+        assert errors(report) == [("network", "TEAMUP_BASE_URL")]
+        assert why in finding(report, "network").text
+
+    def test_something_else_at_the_address(self, doctor: Doctor, well: str) -> None:
+        report = doctor(TEAMUP_BASE_URL=well.replace("/v2", "/v3"))
+        assert errors(report) == [("address", "TEAMUP_BASE_URL")]
+
+    def test_a_redirect(self, doctor: Doctor) -> None:
+        faults = Faults()
+        faults.set("redirect", "https://elsewhere.example/")
+        with studio_api(faults=faults) as server:
+            report = doctor(TEAMUP_BASE_URL=server.url)
+        assert errors(report) == [("address", "TEAMUP_BASE_URL")]
+        assert "elsewhere" not in report.as_text()
+
+    def test_a_certificate_that_nobody_vouches_for(self, doctor: Doctor, tmp_path: Path) -> None:
+        with studio_api() as server:
+            behind = int(server.origin.rpartition(":")[2])
+            with TlsFront(behind, tmp_path) as front:
+                report = doctor(TEAMUP_BASE_URL=f"https://127.0.0.1:{front.port}/api/v2")
+        assert errors(report) == [("network", "TEAMUP_BASE_URL")]
+        assert "certificate cannot be verified" in finding(report, "network").text
+
+    def test_a_certificate_that_is_over_asks_whether_the_clock_is_right(
+        self, doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with studio_api() as server:
+            behind = int(server.origin.rpartition(":")[2])
+            until = datetime.now(UTC) - timedelta(days=1)
+            with TlsFront(behind, tmp_path, until=until) as front:
+                monkeypatch.setenv("SSL_CERT_FILE", str(front.authority))
+                report = doctor(TEAMUP_BASE_URL=f"https://127.0.0.1:{front.port}/api/v2")
+        assert errors(report) == [("network", "TEAMUP_BASE_URL")]
+        assert "this machine's clock says" in finding(report, "network").text
+
+
+class TestClock:
+    @pytest.mark.parametrize("seconds", [3600, -3600, 86400, -86400])
+    def test_a_wrong_time(self, doctor: Doctor, seconds: int) -> None:
+        report = doctor(clock=OffClock(seconds))
+        assert errors(report) == [("clock", None)]
+        said = re.search(r"([+-]\d+) seconds off", finding(report, "clock").text)
+        assert said is not None
+        assert abs(int(said[1]) - seconds) <= 5
+
+    def test_a_time_that_is_a_little_off(self, doctor: Doctor) -> None:
+        report = doctor(clock=OffClock(150))
+        assert report.healthy
+        assert ("clock", None) in warnings(report)
+
+    def test_it_is_looked_at_also_where_the_token_is_refused(self, doctor: Doctor) -> None:
+        report = doctor(clock=OffClock(3600), TEAMUP_API_TOKEN=TOKEN[::-1])
+        assert errors(report) == [("token", "TEAMUP_API_TOKEN"), ("clock", None)]
+
+
+class TestStore:
+    def test_a_file_that_can_be_written(self, doctor: Doctor, tmp_path: Path) -> None:
+        report = doctor(CACHE_URL=f"sqlite:///{tmp_path}/store.db")
+        assert report.healthy
+        assert finding(report, "store").level is Level.GOOD
+
+    def test_nothing_of_the_trial_is_left(self, doctor: Doctor, tmp_path: Path) -> None:
+        address = f"sqlite:///{tmp_path}/store.db"
+        doctor(CACHE_URL=address)
+        store = services.bare_store(config.load(Env(eager=False)), SystemClock())
+        try:
+            assert store.names("check") == []
+        finally:
+            store.close()
+
+    @pytest.mark.parametrize("where", ["below a file", "nowhere", "a folder"])
+    def test_a_file_that_cannot_be_written(
+        self, doctor: Doctor, tmp_path: Path, where: str
+    ) -> None:
+        (tmp_path / "file").write_text("")
+        path = {
+            "below a file": f"{tmp_path}/file/store.db",
+            "nowhere": "/proc/nowhere/store.db",
+            "a folder": str(tmp_path),
+        }[where]
+        report = doctor(CACHE_URL=f"sqlite:///{path}")
+        assert errors(report) == [("store", "CACHE_URL")]
+        # what else there is to know is told all the same
+        assert report.sees["sessions"] > 5
+
+    @pytest.mark.parametrize("name", ["CACHE_URL", "REDIS_URL"])
+    def test_a_redis_that_is_down(self, doctor: Doctor, name: str) -> None:
+        report = doctor(**{"CACHE_URL": None, name: "redis://:canary@127.0.0.1:1/0"})
+        assert errors(report) == [("store", name)]
+        assert "nothing listens there" in finding(report, "store").text
+        assert "canary" not in report.as_text()
+
+    def test_a_redis_that_wants_another_password(self, doctor: Doctor, valkey: Valkey) -> None:
+        valkey.ask("CONFIG", "SET", "requirepass", "right")
+        report = doctor(CACHE_URL=f"redis://:canary@127.0.0.1:{valkey.port}/0")
+        assert errors(report) == [("store", "CACHE_URL")]
+        assert "refuses the user or the password" in finding(report, "store").text
+
+    def test_a_redis_that_hangs(self, doctor: Doctor, valkey: Valkey) -> None:
+        valkey.pause()
+        report = doctor(CACHE_URL=valkey.url)
+        assert errors(report) == [("store", "CACHE_URL")]
+        assert "no answer" in finding(report, "store").text
+
+    def test_a_redis_whose_certificate_nobody_vouches_for(
+        self, doctor: Doctor, valkey: Valkey, tmp_path: Path
+    ) -> None:
+        with TlsFront(valkey.port, tmp_path) as front:
+            address = f"rediss://127.0.0.1:{front.port}"
+            refused = doctor(CACHE_URL=address)
+            assert errors(refused) == [("store", "CACHE_URL")]
+            assert "certificate cannot be verified" in finding(refused, "store").text
+            trusted = doctor(CACHE_URL=f"{address}?ssl_ca_certs={front.authority}")
+            assert trusted.healthy
+            assert "not verified" not in finding(trusted, "store").text
+            unverified = doctor(CACHE_URL=f"{address}?ssl_cert_reqs=none")
+            assert unverified.healthy
+            assert "not verified" in finding(unverified, "store").text
+
+    def test_the_platforms_own_redis_is_taken_with_its_self_signed_certificate(
+        self, doctor: Doctor, valkey: Valkey, tmp_path: Path
+    ) -> None:
+        with TlsFront(valkey.port, tmp_path) as front:
+            address = f"rediss://:@127.0.0.1:{front.port}"
+            heroku = {"CACHE_URL": None, "REDIS_URL": address, "DYNO": "web.1"}
+            assert finding(doctor(**heroku), "store").level is Level.GOOD
+            # and nobody else's is
+            for other in ({"DYNO": None}, {"CACHE_URL": address}):
+                assert errors(doctor(**{**heroku, **other})) != []
+
+
+class TestPrivateFeeds:
+    def test_an_id_that_is_none_is_warned_of(self, doctor: Doctor) -> None:
+        report = doctor(FEED_SIGNING_KEYS="k" * 20, FEED_REVOKED="0123456789abcdef,everything")
+        assert ("private feeds", "FEED_REVOKED") in warnings(report)
+
+    def test_a_key_that_stands_twice_is_warned_of(self, doctor: Doctor) -> None:
+        report = doctor(FEED_SIGNING_KEYS=f"{'k' * 20},{'k' * 20}")
+        assert ("private feeds", "FEED_SIGNING_KEYS") in warnings(report)
+        assert "kkk" not in report.as_text()
+
+
+SENT = b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Whatever else may stand at a public address."""
+
+    answers: dict[str, tuple[int, str, bytes]] = {}  # noqa: RUF012 - set by each test
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        status, kind, body = self.answers.get(path, (404, "text/html", b"no"))
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("ETag", f'"{tag_of(SENT)}"')
+        if status == 301:
+            self.send_header("Location", "https://elsewhere.example/")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class TestPublicAddress:
+    def test_the_bridge_there_serves_feeds(
+        self, doctor: Doctor, make_bridge: Callable[..., Any]
+    ) -> None:
+        app = create_app(make_bridge(at=SystemClock()))
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            report = doctor(PUBLIC_BASE_URL=f"http://127.0.0.1:{server.server_port}")
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+        assert report.healthy
+        assert any("serves feeds" in one.text for one in report.findings)
+
+    @pytest.mark.parametrize(
+        ("answer", "said"),
+        [
+            ((404, "text/html", b"no"), "answers 404"),
+            ((200, "text/html", b"<p>Welcome"), "answers 200, and is not the bridge"),
+            ((301, "text/html", b""), "leads elsewhere"),
+        ],
+    )
+    def test_something_else_is_there(
+        self, doctor: Doctor, elsewhere: str, answer: tuple[int, str, bytes], said: str
+    ) -> None:
+        Elsewhere.answers = {"/healthz": answer}
+        report = doctor(PUBLIC_BASE_URL=elsewhere)
+        assert report.healthy
+        assert ("public address", "PUBLIC_BASE_URL") in warnings(report)
+        assert any(said in one.text for one in report.findings)
+
+    @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "https://calendar.invalid"])
+    def test_nothing_is_there(self, doctor: Doctor, address: str) -> None:
+        report = doctor(PUBLIC_BASE_URL=address)
+        assert report.healthy
+        assert any("cannot be reached from here" in one.text for one in report.findings)
+
+    @pytest.mark.parametrize(
+        ("kind", "body"),
+        [
+            ("text/html", SENT),
+            ("text/calendar", SENT.replace(b"\r\n", b"\n")),
+            ("text/calendar", b""),
+        ],
+    )
+    def test_what_changes_a_feed_on_its_way_is_an_error(
+        self, doctor: Doctor, elsewhere: str, kind: str, body: bytes
+    ) -> None:
+        Elsewhere.answers = {
+            "/healthz": (200, "text/plain", b"ok\n"),
+            "/sessions.ics": (200, kind, body),
+        }
+        report = doctor(PUBLIC_BASE_URL=elsewhere)
+        assert errors(report) == [("public address", "PUBLIC_BASE_URL")]
+
+
+class TestFeeds:
+    def test_every_one_is_listed(self, doctor: Doctor) -> None:
+        report = doctor()
+        assert finding(report, "feeds").level is Level.GOOD
+        assert report.feeds.keys() > {"all classes"}
+
+    def test_those_of_the_same_name_are_all_listed(self, doctor: Doctor) -> None:
+        studio = small_studio()
+        for number in {number for row in studio.sessions for number in row["instructors"]}:
+            person = studio.tables().get("instructor", number)
+            assert person is not None
+            person["name"] = "Alex"
+        with studio_api(studio) as server:
+            report = doctor(TEAMUP_BASE_URL=server.url)
+        paths = [urlsplit(address).path for address in report.feeds.values()]
+        assert len(set(paths)) == len(paths)
+        for kind in ("venues", "instructors", "courses"):
+            assert sum(path.startswith(f"/{kind}/") for path in paths) == report.sees[kind]
+        assert report.feeds["Alex"].rpartition("/")[0].endswith("/instructors")
+
+    def test_one_that_is_trimmed_is_warned_of(self, doctor: Doctor) -> None:
+        report = doctor(FEED_MAX_BYTES="2000")
+        assert report.healthy
+        assert ("feeds", "FEED_MAX_BYTES") in warnings(report)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (TimeoutError(), "it does not answer"),
+        (ConnectionResetError(), "the connection broke"),
+        (OSError(101, "Network is unreachable"), "Network is unreachable"),
+        (OSError(), "OSError"),
+    ],
+)
+def test_a_failure_on_the_way_is_told_in_plain_words(error: OSError, said: str) -> None:
+    assert network_errors.why(error) == said
