@@ -8,7 +8,7 @@ RUN python3 -m venv .venv \
     && .venv/bin/python -m pip uninstall --yes pip
 COPY app.py .
 COPY bridge bridge
-# Compiled now: where it runs nothing can be written.
+# Compile now: these files cannot be written at run time.
 RUN .venv/bin/python -m compileall -q .
 
 FROM python:3.13-slim
@@ -16,7 +16,7 @@ LABEL org.opencontainers.image.title="TeamUp feed bridge" \
       org.opencontainers.image.licenses="MIT"
 WORKDIR /srv/bridge
 COPY --from=build /srv/bridge .
-# The store is the only thing that is written; a new volume takes its owner from here.
+# Only the store is written. A new volume takes its owner from this folder.
 RUN install -d -o 10001 -g 10001 -m 700 /data
 ENV CACHE_URL=sqlite:////data/bridge.sqlite3 \
     PYTHONDONTWRITEBYTECODE=1 \

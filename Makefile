@@ -1,4 +1,4 @@
-# Everything sets itself up: python3 (3.11 or newer) with pip and venv is all that must be there.
+# Each target installs what it needs; only python3 (3.11 or newer) with pip and venv is required.
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,12 +20,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 run: $(VENV)/run.stamp
 	@$(BIN)/python -m bridge.server --local
 
-# Two files of tests at a time: much of their time is spent waiting for real processes.
+# Two test files run at a time, because tests often wait for real processes.
 test: lint clients
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# Measures the bridge and others in turn, three times, and writes docs/performance.md: a quarter of an
-# hour.
+# Measures the bridge and the servers that it is compared with, three times, and writes
+# docs/performance.md. Takes a quarter of an hour.
 bench: DEBIAN := nginx-light wrk
 bench: $(VENV)/dev.stamp $(BENCH)/stamp test-deps
 	@$(BIN)/python -m bench --open-web-calendar $(BENCH)/bin/python
@@ -40,34 +40,36 @@ format: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-# Calendar clients that the feeds are read with, whose libraries differ from the bridge's; and what
-# pages are checked with.
+# Installs the calendar clients that read the feeds in tests, in their own environment because their
+# libraries differ from the bridge's; and the checkers of the pages.
 clients: $(CLIENTS)/stamp $(if $(shell command -v npm),$(addsuffix /stamp,$(NODE_MODULES)))
 
-# The README's pictures, of the sandbox as it is today. They look best where fonts-urw-base35,
-# fonts-noto-core and fonts-noto-cjk are installed.
+# Takes the pictures of the README, of today's sandbox. They look best with fonts-urw-base35,
+# fonts-noto-core and fonts-noto-cjk installed.
 screenshots: $(VENV)/dev.stamp
 	@cd tests && PYTHONPATH=.. ../$(BIN)/python -m browser.screenshots
 
-# Debian packages for the tests that want them; those who lack a package are skipped and named. The
-# measurements want others.
+# Installs Debian packages that some tests need; without them these tests are skipped, with a message.
+# `make bench` needs other packages.
 test-deps:
-	@lacking=$$(for one in $(DEBIAN); do \
-		dpkg-query -W -f '$${db:Status-Status}' $$one 2>/dev/null | grep -qx installed || echo $$one; \
+	@missing=$$(for package in $(DEBIAN); do \
+		dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed \
+			|| echo $$package; \
 	done); \
-	if [ -z "$$lacking" ]; then exit 0; fi; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
-		echo "these Debian packages are wanted, or what they are elsewhere:" $$lacking; exit 1; \
+		echo "please install these Debian packages, or their equivalents:" $$missing; exit 1; \
 	fi; \
 	export DEBIAN_FRONTEND=noninteractive; \
-	apt-get update -qq && apt-get install -y -qq --no-install-recommends $$lacking
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing
 
-# 100,000 made-up filter sets from one client and from many, for each plan: some twenty minutes.
+# Requests 100,000 made-up filter sets from one client and from many, for each UPSTREAM_PLAN. Takes
+# about twenty minutes.
 flood: $(VENV)/dev.stamp
 	@cd tests && PYTHONPATH=.. ../$(BIN)/python -m security.flood
 
-# Branches, also of servers that tests start. Left out are the tests that look at how long something
-# takes, which measuring changes, and those of faults, browsers and clients, which cover little more.
+# Branch coverage, also of servers that tests start. Excludes tests of timing, which coverage slows
+# down, and the tests of faults, browsers and clients, which add little coverage.
 coverage: $(VENV)/dev.stamp
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -q -n 2 --dist loadfile -k 'not under_50_ms and not at_once' \
@@ -75,15 +77,15 @@ coverage: $(VENV)/dev.stamp
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under $(FLOOR)
 
-# Known faults in what is installed; the answer comes from the package index.
+# Checks the pinned dependencies for known vulnerabilities, at the package index.
 audit: $(AUDIT)/stamp
 	@$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps --progress-spinner off \
-		$(foreach one,$(wildcard requirements*.txt tests/clients/requirements.txt),--requirement $(one))
+		$(foreach file,$(wildcard requirements*.txt tests/clients/requirements.txt),--requirement $(file))
 
 image:
 	$(ENGINE) build --tag teamup-feed-bridge .
 
-# requirements*.txt pin what pyproject.toml asks for.
+# Updates the pinned versions in requirements*.txt.
 lock: $(VENV)/dev.stamp
 	@$(BIN)/pip-compile --upgrade --no-header --output-file requirements.txt pyproject.toml
 	@$(BIN)/pip-compile --upgrade --no-header --extra dev --constraint requirements.txt \
@@ -118,7 +120,7 @@ $(CLIENTS)/stamp: tests/clients/requirements.txt | $(BIN)/python
 	@$(CLIENTS)/bin/python -m pip install --quiet -r tests/clients/requirements.txt
 	@touch $@
 
-# The newest: it has to know what became known today.
+# Always the newest pip-audit, which supports the current vulnerability services.
 $(AUDIT)/stamp: requirements.txt requirements-dev.txt | $(BIN)/python
 	@$(BIN)/python -m venv $(AUDIT)
 	@$(AUDIT)/bin/python -m pip install --quiet --upgrade pip-audit

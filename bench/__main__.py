@@ -1,4 +1,4 @@
-"""``make bench``: measures everything several times, and writes docs/performance.md."""
+"""Runs all measurements several times, and writes docs/performance.md (``make bench``)."""
 
 import argparse
 import os
@@ -20,17 +20,15 @@ _SUBSCRIBERS = 1_000_000
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure, print the results, and write the page."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument(
         "--open-web-calendar",
         type=Path,
         metavar="PYTHON",
-        help="of the environment in which Open Web Calendar is installed",
+        help="the Python of the environment in which Open Web Calendar is installed",
     )
-    parser.add_argument(
-        "--runs", type=int, default=3, help="how often everything is measured (default: 3)"
-    )
+    parser.add_argument("--runs", type=int, default=3, help="number of measurements (default: 3)")
     arguments = parser.parse_args()
     measured = [_run(arguments.open_web_calendar) for _ in range(arguments.runs)]
     runs = [rows for rows, _ in measured]
@@ -48,7 +46,7 @@ def _run(open_web_calendar: Path | None) -> tuple[list[Row], dict[str, float]]:
     """Measure everything once, and print each row as it is measured.
 
     Returns:
-        The rows; and what the page says of rates and bytes, by name.
+        The rows; and the rates and sizes that the page quotes, by name.
     """
     rows, figures = hot.against_servers()
     _print(rows)

@@ -1,7 +1,7 @@
-"""The reference for the hot path: a WSGI function that returns bytes which it read at the start.
+"""The reference for the hot path: a WSGI function that returns bytes from memory.
 
-The environment variable ``BARE_RESPONSES`` names a JSON file: path → [status line, list of headers,
-name of a file beside it with the body].
+The environment variable ``BARE_RESPONSES`` is the path of a JSON file: request path → [status line,
+headers, name of a file in the same folder with the body].
 """
 
 import json

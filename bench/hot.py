@@ -17,18 +17,18 @@ from bench.servers import HOST, Server
 from bench.table import Row
 from bridge.sandbox.api import TOKEN
 
-# Days ahead, of a provider with 200 sessions in 80 days.
+# Days ahead, for a provider with 200 sessions in 80 days.
 _DAYS_OF_90_KB, _DAYS_OF_40_EVENTS = 44, 16
-# The same, of a provider with 2,000 sessions.
+# The same for a provider with 2,000 sessions.
 _DAYS_OF_500_EVENTS = 19
 _FEED = f"/sessions.ics?past=0&future={_DAYS_OF_90_KB}"
-# Where the servers that the bridge is compared with have its responses.
+# Paths under which the peers serve the bridge's responses.
 _PLAIN, _GZIP, _NOT_MODIFIED = "/feed.ics", "/feed.ics.gz", "/not-modified"
 
 
 @dataclass(frozen=True)
 class _Response:
-    """A response as it was sent, without the headers that each server adds."""
+    """A response without the headers that every server adds."""
 
     status: str
     headers: Sequence[tuple[str, str]]
@@ -37,7 +37,7 @@ class _Response:
 
 @dataclass(frozen=True)
 class _Peers:
-    """The servers that the bridge is compared with.
+    """The servers with which the bridge is compared.
 
     Attributes:
         bare: a WSGI function under granian, with as many threads as the bridge.
@@ -55,12 +55,12 @@ class _Case:
     """A request for the hot feed.
 
     Attributes:
-        name: of its rows.
-        path: where the peers have the response.
-        headers: of the request.
+        name: the name of its rows.
+        path: the path of the response on the peers.
+        headers: the headers of the request.
         at_least: the target, as a multiple of the bare function's rate.
-        nginx_path, nginx_headers: of the same request to nginx, where they differ.
-        script: for wrk.
+        nginx_path, nginx_headers: path and headers for nginx, if they differ.
+        script: a script for wrk.
     """
 
     name: str
@@ -74,7 +74,7 @@ class _Case:
     def rows(self, bridge: Server, peers: _Peers) -> list[Row]:
         """Measure the bridge and its peers in turn."""
         same = partial(load, headers=self.headers, script=self.script)
-        here, bare, single, nginx = side_by_side(
+        bridge_load, bare, single, nginx = side_by_side(
             partial(same, bridge.url + _FEED),
             partial(same, peers.bare.url + self.path),
             partial(same, peers.bare_single.url + self.path),
@@ -85,24 +85,24 @@ class _Case:
             ),
         )
         return [
-            _rates(f"{self.name}, against a bare function", here, bare, self.at_least),
+            _rates(f"{self.name}, against a bare function", bridge_load, bare, self.at_least),
             Row(
                 name=f"{self.name}: p99, against the bare function's",
-                value=here.p99,
+                value=bridge_load.p99,
                 unit=" ms",
                 reference=bare.p99,
                 at_most=None if self.at_least is None else 1.0,
             ),
-            _rates(f"{self.name}, against a bare function in one thread", here, single),
-            _rates(f"{self.name}, against nginx with the same bytes", here, nginx),
+            _rates(f"{self.name}, against a bare function in one thread", bridge_load, single),
+            _rates(f"{self.name}, against nginx with the same bytes", bridge_load, nginx),
         ]
 
 
 def against_servers() -> tuple[list[Row], dict[str, float]]:
-    """Against servers that send the same bytes without working for them.
+    """Against servers that send the same bytes without computing them.
 
     Returns:
-        The rows; and what docs/performance.md says of rates and bytes, by name.
+        The rows; and the rates and sizes that docs/performance.md quotes, by name.
     """
     with studio.upstream(200) as (upstream, _), servers.bridge(upstream.url) as bridge:
         responses = {
@@ -140,7 +140,7 @@ def against_servers() -> tuple[list[Row], dict[str, float]]:
 
 
 def behind_nginx() -> list[Row]:
-    """Behind nginx as ``deploy/nginx.conf`` has it, against nginx with the same bytes in a file."""
+    """Behind nginx with ``deploy/nginx.conf``, against nginx with the same bytes in a file."""
     with (
         studio.upstream(200) as (upstream, _),
         servers.bridge(upstream.url, TRUSTED_PROXIES="1") as bridge,
@@ -149,35 +149,35 @@ def behind_nginx() -> list[Row]:
         response = _fetch(proxy, _FEED)
         assert dict(response.headers)["X-Cache"] == "HIT", response.headers
         with _folder({_PLAIN: response}) as folder, _nginx(folder) as files:
-            here, there = side_by_side(
+            proxy_load, files_load = side_by_side(
                 partial(load, proxy.url + _FEED), partial(load, files.url + _PLAIN)
             )
     name = "hot 200 behind nginx as shipped, against nginx with the same bytes"
-    return [_rates(name, here, there, at_least=0.9)]
+    return [_rates(name, proxy_load, files_load, at_least=0.9)]
 
 
 def against_plain_bridge() -> list[Row]:
-    """Against a bridge as one writes it in an afternoon."""
+    """Against a minimal bridge, made with Flask and icalendar."""
     path, plain_path = f"/sessions.ics?past=0&future={_DAYS_OF_40_EVENTS}", "/16.ics"
     with studio.upstream(200) as (upstream, _), servers.bridge(upstream.url) as bridge:
         env = {"TEAMUP_BASE_URL": upstream.url, "TEAMUP_API_TOKEN": TOKEN}
         with servers.wsgi("bench.plain:app", env=env, path=plain_path) as plain:
             events = bridge.get(path).text.count("BEGIN:VEVENT")
-            # How many of today's sessions are over depends on the time of day.
+            # The number of today's past sessions depends on the time of day.
             assert plain.get(plain_path).text.count("BEGIN:VEVENT") == events in range(37, 44)
             bridge.get(path)
-            here, there = side_by_side(
+            bridge_load, plain_load = side_by_side(
                 partial(load, bridge.url + path), partial(load, plain.url + plain_path)
             )
     name = f"hot 200 of {events} events, against a plain Flask + icalendar bridge"
-    return [_rates(name, here, there, at_least=100)]
+    return [_rates(name, bridge_load, plain_load, at_least=100)]
 
 
 def against_open_web_calendar(python: Path) -> list[Row]:
     """Against Open Web Calendar, which reads the bridge's feed and serves its events.
 
     Args:
-        python: of the environment in which it is installed.
+        python: the Python of the environment in which it is installed.
     """
     path = f"/sessions.ics?past=0&future={_DAYS_OF_500_EVENTS}"
     with studio.upstream(2000) as (upstream, _), servers.bridge(upstream.url) as bridge:
@@ -188,14 +188,14 @@ def against_open_web_calendar(python: Path) -> list[Row]:
         with servers.process(command, port, path="/about.html") as other:
             other_path = f"/calendar.ics?url={bridge.url}{path.replace('&', '%26')}"
             assert other.get(other_path).text.count("BEGIN:VEVENT") == events
-            here, there = _milliseconds(bridge, path), _milliseconds(other, other_path)
+            own_time, other_time = _milliseconds(bridge, path), _milliseconds(other, other_path)
     return [
         Row(
             name=f"warm feed of {events} events, one request after the other,"
             " against Open Web Calendar",
-            value=here,
+            value=own_time,
             unit=" ms",
-            reference=there,
+            reference=other_time,
             speedup=True,
         )
     ]
@@ -211,12 +211,12 @@ def _milliseconds(server: Server, path: str, times: int = 11) -> float:
     return statistics.median(taken) * 1000
 
 
-def _rates(name: str, here: Load, there: Load, at_least: float | None = None) -> Row:
-    return Row(name=name, value=here.rate, unit="/s", reference=there.rate, at_least=at_least)
+def _rates(name: str, own: Load, other: Load, at_least: float | None = None) -> Row:
+    return Row(name=name, value=own.rate, unit="/s", reference=other.rate, at_least=at_least)
 
 
 def _fetch(server: Server, path: str, headers: Mapping[str, str] | None = None) -> _Response:
-    """The second response to a request: the first may still be made by the application."""
+    """The second response to a request: only the first one may be rendered by Flask."""
     connection = http.client.HTTPConnection(HOST, server.port, timeout=60)
     for _ in range(2):
         connection.request("GET", path, headers=dict(headers or {}))
@@ -233,10 +233,10 @@ def _fetch(server: Server, path: str, headers: Mapping[str, str] | None = None) 
 
 @contextmanager
 def _peers(responses: Mapping[str, _Response]) -> Iterator[_Peers]:
-    """Servers of *responses*, by path.
+    """Servers that send *responses*.
 
     Raises:
-        RuntimeError: the bare function's differ from the bridge's.
+        RuntimeError: the bare function's responses differ from the bridge's.
     """
     app = "bench.bare:app"
     with _folder(responses) as folder:
@@ -248,16 +248,16 @@ def _peers(responses: Mapping[str, _Response]) -> Iterator[_Peers]:
         ):
             for path, response in responses.items():
                 if _fetch(bare, path) != response:
-                    raise RuntimeError(f"not the same: {_fetch(bare, path)} and {response}")
+                    raise RuntimeError(f"different responses: {_fetch(bare, path)} and {response}")
             yield _Peers(bare, single, nginx)
 
 
 @contextmanager
 def _folder(responses: Mapping[str, _Response]) -> Iterator[Path]:
-    """A folder with the bodies in files, and in ``responses.json`` what bench/bare.py reads."""
+    """A folder with the bodies in files, and the ``responses.json`` that bench/bare.py reads."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # nginx, where root starts it, reads as another user.
+        # Started by root, nginx reads files as another user.
         folder.chmod(0o755)
         for path, response in responses.items():
             (folder / path[1:]).write_bytes(response.body)

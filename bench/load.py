@@ -1,4 +1,4 @@
-"""Load from wrk: limited in time, on loopback."""
+"""Load tests with wrk, on loopback."""
 
 import re
 import statistics
@@ -9,7 +9,7 @@ from pathlib import Path
 
 CONNECTIONS = 64
 SECONDS, ROUNDS = 2, 3
-"""Of each measurement in :func:`side_by_side`."""
+"""The duration and number of measurements in :func:`side_by_side`."""
 
 EACH_DIFFERENT = "each_different.lua"
 PATHS = "paths.lua"
@@ -24,7 +24,7 @@ class Load:
 
     Attributes:
         rate: responses per second.
-        p99: milliseconds within which 99 of 100 responses came.
+        p99: the 99th percentile of response times, in milliseconds.
     """
 
     rate: float
@@ -40,11 +40,11 @@ def load(
     script: str | None = None,
     arguments: Sequence[str] = (),
 ) -> Load:
-    """Send the same request again and again, over *connections* that stay open.
+    """Send the same request repeatedly, over *connections* persistent connections.
 
     Args:
         script: a wrk script in this folder that makes the requests instead.
-        arguments: for the script.
+        arguments: arguments of the script.
 
     Raises:
         RuntimeError: a response had a status over 399, or a connection broke.

@@ -1,4 +1,4 @@
-"""Memory of the bridge: after its start, and with a thousand hot feeds."""
+"""Memory use of the bridge: after its start, and with a thousand hot feeds."""
 
 import requests
 
@@ -10,7 +10,7 @@ _VENUES_PER_FEED = 12
 
 
 def rows(feeds: int = 1_000) -> list[Row]:
-    """Memory at rest, and with that many feeds of 100 kB in the response cache."""
+    """Memory at rest, and with *feeds* feeds of 100 kB in the response cache."""
     paths = [_feed_of_venues(number) for number in range(feeds)]
     with (
         studio.upstream(2_000) as (upstream, _),
@@ -25,9 +25,9 @@ def rows(feeds: int = 1_000) -> list[Row]:
                 for coding in ("identity", "gzip")
             ]
         loaded = bridge.megabytes()
-    # Those of the last round: all must come from the cache.
+    # All responses of the last round must come from the cache.
     hits = [response.headers["Cache-Status"].startswith("bridge; hit") for response in responses]
-    assert all(hits), f"{sum(hits)} of {len(hits)} responses were ready"
+    assert all(hits), f"{sum(hits)} of {len(hits)} responses came from the cache"
     kilobytes = sum(len(response.content) for response in responses) / len(responses) / 1000
     return [
         Row(name="memory at rest", value=at_rest, unit=" MB", at_most=69 * 1.1),
@@ -42,7 +42,7 @@ def rows(feeds: int = 1_000) -> list[Row]:
 
 
 def _feed_of_venues(number: int) -> str:
-    """A feed of a dozen venues that differ from those of any other number."""
+    """A feed of twelve venues, different for each number."""
     step = 1 + number // studio.VENUES
     venues = {(number + step * place) % studio.VENUES for place in range(_VENUES_PER_FEED)}
     return "/sessions.ics?venues=" + "%2C".join(str(1 + venue) for venue in sorted(venues))

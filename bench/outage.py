@@ -1,7 +1,7 @@
-"""An upstream that accepts requests and never responds: what the bridge still answers, how fast.
+"""Response times while upstream accepts requests and never responds.
 
-Clients that wait are connections on which a request was sent and no response is read, so that they
-use no processor time beside the measurement.
+Waiting clients are connections on which a request was sent and no response is read, so that they
+use no processor time during the measurement.
 """
 
 import select
@@ -18,17 +18,17 @@ from bench.servers import HOST, Server
 from bench.table import Row
 from bridge.snapshots.bulkhead import WAITING
 
-# Longer than the bridge waits for a page.
+# Longer than the bridge's timeout for a page.
 _HANG_SECONDS = 60
 _FEED = "/sessions.ics?past=0&future=44"
 _KNOWN_FEEDS = [f"/venues/{1 + number}.ics" for number in range(20)]
-# Days before the provider-wide snapshot, so that upstream has to be asked.
+# Before the provider-wide snapshot, so that requests to upstream are necessary.
 _NEW_FEEDS = [f"/sessions.ics?starts_at_gte=2019-01-{1 + n % 28:02}&future={n}" for n in range(50)]
 _CLIENTS = 200
 
 
 def warm_feed() -> list[Row]:
-    """A feed of which the bridge has a copy, fresh and stale."""
+    """A feed with a copy in the bridge, fresh and stale."""
     rows = []
     with (
         studio.upstream(200) as (upstream, faults),
@@ -52,7 +52,7 @@ def warm_feed() -> list[Row]:
 
 
 def new_feeds() -> list[Row]:
-    """Known feeds, while requests for new ones wait for upstream."""
+    """Known feeds, while requests for new feeds wait for upstream."""
     with (
         studio.upstream(200) as (upstream, faults),
         servers.bridge(upstream.url) as bridge,
@@ -83,7 +83,7 @@ def many_clients() -> list[Row]:
         bridge.get(_FEED)
         faults.set("delay", _HANG_SECONDS)
         paths = {"`/healthz`": "/healthz", "a warm feed": _FEED}
-        # They begin before the clients come, and end while these still wait.
+        # They start before the clients, and end while the clients still wait.
         futures = {
             name: threads.submit(load, bridge.url + path, seconds=5, connections=2)
             for name, path in paths.items()
@@ -118,13 +118,13 @@ def _wait_until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
     while not holds():
         if time.monotonic() > deadline:
-            raise RuntimeError("what the measurement waits for does not happen")
+            raise RuntimeError("the expected state was not reached within 30 seconds")
         time.sleep(0.1)
 
 
 @contextmanager
 def _waiting_clients(server: Server, paths: Sequence[str]) -> Iterator[list[socket.socket]]:
-    """A connection for each of *paths* on which it was requested, and nothing read."""
+    """A connection for each of *paths*: the request is sent, and no response is read."""
     with ExitStack() as stack:
         clients = []
         for path in paths:
@@ -135,6 +135,6 @@ def _waiting_clients(server: Server, paths: Sequence[str]) -> Iterator[list[sock
 
 
 def _answered(clients: Sequence[socket.socket]) -> list[bytes]:
-    """The beginnings of the responses that have come."""
+    """The first bytes of the responses that have arrived."""
     readable, _, _ = select.select(clients, [], [], 0)
     return [client.recv(12, socket.MSG_PEEK) for client in readable]

@@ -1,4 +1,4 @@
-"""A bridge as one writes it in an afternoon, with Flask, icalendar and a TTLCache."""
+"""A minimal bridge for comparison, with Flask, icalendar and a TTLCache."""
 
 import os
 from datetime import UTC, datetime, timedelta

@@ -17,7 +17,7 @@ from bridge.feeds.formats.ics import events, lines
 from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.filters import FilterSet
 from bridge.model import Published, Visibility
-from bridge.sandbox.serializer import Representation, expansion_tree, field_tree
+from bridge.sandbox.serializer import Serializer, expansion_tree, field_tree
 from bridge.snapshots import revisions
 from bridge.snapshots.snapshot import Snapshot, decode, encode, ordered
 from bridge.upstream.parser import parse
@@ -68,7 +68,7 @@ def rows(sessions: int = 10_000) -> list[Row]:
 
 
 def _render_after(snapshot: Snapshot, before: Snapshot) -> bytes:
-    return _render(snapshot.sharing(before))
+    return _render(snapshot.sharing_with(before))
 
 
 def _render(snapshot: Snapshot) -> bytes:
@@ -79,7 +79,7 @@ def _render(snapshot: Snapshot) -> bytes:
 def _upstream_rows(sessions: int) -> list[dict[str, Any]]:
     """Rows as upstream sends them."""
     tables = studio(sessions).tables()
-    representation = Representation(
+    representation = Serializer(
         tables, "https://studio.example", expansion_tree(_EXPAND), field_tree([])
     )
     return [representation.session(row) for row in tables.sessions()]
@@ -89,7 +89,9 @@ def _snapshot(upstream_rows: list[dict[str, Any]], before: Snapshot | None) -> S
     parsed = parse(upstream_rows, COURSE_SESSIONS, "https://goteamup.com")
     known = before.by_identity if before else {}
     published: dict[Any, Published] = {
-        session.identity: revisions.published(session, int(_WALKED_AT), known.get(session.identity))
+        session.identity: revisions.with_revision(
+            session, int(_WALKED_AT), known.get(session.identity)
+        )
         for session in parsed.sessions
     }
     return Snapshot(_WALKED_AT, float("-inf"), ordered(published), {})

@@ -1,4 +1,4 @@
-"""The servers that are measured: processes on loopback, ended when their ``with`` block ends."""
+"""The servers to measure: processes on loopback, each stopped at the end of its ``with`` block."""
 
 import os
 import re
@@ -27,11 +27,11 @@ _START_SECONDS, _STOP_SECONDS = 30, 20
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answers.
+    """A running server.
 
     Attributes:
-        port: on loopback.
-        pid: of its first process.
+        port: its port on loopback.
+        pid: the id of its first process.
     """
 
     port: int
@@ -49,7 +49,7 @@ class Server:
         return requests.get(self.url + path, headers=named, timeout=120)
 
     def megabytes(self) -> float:
-        """Memory of all its processes; pages that they share are counted once."""
+        """The memory of all its processes, with shared pages counted once."""
         return sum(_proportional_memory(pid) for pid in _process_tree(self.pid)) / 1e6
 
 
@@ -67,11 +67,11 @@ def process(
     """Run *command*, which listens on *port*.
 
     Args:
-        env: its environment; None for this process's.
-        path: requested until there is a response.
+        env: its environment; None: that of this process.
+        path: the path that is requested until there is a response.
 
     Raises:
-        RuntimeError: it ended, or did not answer within half a minute.
+        RuntimeError: it exited, or did not respond within half a minute.
     """
     with tempfile.TemporaryFile() as output:
         started = subprocess.Popen(command, cwd=HOME, env=env, stdout=output, stderr=output)
@@ -89,7 +89,7 @@ def process(
 
 @contextmanager
 def bridge(upstream: str, **settings: str) -> Iterator[Server]:
-    """The bridge as the Procfile starts it, with one worker and a store of its own.
+    """The bridge as the Procfile starts it, with one worker and its own store.
 
     Args:
         upstream: its ``TEAMUP_BASE_URL``.
@@ -120,7 +120,7 @@ def wsgi(
 
     Args:
         app: as ``module:name``.
-        threads: that run it; as many as the bridge has by default.
+        threads: number of threads that run it; by default as many as the bridge has.
     """
     port = free_port()
     options = {
@@ -139,13 +139,13 @@ def wsgi(
 
 
 def nginx_program() -> str:
-    """Where nginx is."""
+    """The path of nginx."""
     return shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
 
 
 @contextmanager
 def nginx_with_files(locations: str, *, path: str) -> Iterator[Server]:
-    """nginx that serves files, and does nothing else."""
+    """nginx as a server of static files."""
     port = free_port()
     site = f"server {{ listen {HOST}:{port} backlog=1024; {locations} }}"
     with tempfile.TemporaryDirectory() as folder, _nginx(site, port, Path(folder), path) as server:
@@ -156,10 +156,10 @@ def nginx_with_files(locations: str, *, path: str) -> Iterator[Server]:
 def nginx_as_shipped(*bridges: Server) -> Iterator[Server]:
     """nginx with ``deploy/nginx.conf`` in front of *bridges*.
 
-    Only addresses and folders differ from the file. The header ``X-Cache`` says what its cache did.
+    Only addresses and folders differ from the file. The header ``X-Cache`` shows its cache state.
 
     Raises:
-        RuntimeError: the file lacks a line that is replaced here.
+        RuntimeError: the file lacks a line that has to be replaced.
     """
     port = free_port()
     site = (HOME / "deploy" / "nginx.conf").read_text(encoding="utf-8")
@@ -218,7 +218,7 @@ def valkey() -> Iterator[str]:
     """A Valkey server without persistence; yields its address for ``CACHE_URL``.
 
     Raises:
-        RuntimeError: none is installed, or it does not answer.
+        RuntimeError: it is not installed, or does not respond.
     """
     program = shutil.which("valkey-server") or shutil.which("redis-server") or _packaged_valkey()
     if program is None:
@@ -230,7 +230,7 @@ def valkey() -> Iterator[str]:
         deadline = time.monotonic() + _START_SECONDS
         while not _accepts_connections(port):
             if time.monotonic() > deadline:
-                raise RuntimeError("valkey-server does not answer")
+                raise RuntimeError("valkey-server does not respond")
             time.sleep(0.05)
         yield f"redis://{HOST}:{port}/0"
     finally:
@@ -254,7 +254,7 @@ def _accepts_connections(port: int) -> bool:
 
 
 def _base_environment() -> dict[str, str]:
-    """What a service has in its environment, without the settings of this shell."""
+    """The environment of a service, without the settings of this shell."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 
 
@@ -262,18 +262,18 @@ def _wait_until_it_answers(url: str, started: "subprocess.Popen[bytes]") -> None
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if started.poll() is not None:
-            raise RuntimeError(f"{started.args!r} ended at once")
+            raise RuntimeError(f"{started.args!r} exited")
         try:
             requests.get(url, timeout=10)
         except requests.ConnectionError:
             time.sleep(0.05)
         else:
             return
-    raise RuntimeError(f"{started.args!r} does not answer at {url}")
+    raise RuntimeError(f"{started.args!r} does not respond at {url}")
 
 
 def _stop(started: "subprocess.Popen[bytes]") -> None:
-    """End a process, and by force those that it leaves behind."""
+    """Stop a process; if it does not exit in time, kill it and its descendants."""
     if started.poll() is not None:
         return
     processes = _process_tree(started.pid)
@@ -288,13 +288,13 @@ def _stop(started: "subprocess.Popen[bytes]") -> None:
 
 
 def _process_tree(pid: int) -> list[int]:
-    """A process and all that descend from it."""
+    """A process and all its descendants."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(below for child in children for below in _process_tree(int(child)))]
+    return [pid, *(descendant for child in children for descendant in _process_tree(int(child)))]
 
 
 def _proportional_memory(pid: int) -> int:
-    """Bytes of a process's memory; of a page that several processes share, its share."""
+    """The proportional set size (PSS) of a process, in bytes."""
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     match = re.search(r"^Pss:\s+(\d+) kB$", rollup, re.MULTILINE)
     return int(match[1]) * 1024 if match else 0

@@ -1,4 +1,4 @@
-"""A made-up provider of any size, behind the sandbox's API."""
+"""A fictitious provider of any size, behind the sandbox's API."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 VENUES, INSTRUCTORS, TYPES = 200, 400, 400
-"""Of each there is a feed: a thousand together."""
+"""Each venue, instructor and type has a feed: a thousand feeds in all."""
 
 
 def studio(sessions: int) -> Studio:
-    """A studio with *sessions* in the 80 days from tomorrow on."""
+    """A studio with *sessions* sessions in the 80 days from tomorrow."""
     step = timedelta(days=80) / sessions
     first = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
     return Studio(
@@ -74,7 +74,7 @@ def upstream(sessions: int, *, pace: float | None = None) -> Iterator[tuple[Sand
     """The studio's API on loopback, and its faults.
 
     Args:
-        pace: seconds that each response takes; a response is made once and sent again.
+        pace: seconds for each response; responses are recorded and replayed.
     """
     faults = Faults()
     api = create_api(studio(sessions), token=TOKEN, faults=faults, requests_per_minute=1_000_000)
@@ -85,7 +85,7 @@ def upstream(sessions: int, *, pace: float | None = None) -> Iterator[tuple[Sand
 
 
 def _recorded(app: "WSGIApplication", pace: float) -> "WSGIApplication":
-    """*app* with its responses recorded: its own work must not take time from the measurement."""
+    """*app* with recorded responses, so that its own work does not slow down the measurement."""
     responses: dict[tuple[str, str], tuple[str, list[tuple[str, str]], bytes]] = {}
 
     def recorded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

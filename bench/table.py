@@ -1,4 +1,4 @@
-"""The table of results: each row is measured once per run, and shown over all runs."""
+"""The table of results: each row combines the measurements of all runs."""
 
 import statistics
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ class Row:
     Attributes:
         name: what is measured.
         value: the bridge's figure.
-        unit: of the value and of the reference.
-        reference: the figure that the value is compared with; None where there is none.
+        unit: the unit of the value and the reference.
+        reference: the figure with which the value is compared, if any.
         speedup: the ratio is reference / value instead of value / reference.
-        at_least, at_most: the target, for the ratio where there is a reference, else for the value.
+        at_least, at_most: the target for the ratio, or for the value if there is no reference.
     """
 
     name: str
@@ -28,14 +28,14 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """How value and reference compare."""
+        """The ratio of value and reference, if there is a reference."""
         if self.reference is None:
             return None
         return self.reference / self.value if self.speedup else self.value / self.reference
 
     @property
     def target(self) -> str:
-        """The target as it is printed; empty where there is none."""
+        """The target as text; empty if there is none."""
         unit = self.unit if self.reference is None else " ×"
         if self.at_least is not None:
             return f"≥ {_number(self.at_least)}{unit}"
@@ -43,7 +43,7 @@ class Row:
 
     @property
     def missed(self) -> bool:
-        """Whether there is a target, and this run missed it."""
+        """Whether this run missed the target."""
         figure = self.value if self.ratio is None else self.ratio
         return (self.at_least is not None and figure < self.at_least) or (
             self.at_most is not None and figure > self.at_most
@@ -54,7 +54,7 @@ def line(runs: Sequence[Row]) -> str:
     """One line of the table.
 
     Args:
-        runs: the same row as each run measured it.
+        runs: the same row in each run.
     """
     row = runs[0]
     reached = "**no**" if any(run.missed for run in runs) else "yes"
@@ -76,7 +76,7 @@ def markdown(runs: Sequence[Sequence[Row]]) -> str:
 
 
 def _spread(figures: Sequence[float | None], unit: str) -> str:
-    """The median, and the lowest and the highest where they differ from it."""
+    """The median, with the lowest and the highest figure if they differ."""
     known = [figure for figure in figures if figure is not None]
     if not known:
         return ""

@@ -1,7 +1,7 @@
-"""Two machines that share one Valkey, behind nginx as it is shipped.
+"""Two machines that share a Valkey server, behind nginx with ``deploy/nginx.conf``.
 
-Run as ``python -m bench.two_machines``. The machines are processes with ports of their own; each
-has one worker and its own memory, and they share nothing but the store.
+Run as ``python -m bench.two_machines``. Each machine is a process with its own port, one worker and
+its own memory; they share only the store.
 """
 
 import re
@@ -29,7 +29,7 @@ _REQUESTS = re.compile(r"^bridge_requests_total\{.*\} ([\d.e+]+)$", re.MULTILINE
 
 @dataclass(frozen=True)
 class Site:
-    """Two machines and what is around them."""
+    """Two machines, the proxy in front of them, and upstream."""
 
     front: Server
     machines: Sequence[Server]
@@ -38,17 +38,17 @@ class Site:
 
 @dataclass(frozen=True)
 class Results:
-    """What was measured.
+    """The results of the measurement.
 
     Attributes:
-        upstream_requests: requests to upstream while all of this was measured.
-        pages: requests of one walk.
-        validators: each pair of ``ETag`` and ``Last-Modified`` that the feed had.
-        same_bytes: whether the feed had the same bytes at both machines and behind nginx.
-        cache_states: what nginx said of its cache, one response after the other.
+        upstream_requests: number of requests to upstream during the measurement.
+        pages: number of requests in one walk.
+        validators: the distinct pairs of ``ETag`` and ``Last-Modified`` of the feed.
+        same_bytes: whether both machines and nginx sent the same bytes.
+        cache_states: the state of nginx's cache for each response.
         rate: responses per second of nginx under load.
-        responses: of nginx under load.
-        passed_on: how many of these requests reached a machine.
+        responses: number of responses of nginx under load.
+        passed_on: number of these requests that reached a machine.
     """
 
     upstream_requests: int
@@ -98,7 +98,7 @@ def measure() -> Results:
         states.append(f"{unmodified.headers['X-Cache']} ({unmodified.status_code})")
         before = sum(_request_count(machine) for machine in machines)
         under_load = load(front.url + _FEED, seconds=_LOAD_SECONDS)
-        # one of the two requests for each machine's metrics is counted
+        # One of the two metrics requests to each machine is counted.
         passed_on = sum(_request_count(machine) for machine in machines) - before - len(machines)
         return Results(
             upstream_requests=len(running.upstream.requests),
@@ -130,7 +130,7 @@ def report(results: Results, age: float) -> str:
     """The results as a list in Markdown.
 
     Args:
-        age: of :func:`maximum_age`.
+        age: the result of :func:`maximum_age`.
     """
     same = "the same" if results.same_bytes else "NOT the same"
     pairs = "is one pair" if len(results.validators) == 1 else "are several pairs"
@@ -140,7 +140,7 @@ def report(results: Results, age: float) -> str:
         f" {results.pages} pages\n"
         f"- bytes are {same} at both machines and behind nginx; there {pairs} of `ETag` and"
         " `Last-Modified`\n"
-        f"- nginx said of its cache, one response after the other: {states}\n"
+        f"- the states of nginx's cache, one response after the other: {states}\n"
         f"- under load nginx gave {results.rate:,.0f} responses per second, and"
         f" {results.passed_on:.0f} of {results.responses:,.0f} requests reached a machine\n"
         f"- with `CACHE_TTL={_SHORT_TTL}` no response of nginx was older than {age:.0f} seconds (a"

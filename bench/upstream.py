@@ -1,4 +1,4 @@
-"""Requests to upstream: how many for many feeds, and how long the first response takes."""
+"""Requests to upstream: their number for many feeds, and the time of the first response."""
 
 import math
 import os
@@ -22,7 +22,7 @@ _BUSY_SECONDS = 60
 
 
 def calls(sessions: int = 2_000) -> list[Row]:
-    """Requests to upstream within one ``CACHE_TTL``, for more and more feeds of one provider."""
+    """Requests to upstream within one ``CACHE_TTL``, for 1 to 1,000 feeds of one provider."""
     paths = [
         *(f"/venues/{1 + number}.ics" for number in range(studio.VENUES)),
         *(f"/instructors/{1 + number}.ics" for number in range(studio.INSTRUCTORS)),
@@ -53,11 +53,11 @@ def cold() -> list[Row]:
     rows = []
     for sessions in (100, 500, 2_000):
         pages = math.ceil(sessions / 100)
-        turns = math.ceil(1 + (pages - 1) / CONCURRENCY)
+        rounds = math.ceil(1 + (pages - 1) / CONCURRENCY)
         with studio.upstream(sessions, pace=PAGE_SECONDS) as (upstream, _):
             _first_response(upstream, sessions)  # upstream records its pages
-            reference = turns * _page_seconds(upstream)
-            name = f"cold feed of {_count(pages, 'page')}, against {_count(turns, 'page time')}"
+            reference = rounds * _page_seconds(upstream)
+            name = f"cold feed of {_count(pages, 'page')}, against {_count(rounds, 'page time')}"
             rows.append(_cold_row(name, upstream, sessions, reference, at_most=1.3))
             if sessions == 2_000:
                 with _busy_processes():
@@ -84,7 +84,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _first_response(upstream: SandboxServer, sessions: int) -> float:
-    """Seconds that a new bridge takes for its first feed."""
+    """Seconds that a newly started bridge takes for its first feed."""
     with servers.bridge(upstream.url, FEED_MAX_BYTES="0") as bridge:
         began = time.perf_counter()
         response = bridge.get("/sessions.ics")
@@ -112,7 +112,7 @@ def _page_seconds(upstream: SandboxServer) -> float:
 
 @contextmanager
 def _busy_processes() -> Iterator[None]:
-    """One process per core that computes all the time; each ends by itself after a minute."""
+    """One busy process per core; each exits by itself after a minute."""
     program = (
         f"import time\nend = time.monotonic() + {_BUSY_SECONDS}\nwhile time.monotonic() < end: pass"
     )

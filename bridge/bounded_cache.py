@@ -1,4 +1,4 @@
-"""A bounded memory of a worker: once it is full, only what comes back displaces what is there."""
+"""An in-memory LRU cache, limited in bytes, that keys requested only once cannot flush."""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -8,54 +8,55 @@ from cachetools import LRUCache
 
 V = TypeVar("V")
 
-_SEEN = 8192
+_MAX_REJECTED_KEYS = 8192
 
 
 class BoundedCache(Generic[V]):
-    """Keeps values up to a number of bytes, for all threads; the least recently used go first.
+    """A thread-safe LRU cache with an admission policy, limited in bytes.
 
-    A key that is new takes room that is free. Where none is, it has to be put a second time:
-    questions that are made up and asked once cannot drive out what is in use.
+    While there is free space, every key is admitted. In a full cache a new key is admitted only
+    when it is put for the second time, so that made-up keys that are requested once cannot evict
+    entries that are in use.
 
     Args:
-        max_bytes: of all values together.
-        size_of: how many bytes a value counts.
+        max_bytes: the total size of all values.
+        size_of: the size of a value, in bytes.
     """
 
     def __init__(self, max_bytes: int, size_of: Callable[[V], int]) -> None:
         self._size_of = size_of
         self._lock = threading.Lock()
-        self._kept: LRUCache[Hashable, V] = LRUCache(max_bytes, getsizeof=size_of)
-        # Of the keys their hashes: two that share one only help each other in.
-        self._seen: LRUCache[int, bool] = LRUCache(_SEEN)
+        self._entries: LRUCache[Hashable, V] = LRUCache(max_bytes, getsizeof=size_of)
+        # Hashes instead of keys: a collision only admits a key one put earlier.
+        self._rejected: LRUCache[int, bool] = LRUCache(_MAX_REJECTED_KEYS)
 
     @property
     def size(self) -> int:
-        """What the values that are kept count."""
-        return int(self._kept.currsize)
+        """The total size of all values, in bytes."""
+        return int(self._entries.currsize)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
     def get(self, key: Hashable) -> V | None:
-        """The value of *key*, if it is kept."""
+        """The value of *key*, or None."""
         with self._lock:
-            return self._kept.get(key)
+            return self._entries.get(key)
 
     def pop(self, key: Hashable) -> None:
-        """Keep *key* no longer."""
+        """Remove *key*, if it is in the cache."""
         with self._lock:
-            self._kept.pop(key, None)
+            self._entries.pop(key, None)
 
     def put(self, key: Hashable, value: V) -> None:
-        """Keep *value* in the place of what *key* had, or nothing where there is no room."""
-        size, most = self._size_of(value), self._kept.maxsize
+        """Replace the value of *key*; afterwards *key* is missing if *value* was not admitted."""
+        size, max_bytes = self._size_of(value), self._entries.maxsize
         with self._lock:
-            before = self._kept.pop(key, None)
-            free = self._kept.currsize + size <= most
-            if size > most:
+            previous = self._entries.pop(key, None)
+            fits = self._entries.currsize + size <= max_bytes
+            if size > max_bytes:
                 return
-            if free or before is not None or self._seen.pop(hash(key), False):
-                self._kept[key] = value
+            if fits or previous is not None or self._rejected.pop(hash(key), False):
+                self._entries[key] = value
             else:
-                self._seen[hash(key)] = True
+                self._rejected[hash(key)] = True

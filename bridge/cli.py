@@ -1,4 +1,4 @@
-"""The command line: look at the settings, print a feed, run the sandbox."""
+"""The command line: check, feed, sign, revoke, accept and sandbox, as commands of ``flask``."""
 
 import json
 import re
@@ -16,16 +16,16 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 from werkzeug.exceptions import HTTPException
 
-from bridge import config, services
+from bridge import config
 from bridge.diagnostics import run_checks
 from bridge.errors import BridgeError, StoreError
 from bridge.feeds.formats.base import Format
 from bridge.feeds.params import feed_spec
-from bridge.feeds.private import Grant, audience
+from bridge.feeds.private import FeedGrant, new_audience
 from bridge.feeds.spec import Kind
 from bridge.filters import choice
 from bridge.model import Visibility
-from bridge.services import Services
+from bridge.services import Services, build
 from bridge.store.memory import MemoryStore
 from bridge.text_cleanup import one_line
 from bridge.upstream.pagination import WALK_SECONDS
@@ -37,8 +37,8 @@ def register(app: Flask) -> None:
         app.cli.add_command(command)
 
 
-def _explained(function: Callable[..., None]) -> Callable[..., None]:
-    """End with one line instead of a traceback where the bridge knows what is wrong."""
+def _one_line_errors(function: Callable[..., None]) -> Callable[..., None]:
+    """Print an error of the bridge as one line instead of a traceback."""
 
     @wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> None:
@@ -53,7 +53,7 @@ def _explained(function: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check(as_json: bool) -> None:
-    """Look at the settings and at what TeamUp answers, and say what to change."""
+    """Check the settings and what TeamUp answers, and suggest changes."""
     report = run_checks()
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
@@ -65,114 +65,117 @@ def check(as_json: bool) -> None:
 @click.command()
 @click.argument("path")
 @with_appcontext
-@_explained
+@_one_line_errors
 def feed(path: str) -> None:
-    """Print the feed at PATH, written as after the host: 'venues/12.ics?past=7'."""
-    parts = _parts()
+    """Print the feed at PATH, the address without the host: 'venues/12.ics?past=7'."""
+    services = _services()
     kind, identity, form, pairs = _feed_address(path)
-    spec = feed_spec(kind, identity, pairs, parts.defaults, besides=form.params)
-    click.echo("asking TeamUp …", err=True)
-    found = parts.feeds.get(spec, form, patience=WALK_SECONDS).narrowed(form, dict(pairs))
-    click.echo(f"{found.body.sessions} sessions", err=True)
-    sys.stdout.buffer.write(found.body.plain)
+    spec = feed_spec(kind, identity, pairs, services.defaults, extra_params=form.params)
+    click.echo("requesting the timetable from TeamUp …", err=True)
+    printed = services.feeds.get(spec, form, timeout=WALK_SECONDS).narrowed(form, dict(pairs))
+    click.echo(f"{printed.body.sessions} sessions", err=True)
+    sys.stdout.buffer.write(printed.body.plain)
 
 
 @click.command()
 @click.argument("path")
-@click.option("--visibility", default="public", help="Of which sessions, with commas.")
-@click.option("--counts", is_flag=True, help="Show exactly how many are booked.")
+@click.option("--visibility", default="public", help="Visibilities to show, separated by commas.")
+@click.option("--counts", is_flag=True, help="Show the exact number of bookings.")
 @click.option("--join-links", is_flag=True, help="Show the links of online classes.")
-@click.option("--staff-links", is_flag=True, help="Show the address where staff manage a class.")
-@click.option("--label", default="", help="What the calendar is called.")
+@click.option("--staff-links", is_flag=True, help="Show the links with which staff manage classes.")
+@click.option("--label", default="", help="Name of the calendar.")
 @with_appcontext
-@_explained
-def sign(  # noqa: PLR0917 - one for each option
+@_one_line_errors
+def sign(  # noqa: PLR0917 - one parameter for each option
     path: str, visibility: str, counts: bool, join_links: bool, staff_links: bool, label: str
 ) -> None:
-    """Print the address of a private feed of PATH. Whoever has the address can read it."""
-    parts = _parts()
+    """Print the address of a private feed of PATH. Everybody with this address can read it."""
+    services = _services()
     kind, identity, form, pairs = _feed_address(path)
-    names = [one.strip() for one in visibility.split(",")]
+    names = [name.strip() for name in visibility.split(",")]
     visibilities = [choice("--visibility", name, Visibility) for name in names]
-    who = audience(
+    audience = new_audience(
         visibilities,
         counts=counts,
         join_links=join_links,
         staff_links=staff_links,
         label=one_line(label)[:100],
     )
-    # A mistake is told now, and not to whoever subscribes.
-    feed_spec(kind, identity, pairs, replace(parts.defaults, audience=who))
-    token = parts.private.sign(Grant(kind, identity, tuple(pairs), who))
-    click.echo(f"The feed's id, by which it can be revoked: {who.private}", err=True)
-    click.echo(f"{parts.config.public_base_url or ''}/private/{token}.{form.suffix}")
+    # Report mistakes now, not to the subscribers.
+    feed_spec(kind, identity, pairs, replace(services.defaults, audience=audience))
+    token = services.private.sign(FeedGrant(kind, identity, tuple(pairs), audience))
+    click.echo(f"The feed's id, by which it can be revoked: {audience.private}", err=True)
+    click.echo(f"{services.config.public_base_url or ''}/private/{token}.{form.suffix}")
 
 
 @click.command()
 @click.argument("address")
 @with_appcontext
-@_explained
+@_one_line_errors
 def revoke(address: str) -> None:
-    """End a private feed, given its address or its id, on every machine within a minute."""
-    parts = _parts()
+    """Revoke a private feed, given its address or id, on every machine within a minute."""
+    services = _services()
     identity = address
     if not re.fullmatch(r"[0-9a-f]{16}", address):
         token = urlsplit(address).path.rpartition("/private/")[2].rpartition(".")[0]
-        identity = str(parts.private.read(token).audience.private)
-    click.echo(f"FEED_REVOKED={','.join(sorted({*parts.config.revoked, identity}))}")
-    if parts.config.cache_url == "memory://":
+        identity = str(services.private.decode(token).audience.private)
+    click.echo(f"FEED_REVOKED={','.join(sorted({*services.config.revoked, identity}))}")
+    if services.config.cache_url == "memory://":
         raise click.ClickException(
-            "CACHE_URL=memory:// is shared with no server: set the line above where the bridge"
-            " runs, and restart it"
+            "CACHE_URL=memory:// is not shared with the server: set the line above in its"
+            " environment, and restart it"
         )
-    parts.private.revoke(identity)
-    click.echo("revoked; the line above keeps it so even if the store is lost", err=True)
+    services.private.revoke(identity)
+    click.echo("revoked; set the line above to keep it revoked even if the store is lost", err=True)
 
 
-def _parts() -> Services:
-    parts: Services | None = current_app.extensions.get("bridge")
-    return parts or services.build(config.load())
+def _services() -> Services:
+    services: Services | None = current_app.extensions.get("bridge")
+    return services or build(config.load())
 
 
 def _feed_address(path: str) -> tuple[Kind, int | None, Format, list[tuple[str, str]]]:
-    """What a feed's address, as after the host, asks for."""
-    where, _, query = f"/{path.removeprefix('/')}".partition("?")
+    """Parse a feed's address without the host: kind, id, format and query parameters."""
+    route, _, query = f"/{path.removeprefix('/')}".partition("?")
     endpoint: Any = None
-    found: Mapping[str, Any] = {}
-    with suppress(HTTPException):  # said below
-        endpoint, found = current_app.url_map.bind("localhost").match(where, method="GET")
+    values: Mapping[str, Any] = {}
+    with suppress(HTTPException):  # reported below
+        endpoint, values = current_app.url_map.bind("localhost").match(route, method="GET")
     if endpoint != "feeds.show":
         raise click.ClickException(
-            f"{where} is no feed; feeds are venues/<id>.ics, instructors/<id>.ics,"
+            f"{route} is not a feed; feeds are venues/<id>.ics, instructors/<id>.ics,"
             " courses/<id>.ics, sessions/<id>.ics and sessions.ics?…, or .json, or .txt"
         )
-    return found["kind"], found["identity"], found["form"], parse_qsl(query, keep_blank_values=True)
+    pairs = parse_qsl(query, keep_blank_values=True)
+    return values["kind"], values["identity"], values["form"], pairs
 
 
 @click.command()
-@_explained
+@_one_line_errors
 def accept() -> None:
-    """Believe TeamUp that the sessions it suddenly no longer lists are gone: publish that."""
-    parts = services.build(config.load())
+    """Accept that sessions which TeamUp suddenly stopped listing are gone, and publish that."""
+    services = build(config.load())
     try:
-        removed = parts.refresher.accept()
-        if isinstance(parts.store, MemoryStore):
-            raise StoreError("memory:// is each process's own: restart the server", readable=False)
-        if getattr(parts.store, "errors", 0):
-            raise StoreError("the store failed; what it holds is not known", readable=False)
+        removed = services.refresher.accept()
+        if isinstance(services.store, MemoryStore):
+            raise StoreError("memory:// is not shared: restart the server instead", readable=False)
+        if getattr(services.store, "errors", 0):
+            raise StoreError(
+                "the store failed; whether sessions are held is not known", readable=False
+            )
     finally:
-        parts.close()
+        services.close()
     click.echo(f"{removed} sessions were held, and are removed" if removed else "nothing is held")
 
 
 @click.command()
 @click.option("--port", default=8001, show_default=True, help="On the loopback address.")
 def sandbox(port: int) -> None:
-    """Run the sandbox studio alone, as an API server."""
-    # Only here: the production server imports nothing of the sandbox.
+    """Run only the sandbox studio's API server."""
+    # Imported here, because the production server must not import the sandbox.
     from bridge.sandbox import demo_timetable, http_server  # noqa: PLC0415
 
-    studio = demo_timetable.believable_studio(datetime.now(UTC).date())
+    studio = demo_timetable.demo_studio(datetime.now(UTC).date())
     try:
         http_server.serve_forever(studio, port=port, announce=click.echo)
     except OSError as err:

@@ -1,4 +1,4 @@
-"""Time, passed in: the wall clock, the monotonic clock, and waiting."""
+"""The clock interface: wall-clock time, monotonic time and waiting. Clocks are passed in."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the bridge reads time from; tests pass one that they move by hand."""
+    """A source of time. Tests pass one that they advance by hand."""
 
     def now(self) -> float:
         """Seconds since 1970-01-01T00:00Z."""
@@ -15,7 +15,7 @@ class Clock(Protocol):
         """Seconds on a clock that is never set back."""
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Wait for *event* for at most *seconds*; whether it is set."""
+        """Wait for *event* for at most *seconds*. Return whether it is set."""
 
 
 class SystemClock:
@@ -26,5 +26,5 @@ class SystemClock:
 
     @staticmethod
     def wait(event: threading.Event, seconds: float) -> bool:
-        """Wait for *event* for at most *seconds*; whether it is set."""
+        """Wait for *event* for at most *seconds*. Return whether it is set."""
         return event.wait(max(0.0, seconds))

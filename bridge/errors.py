@@ -1,4 +1,4 @@
-"""One tree of exceptions: every error that the bridge raises on purpose."""
+"""The exception hierarchy: every error that the bridge raises on purpose."""
 
 import re
 from collections.abc import Mapping
@@ -7,15 +7,14 @@ from enum import Enum
 
 
 class BridgeError(Exception):
-    """Base of all. Its text is fit to be shown: it holds no secret and no upstream body."""
+    """The base class. Its text may be displayed: it contains no secret and no upstream body."""
 
 
 class ConfigError(BridgeError):
-    """Settings cannot be used. Its text has one line for each.
+    """Some settings are invalid. The text has one line for each of them.
 
     Args:
-        problems: what is wrong, secrets left out, and what would be accepted; by the name of the
-            environment variable.
+        problems: by environment variable, what is wrong (without secrets) and what is accepted.
     """
 
     def __init__(self, problems: Mapping[str, str]) -> None:
@@ -24,7 +23,7 @@ class ConfigError(BridgeError):
 
 
 class ParameterError(BridgeError):
-    """A query parameter, or a feed's path, asks for something that is not offered (HTTP 400)."""
+    """A query parameter or a feed's path has an invalid value (HTTP 400)."""
 
     def __init__(self, parameter: str, problem: str) -> None:
         super().__init__(problem)
@@ -32,19 +31,20 @@ class ParameterError(BridgeError):
 
 
 class Scope(Enum):
-    """What a failure of the upstream says something about."""
+    """Which requests are affected by a failure of the upstream."""
 
     ACCOUNT = "account"
-    """The upstream as a whole: no connection, 429, 401, 403."""
+    """All requests: no connection, 429, 401, 403."""
     KEY = "key"
-    """One question only: a server error, a malformed answer, a walk that never came consistent."""
+    """One filter set only: a server error, a malformed response, inconsistent pages."""
 
 
 class ProblemArea(Enum):
-    """What there is between the bridge and upstream that can be wrong.
+    """The part of the connection to upstream that has a problem.
 
     Attributes:
-        setting: the environment variable to look at.
+        word: the name of the area in reports.
+        setting: the environment variable to check.
     """
 
     TOKEN = "token", "TEAMUP_API_TOKEN"
@@ -52,9 +52,9 @@ class ProblemArea(Enum):
     PROVIDER = "provider", "TEAMUP_PROVIDER_ID"
     MODE = "mode", "TEAMUP_REQUEST_MODE"
     NETWORK = "network", "TEAMUP_BASE_URL"
-    """It cannot be reached."""
+    """The host cannot be reached."""
     ADDRESS = "address", "TEAMUP_BASE_URL"
-    """Something answers, and it is not the API."""
+    """A server answers, but it is not the API."""
     PACE = "pace", "TEAMUP_REQUESTS_PER_MINUTE"
 
     def __init__(self, word: str, setting: str) -> None:
@@ -64,15 +64,15 @@ class ProblemArea(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why the upstream failed, in the form that is remembered, logged and shown.
+    """Why the upstream failed. It is stored, logged and displayed.
 
     Attributes:
-        code: the vendor's ``code``, or the bridge's own word for what happened.
-        text: one sentence: what is wrong, and what to do about it.
-        scope: what the failure says something about.
-        retry_after: seconds for which upstream asked to be left alone, if it did.
-        transient: whether the same request may well succeed a moment later.
-        matter: what has to be looked at, where that is known.
+        code: the vendor's ``code``, or the bridge's own code.
+        text: one sentence: what is wrong, and how to fix it.
+        scope: which requests are affected.
+        retry_after: seconds that upstream requested to wait, or None.
+        transient: whether a retry is likely to succeed.
+        problem_area: what has to be checked, if that is known.
     """
 
     code: str
@@ -80,10 +80,10 @@ class Cause:
     scope: Scope = Scope.KEY
     retry_after: float | None = None
     transient: bool = False
-    matter: ProblemArea | None = None
+    problem_area: ProblemArea | None = None
 
 
-_TOLD = frozenset(
+_PUBLIC_CODES = frozenset(
     "authentication_failed budget cancelled inconsistent internal internal_error malformed"
     " method_not_allowed mode_not_allowed not_authenticated not_found oversize parameter_invalid"
     " permission_denied provider_header_invalid provider_header_missing provider_invalid redirect"
@@ -91,13 +91,13 @@ _TOLD = frozenset(
 )
 
 
-def told(code: str) -> str:
-    """*code* of a cause as anybody may read it: words that upstream chose are the operator's."""
-    return code if code in _TOLD or re.fullmatch("http_[0-9]{3}", code) else "refused"
+def public_code(code: str) -> str:
+    """The code of a cause as shown to the public; ``refused`` for any code that is not listed."""
+    return code if code in _PUBLIC_CODES or re.fullmatch("http_[0-9]{3}", code) else "refused"
 
 
 class UpstreamError(BridgeError):
-    """A walk failed. Nothing of it is used."""
+    """A request or a walk failed. None of its data is used."""
 
     def __init__(self, cause: Cause) -> None:
         super().__init__(f"{cause.code}: {cause.text}")
@@ -105,14 +105,14 @@ class UpstreamError(BridgeError):
 
 
 class UnknownFeedError(BridgeError):
-    """There is no such private feed: malformed, never signed, or revoked; nobody learns which."""
+    """A private feed's address is malformed, unsigned or revoked; clients never learn which."""
 
 
 class UnavailableError(BridgeError):
-    """There is no copy to serve and none could be had in time (HTTP 503).
+    """There is no copy to serve, and none could be fetched in time (HTTP 503).
 
     Attributes:
-        retry_after: whole seconds after which to ask again.
+        retry_after: whole seconds, for the ``Retry-After`` header.
     """
 
     def __init__(self, text: str, *, retry_after: int) -> None:
@@ -121,10 +121,10 @@ class UnavailableError(BridgeError):
 
 
 class TooManyRequestsError(BridgeError):
-    """Too much that is new was asked for at once (HTTP 429).
+    """Too many new filter sets were requested at once (HTTP 429).
 
     Attributes:
-        retry_after: whole seconds after which to ask again.
+        retry_after: whole seconds, for the ``Retry-After`` header.
     """
 
     def __init__(self, text: str, *, retry_after: int) -> None:
@@ -133,10 +133,10 @@ class TooManyRequestsError(BridgeError):
 
 
 class StoreError(BridgeError):
-    """The shared store did not do what it was asked to.
+    """An operation of the shared store failed.
 
     Attributes:
-        readable: whether it may well answer reads all the same: it is full, locked or read-only.
+        readable: whether reads probably still work: the store is full, locked or read-only.
     """
 
     def __init__(self, text: str, *, readable: bool) -> None:

@@ -1,4 +1,4 @@
-"""The filter set: which sessions a feed asks for. Canonical and hashable, it is the cache key."""
+"""Filter sets: which sessions a feed selects. A filter set is canonical and serves as cache key."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -19,7 +19,7 @@ MAX_ID = 2**63 - 1
 
 
 class Occupancy(Enum):
-    """How booked a session is; ``has_waitlist`` is known to upstream alone."""
+    """How booked a session is. Only upstream can evaluate ``has_waitlist``."""
 
     FULL = "full"
     NOT_FULL = "not_full"
@@ -28,25 +28,29 @@ class Occupancy(Enum):
     EMPTY = "empty"
 
 
-_OCCUPIED: dict[Occupancy, Callable[[ClassSession], bool]] = {
+_OCCUPANCY_TESTS: dict[Occupancy, Callable[[ClassSession], bool]] = {
     Occupancy.FULL: lambda session: session.full,
     Occupancy.NOT_FULL: lambda session: not session.full,
     Occupancy.HAS_REGISTRATIONS: lambda session: session.attending > 0,
     Occupancy.EMPTY: lambda session: session.attending == 0,
-    # Nothing in a row tells of its waitlist: what upstream returned for the question has one.
+    # Rows contain nothing about waitlists: every session that upstream returned for it has one.
     Occupancy.HAS_WAITLIST: lambda session: True,
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterSet:
-    """Which sessions: every spelling of the same question is one equal value.
+    """A set of filters for sessions; equal filters in different spellings give equal values.
 
-    Empty tuples and None do not restrict. Build it by :meth:`of` or :meth:`parse`, which sort and
-    de-duplicate. A relative window (``past``, ``future``: whole days) stays relative: it is
-    resolved against the UTC day of each refresh, so that midnight makes no new key.
+    Empty tuples and None do not restrict. Create instances with :meth:`of` or :meth:`parse`, which
+    sort and de-duplicate::
 
-    The ``local_*`` bounds are in the venue's zone when naive; all others are UTC.
+        FilterSet.of(venues=[12, 11], past=7)
+
+    A relative window (``past``, ``future``: whole days) stays relative: it is resolved against the
+    UTC day of each refresh, so that the key does not change at midnight.
+
+    Naive ``local_*`` bounds are in the venue's time zone; all other bounds are UTC.
     """
 
     course: tuple[int, ...] = ()
@@ -67,32 +71,32 @@ class FilterSet:
 
     @property
     def key(self) -> str:
-        """The canonical spelling, as a query string without ``?``."""
+        """The canonical query string, without ``?``."""
         return _key(self)
 
     def query(self, *, without: Mapping[str, int | None] | None = None) -> str:
         """The canonical query string.
 
         Args:
-            without: values by field that go unsaid, because whoever reads it assumes them.
+            without: values by field that are left out, because they are the reader's defaults.
         """
-        unsaid = without or {}
+        defaults = without or {}
         pairs = []
         for field in fields(self):
             value = getattr(self, field.name)
-            if value in (None, ()) or unsaid.get(field.name) == value:
+            if value in (None, ()) or defaults.get(field.name) == value:
                 continue
-            pairs.append((field.name, _spelled(value)))
+            pairs.append((field.name, _to_text(value)))
         return urlencode(pairs)
 
     @classmethod
-    def of(cls, **given: Any) -> "FilterSet":
-        """Build one from any iterables of values, made canonical."""
-        if set(given.get("status", ())) == set(Status):
-            given["status"] = ()
+    def of(cls, **values: Any) -> "FilterSet":
+        """Create a canonical filter set from any iterables of values."""
+        if set(values.get("status", ())) == set(Status):
+            values["status"] = ()
         canonical: dict[str, Any] = {
             name: _canonical(value) if isinstance(value, (tuple, list, set, frozenset)) else value
-            for name, value in given.items()
+            for name, value in values.items()
         }
         return cls(**canonical)
 
@@ -107,52 +111,51 @@ class FilterSet:
         venue: int | None = None,
         instructor: int | None = None,
     ) -> "FilterSet":
-        """The filter set of a feed's query parameters.
+        """Create the filter set of a feed from its query parameters.
 
         Args:
-            values: the parameters of :data:`PARAMETERS` that were given, each with its values.
-            past, future: the window in days for a side on which nothing else is asked.
-            course, venue, instructor: what the feed's path fixes.
+            values: the values of each parameter in the query; see :data:`PARAMETERS`.
+            past, future: the default window in days, for a side without other bounds.
+            course, venue, instructor: an id that is fixed by the feed's path.
 
         Raises:
-            ParameterError: a value, or a combination, that is not accepted.
+            ParameterError: a value, or a combination of values, is invalid.
         """
-        given: dict[str, Any] = {}
+        parsed: dict[str, Any] = {}
         fixed = {"course": course, "venues": venue, "instructors": instructor}
         for field, identity in fixed.items():
             if identity is None:
                 continue
             if field in values:
-                raise ParameterError(
-                    field, f"{field}: the address already says which; leave it out"
-                )
-            given[field] = (identity,)
+                raise ParameterError(field, f"{field}: the address already sets it; leave it out")
+            parsed[field] = (identity,)
         for name, texts in values.items():
             if name not in PARAMETERS:
-                raise ParameterError(name, f"{shown(name)} is no filter")
-            field, read = PARAMETERS[name]
-            if field in given:
-                raise ParameterError(name, f"{name}: given a second time under another name")
-            given[field] = read(name, texts)
+                accepted = ", ".join(PARAMETERS)
+                raise ParameterError(name, f"unknown filter {quoted(name)}; accepted: {accepted}")
+            field, parse_value = PARAMETERS[name]
+            if field in parsed:
+                raise ParameterError(name, f"{name}: given twice, under two names; use one")
+            parsed[field] = parse_value(name, texts)
         for side, default, suffix in (("past", past, "_gte"), ("future", future, "_lte")):
-            absolute = sorted(name for name in given if name.endswith(suffix))
-            if absolute and side in given:
+            absolute = sorted(name for name in parsed if name.endswith(suffix))
+            if absolute and side in parsed:
                 raise ParameterError(
-                    side, f"{side}: cannot be combined with {absolute[0]}; give one of them"
+                    side, f"{side}: cannot be combined with {absolute[0]}; use one of them"
                 )
             if not absolute:
-                given.setdefault(side, default)
-        _check_order(given)
-        return cls.of(**given)
+                parsed.setdefault(side, default)
+        _check_order(parsed)
+        return cls.of(**parsed)
 
     @classmethod
     def of_key(cls, key: str) -> "FilterSet":
-        """The filter set whose :attr:`key` it is."""
+        """The filter set whose :attr:`key` is *key*."""
         return cls.parse(parse_qs(key), past=None, future=None)
 
     @property
     def local(self) -> bool:
-        """Whether a session alone tells if it belongs, without asking upstream."""
+        """Whether the filters can be evaluated on a session's data, without upstream."""
         return Occupancy.HAS_WAITLIST not in self.occupancy_status
 
     def window(self, day: date) -> tuple[datetime | None, datetime | None]:
@@ -164,7 +167,7 @@ class FilterSet:
         )
 
     def matches(self, session: ClassSession, day: date) -> bool:
-        """Whether *session* belongs, as far as a session can tell.
+        """Whether *session* passes the filters, as far as its data can tell.
 
         Args:
             day: the UTC day of the refresh, against which the relative window is resolved.
@@ -174,10 +177,10 @@ class FilterSet:
     def admits(
         self, session: ClassSession, window: tuple[datetime | None, datetime | None]
     ) -> bool:
-        """The same, for whoever asks it of many sessions.
+        """Like :meth:`matches`, but faster for many sessions.
 
         Args:
-            window: of the day.
+            window: the result of :meth:`window` for the day.
         """
         earliest, latest = window
         return (
@@ -188,16 +191,16 @@ class FilterSet:
             and (not self.status or session.status in self.status)
             and (
                 not self.occupancy_status
-                or any(_OCCUPIED[one](session) for one in self.occupancy_status)
+                or any(_OCCUPANCY_TESTS[status](session) for status in self.occupancy_status)
             )
         )
 
-    def widened(self, **changes: Any) -> "FilterSet":
-        """The same with other values in some fields."""
+    def with_changes(self, **changes: Any) -> "FilterSet":
+        """A copy with other values in some fields."""
         return replace(self, **changes)
 
     def _selects(self, session: ClassSession) -> bool:
-        kind = session.offering_type
+        offering_type = session.offering_type
         return (
             (self.session is None or session.id == self.session)
             and (
@@ -208,7 +211,10 @@ class FilterSet:
                 not self.instructors
                 or any(person.id in self.instructors for person in session.instructors)
             )
-            and (not self.offering_types or (kind is not None and kind.id in self.offering_types))
+            and (
+                not self.offering_types
+                or (offering_type is not None and offering_type.id in self.offering_types)
+            )
         )
 
     def _in_bounds(self, session: ClassSession) -> bool:
@@ -227,14 +233,14 @@ class FilterSet:
         )
 
 
-# It is asked for several times in each request.
+# Cached, because each request reads the key several times.
 @lru_cache(maxsize=1024)
 def _key(filter_set: FilterSet) -> str:
     return filter_set.query()
 
 
 def _at(session: ClassSession, bound: datetime) -> datetime:
-    """The instant of a bound given in the venue's local time (UTC where the zone is unknown)."""
+    """*bound* in UTC. A naive bound is in the venue's local time, or UTC if its zone is unknown."""
     if bound.tzinfo is not None:
         return bound
     zone = session.venue.zone if session.venue else None
@@ -242,12 +248,14 @@ def _at(session: ClassSession, bound: datetime) -> datetime:
 
 
 def _canonical(values: Any) -> tuple[Any, ...]:
-    return tuple(sorted(set(values), key=lambda one: one.value if isinstance(one, Enum) else one))
+    return tuple(
+        sorted(set(values), key=lambda value: value.value if isinstance(value, Enum) else value)
+    )
 
 
-def _spelled(value: object) -> str:
+def _to_text(value: object) -> str:
     if isinstance(value, tuple):
-        return ",".join(_spelled(one) for one in value)
+        return ",".join(_to_text(item) for item in value)
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, datetime):
@@ -259,55 +267,56 @@ def _spelled(value: object) -> str:
 def _items(name: str, texts: Sequence[str]) -> list[str]:
     items = [item.strip() for text in texts for item in text.split(",")]
     if not all(items):
-        raise ParameterError(name, f"{name}: a value is empty; give it a value or leave it out")
+        raise ParameterError(name, f"{name}: a value is empty; give a value or leave it out")
     if len(items) > MAX_VALUES:
         raise ParameterError(
-            name, f"{name}: {len(items)} values; at most {MAX_VALUES} are accepted"
+            name, f"{name}: {len(items)} values are too many; accepted: at most {MAX_VALUES}"
         )
     return items
 
 
-def shown(text: str) -> str:
-    """A visitor's own text in an error: quoted, of a bounded length."""
+def quoted(text: str) -> str:
+    """*text* from a client, quoted and truncated for an error message."""
     return ascii(text if len(text) <= 40 else text[:40] + "…")
 
 
 def number(name: str, text: str, *, most: int) -> int:
-    """A whole number from 0 to *most*.
+    """Parse a whole number from 0 to *most*.
 
     Raises:
-        ParameterError: anything else.
+        ParameterError: *text* is anything else.
     """
     if not (text.isascii() and text.isdigit() and len(text) <= 30 and int(text) <= most):
         raise ParameterError(
-            name, f"{name}: {shown(text)} cannot be used; accepted: a whole number from 0 to {most}"
+            name,
+            f"{name}: {quoted(text)} cannot be used; accepted: a whole number from 0 to {most}",
         )
     return int(text)
 
 
 def single(name: str, texts: Sequence[str]) -> str:
-    """The one value of a parameter that takes one.
+    """The value of a parameter that takes exactly one.
 
     Raises:
-        ParameterError: none or several different ones.
+        ParameterError: there is no value, or there are several different ones.
     """
     values = {text.strip() for text in texts}
     if len(values) != 1 or values == {""}:
-        raise ParameterError(name, f"{name}: takes exactly one value")
+        raise ParameterError(name, f"{name}: give exactly one value")
     return values.pop()
 
 
 def choice(name: str, text: str, accepted: type[Enum]) -> Any:
-    """The member of *accepted* that *text* names.
+    """The member of *accepted* whose value is *text*.
 
     Raises:
-        ParameterError: it names none.
+        ParameterError: there is no such member.
     """
     for member in accepted:
         if member.value == text:
             return member
     names = ", ".join(str(member.value) for member in accepted)
-    raise ParameterError(name, f"{name}: {shown(text)} cannot be used; accepted: {names}")
+    raise ParameterError(name, f"{name}: {quoted(text)} cannot be used; accepted: {names}")
 
 
 def _ids(name: str, texts: Sequence[str]) -> tuple[int, ...]:
@@ -344,10 +353,10 @@ PARAMETERS: Mapping[str, tuple[str, Callable[[str, Sequence[str]], Any]]] = {
     "past": ("past", _days),
     "future": ("future", _days),
 }
-"""Each parameter's name: the field that it sets, and how its values are read."""
+"""By parameter name, the field that it sets and the function that parses its values."""
 
 
-def _check_order(given: Mapping[str, Any]) -> None:
+def _check_order(parsed: Mapping[str, Any]) -> None:
     for first, last in (
         ("starts_at_gte", "starts_at_lte"),
         ("ends_at_gte", "ends_at_lte"),
@@ -357,10 +366,10 @@ def _check_order(given: Mapping[str, Any]) -> None:
         ("local_starts_at_gte", "ends_at_lte"),
         ("starts_at_gte", "local_starts_at_lte"),
     ):
-        low, high = given.get(first), given.get(last)
+        low, high = parsed.get(first), parsed.get(last)
         if low is None or high is None or (low.tzinfo is None) != (high.tzinfo is None):
             continue
         if low > high:
             raise ParameterError(
-                first, f"{first}: is after {last}; no session can be in that range"
+                first, f"{first}: is after {last}, so no session can match; change one"
             )

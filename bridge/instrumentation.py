@@ -1,4 +1,4 @@
-"""Hooks through which the lower layers report what happens, to be counted or to alert somebody."""
+"""Hooks that the lower layers call for events: for metrics, and for alerts to the operator."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,30 +6,31 @@ from typing import Protocol
 
 
 class Instrumentation:
-    """Hooks that do nothing: the base class of one that counts. No method raises or blocks."""
+    """Base class whose hooks do nothing. No method may raise or block."""
 
-    def attempted(self, outcome: str) -> None:
-        """Upstream was asked for one page: ``complete``, or the code of what went wrong."""
+    def page_requested(self, outcome: str) -> None:
+        """A request for one page ended: ``complete``, or the code of the failure."""
 
-    def walked(self, outcome: str, seconds: float, pages: int) -> None:
-        """A walk ended: ``complete``, or the code of what went wrong.
+    def walk_finished(self, outcome: str, seconds: float, pages: int) -> None:
+        """A walk ended: ``complete``, or the code of the failure.
 
         Args:
-            pages: that were read; 0 where nothing came of it.
+            seconds: how long the walk took.
+            pages: how many pages were read; 0 for a failed walk.
         """
 
     def lease_waited(self, seconds: float) -> None:
-        """A refresh waited for another process that was at work on the same."""
+        """A refresh waited for another process that was refreshing the same key."""
 
     def store_failed(self, operation: str) -> None:
-        """The store did not do a ``read`` or a ``write``; this process does with its memory."""
+        """A ``read`` or ``write`` of the store failed; this process now uses its own memory."""
 
     def store_recovered(self) -> None:
-        """The store takes writes again."""
+        """The store accepts writes again."""
 
     @contextmanager
     def rendering(self, form: str) -> Iterator[None]:
-        """Something is made of a snapshot, for as long as the block takes: a form of a feed."""
+        """The block renders a snapshot in the format *form*."""
         yield
 
 
@@ -37,10 +38,10 @@ NO_INSTRUMENTATION = Instrumentation()
 
 
 class AlertSink(Protocol):
-    """Receives alerts: states that a person should know of."""
+    """Receives alerts: conditions that the operator has to know about."""
 
-    def raised(self, topic: str, text: str) -> None:
+    def fire(self, topic: str, text: str) -> None:
         """Report that *topic* needs attention; repeated reports count once."""
 
-    def over(self, topic: str, text: str) -> None:
+    def resolve(self, topic: str, text: str) -> None:
         """Report that *topic* no longer needs attention."""

@@ -1,4 +1,4 @@
-"""The timetable's values: class sessions and their parts, frozen, without I/O."""
+"""The data model of the timetable: class sessions and their parts, as frozen dataclasses."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +13,7 @@ class Status(Enum):
 
 
 class Visibility(Enum):
-    """Who may see a session, as its studio set it. ``None`` in its place is nobody."""
+    """Who may see a session, as set by its studio. ``None`` instead of a member means nobody."""
 
     PUBLIC = "public"
     MEMBERSHIP_HOLDERS = "membership_holders"
@@ -22,14 +22,14 @@ class Visibility(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Venue:
-    """A place, or a room on the internet.
+    """A physical or online venue.
 
     Attributes:
-        name: one line; empty when upstream told only the id.
+        name: one line; empty if upstream sent only the id.
         address: one line, without the name.
-        zone: an IANA time zone that this machine knows, or None.
+        zone: the name of a known IANA time zone, or None.
         latitude, longitude: degrees, both or neither.
-        join_url: the link that lets a person into an online class. Never public.
+        join_url: the link with which a person joins an online class. Never public.
     """
 
     id: int
@@ -43,7 +43,7 @@ class Venue:
 
     @property
     def location(self) -> str:
-        """Name and address in one line, neither said twice."""
+        """Name and address in one line, without repetition."""
         if self.name and self.address.startswith(self.name):
             return self.address
         return ", ".join(filter(None, (self.name, self.address)))
@@ -51,7 +51,7 @@ class Venue:
 
 @dataclass(frozen=True, slots=True)
 class Instructor:
-    """A person who teaches: nothing but what the studio shows of them."""
+    """A person who teaches; only the data that the studio publishes."""
 
     id: int
     name: str = ""
@@ -59,7 +59,7 @@ class Instructor:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """A series of sessions that is booked as one."""
+    """A series of sessions that is booked as a whole."""
 
     id: int
     name: str = ""
@@ -72,7 +72,7 @@ class OfferingType:
     Attributes:
         description: plain text, lines separated by a newline.
         colour: ``#rrggbb`` or None.
-        visibility: None when upstream told none, or one that is not known here.
+        visibility: None if upstream sent none, or an unknown one.
     """
 
     id: int | None
@@ -89,14 +89,14 @@ class ClassSession:
     """One dated class.
 
     Attributes:
-        source: the kind of row it is upstream; with ``id`` it is the session's identity.
+        source: the upstream type of the row; together with ``id`` the session's identity.
         title: one line, never empty.
-        start, end: UTC, whole seconds; ``end`` is None when upstream's was unusable.
-        attending: people booked; may exceed the capacity.
-        capacity: None when unlimited.
-        booking_url: where a customer books.
-        staff_url: where staff manage it. Never public.
-        complete: whether upstream told the visibility and every expansion that was asked for.
+        start, end: UTC, whole seconds; ``end`` is None if the upstream value is unusable.
+        attending: number of people booked; may exceed the capacity.
+        capacity: None if unlimited.
+        booking_url: the page where a customer books.
+        staff_url: the page where staff manage the session. Never public.
+        complete: whether upstream sent the visibility and every requested expansion.
     """
 
     source: str
@@ -117,12 +117,12 @@ class ClassSession:
 
     @property
     def identity(self) -> tuple[str, int]:
-        """What makes it the same session whatever changes about it."""
+        """The key of the session, which stays the same when its data change."""
         return (self.source, self.id)
 
     @property
     def ends(self) -> datetime:
-        """When it is over: its start where no usable end is known."""
+        """When the session ends; its start if no usable end is known."""
         return self.end or self.start
 
     @property
@@ -132,12 +132,15 @@ class ClassSession:
 
     @property
     def full(self) -> bool:
-        """Whether nobody more can book. An unlimited session never is."""
+        """Whether no places are left. An unlimited session is never full."""
         return self.places_left == 0
 
     @property
     def places_rounded(self) -> int | None:
-        """Free places as the public may know them: few are told exactly, more in steps of five."""
+        """Free places for the public: exact below five, otherwise rounded down to a multiple of 5.
+
+        None when unlimited.
+        """
         left = self.places_left
         return left if left is None or left < 5 else left - left % 5
 
@@ -146,16 +149,18 @@ class ClassSession:
 class Revision:
     """When a session was first seen and last changed: seconds since 1970.
 
-    What changed is told apart, so that a feed that does not show places does not change when
+    There is a time for each kind of change, so that a feed without places does not change when
     somebody books.
 
     Attributes:
-        sequence: iCalendar's revision number (RFC 5545, 3.8.7.4): moves with time, place, status.
-        content: last change of what every feed shows.
-        full: last change of whether it is full.
+        created: when the session was first seen.
+        sequence: iCalendar's revision number (RFC 5545, 3.8.7.4): grows when the time, the place
+            or the status changes.
+        content: last change of the data that every feed contains.
+        full: last change of whether the session is full.
         places: last change of the rounded number of free places.
         counts: last change of the exact counts.
-        links: last change of the links that only private feeds carry.
+        links: last change of the links that only private feeds contain.
     """
 
     created: int
@@ -168,7 +173,7 @@ class Revision:
 
     @property
     def latest(self) -> int:
-        """The last change of anything."""
+        """The time of the last change of any kind."""
         return max(self.content, self.full, self.places, self.counts, self.links)
 
 
@@ -177,18 +182,19 @@ class Published:
     """A session as it was last published.
 
     Attributes:
-        lacking_since: the first of the walks, in a row, that did not have it.
-        held: it is lacking together with suspiciously many others, or upstream's form of it
-            cannot be used; it stays as it was and is never shown as cancelled for it.
-        vanished: a tombstone: upstream has it no more, and it is shown as cancelled.
+        missing_since: when the first of the consecutive walks without the session began; None if
+            the last walk returned it.
+        held: the session is missing together with suspiciously many others, or its upstream row
+            is unusable; it is published unchanged, and not as cancelled.
+        vanished: a tombstone: the session was deleted upstream and is published as cancelled.
     """
 
     session: ClassSession
     revision: Revision
-    lacking_since: int | None = None
+    missing_since: int | None = None
     held: bool = False
     vanished: bool = False
 
     def __hash__(self) -> int:
-        # All of its parts would take ten times as long, and hardly tell more apart.
+        # Hashing all fields takes ten times as long and hardly reduces collisions.
         return hash((self.session.id, self.session.source, self.revision.content))

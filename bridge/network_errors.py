@@ -1,4 +1,4 @@
-"""Reach: why something on a network could not be reached, in plain words."""
+"""Plain-English descriptions of network errors."""
 
 import socket
 import ssl
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 _NOT_YET_VALID, _EXPIRED = 9, 10
 
 
-# the more special before what they are kinds of
-_REASONS: tuple[tuple[type[BaseException], str], ...] = (
+# subclasses before their base classes
+_DESCRIPTIONS: tuple[tuple[type[BaseException], str], ...] = (
     (ssl.SSLError, "it does not speak TLS as it should"),
     (socket.gaierror, "its name cannot be resolved"),
     (UnicodeError, "its name cannot be resolved"),
@@ -18,33 +18,33 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
-def why(err: BaseException) -> str:
-    """What *err*, or what it came from, says about the way there. No address is in it."""
-    for one in _chain(err):
-        if isinstance(one, ssl.SSLCertVerificationError):
-            return f"its certificate cannot be verified ({one.verify_message})"
-        for kind, text in _REASONS:
-            if isinstance(one, kind):
+def describe(err: BaseException) -> str:
+    """Describe *err*, or the error that caused it. The text contains no address."""
+    for error in _chain(err):
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"its certificate cannot be verified ({error.verify_message})"
+        for error_type, text in _DESCRIPTIONS:
+            if isinstance(error, error_type):
                 return text
-        if isinstance(one, OSError) and one.strerror:
-            return one.strerror
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror
     return type(err).__name__
 
 
 def is_certificate_date_error(err: BaseException) -> bool:
-    """Whether a certificate was refused for its dates: a wrong clock makes every one so."""
+    """Whether a certificate was rejected for its dates; a wrong local clock has that effect."""
     return any(
-        isinstance(one, ssl.SSLCertVerificationError)
-        and one.verify_code in (_NOT_YET_VALID, _EXPIRED)
-        for one in _chain(err)
+        isinstance(error, ssl.SSLCertVerificationError)
+        and error.verify_code in (_NOT_YET_VALID, _EXPIRED)
+        for error in _chain(err)
     )
 
 
 def _chain(err: BaseException) -> Iterator[BaseException]:
-    """What *err* came from, the first cause first, and *err* itself."""
-    came_from = err.__cause__ or err.__context__
+    """The causes of *err*, the root cause first, then *err* itself."""
+    cause = err.__cause__ or err.__context__
     reason = getattr(err, "reason", None)
-    for one in (came_from, reason):
-        if isinstance(one, BaseException):
-            yield from _chain(one)
+    for error in (cause, reason):
+        if isinstance(error, BaseException):
+            yield from _chain(error)
     yield err

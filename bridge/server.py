@@ -1,7 +1,7 @@
-"""The server: settings and port are checked, then granian serves ``app:asgi``.
+"""The server: checks the settings and the port, then starts granian with ``app:asgi``.
 
 python -m bridge.server            in production
-python -m bridge.server --local    what ``make run`` does
+python -m bridge.server --local    for ``make run``
 """
 
 import contextlib
@@ -30,19 +30,20 @@ _HOME = Path(__file__).parent.parent
 _LOCAL = {"HOST": "127.0.0.1", "LOG_FORMAT": "console"}
 
 _MAX_CONNECTIONS = 16_384
-"""Connections of one worker; the system's limit of open files may be lower."""
+"""Maximum connections of a worker; the limit of open files may be lower."""
 _BACKLOG = 4_096
 _MAX_HEAD = 65_536
-"""Bytes of a request's head."""
+"""Maximum size of a request's head, in bytes."""
 _IDLE_SECONDS = 75
-"""For the head of a request, and from one request to the next. Proxies keep their connections to a
-server for up to a minute."""
+"""Maximum time for the head of a request, and between two requests on a connection. Proxies keep
+idle connections for up to a minute."""
 _STOP_SECONDS = 15
-"""From SIGTERM until a worker is killed: ten for requests under way, five to close the store."""
+"""Time from SIGTERM until a worker is killed: ten seconds for active requests, five for closing the
+store."""
 
 
 def serve(settings: Config, target: str = "app:asgi") -> None:
-    """Serve until this process is told to stop (SIGTERM, SIGINT).
+    """Serve until SIGTERM or SIGINT.
 
     Args:
         target: an ASGI application, as ``module:name``.
@@ -73,10 +74,10 @@ def serve(settings: Config, target: str = "app:asgi") -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve.
+    """Start the server.
 
-    ``--local`` is what ``make run`` says: on loopback, readable logs, and the bundled sandbox
-    studio where no token is set. Without it a missing token is an error.
+    With ``--local`` (``make run``) it listens on the loopback address, logs in readable form and,
+    if no token is set, serves the bundled sandbox studio. Otherwise a missing token is an error.
     """
     if list(arguments) not in ([], ["--local"]):
         sys.exit("usage: python -m bridge.server [--local]")
@@ -90,10 +91,10 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _settings() -> Config:
-    """The settings, which this machine can serve by.
+    """Load the settings, and check the address to listen on.
 
     Raises:
-        ConfigError: a value that cannot be used.
+        ConfigError: a value is not valid.
     """
     settings = config.load()
     _check_port(settings.host, settings.port)
@@ -101,11 +102,11 @@ def _settings() -> Config:
 
 
 def _check_port(host: str, port: int) -> None:
-    """Check that nobody serves there, another bridge included: granian's workers share a port
-    (``SO_REUSEPORT``), and so would two servers, each with a part of the connections.
+    """Check that no other server uses the port. granian's workers share it (``SO_REUSEPORT``), so
+    two bridges could start on one port, and each would get some of the connections.
 
     Raises:
-        ConfigError: the port cannot be used, or the host is not this machine's.
+        ConfigError: the port is in use, or the host is not an address of this machine.
     """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -116,17 +117,17 @@ def _check_port(host: str, port: int) -> None:
             if err.errno == errno.EADDRNOTAVAIL:
                 problem = f"{host} is not an address of this machine; accepted: 0.0.0.0"
                 raise ConfigError({"HOST": problem}) from err
-            why = os.strerror(err.errno or 0).lower()
-            problem = f"{port} cannot be used: {why}; accepted: a free port"
+            reason = os.strerror(err.errno or 0).lower()
+            problem = f"{port} cannot be used: {reason}; accepted: a free port"
             raise ConfigError({"PORT": problem}) from err
 
 
 def _raise_file_limit() -> None:
-    """Allow as many open files as the system lets this process have, connections among them."""
-    # Some systems name more than they give, and a host may forbid to ask.
+    """Raise the limit of open files to the maximum, because each connection needs one."""
+    # On some systems the reported maximum is too high, or the calls are forbidden.
     with contextlib.suppress(ValueError, OSError):
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
 
 
 def _serve_locally() -> None:
@@ -134,16 +135,16 @@ def _serve_locally() -> None:
     for name, value in _LOCAL.items():
         os.environ.setdefault(name, env.str(name, value))
     if not (env.str("TEAMUP_API_TOKEN", "") or "").strip():
-        studio, token = _start_sandbox()
+        studio_url, token = _start_sandbox()
         os.environ |= {
             "TEAMUP_API_TOKEN": token,
-            "TEAMUP_BASE_URL": studio,
+            "TEAMUP_BASE_URL": studio_url,
             config.SANDBOX_FLAG: "1",
         }
         settings = _settings()
         print(  # noqa: T201 - for the person who typed make run
             "TEAMUP_API_TOKEN is not set, so this is the bundled sandbox studio, not yours.\n"
-            f"  studio's API  {studio}\n"
+            f"  studio's API  {studio_url}\n"
             f"  the bridge    http://{settings.host}:{settings.port}/\n"
             "Set TEAMUP_API_TOKEN, in the environment or in .env, to serve your own timetable.",
             flush=True,
@@ -152,29 +153,29 @@ def _serve_locally() -> None:
 
 
 def _start_sandbox() -> tuple[str, str]:
-    """Serve the sandbox studio in a process of its own, which ends with this one.
+    """Start the sandbox studio in a child process, which ends with this process.
 
     Returns:
-        Its TEAMUP_BASE_URL and TEAMUP_API_TOKEN.
+        The values of TEAMUP_BASE_URL and TEAMUP_API_TOKEN for it.
     """
-    # Only here: the production server imports nothing of the sandbox.
+    # Imported here, because the production server must not import the sandbox.
     from bridge.sandbox import api, demo_timetable, http_server  # noqa: PLC0415
 
-    studio = demo_timetable.believable_studio(datetime.now(UTC).date())
-    made = api.create_api(studio, requests_per_minute=1000)
+    studio = demo_timetable.demo_studio(datetime.now(UTC).date())
+    studio_api = api.create_api(studio, requests_per_minute=1000)
     try:
-        # The same port each time finds the same history in the store.
-        served = http_server.SandboxServer(made, http_server.PORT)
+        # A fixed port, so that later runs find the same keys in the store.
+        server = http_server.SandboxServer(studio_api, http_server.PORT)
     except OSError:
-        served = http_server.SandboxServer(made)
+        server = http_server.SandboxServer(studio_api)
 
     def run() -> None:
-        # Ctrl-C reaches every process of the terminal; this one ends after the server.
+        # Ctrl-C goes to all processes of the terminal; this one must end after the server.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        served.run()
+        server.run()
 
     multiprocessing.get_context("fork").Process(target=run, daemon=True).start()
-    return served.url, api.TOKEN
+    return server.url, api.TOKEN
 
 
 if __name__ == "__main__":

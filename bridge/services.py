@@ -1,4 +1,4 @@
-"""Wiring: which parts there are, and who is given whom. It happens here and nowhere else."""
+"""Wiring: creates all parts of the bridge and passes each its dependencies."""
 
 import threading
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from bridge.config import Config, UpstreamPlan
 from bridge.errors import ConfigError
 from bridge.feeds.feed import Feeds, FirstRenders
 from bridge.feeds.last_modified import LastModified
-from bridge.feeds.params import Defaults
+from bridge.feeds.params import FeedDefaults
 from bridge.feeds.private import PrivateFeeds
 from bridge.filters import FilterSet
 from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
@@ -64,38 +64,39 @@ class Services:
     report: StatusReport
     metrics: Metrics
     periodic: PeriodicTasks
-    defaults: Defaults
+    defaults: FeedDefaults
 
     def start(self) -> None:
-        """Begin what runs in the background of a server."""
-        # Whoever asks first is not to wait until the store is open and the copy in it is read.
-        threading.Thread(target=self.router.peek_widest, name="first look", daemon=True).start()
+        """Start the background threads of a server."""
+        # Open the store and load the widest snapshot, so that the first request need not wait.
+        threading.Thread(target=self.router.peek_widest, name="warm-up", daemon=True).start()
         if self.config.refresh_ahead:
             self.prefetcher.start()
         self.periodic.start()
 
     def stop_refreshing(self) -> None:
-        """End walks, and with them the waiting of requests; give leases back."""
+        """Cancel walks, so that no request waits for them, and release their leases."""
         self.prefetcher.close()
         self.refresher.stop()
         self.client.close()
         self.refresher.close()
 
     def close(self) -> None:
-        """Stop what runs in the background, and let go of connections and files."""
+        """Stop the background threads, and close connections and files."""
         self.stop_refreshing()
         self.periodic.close()
         self.store.close()
 
 
 def build(config: Config, *, clock: Clock | None = None, store: Store | None = None) -> Services:
-    """Put a bridge together.
+    """Create all services.
 
     Args:
-        store: in the place of the one that the settings name.
+        clock: replaces the system clock.
+        store: replaces the store of the settings.
 
     Raises:
-        ConfigError: the settings name a store that cannot be had.
+        ConfigError: the store of the settings cannot be used.
     """
     clock = clock or SystemClock()
     metrics = Metrics()
@@ -150,7 +151,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
     router = _router(config, cache, clock)
     usage = UsageCounter(store, keys)
     first_renders = FirstRenders()
-    defaults = Defaults.of(config)
+    defaults = FeedDefaults.of(config)
     report = StatusReport(
         router=router,
         backoff=backoff,
@@ -160,7 +161,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         store=store,
         audience=defaults.audience,
     )
-    metrics.show(report)
+    metrics.add_gauges(report)
     prefetcher = Prefetcher(
         store=store,
         keys=keys,
@@ -183,7 +184,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         feeds=Feeds(
             router,
             LastModified(store, keys),
-            # the other half is for answers that are ready (web/application.py)
+            # The other half is for the response cache (web/application.py).
             max_bytes=config.cache_max_bytes // 2,
             feed_max_bytes=config.feed_max_bytes,
             base_url=config.public_base_url,
@@ -204,26 +205,26 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
 def open_store(
     config: Config, clock: Clock, instrumentation: Instrumentation = NO_INSTRUMENTATION
 ) -> Store:
-    """The store that the settings name, with this process's memory to stand in for it.
+    """The store of the settings, with this process's memory as a fallback.
 
     Raises:
-        ConfigError: it cannot be had.
+        ConfigError: the store cannot be used.
     """
     store = bare_store(config, clock)
     return store if isinstance(store, MemoryStore) else FallbackStore(store, clock, instrumentation)
 
 
 def bare_store(config: Config, clock: Clock) -> Store:
-    """The store that the settings name, which tells when it fails.
+    """The store of the settings without a fallback: errors are raised.
 
     Raises:
-        ConfigError: it cannot be had.
+        ConfigError: the store cannot be used.
     """
     scheme, _, rest = config.cache_url.partition("://")
     if scheme == "memory":
         return MemoryStore(clock)
     if scheme == "sqlite":
-        # three slashes: relative to the folder of app.py; four: absolute
+        # Three slashes: relative to the directory of app.py; four: absolute.
         return SqliteStore(_HOME / rest.removeprefix("/"), clock)
     try:
         return RedisStore(config.cache_url, clock)

@@ -1,4 +1,4 @@
-"""Dates, times and time zones: parsing of RFC 3339 times and dates, and IANA zones."""
+"""Parsing of RFC 3339 dates and times, and look-up of IANA time zones."""
 
 import re
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo, available_timezones, reset_tzpath
 
 from bridge.errors import ParameterError
 
-# The pinned tzdata, and not whatever this machine has: the same rules, and bytes, everywhere.
+# Use the pinned tzdata package, not the machine's: the same rules, and the same bytes, everywhere.
 reset_tzpath(to=())
 
-# Written out rather than left to datetime.fromisoformat, which also takes week dates and the like.
-_WRITTEN = re.compile(
+# Not datetime.fromisoformat, which also accepts week dates and other forms.
+_DATE_OR_TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
     r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?:([Zz])|([+\- ])(\d\d):?([0-5]\d))?)?",
     re.ASCII,
@@ -23,12 +23,12 @@ _ACCEPTED = "a date (2026-10-20) or an RFC 3339 time (2026-10-20T17:30:00Z)"
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What was written.
+class ParsedTime:
+    """A parsed date or time.
 
     Attributes:
-        value: whole seconds; UTC where an offset was given, else naive.
-        is_date: no time of day was given; ``value`` is the start of the day.
+        value: whole seconds; UTC if the text has an offset, otherwise naive.
+        is_date: the text has no time of day; ``value`` is the start of the day.
         fraction: whether a fraction of a second was cut off.
     """
 
@@ -37,12 +37,12 @@ class Written:
     fraction: bool
 
 
-def read(text: str) -> Written | None:
-    """Read a time or a date of the years 1900 to 2999; None if *text* is neither.
+def read(text: str) -> ParsedTime | None:
+    """Parse a date or time of the years 1900 to 2999; None if *text* is neither.
 
-    A space before the offset stands for ``+``, which is what a ``+`` in a query string turns into.
+    A space before the offset is read as ``+``: a ``+`` in a query string is decoded to a space.
     """
-    match = _WRITTEN.fullmatch(text)
+    match = _DATE_OR_TIME.fullmatch(text)
     if not match:
         return None
     year, month, day, hour, minute, second, fraction, zulu, sign, off_hours, off_minutes = (
@@ -51,7 +51,7 @@ def read(text: str) -> Written | None:
     if int(year) not in _YEARS:
         return None
     try:
-        value = datetime(  # noqa: DTZ001 - its zone, if any, is read below
+        value = datetime(  # noqa: DTZ001 - the offset, if any, is applied below
             int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0)
         )
         if sign:
@@ -60,47 +60,47 @@ def read(text: str) -> Written | None:
             value = value.astimezone(UTC)
         elif zulu:
             value = value.replace(tzinfo=UTC)
-    except ValueError:  # the 31st of February, 25 o'clock, an offset of days
+    except ValueError:  # 31 February, 25:00, an offset of several days
         return None
-    return Written(value, hour is None, bool(fraction) and int(fraction) > 0)
+    return ParsedTime(value, hour is None, bool(fraction) and int(fraction) > 0)
 
 
 class Edge(Enum):
-    """Which end of a range a bound is: a date is its start for the first, its end for the last."""
+    """Which end of a range a bound is. A date means its start as FIRST and its end as LAST."""
 
     FIRST = "first"
     LAST = "last"
 
 
 def bound(name: str, text: str, *, edge: Edge, local: bool = False) -> datetime:
-    """Read a bound of a range, in whole seconds.
+    """Parse a bound of a range, in whole seconds.
 
     Args:
-        name: the parameter, for the error.
-        text: what was given for it.
+        name: the parameter's name, for the error.
+        text: the parameter's value.
         edge: a fraction of a second is rounded towards the inside of the range.
-        local: a naive time stays naive; otherwise it is UTC.
+        local: whether a naive time stays naive; otherwise it is taken as UTC.
 
     Raises:
-        ParameterError: it is no such time.
+        ParameterError: *text* is not a date or time.
     """
-    written = read(text)
-    if written is None:
+    parsed = read(text)
+    if parsed is None:
         raise ParameterError(name, f"{name}: {text[:40]!a} cannot be used; accepted: {_ACCEPTED}")
-    value = written.value
-    if written.is_date and edge is Edge.LAST:
+    value = parsed.value
+    if parsed.is_date and edge is Edge.LAST:
         value += timedelta(days=1, seconds=-1)
-    if written.fraction and edge is Edge.FIRST:
+    if parsed.fraction and edge is Edge.FIRST:
         value += timedelta(seconds=1)
     return value if value.tzinfo or local else value.replace(tzinfo=UTC)
 
 
 @cache
-def _known() -> frozenset[str]:
-    # Listing takes a walk over the zone files; a look at the file of a hostile name would be worse.
+def _zone_names() -> frozenset[str]:
+    # Cached, because listing reads all zone files. Opening a file by an untrusted name is unsafe.
     return frozenset(available_timezones())
 
 
 def zone(name: object) -> ZoneInfo | None:
-    """The zone of that name, or None for anything that is not one."""
-    return ZoneInfo(name) if isinstance(name, str) and name in _known() else None
+    """The time zone called *name*; None if *name* is not the name of a zone."""
+    return ZoneInfo(name) if isinstance(name, str) and name in _zone_names() else None

@@ -1,4 +1,4 @@
-"""A client of the ASGI application, in this process."""
+"""A test client for the ASGI application, in this process."""
 
 import asyncio
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from bridge.web import create_app, create_asgi
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came, with werkzeug's names."""
+class AsgiResponse:
+    """A response, with the attribute names of werkzeug."""
 
     status_code: int
     headers: Headers
@@ -23,7 +23,7 @@ class Answer:
 
 
 class AsgiClient:
-    """Asks *app* as a server would, one request after the other."""
+    """Sends requests to *app*, one after the other, as a server would."""
 
     def __init__(self, app: Flask) -> None:
         asgi = create_asgi(app)
@@ -32,19 +32,21 @@ class AsgiClient:
 
     @classmethod
     def of(cls, parts: Services) -> "AsgiClient":
-        """A client of the bridge that *parts* are."""
+        """A client of a bridge with these services."""
         return cls(create_app(parts))
 
-    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-        return self.ask("GET", path, headers)
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> AsgiResponse:
+        return self.request("GET", path, headers)
 
-    def head(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-        return self.ask("HEAD", path, headers)
+    def head(self, path: str, headers: Mapping[str, str] | None = None) -> AsgiResponse:
+        return self.request("HEAD", path, headers)
 
-    def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """The answer to one request."""
+    def request(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None
+    ) -> AsgiResponse:
+        """Send one request."""
         raw, _, query = path.partition("?")
-        named = {"Host": "localhost", **(headers or {})}
+        all_headers = {"Host": "localhost", **(headers or {})}
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -55,21 +57,23 @@ class AsgiClient:
             "raw_path": raw.encode(),
             "query_string": query.encode(),
             "root_path": "",
-            "headers": [(name.lower().encode(), value.encode()) for name, value in named.items()],
+            "headers": [
+                (name.lower().encode(), value.encode()) for name, value in all_headers.items()
+            ],
             "server": ("127.0.0.1", 80),
             "client": ("127.0.0.1", 9),
         }
-        said: list[dict[str, Any]] = []
+        messages: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message: dict[str, Any]) -> None:
-            said.append(message)
+            messages.append(message)
 
         asyncio.run(self.asgi(scope, receive, send))  # type: ignore[arg-type]
-        start, *rest = said
-        return Answer(
+        start, *rest = messages
+        return AsgiResponse(
             start["status"],
             Headers([(name.decode(), value.decode()) for name, value in start["headers"]]),
             b"".join(message["body"] for message in rest),

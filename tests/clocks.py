@@ -1,16 +1,19 @@
-"""A clock that tests move by hand."""
+"""A clock for tests that only moves when a test moves it, and `wait_until`."""
 
 import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 
 class ManualClock:
-    """Stands still until it is moved.
+    """A fake clock; it stands still until `move` or `set_wall` is called.
 
     Args:
-        at: the wall clock's time to begin with.
-        skip: waiting moves the clock on at once, unless the event is set; otherwise waiting takes
-            real time and leaves the clock where it is (for tests with other threads).
+        at: the initial wall-clock time.
+        skip: if true, `wait` advances the clock without waiting, unless the event is set;
+            otherwise `wait` takes real time and does not change the clock (for tests with threads).
     """
 
     def __init__(self, at: datetime | None = None, *, skip: bool = False) -> None:
@@ -36,12 +39,21 @@ class ManualClock:
         return event.is_set()
 
     def move(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance both clocks by *seconds*."""
         with self._lock:
             self._now += seconds
             self._monotonic += max(0.0, seconds)
 
     def set_wall(self, seconds: float) -> None:
-        """Set the wall clock alone, as an administrator might."""
+        """Shift only the wall clock, as if an administrator set it."""
         with self._lock:
             self._now += seconds
+
+
+def wait_until(condition: Callable[[], Any], *, seconds: float = 30.0, why: str = "") -> Any:
+    """Poll *condition* until it is true; return its value. Fails after *seconds*."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, why or "timeout: the condition did not become true"
+        time.sleep(0.01)
+    return value

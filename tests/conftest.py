@@ -1,4 +1,4 @@
-"""What tests share: settings, a clock, the sandbox studio, a bridge in front of it."""
+"""Shared fixtures: settings, a clock, the sandbox studio and bridges in front of it."""
 
 import os
 import socket
@@ -18,21 +18,21 @@ from valkey import Valkey
 from bridge import config, services
 from bridge.config import Config
 from bridge.sandbox.api import create_api
-from bridge.sandbox.demo_timetable import believable_studio
+from bridge.sandbox.demo_timetable import demo_studio
 from bridge.sandbox.faults import Faults
 from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.studio import Studio
 from bridge.services import Services
 from bridge.web import create_app
 
-# How long an example takes says more of the machine than of the bridge.
+# No deadline: the time for one example depends on the machine's load.
 hypothesis.settings.register_profile("bridge", deadline=None)
 hypothesis.settings.load_profile("bridge")
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TOKEN = "a-token-of-the-tests"
 
-_NAMES = (
+_VARIABLES = (
     "TEAMUP_ CACHE_ REDIS_URL STALE_ REFRESH_AHEAD WINDOW_ FEED_ PUBLIC_ SHRINK_HOLD ALERT_URL"
     " LOG_ EMBED_ CATALOG TRUSTED_PROXIES OPERATOR_TOKEN HOST PORT WEB_CONCURRENCY UPSTREAM_PLAN"
     " BRIDGE_ FLASK_ DYNO"
@@ -41,9 +41,9 @@ _NAMES = (
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of whoever runs the tests reaches them."""
+    """Remove the bridge's settings from the environment."""
     for name in list(os.environ):
-        if any(name == one or (one.endswith("_") and name.startswith(one)) for one in _NAMES):
+        if any(name == v or (v.endswith("_") and name.startswith(v)) for v in _VARIABLES):
             monkeypatch.delenv(name)
 
 
@@ -54,7 +54,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
-    """Settings by field name; what is not given has the default of the environment."""
+    """Creates a Config from field values; other fields have their defaults."""
 
     def make(**fields: Any) -> Config:
         monkeypatch.setenv("TEAMUP_API_TOKEN", TOKEN)
@@ -66,8 +66,8 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
 
 @pytest.fixture
 def studio() -> Studio:
-    """The sandbox's timetable around NOW; change it, and upstream has changed."""
-    return believable_studio(NOW.date())
+    """The demo studio around NOW; the upstream serves its current state."""
+    return demo_studio(NOW.date())
 
 
 @pytest.fixture
@@ -87,29 +87,29 @@ def upstream(studio: Studio, faults: Faults) -> Iterator[SandboxServer]:
 def make_bridge(
     settings: Callable[..., Config], upstream: SandboxServer, clock: ManualClock
 ) -> Iterator[Callable[..., Services]]:
-    """Bridges in front of the studio; all are closed at the end."""
-    made: list[Services] = []
+    """Creates bridges in front of the studio; closes all at the end."""
+    bridges: list[Services] = []
 
     def make(*, store: Any = None, at: ManualClock | None = None, **fields: Any) -> Services:
         fields.setdefault("base_url", upstream.url)
         parts = services.build(settings(**fields), clock=at or clock, store=store)
-        made.append(parts)
+        bridges.append(parts)
         return parts
 
     yield make
-    for parts in made:
+    for parts in bridges:
         parts.close()
 
 
 @pytest.fixture
 def client(make_bridge: Callable[..., Services]) -> FlaskClient:
-    """A browser, as it were, in front of a bridge with default settings."""
+    """A test client of a bridge with default settings."""
     return create_app(make_bridge()).test_client()
 
 
 @pytest.fixture
 def valkey() -> Iterator[Valkey]:
-    """A real server; it is gone at the end."""
+    """A real Valkey server; killed at the end."""
     server = Valkey()
     yield server
     server.kill()
@@ -117,7 +117,7 @@ def valkey() -> Iterator[Valkey]:
 
 @pytest.fixture
 def ipv6() -> str:
-    """This machine's own address of that kind; where nothing may be skipped, it has to have one."""
+    """The IPv6 loopback address; skips the test without IPv6, or fails it in CI."""
     address = "::1"
     try:
         socket.create_server((address, 0), family=socket.AF_INET6).close()
@@ -129,15 +129,15 @@ def ipv6() -> str:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The addresses that the application was asked for."""
-    addresses: list[str] = []
+def flask_requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Path and query of each request that reached the Flask application."""
+    paths: list[str] = []
     dispatch = Flask.full_dispatch_request
 
-    def noted(app: Flask) -> Any:
+    def recorded(app: Flask) -> Any:
         if app.name == "bridge.web":
-            addresses.append(request.full_path.rstrip("?"))
+            paths.append(request.full_path.rstrip("?"))
         return dispatch(app)
 
-    monkeypatch.setattr(Flask, "full_dispatch_request", noted)
-    return addresses
+    monkeypatch.setattr(Flask, "full_dispatch_request", recorded)
+    return paths

@@ -1,18 +1,18 @@
-"""Content lines: a calendar's bytes read back without any leniency (RFC 5545, 3.1 to 3.6)."""
+"""A strict parser of iCalendar content lines and components (RFC 5545, 3.1 to 3.6)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_LONGEST = 75
+_MAX_LINE = 75
 
 
 class MalformedError(ValueError):
-    """A calendar is not as it has to be; the text says what is wrong."""
+    """The calendar is not valid; the text states why."""
 
 
 @dataclass
 class Line:
-    """A content line, unfolded; its value as it stands."""
+    """An unfolded content line; the value is not unescaped."""
 
     name: str
     params: str
@@ -20,10 +20,10 @@ class Line:
 
     @property
     def text(self) -> str:
-        """The value read as TEXT (RFC 5545, 3.3.11).
+        """The value, unescaped as TEXT (RFC 5545, 3.3.11).
 
         Raises:
-            MalformedError: TEXT cannot hold it.
+            MalformedError: it is not valid as TEXT.
         """
         return "".join(self._characters())
 
@@ -43,49 +43,49 @@ class Line:
 
 @dataclass
 class Component:
-    """A component: its own lines, and the components in it."""
+    """A component with its lines and its subcomponents."""
 
     kind: str
     lines: list[Line] = field(default_factory=list)
     parts: list["Component"] = field(default_factory=list)
 
     def names(self) -> list[str]:
-        """The names of its lines, in their order."""
+        """The names of its lines, in order."""
         return [line.name for line in self.lines]
 
     def line(self, name: str) -> Line:
-        """The one line of that name.
+        """The only line called *name*.
 
         Raises:
-            MalformedError: there is none, or there are several.
+            MalformedError: there is no such line, or several.
         """
-        found = [line for line in self.lines if line.name == name]
-        if len(found) != 1:
-            raise MalformedError(f"{self.kind} has {name} {len(found)} times")
-        return found[0]
+        lines = [line for line in self.lines if line.name == name]
+        if len(lines) != 1:
+            raise MalformedError(f"{self.kind} has {name} {len(lines)} times")
+        return lines[0]
 
     def value(self, name: str) -> str:
-        """The value of the one line of that name."""
+        """The value of the only line called *name*."""
         return self.line(name).value
 
     def text(self, name: str) -> str:
-        """The text of the one line of that name."""
+        """The text of the only line called *name*."""
         return self.line(name).text
 
     def all(self, kind: str) -> list["Component"]:
-        """The components of that kind that are in it."""
+        """The direct subcomponents of that kind."""
         return [part for part in self.parts if part.kind == kind]
 
     def walk(self) -> list["Component"]:
-        """It, and all below it."""
-        return [self, *(below for part in self.parts for below in part.walk())]
+        """The component and all components below it."""
+        return [self, *(component for part in self.parts for component in part.walk())]
 
 
 def content_lines(body: bytes) -> list[str]:
     """The unfolded lines of *body*.
 
     Raises:
-        MalformedError: a byte is not as it has to be: line ends, folds, UTF-8.
+        MalformedError: line ends, folding or UTF-8 are not valid.
     """
     if body.startswith(b"\xef\xbb\xbf"):
         raise MalformedError("it begins with a byte order mark")
@@ -95,10 +95,10 @@ def content_lines(body: bytes) -> list[str]:
     for number, line in enumerate(body[:-2].split(b"\r\n"), start=1):
         if b"\r" in line or b"\n" in line:
             raise MalformedError(f"line {number} has a bare CR or LF")
-        if not 0 < len(line) <= _LONGEST:
+        if not 0 < len(line) <= _MAX_LINE:
             raise MalformedError(f"line {number} has {len(line)} bytes")
         try:
-            # Strictly: a fold inside a character would not decode.
+            # Each physical line must decode: folding must not split a character.
             text = line.decode()
         except UnicodeDecodeError as err:
             raise MalformedError(f"line {number} is not UTF-8") from err
@@ -112,10 +112,10 @@ def content_lines(body: bytes) -> list[str]:
 
 
 def read(body: bytes) -> Component:
-    """The calendar in *body*.
+    """Parse the calendar in *body*.
 
     Raises:
-        MalformedError: it is not one calendar.
+        MalformedError: it is not exactly one valid calendar.
     """
     root = Component("")
     stack = [root]
@@ -126,22 +126,22 @@ def read(body: bytes) -> Component:
             stack[-2].parts.append(stack[-1])
         elif line.name == "END":
             if stack.pop().kind != line.value or not stack:
-                raise MalformedError(f"{line.value} ends, and did not begin")
+                raise MalformedError(f"{line.value} ends without a BEGIN")
         else:
             stack[-1].lines.append(line)
     if stack != [root] or [part.kind for part in root.parts] != ["VCALENDAR"]:
-        raise MalformedError("it is not one VCALENDAR from end to end")
+        raise MalformedError("it is not exactly one VCALENDAR")
     return root.parts[0]
 
 
 def _split(text: str) -> Line:
-    """Name, parameters and value: at the first colon outside of quotes."""
+    """Split at the first colon outside of quotes."""
     quoted = False
     for at, character in enumerate(text):
         quoted ^= character == '"'
         if character == ":" and not quoted:
             name, _, params = text[:at].partition(";")
             if not name.isascii() or name != name.upper():
-                raise MalformedError(f"{name!r} is no name of a property")
+                raise MalformedError(f"{name!r} is not the name of a property")
             return Line(name, params, text[at + 1 :])
-    raise MalformedError(f"{text[:60]!r} is no content line")
+    raise MalformedError(f"{text[:60]!r} is not a content line")

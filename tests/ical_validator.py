@@ -1,4 +1,4 @@
-"""The feed profile: what every calendar must be to the byte, which no client holds anybody to."""
+"""A validator of the feed profile; it is stricter than any client."""
 
 import re
 from collections import Counter
@@ -15,20 +15,20 @@ _CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TEXTS = frozenset(
     "NAME DESCRIPTION SUMMARY LOCATION UID STATUS X-WR-CALNAME X-WR-CALDESC X-WR-TIMEZONE".split()
 )
-# RFC 5545, 3.6.1 and 3.6.5, RFC 7986, 4: no more than one of each.
-_SEVERAL = frozenset({"CATEGORIES", "X-APPLE-STRUCTURED-LOCATION"})
-_MUST = {
+# All others may occur only once (RFC 5545, 3.6.1 and 3.6.5, RFC 7986, 4).
+_REPEATABLE = frozenset({"CATEGORIES", "X-APPLE-STRUCTURED-LOCATION"})
+_REQUIRED = {
     "VCALENDAR": {"VERSION", "PRODID"},
     "VEVENT": {"UID", "DTSTAMP", "DTSTART", "SUMMARY", "SEQUENCE", "LAST-MODIFIED"},
     "VTIMEZONE": {"TZID"},
     "STANDARD": {"DTSTART", "TZOFFSETFROM", "TZOFFSETTO"},
     "DAYLIGHT": {"DTSTART", "TZOFFSETFROM", "TZOFFSETTO"},
 }
-_NEVER = frozenset({"METHOD", "ORGANIZER", "ATTENDEE", "CLASS", "DURATION"})
+_FORBIDDEN = frozenset({"METHOD", "ORGANIZER", "ATTENDEE", "CLASS", "DURATION"})
 
 
-class Told(NamedTuple):
-    """An event as the calendar tells it; times in UTC."""
+class ParsedEvent(NamedTuple):
+    """The essential properties of an event; times in UTC."""
 
     uid: str
     summary: str
@@ -36,44 +36,44 @@ class Told(NamedTuple):
     end: datetime | None
 
 
-def check(body: bytes) -> list[Told]:
+def check(body: bytes) -> list[ParsedEvent]:
     """The events of the calendar in *body*.
 
     Raises:
-        MalformedError: a byte, a line or a component is not as the profile has it.
+        MalformedError: the calendar violates the profile.
     """
     if _CONTROLS.search(body):
-        raise MalformedError("it holds a control character")
+        raise MalformedError("it contains a control character")
     calendar = read(body)
     for part in calendar.walk():
-        wrong = next(_wrong(part), None)
-        if wrong is not None:
-            raise MalformedError(f"{part.kind} {wrong}")
+        violation = next(_violations(part), None)
+        if violation is not None:
+            raise MalformedError(f"{part.kind} {violation}")
     if "UID" in calendar.names():
         raise MalformedError("the calendar has a UID")
     refresh = calendar.line("REFRESH-INTERVAL")
     if (refresh.params, refresh.value) != ("VALUE=DURATION", "PT1H"):
-        raise MalformedError("REFRESH-INTERVAL is not as the profile has it")
+        raise MalformedError("REFRESH-INTERVAL is not one hour")
     if not calendar.parts:
         raise MalformedError("it has no component")
-    known = frozenset(one.value("TZID") for one in calendar.all("VTIMEZONE"))
-    told = [_event(one, known) for one in calendar.all("VEVENT")]
-    _check_order(told)
-    return told
+    zones = frozenset(component.value("TZID") for component in calendar.all("VTIMEZONE"))
+    events = [_event(component, zones) for component in calendar.all("VEVENT")]
+    _check_order(events)
+    return events
 
 
-def _wrong(part: Component) -> Iterator[str]:
+def _violations(part: Component) -> Iterator[str]:
     names = Counter(part.names())
-    if part.kind not in _MUST:
-        yield "has no business here"
+    if part.kind not in _REQUIRED:
+        yield "is not allowed"
         return
-    for name in sorted(_MUST[part.kind] - names.keys()):
+    for name in sorted(_REQUIRED[part.kind] - names.keys()):
         yield f"lacks {name}"
-    for name in sorted(_NEVER & names.keys()):
+    for name in sorted(_FORBIDDEN & names.keys()):
         yield f"has {name}"
-    for name, many in names.items():
-        if many > 1 and name not in _SEVERAL:
-            yield f"has {name} {many} times"
+    for name, count in names.items():
+        if count > 1 and name not in _REPEATABLE:
+            yield f"has {name} {count} times"
     for line in part.lines:
         if not line.value:
             yield f"has an empty {line.name}"
@@ -81,33 +81,40 @@ def _wrong(part: Component) -> Iterator[str]:
             _ = line.text
 
 
-def _check_order(told: Sequence[Told]) -> None:
-    for before, after in pairwise(told):
+def _check_order(events: Sequence[ParsedEvent]) -> None:
+    for before, after in pairwise(events):
         if (before.start, before.uid) >= (after.start, after.uid):
-            raise MalformedError(f"event {after.uid} is out of order, or there twice")
+            raise MalformedError(f"event {after.uid} is out of order, or occurs twice")
 
 
-def _event(one: Component, known: frozenset[str]) -> Told:
-    if "GEO" in one.names() and not re.fullmatch(r"-?\d+\.\d{6};-?\d+\.\d{6}", one.value("GEO")):
-        raise MalformedError(f"GEO is {one.value('GEO')!r}")
-    if one.value("STATUS") not in ("CONFIRMED", "CANCELLED"):
-        raise MalformedError(f"STATUS is {one.value('STATUS')!r}")
-    if one.value("DTSTAMP") != one.value("LAST-MODIFIED"):
+def _event(component: Component, zones: frozenset[str]) -> ParsedEvent:
+    if "GEO" in component.names() and not re.fullmatch(
+        r"-?\d+\.\d{6};-?\d+\.\d{6}", component.value("GEO")
+    ):
+        raise MalformedError(f"GEO is {component.value('GEO')!r}")
+    if component.value("STATUS") not in ("CONFIRMED", "CANCELLED"):
+        raise MalformedError(f"STATUS is {component.value('STATUS')!r}")
+    if component.value("DTSTAMP") != component.value("LAST-MODIFIED"):
         raise MalformedError("DTSTAMP and LAST-MODIFIED differ")
-    end = _instant(one.line("DTEND"), known) if "DTEND" in one.names() else None
-    return Told(one.text("UID"), one.text("SUMMARY"), _instant(one.line("DTSTART"), known), end)
+    end = _instant(component.line("DTEND"), zones) if "DTEND" in component.names() else None
+    return ParsedEvent(
+        component.text("UID"),
+        component.text("SUMMARY"),
+        _instant(component.line("DTSTART"), zones),
+        end,
+    )
 
 
-def _instant(line: Line, known: frozenset[str]) -> datetime:
-    found = re.fullmatch(r"(\d{8}T\d{6})(Z?)", line.value)
+def _instant(line: Line, zones: frozenset[str]) -> datetime:
+    match = re.fullmatch(r"(\d{8}T\d{6})(Z?)", line.value)
     name, _, zone = line.params.partition("=") if line.params else ("TZID", "", "UTC")
-    if found is None or name != "TZID" or bool(found[2]) == bool(line.params):
-        raise MalformedError(f"{line.name};{line.params}:{line.value} is no time with a zone")
-    rules = times.zone(zone)
-    if (line.params and zone not in known) or rules is None:
-        raise MalformedError(f"there are no rules for {zone!r}")
+    if match is None or name != "TZID" or bool(match[2]) == bool(line.params):
+        raise MalformedError(f"{line.name};{line.params}:{line.value} is not a time with a zone")
+    tz = times.zone(zone)
+    if (line.params and zone not in zones) or tz is None:
+        raise MalformedError(f"there is no VTIMEZONE for {zone!r}")
     try:
-        local = datetime.fromisoformat(found[1])
+        local = datetime.fromisoformat(match[1])
     except ValueError as err:
-        raise MalformedError(f"{line.name}: there is no such time as {line.value}") from err
-    return local.replace(tzinfo=rules).astimezone(UTC)
+        raise MalformedError(f"{line.name}: {line.value} does not exist") from err
+    return local.replace(tzinfo=tz).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""A real nginx with the configuration that is shipped."""
+"""Runs a real nginx with the configuration in deploy/."""
 
 import http.client
 import os
@@ -11,18 +11,18 @@ import time
 from collections.abc import Mapping
 from email.message import Message
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import pytest
 import trustme
+from clocks import wait_until
 from valkey import free_port
 
 HOST = "calendar.example.org"
 STATE_FOLDER = "/var/lib/nginx"
-"""Made by Debian's package; nginx makes folders in it, and none above it."""
+"""Created by Debian's package; nginx creates folders in it, but none above it."""
 
-# What matters of Debian's nginx.conf, and the folders of this test.
+# The relevant parts of Debian's nginx.conf, with the folders of this test.
 _MAIN = """
 daemon off;
 master_process off;
@@ -43,17 +43,17 @@ http {{
 
 
 def program() -> str:
-    """Where nginx is; the test is skipped where there is none."""
-    found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if found is not None:
-        return found
+    """The path of nginx; skips the test where it is not installed."""
+    path = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if path is not None:
+        return path
     if os.environ.get("CI") == "true":
         raise RuntimeError("no nginx; `make test-deps` installs one")
     pytest.skip("no nginx on this machine")
 
 
 def with_certificate(site: str) -> str:
-    """*site* as ``certbot --nginx`` (5.8) leaves it: TLS, and a server that redirects to it."""
+    """Change *site* as ``certbot --nginx`` (5.8) does: TLS, and a server that redirects to it."""
     plain = re.compile(r"^ *listen .*80;\n", re.MULTILINE)
     listen = "".join(plain.findall(site))
     tls = (
@@ -75,40 +75,40 @@ def with_certificate(site: str) -> str:
 
 
 class Nginx:
-    """nginx on loopback; only ports, certificates and folders are others than those of *site*.
+    """nginx on loopback, with *site* except for its ports, certificates and folders.
 
     Args:
         site: the configuration.
-        moved: further addresses in it, and what stands here for each.
-        folder: for whatever nginx writes.
+        replacements: addresses in *site* → the addresses to use instead.
+        folder: for all files that nginx writes.
     """
 
-    def __init__(self, site: str, moved: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, site: str, replacements: Mapping[str, str], folder: Path) -> None:
         self._folder = folder
         self._plain, self._secure = free_port(), free_port()
         self._context = ssl.create_default_context()
-        (folder / "site.conf").write_text(self._moved(site, moved), encoding="utf-8")
+        (folder / "site.conf").write_text(self._adapted(site, replacements), encoding="utf-8")
         (folder / "nginx.conf").write_text(_MAIN.format(folder=folder), encoding="utf-8")
         log = str(folder / "error.log")
         self._command = [program(), "-c", str(folder / "nginx.conf"), "-e", log]
         self._process: subprocess.Popen[bytes] | None = None
 
-    def _moved(self, site: str, moved: Mapping[str, str]) -> str:
+    def _adapted(self, site: str, replacements: Mapping[str, str]) -> str:
         patterns = {
             r"listen \[::\].*;\n": "",
             r"listen 80;": f"listen 127.0.0.1:{self._plain};",
             re.escape(STATE_FOLDER): str(self._folder),
-            **{re.escape(shipped): here for shipped, here in moved.items()},
+            **{re.escape(shipped): local for shipped, local in replacements.items()},
         }
         if "ssl_certificate" in site:
             authority = trustme.CA()
             authority.configure_trust(self._context)
             leaf = authority.issue_cert("127.0.0.1", HOST)
-            leaf.private_key_and_cert_chain_pem.write_to_path(str(self._folder / "both.pem"))
+            leaf.private_key_and_cert_chain_pem.write_to_path(str(self._folder / "certificate.pem"))
             patterns[r"listen 443 "] = f"listen 127.0.0.1:{self._secure} "
-            patterns[r"/etc/letsencrypt/\S+\.pem"] = f"{self._folder}/both.pem"
-        for pattern, here in patterns.items():
-            site, count = re.subn(pattern, here, site)
+            patterns[r"/etc/letsencrypt/\S+\.pem"] = f"{self._folder}/certificate.pem"
+        for pattern, replacement in patterns.items():
+            site, count = re.subn(pattern, replacement, site)
             assert count, f"the configuration has no {pattern}"
         return site
 
@@ -128,12 +128,7 @@ class Nginx:
                 return self
         raise RuntimeError("nginx does not listen")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         assert self._process is not None
         self._process.terminate()
         self._process.wait(10)
@@ -141,7 +136,7 @@ class Nginx:
     def get(
         self, path: str, headers: Mapping[str, str] | None = None, *, secure: bool = False
     ) -> tuple[int, Message, bytes]:
-        """Status, headers and body of what is there."""
+        """Request *path*; return status, headers and body."""
         connection = (
             http.client.HTTPSConnection(
                 "127.0.0.1", self._secure, timeout=20, context=self._context
@@ -151,22 +146,22 @@ class Nginx:
         )
         try:
             connection.request("GET", path, headers={"Host": HOST, **(headers or {})})
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
         finally:
             connection.close()
 
     def logged(self, *, until: str) -> str:
-        """The text of its logs, once *until* is in it."""
-        for _ in range(500):
+        """Wait until *until* is in the logs; return their text."""
+
+        def text() -> str:
             logs = (self._folder / name for name in ("access.log", "error.log"))
-            found = "".join(log.read_text(encoding="utf-8") for log in logs)
-            if until in found:
-                return found
-            time.sleep(0.01)
-        raise AssertionError(f"{until} is in no log")
+            return "".join(log.read_text(encoding="utf-8") for log in logs)
+
+        wait_until(lambda: until in text(), seconds=5, why=f"{until} is in no log")
+        return text()
 
     def stored(self) -> bytes:
-        """Everything that is in its cache."""
+        """The contents of nginx's cache."""
         files = (path for path in (self._folder / "feeds").rglob("*") if path.is_file())
         return b"".join(file.read_bytes() for file in files)

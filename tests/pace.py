@@ -1,41 +1,40 @@
-"""How long a piece of work takes, whatever else the machine has to do."""
+"""Measures how much processor time a function takes, also on a busy machine."""
 
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 AT_ONCE = 0.050
-"""Seconds that an answer to the longest input may take."""
+"""The most seconds that processing the longest input may take."""
 
-_LOOKS = 5
+_MAX_RUNS = 5
 
 
-def timed(work: Callable[[], Found], limit: float = AT_ONCE) -> tuple[float, Found]:
-    """Seconds of this thread's own time that *work* takes, and what it returned.
+def timed(work: Callable[[], Result], limit: float = AT_ONCE) -> tuple[float, Result]:
+    """Return the processor time of this thread in *work*, in seconds, and the result of *work*.
 
-    Where it takes longer than *limit* it is done again, up to five times in all, and the shortest
-    counts: a processor that others share does less in a second, and whoever's turn it is to
-    collect garbage pays for what others left.
+    A run that takes longer than *limit* is repeated, up to five runs, and the shortest counts:
+    other processes and garbage collection make single runs slow.
     """
-    spent, found = _once(work)
-    for _ in range(_LOOKS - 1):
-        if spent < limit:
+    shortest, result = _measure(work)
+    for _ in range(_MAX_RUNS - 1):
+        if shortest < limit:
             break
-        again, found = _once(work)
-        spent = min(spent, again)
-    return spent, found
+        seconds, result = _measure(work)
+        shortest = min(shortest, seconds)
+    return shortest, result
 
 
-def at_once(work: Callable[[], Found]) -> Found:
-    """What *work* returns, in less than 50 ms."""
-    spent, found = timed(work)
-    assert spent < AT_ONCE
-    return found
+def at_once(work: Callable[[], Result]) -> Result:
+    """Return the result of *work*; fails if it takes 50 ms or more."""
+    seconds, result = timed(work)
+    assert seconds < AT_ONCE
+    return result
 
 
-def _once(work: Callable[[], Found]) -> tuple[float, Found]:
+def _measure(work: Callable[[], Result]) -> tuple[float, Result]:
     began = time.thread_time()
-    found = work()
-    return time.thread_time() - began, found
+    result = work()
+    return time.thread_time() - began, result

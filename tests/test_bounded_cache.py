@@ -1,4 +1,4 @@
-"""The bounded memory of a worker."""
+"""The bounded cache: limit, eviction and admission."""
 
 import pytest
 
@@ -10,20 +10,20 @@ def cache() -> BoundedCache[bytes]:
     return BoundedCache(100, len)
 
 
-def test_values_are_kept_up_to_a_number_of_bytes(cache: BoundedCache[bytes]) -> None:
+def test_values_are_kept_up_to_the_byte_limit(cache: BoundedCache[bytes]) -> None:
     for number in range(10):
         cache.put(number, bytes(10))
     assert (len(cache), cache.size) == (10, 100)
     assert all(cache.get(number) == bytes(10) for number in range(10))
 
 
-def test_a_new_value_takes_the_place_of_the_keys_old_one(cache: BoundedCache[bytes]) -> None:
+def test_a_new_value_replaces_the_old_one(cache: BoundedCache[bytes]) -> None:
     cache.put("a", bytes(80))
     cache.put("a", b"new")
     assert (cache.get("a"), cache.size) == (b"new", 3)
 
 
-def test_a_value_that_has_grown_drives_out_the_least_recently_used(
+def test_a_larger_value_evicts_the_least_recently_used(
     cache: BoundedCache[bytes],
 ) -> None:
     for key in "abc":
@@ -34,7 +34,7 @@ def test_a_value_that_has_grown_drives_out_the_least_recently_used(
     assert (cache.get("a"), cache.get("c")) == (bytes(30), bytes(70))
 
 
-def test_what_is_put_once_finds_no_room_in_a_full_one(cache: BoundedCache[bytes]) -> None:
+def test_a_full_cache_does_not_admit_keys_that_are_put_once(cache: BoundedCache[bytes]) -> None:
     cache.put("used", bytes(100))
     for number in range(1_000):
         cache.put(number, bytes(10))
@@ -42,7 +42,7 @@ def test_what_is_put_once_finds_no_room_in_a_full_one(cache: BoundedCache[bytes]
     assert len(cache) == 1
 
 
-def test_what_comes_back_takes_the_place_of_the_least_recently_used(
+def test_a_key_that_is_put_twice_evicts_the_least_recently_used(
     cache: BoundedCache[bytes],
 ) -> None:
     cache.put("old", bytes(50))
@@ -55,7 +55,7 @@ def test_what_comes_back_takes_the_place_of_the_least_recently_used(
     assert cache.get("used") == cache.get("new") == bytes(50)
 
 
-def test_what_is_larger_than_all_is_not_kept_nor_what_it_should_replace(
+def test_a_value_above_the_limit_is_not_kept_and_removes_the_old_one(
     cache: BoundedCache[bytes],
 ) -> None:
     cache.put("a", b"small")
@@ -65,7 +65,7 @@ def test_what_is_larger_than_all_is_not_kept_nor_what_it_should_replace(
     assert cache.get("b") == b"other"
 
 
-def test_one_that_may_keep_nothing_keeps_nothing() -> None:
+def test_a_cache_of_zero_bytes_keeps_nothing() -> None:
     cache: BoundedCache[bytes] = BoundedCache(0, len)
     cache.put("a", b"x")
     cache.put("a", b"x")

@@ -1,4 +1,4 @@
-"""What a studio's staff do, and what a subscriber then sees: through HTTP, from end to end."""
+"""End-to-end tests: changes that a studio's staff make, and the resulting feeds."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,12 +24,12 @@ from bridge.web import create_app
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 700_000, tzinfo=UTC)
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-# longer than any key is fresh, shorter than any copy is old
+# Seconds: longer than any copy is fresh, shorter than STALE_WHILE_REVALIDATE.
 PAST_TTL = 341.0
 HOLD = 21_600
 WALK = FilterSet(past=30)
 
-# The class that is changed is a Vinyasa of Priya's (14) at Riverside (12), in course 52.
+# The changed session is a Vinyasa class of Priya (14) at Riverside (12), in course 52.
 PATHS = (
     "/venues/12.ics",
     "/venues/13.ics",
@@ -41,14 +41,14 @@ PATHS = (
     "/courses/54.ics",
     "/sessions.ics",
 )
-CONCERNED = ("/venues/12.ics", "/instructors/14.ics", "/courses/52.ics", "/sessions.ics")
+AFFECTED = ("/venues/12.ics", "/instructors/14.ics", "/courses/52.ics", "/sessions.ics")
 
 Event = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Feed:
-    """A feed as it came: its bytes, what is around the events, and each event by UID."""
+    """A feed: its bytes, the parts around the events, and the lines of each event by UID."""
 
     body: bytes
     frame: bytes
@@ -58,8 +58,8 @@ class Feed:
     def of(cls, body: bytes) -> "Feed":
         frame, *rest = body.split(b"BEGIN:VEVENT\r\n")
         blocks = {}
-        for one in rest:
-            block, _, tail = one.partition(b"END:VEVENT\r\n")
+        for part in rest:
+            block, _, tail = part.partition(b"END:VEVENT\r\n")
             blocks[properties(block)["UID"]] = block
             frame += tail
         assert frame.endswith(b"END:VCALENDAR\r\n")
@@ -83,10 +83,10 @@ def properties(block: bytes) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Difference:
-    """What is not the same, to the byte, in two bodies of a feed."""
+    """The UIDs of events that differ, by their bytes, between two versions of a feed."""
 
-    gone: set[str] = field(default_factory=set)
-    new: set[str] = field(default_factory=set)
+    removed: set[str] = field(default_factory=set)
+    added: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
 
     @classmethod
@@ -94,8 +94,8 @@ class Difference:
         assert after.frame == before.frame
         both = before.blocks.keys() & after.blocks.keys()
         difference = cls(
-            gone=before.blocks.keys() - both,
-            new=after.blocks.keys() - both,
+            removed=before.blocks.keys() - both,
+            added=after.blocks.keys() - both,
             changed={uid for uid in both if before.blocks[uid] != after.blocks[uid]},
         )
         assert (difference == cls()) == (before.body == after.body)
@@ -107,7 +107,7 @@ SAME = Difference()
 
 @dataclass
 class World:
-    """A studio, a bridge in front of it, and a subscriber in front of that."""
+    """A studio, a bridge in front of it, and a client of the bridge."""
 
     clock: ManualClock
     studio: Studio
@@ -127,7 +127,7 @@ class World:
         return {path: self.read(path) for path in paths}
 
     def refresh(self, after: float = PAST_TTL, *, walk: FilterSet = WALK) -> None:
-        """Let the copy grow stale, and one refresh come to its end."""
+        """Advance the clock past the TTL and run one refresh to its end."""
         self.clock.move(after)
         flight = self.parts.refresher.refresh(walk, self.parts.router.merge_rules(walk), None)
         assert flight is not None
@@ -136,32 +136,32 @@ class World:
         assert self.parts.router.find(walk).age == 0
 
     def uid(self, session: int) -> str:
-        """As the session's own feed tells it."""
+        """The UID of a session, from the session's own feed."""
         [uid] = self.read(f"/sessions/{session}.ics").blocks
         return uid
 
     def uids(self, rows: Iterable[Row]) -> set[str]:
-        """Of those that the public may see at all."""
+        """The UIDs of the public sessions among *rows*."""
         feeds = (self.read(f"/sessions/{row['id']}.ics") for row in rows)
         return {uid for feed in feeds for uid in feed.blocks}
 
     @property
     def stamp(self) -> str:
-        """Now, as a revision is dated."""
+        """The current time in the form of DTSTAMP and LAST-MODIFIED."""
         return ical(datetime.fromtimestamp(self.clock.now(), UTC))
 
     @property
     def minutes(self) -> str:
-        """Now, as SEQUENCE counts."""
+        """The current time in the form of SEQUENCE."""
         since = datetime.fromtimestamp(self.clock.now(), UTC) - EPOCH
         return str(since // timedelta(minutes=1))
 
     def revised(self) -> dict[str, str]:
-        """What every change of content sets."""
+        """The properties that any change of content sets."""
         return {"DTSTAMP": self.stamp, "LAST-MODIFIED": self.stamp}
 
     def rescheduled(self) -> dict[str, str]:
-        """What every change of time, place or status sets."""
+        """The properties that a change of time, place or status sets."""
         return {**self.revised(), "SEQUENCE": self.minutes}
 
 
@@ -197,8 +197,8 @@ def world(make_world: Callable[..., World]) -> World:
 
 @pytest.fixture
 def target(studio: Studio) -> Row:
-    """The next of the evening classes on a Tuesday; in it there is room, and it takes place."""
-    found = next(
+    """The next evening class on a Tuesday; it is active and not full."""
+    row = next(
         row
         for row in studio.sessions
         if row["course"] == 52
@@ -206,44 +206,44 @@ def target(studio: Studio) -> Row:
         and row["status"] == "active"
         and datetime.fromisoformat(row["starts_at"]) > NOW
     )
-    assert found["venue"] == 12
-    studio.book(found["id"], 6)
-    return found
+    assert row["venue"] == 12
+    studio.book(row["id"], 6)
+    return row
 
 
 class TestOneChange:
-    """Each shows within one refresh in every feed concerned, and nowhere anything else."""
+    """A change appears after one refresh in every affected feed; nothing else changes."""
 
     @pytest.fixture
     def before(self, world: World, target: Row) -> dict[str, Feed]:
         feeds = world.read_all()
         for path in PATHS:
-            assert (world.uid(target["id"]) in feeds[path].blocks) is (path in CONCERNED)
+            assert (world.uid(target["id"]) in feeds[path].blocks) is (path in AFFECTED)
         return feeds
 
     @staticmethod
     def changed(
         world: World, before: dict[str, Feed], uid: str, *paths: str
     ) -> Iterator[tuple[Event, Event]]:
-        """The event before and after in each feed that shows it; no other has changed at all."""
+        """Yield the event before and after, for each of *paths*; fails if another event changed."""
         for path, feed in world.read_all().items():
             difference = Difference.between(before[path], feed)
             assert difference == (Difference(changed={uid}) if path in paths else SAME), path
             if path in paths:
                 yield before[path].event(uid), feed.event(uid)
 
-    def test_a_cancelled_class_is_told_as_cancelled(
+    def test_a_cancelled_session_is_shown_as_cancelled(
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         uid = world.uid(target["id"])
         world.studio.cancel(target["id"])
         world.refresh()
-        for old, new in self.changed(world, before, uid, *CONCERNED):
-            told = {"SUMMARY": f"CANCELLED: {old['SUMMARY']}", "STATUS": "CANCELLED"}
-            assert new == {**old, **told, **world.rescheduled()}
+        for old, new in self.changed(world, before, uid, *AFFECTED):
+            expected = {"SUMMARY": f"CANCELLED: {old['SUMMARY']}", "STATUS": "CANCELLED"}
+            assert new == {**old, **expected, **world.rescheduled()}
             assert old["STATUS"] == "CONFIRMED"
 
-    def test_a_class_that_takes_place_after_all_is_as_before_with_a_new_revision(
+    def test_a_restored_session_is_as_before_with_a_new_revision(
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         uid = world.uid(target["id"])
@@ -252,28 +252,28 @@ class TestOneChange:
         cancelled = world.read("/sessions.ics").event(uid)
         world.studio.restore(target["id"])
         world.refresh()
-        for old, new in self.changed(world, before, uid, *CONCERNED):
+        for old, new in self.changed(world, before, uid, *AFFECTED):
             assert new == {**old, **world.rescheduled()}
             assert int(new["SEQUENCE"]) > int(cancelled["SEQUENCE"])
 
-    def test_a_retimed_class_is_told_at_its_new_time(
+    def test_a_rescheduled_session_is_shown_at_its_new_time(
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         uid = world.uid(target["id"])
         starts = datetime.fromisoformat(target["starts_at"]) + timedelta(days=1, hours=2)
         ends = starts + timedelta(minutes=90)
-        world.studio.retime(target["id"], starts, ends)
+        world.studio.reschedule(target["id"], starts, ends)
         world.refresh()
-        for old, new in self.changed(world, before, uid, *CONCERNED):
-            told = {"DTSTART": ical(starts), "DTEND": ical(ends)}
-            assert new == {**old, **told, **world.rescheduled()}
+        for old, new in self.changed(world, before, uid, *AFFECTED):
+            expected = {"DTSTART": ical(starts), "DTEND": ical(ends)}
+            assert new == {**old, **expected, **world.rescheduled()}
 
-    def test_a_class_retimed_out_of_the_window_leaves_the_feeds_that_have_one(
+    def test_a_session_rescheduled_out_of_the_window_leaves_feeds_with_a_window(
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         uid = world.uid(target["id"])
         starts = NOW + timedelta(days=150)
-        world.studio.retime(target["id"], starts, starts + timedelta(hours=1))
+        world.studio.reschedule(target["id"], starts, starts + timedelta(hours=1))
         world.refresh()
         after = world.read_all()
         for path in PATHS:
@@ -281,70 +281,73 @@ class TestOneChange:
             if path == "/courses/52.ics":
                 assert difference == Difference(changed={uid})
             else:
-                assert difference == (Difference(gone={uid}) if path in CONCERNED else SAME)
+                assert difference == (Difference(removed={uid}) if path in AFFECTED else SAME)
 
-    def test_a_renamed_class_has_another_title_and_no_other_sequence(
+    def test_a_renamed_session_has_a_new_title_and_the_same_sequence(
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         uid = world.uid(target["id"])
         world.studio.rename(target["id"], "Slow Flow; by candlelight, twice")
         world.refresh()
-        for old, new in self.changed(world, before, uid, *CONCERNED):
+        for old, new in self.changed(world, before, uid, *AFFECTED):
             title = "Slow Flow\\; by candlelight\\, twice – Priya Raman"
-            # the course, whose name the title was, is now a fact of its own
-            told = {"SUMMARY": title, "DESCRIPTION": new["DESCRIPTION"]}
-            assert new == {**old, **told, **world.revised()}
+            # The course, whose name was the title, is now in the description.
+            expected = {"SUMMARY": title, "DESCRIPTION": new["DESCRIPTION"]}
+            assert new == {**old, **expected, **world.revised()}
             assert "Vinyasa Flow: Evenings" in new["DESCRIPTION"]
 
-    def test_a_class_at_another_venue_leaves_the_one_feed_and_joins_the_other(
+    def test_a_session_moved_to_another_venue_moves_to_its_feed(
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         uid = world.uid(target["id"])
         world.studio.move(target["id"], venue=13)
         world.refresh()
         after = world.read_all()
-        where = {"/venues/12.ics": Difference(gone={uid}), "/venues/13.ics": Difference(new={uid})}
-        elsewhere = before["/venues/13.ics"].blocks.values()
+        moved = {
+            "/venues/12.ics": Difference(removed={uid}),
+            "/venues/13.ics": Difference(added={uid}),
+        }
+        events_at_13 = before["/venues/13.ics"].blocks.values()
         place = {
             name: value
-            for name, value in properties(next(iter(elsewhere))).items()
+            for name, value in properties(next(iter(events_at_13))).items()
             if name in ("LOCATION", "GEO") or name.startswith("X-APPLE")
         }
         for path in PATHS:
-            changed = Difference(changed={uid}) if path in CONCERNED else SAME
+            changed = Difference(changed={uid}) if path in AFFECTED else SAME
             difference = Difference.between(before[path], after[path])
-            assert difference == where.get(path, changed), path
+            assert difference == moved.get(path, changed), path
         old = dict(before["/sessions.ics"].event(uid))
         for name in [name for name in old if name.startswith("X-APPLE")]:
             del old[name]
-        for path in ("/venues/13.ics", *CONCERNED[1:]):
+        for path in ("/venues/13.ics", *AFFECTED[1:]):
             assert after[path].event(uid) == {**old, **place, **world.rescheduled()}
 
-    def test_a_class_of_another_instructor_leaves_the_one_feed_and_joins_the_other(
+    def test_a_session_of_another_instructor_moves_to_their_feed(
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         uid = world.uid(target["id"])
         world.studio.move(target["id"], instructors=[15])
         world.refresh()
         after = world.read_all()
-        where = {
-            "/instructors/14.ics": Difference(gone={uid}),
-            "/instructors/15.ics": Difference(new={uid}),
+        moved = {
+            "/instructors/14.ics": Difference(removed={uid}),
+            "/instructors/15.ics": Difference(added={uid}),
         }
         for path in PATHS:
-            changed = Difference(changed={uid}) if path in CONCERNED else SAME
+            changed = Difference(changed={uid}) if path in AFFECTED else SAME
             difference = Difference.between(before[path], after[path])
-            assert difference == where.get(path, changed), path
+            assert difference == moved.get(path, changed), path
         old = before["/sessions.ics"].event(uid)
-        told = {
+        expected = {
             name: old[name].replace("Priya Raman", "José Ibáñez")
             for name in ("SUMMARY", "DESCRIPTION")
         }
         for path in ("/instructors/15.ics", "/venues/12.ics", "/courses/52.ics", "/sessions.ics"):
-            # as at another venue: it enters a feed, and must be the newer one there
-            assert after[path].event(uid) == {**old, **told, **world.rescheduled()}
+            # With a higher SEQUENCE, since the event is new in one of the feeds.
+            assert after[path].event(uid) == {**old, **expected, **world.rescheduled()}
 
-    def test_a_deleted_class_is_cancelled_at_the_second_refresh_until_it_would_have_ended(
+    def test_a_deleted_session_is_shown_as_cancelled_from_the_second_refresh_to_its_end(
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         uid = world.uid(target["id"])
@@ -353,9 +356,9 @@ class TestOneChange:
         for path, feed in world.read_all().items():
             assert feed.body == before[path].body
         world.refresh()
-        for old, new in self.changed(world, before, uid, *CONCERNED):
-            told = {"SUMMARY": f"CANCELLED: {old['SUMMARY']}", "STATUS": "CANCELLED"}
-            assert new == {**old, **told, **world.rescheduled()}
+        for old, new in self.changed(world, before, uid, *AFFECTED):
+            expected = {"SUMMARY": f"CANCELLED: {old['SUMMARY']}", "STATUS": "CANCELLED"}
+            assert new == {**old, **expected, **world.rescheduled()}
         tombstone = world.read("/sessions.ics").blocks[uid]
         ends = datetime.fromisoformat(target["ends_at"]).timestamp()
         world.refresh(ends - world.clock.now() - 60)
@@ -363,23 +366,23 @@ class TestOneChange:
         world.refresh()
         assert all(uid not in feed.blocks for feed in world.read_all().values())
 
-    def test_a_class_that_was_deleted_and_made_anew_is_another_event_and_none_is_cancelled(
+    def test_a_session_deleted_and_recreated_is_a_new_event_and_none_is_cancelled(
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         uid = world.uid(target["id"])
         [row] = [row for row in world.studio.sessions if row["id"] == target["id"]]
         world.studio.delete(target["id"])
-        anew = world.studio.add(**{**row, "id": 99_999_999})
+        recreated = world.studio.add(**{**row, "id": 99_999_999})
         world.refresh()
         world.refresh()
-        new_uid = world.uid(anew["id"])
+        new_uid = world.uid(recreated["id"])
         for path, feed in world.read_all().items():
             difference = Difference.between(before[path], feed)
-            expected = Difference(gone={uid}, new={new_uid}) if path in CONCERNED else SAME
+            expected = Difference(removed={uid}, added={new_uid}) if path in AFFECTED else SAME
             assert difference == expected, path
         assert world.read("/sessions.ics").event(new_uid)["STATUS"] == "CONFIRMED"
 
-    def test_a_new_class_is_there_and_first_seen_now(
+    def test_a_new_session_is_shown_as_created_now(
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         starts = NOW + timedelta(days=2)
@@ -388,7 +391,7 @@ class TestOneChange:
         uid = world.uid(row["id"])
         for path, feed in world.read_all().items():
             difference = Difference.between(before[path], feed)
-            assert difference == (Difference(new={uid}) if path in CONCERNED else SAME), path
+            assert difference == (Difference(added={uid}) if path in AFFECTED else SAME), path
         event = world.read("/sessions.ics").event(uid)
         assert {name: event[name] for name in ("CREATED", "LAST-MODIFIED", "SEQUENCE")} == {
             "CREATED": world.stamp,
@@ -403,7 +406,7 @@ class TestOneChange:
         world.studio.rename(target["id"], "Slow Flow")
         world.studio.cancel(target["id"])
         world.refresh()
-        for _, new in self.changed(world, before, uid, *CONCERNED):
+        for _, new in self.changed(world, before, uid, *AFFECTED):
             assert new["SUMMARY"] == "CANCELLED: Slow Flow – Priya Raman"
             assert new["SEQUENCE"] == world.minutes
 
@@ -411,12 +414,12 @@ class TestOneChange:
 class TestVisibility:
     PATHS = ("/venues/12.ics", "/instructors/13.ics", "/courses/53.ics", "/sessions.ics")
 
-    def test_a_class_made_private_leaves_every_public_feed_and_comes_back_the_same(
+    def test_a_session_made_private_leaves_public_feeds_and_returns_unchanged(
         self, world: World
     ) -> None:
         before = world.read_all((*self.PATHS, "/venues/13.ics"))
         edge = datetime(NOW.year, NOW.month, NOW.day, tzinfo=UTC) - timedelta(days=30)
-        concerned = {
+        affected = {
             world.uid(row["id"])
             for row in world.studio.sessions
             if row["course"] == 53 and datetime.fromisoformat(row["ends_at"]) >= edge
@@ -425,9 +428,9 @@ class TestVisibility:
         world.refresh()
         for path, feed in before.items():
             hidden = world.read(path)
-            assert not concerned & hidden.blocks.keys()
+            assert not affected & hidden.blocks.keys()
             recent = {uid for uid, event in feed.events.items() if moment(event["DTEND"]) >= edge}
-            kept = recent - concerned
+            kept = recent - affected
             assert {uid: hidden.blocks[uid] for uid in kept} == {
                 uid: feed.blocks[uid] for uid in kept
             }
@@ -439,14 +442,14 @@ class TestVisibility:
             assert again.blocks.keys() == feed.blocks.keys()
             for uid, old in feed.events.items():
                 new = again.event(uid)
-                if uid in concerned:
+                if uid in affected:
                     revised = {name: new[name] for name in ("DTSTAMP", "LAST-MODIFIED")}
                     assert new == {**old, **revised}
                     assert revised["LAST-MODIFIED"] >= old["LAST-MODIFIED"]
                 else:
                     assert new == old
 
-    def test_what_happens_to_a_private_class_changes_no_public_feed(self, world: World) -> None:
+    def test_changes_of_a_private_session_change_no_public_feed(self, world: World) -> None:
         before = world.read_all()
         private = next(
             row
@@ -461,8 +464,8 @@ class TestVisibility:
         }
 
 
-class TestNarrow:
-    """Each feed asks for itself."""
+class TestNarrowPlan:
+    """With UPSTREAM_PLAN=narrow each feed is fetched separately."""
 
     VENUE = FilterSet(venues=(12,), past=30, future=90)
     FEW = FilterSet(instructors=(21,), past=0, future=7)
@@ -472,7 +475,7 @@ class TestNarrow:
     def world(self, make_world: Callable[..., World]) -> World:
         return make_world(plan=UpstreamPlan.NARROW)
 
-    def test_a_cancelled_class_is_told_as_cancelled(self, world: World, target: Row) -> None:
+    def test_a_cancelled_session_is_shown_as_cancelled(self, world: World, target: Row) -> None:
         before = world.read("/venues/12.ics")
         world.studio.cancel(target["id"])
         world.refresh(walk=self.VENUE)
@@ -482,20 +485,22 @@ class TestNarrow:
         assert after.event(uid)["STATUS"] == "CANCELLED"
         assert after.event(uid)["SEQUENCE"] == world.minutes
 
-    def test_a_deleted_class_leaves_by_the_second_refresh(self, world: World, target: Row) -> None:
+    def test_a_deleted_session_leaves_the_feed_at_the_second_refresh(
+        self, world: World, target: Row
+    ) -> None:
         uid = world.uid(target["id"])
         before = world.read("/venues/12.ics")
         world.studio.delete(target["id"])
         world.refresh(walk=self.VENUE)
         world.refresh(walk=self.VENUE)
         after = world.read("/venues/12.ics")
-        assert Difference.between(before, after) == Difference(gone={uid})
+        assert Difference.between(before, after) == Difference(removed={uid})
 
     @pytest.mark.parametrize("fault", ["unexpanded", "no_visibility"])
-    def test_what_comes_in_a_form_that_cannot_be_used_stays_as_it_was(
+    def test_sessions_in_an_unusable_form_are_kept(
         self, world: World, faults: Faults, fault: str
     ) -> None:
-        """Also where that form hides that a session belongs to the feed."""
+        """Also if the unusable form hides that a session belongs to the feed."""
         before = world.read(self.FEW_PATH)
         assert 0 < len(before.blocks) <= 5
         faults.set(fault)
@@ -504,9 +509,9 @@ class TestNarrow:
             assert world.read(self.FEW_PATH).body == before.body
 
 
-class TestAFormThatCannotBeUsed:
+class TestUnusableRows:
     @pytest.mark.parametrize("fault", ["unexpanded", "no_visibility"])
-    def test_leaves_every_feed_as_it_was(
+    def test_rows_in_an_unusable_form_change_no_feed(
         self, world: World, faults: Faults, fault: str, target: Row
     ) -> None:
         before = world.read_all()
@@ -537,26 +542,26 @@ class TestBooking:
 
     @staticmethod
     def book(world: World, target: Row, attending: int) -> dict[str, Feed]:
-        """The three feeds after so many have booked: there are 18 places."""
+        """The three feeds after *attending* of 18 places are booked."""
         world.studio.book(target["id"], attending)
         world.refresh()
         cls = TestBooking
         return world.read_all((cls.PLAIN, cls.FULL, cls.SPOTS))
 
     @pytest.mark.parametrize("attending", [0, 7, 14, 18, 25])
-    def test_changes_nothing_in_a_feed_that_does_not_tell(
+    def test_bookings_do_not_change_a_feed_without_availability(
         self, world: World, target: Row, before: dict[str, Feed], attending: int
     ) -> None:
         after = self.book(world, target, attending)
         assert after[self.PLAIN].body == before[self.PLAIN].body
 
-    def test_short_of_full_changes_nothing_in_a_feed_that_tells_full(
+    def test_bookings_below_full_do_not_change_a_feed_that_shows_full(
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         after = self.book(world, target, 17)
         assert after[self.FULL].body == before[self.FULL].body
 
-    def test_to_full_moves_last_modified_and_not_sequence(
+    def test_becoming_full_changes_last_modified_but_not_sequence(
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         uid = world.uid(target["id"])
@@ -567,7 +572,7 @@ class TestBooking:
             title = "Vinyasa Flow: Evenings – Priya Raman (Full)"
             assert new == {**before[path].event(uid), "SUMMARY": title, **world.revised()}
 
-    def test_beyond_full_changes_nothing_more(
+    def test_overbooking_changes_nothing(
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         full = self.book(world, target, 18)
@@ -576,7 +581,7 @@ class TestBooking:
             path: feed.body for path, feed in full.items()
         }
 
-    def test_given_back_is_room_again(
+    def test_a_cancelled_booking_removes_full(
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         uid = world.uid(target["id"])
@@ -586,11 +591,11 @@ class TestBooking:
         assert new == {**before[self.FULL].event(uid), **world.revised()}
         assert after[self.PLAIN].body == before[self.PLAIN].body
 
-    def test_tells_spots_rounded_and_changes_nothing_until_they_round_to_others(
+    def test_spots_are_rounded_and_feeds_change_only_with_the_rounded_number(
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         uid = world.uid(target["id"])
-        # 12 left are told as 10, and so are 10
+        # Both 12 and 10 places left are shown as 10.
         assert before[self.SPOTS].event(uid)["SUMMARY"].endswith("(10 left)")
         assert self.book(world, target, 8)[self.SPOTS].body == before[self.SPOTS].body
         after = self.book(world, target, 15)
@@ -603,9 +608,7 @@ class TestBooking:
 
 
 class TestConditionalRequests:
-    def test_are_304_for_the_rest_of_the_day_while_nothing_changes_upstream(
-        self, world: World
-    ) -> None:
+    def test_answers_are_304_all_day_while_nothing_changes_upstream(self, world: World) -> None:
         first = {path: world.get(path) for path in PATHS}
         for after in (PAST_TTL, 3_000.5, 3_500.0, 7_200.25, 20_000.0):
             world.refresh(after)
@@ -623,7 +626,9 @@ class TestConditionalRequests:
                 assert world.get(path).headers["Last-Modified"] == date
         assert datetime.fromtimestamp(world.clock.now(), UTC).date() == NOW.date()
 
-    def test_are_304_after_a_restart(self, world: World, make_world: Callable[..., World]) -> None:
+    def test_answers_are_304_after_a_restart(
+        self, world: World, make_world: Callable[..., World]
+    ) -> None:
         first = {path: world.get(path).headers for path in PATHS}
         world.refresh()
         restarted = make_world()
@@ -633,23 +638,21 @@ class TestConditionalRequests:
             again = restarted.get(path)
             assert again.headers["Last-Modified"] == headers["Last-Modified"]
 
-    def test_are_200_where_something_changed_and_304_where_nothing_did(
-        self, world: World, target: Row
-    ) -> None:
+    def test_answers_are_200_only_for_feeds_that_changed(self, world: World, target: Row) -> None:
         tags = {path: world.get(path).headers["ETag"] for path in PATHS}
         world.studio.cancel(target["id"])
         world.refresh()
         for path, tag in tags.items():
             answer = world.get(path, If_None_Match=tag)
-            assert answer.status_code == (200 if path in CONCERNED else 304), path
+            assert answer.status_code == (200 if path in AFFECTED else 304), path
 
 
-class TestALostStore:
-    def numbers(self, feed: Feed) -> dict[str, int]:
+class TestLostStore:
+    def sequences(self, feed: Feed) -> dict[str, int]:
         return {uid: int(event["SEQUENCE"]) for uid, event in feed.events.items()}
 
-    def seen(self, world: World, target: Row) -> Feed:
-        """What a subscriber has, after a few changes."""
+    def changed_feed(self, world: World, target: Row) -> Feed:
+        """The feed after a few changes."""
         world.read("/sessions.ics")
         world.studio.cancel(target["id"])
         world.refresh()
@@ -657,20 +660,20 @@ class TestALostStore:
         world.refresh()
         return world.read("/sessions.ics")
 
-    def test_takes_no_sequence_back_in_a_new_process(
+    def test_a_new_process_does_not_lower_any_sequence(
         self, world: World, target: Row, make_world: Callable[..., World]
     ) -> None:
-        before = self.seen(world, target)
+        before = self.changed_feed(world, target)
         world.clock.move(61)
         after = make_world("another.sqlite3").read("/sessions.ics")
-        old, new = self.numbers(before), self.numbers(after)
+        old, new = self.sequences(before), self.sequences(after)
         assert new.keys() == old.keys()
         assert all(new[uid] >= old[uid] for uid in old)
 
-    def test_changes_nothing_in_a_process_that_goes_on(
+    def test_a_running_process_keeps_its_revisions(
         self, world: World, target: Row, tmp_path: Path
     ) -> None:
-        before = self.seen(world, target)
+        before = self.changed_feed(world, target)
         store = SqliteStore(tmp_path / "store.sqlite3", world.clock)
         store.commit({name: Write(None) for name in store.names("")})
         store.close()
@@ -685,14 +688,14 @@ class TestALostStore:
         assert after.event(uid)["CREATED"] == before.event(uid)["CREATED"]
         assert int(after.event(uid)["SEQUENCE"]) > int(before.event(uid)["SEQUENCE"])
 
-    def test_is_filled_again_by_a_process_that_goes_on(
+    def test_a_running_process_fills_the_store_again(
         self,
         world: World,
         target: Row,
         tmp_path: Path,
         make_world: Callable[..., World],
     ) -> None:
-        before = self.seen(world, target)
+        before = self.changed_feed(world, target)
         store = SqliteStore(tmp_path / "store.sqlite3", world.clock)
         store.commit({name: Write(None) for name in store.names("")})
         store.close()
@@ -700,7 +703,7 @@ class TestALostStore:
         assert make_world().read("/sessions.ics").body == before.body
 
 
-class TestATokenThatSuddenlySeesATenth:
+class TestLossOfMostSessions:
     @pytest.fixture
     def hook(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[webhook.WebHook]:
         monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -713,45 +716,43 @@ class TestATokenThatSuddenlySeesATenth:
 
     @staticmethod
     def shrink(world: World) -> list[Row]:
-        """The rows that are no longer seen."""
+        """Delete nine of ten sessions; return their rows."""
         lost = [row for n, row in enumerate(world.studio.sessions) if n % 10]
         for row in lost:
             world.studio.delete(row["id"])
         return lost
 
     @staticmethod
-    def left(world: World, before: Feed) -> set[str]:
-        """What remains of a feed: what is still seen, and what took place until now."""
+    def remaining(world: World, before: Feed) -> set[str]:
+        """The expected UIDs of a feed: sessions that still exist and sessions that have ended."""
         now = datetime.fromtimestamp(world.clock.now(), UTC)
-        seen = world.uids(world.studio.sessions)
-        over = {uid for uid, event in before.events.items() if moment(event["DTEND"]) <= now}
-        return before.blocks.keys() & (seen | over)
+        existing = world.uids(world.studio.sessions)
+        ended = {uid for uid, event in before.events.items() if moment(event["DTEND"]) <= now}
+        return before.blocks.keys() & (existing | ended)
 
-    def test_leaves_feeds_as_they_were_for_the_hold_and_then_loses_without_cancelling(
+    def test_feeds_do_not_change_during_the_hold_and_then_lose_sessions_uncancelled(
         self, world: World, hook: webhook.WebHook
     ) -> None:
         before = world.read_all()
         self.shrink(world)
         world.refresh()
-        lacking_since = world.clock.now()
+        loss_seen = world.clock.now()
         kind, alert = hook.next()
         assert kind == "application/json"
         assert "suspiciously many" in alert["text"]
-        while world.clock.now() + 2_000 < lacking_since + HOLD:
+        while world.clock.now() + 2_000 < loss_seen + HOLD:
             assert {path: feed.body for path, feed in world.read_all().items()} == {
                 path: feed.body for path, feed in before.items()
             }
             world.refresh(2_000.0)
         assert hook.silent
-        world.refresh(lacking_since + HOLD - world.clock.now())
+        world.refresh(loss_seen + HOLD - world.clock.now())
         for path, feed in before.items():
             after = world.read(path)
-            assert after.blocks.keys() == self.left(world, feed)
+            assert after.blocks.keys() == self.remaining(world, feed)
             assert all(after.blocks[uid] == feed.blocks[uid] for uid in after.blocks)
 
-    def test_is_told_to_be_over_once_the_lost_are_gone(
-        self, world: World, hook: webhook.WebHook
-    ) -> None:
+    def test_the_end_of_the_hold_is_reported(self, world: World, hook: webhook.WebHook) -> None:
         world.read("/sessions.ics")
         self.shrink(world)
         world.refresh()
@@ -761,7 +762,7 @@ class TestATokenThatSuddenlySeesATenth:
         assert "held back" in hook.next()[1]["text"]
         assert hook.silent
 
-    def test_is_believed_at_once_when_the_operator_accepts(
+    def test_the_loss_is_published_at_once_when_the_operator_accepts(
         self, world: World, hook: webhook.WebHook
     ) -> None:
         before = world.read("/sessions.ics")
@@ -774,13 +775,13 @@ class TestATokenThatSuddenlySeesATenth:
         world.clock.move(1.5)
         for _ in range(3):
             after = world.read("/sessions.ics")
-            assert after.blocks.keys() == self.left(world, before)
+            assert after.blocks.keys() == self.remaining(world, before)
             assert all(after.blocks[uid] == before.blocks[uid] for uid in after.blocks)
             world.refresh()
         assert hook.silent
         assert world.parts.refresher.accept() == 0
 
-    def test_changes_nothing_if_it_sees_all_again_in_time(
+    def test_nothing_changes_if_the_sessions_return_during_the_hold(
         self, world: World, hook: webhook.WebHook
     ) -> None:
         before = world.read_all()
@@ -797,21 +798,21 @@ class TestATokenThatSuddenlySeesATenth:
         assert "No sessions are held back" in hook.next()[1]["text"]
         assert hook.silent
 
-    def test_still_shows_what_changes_among_those_that_it_sees(
+    def test_changes_of_remaining_sessions_are_shown_during_the_hold(
         self, world: World, hook: webhook.WebHook
     ) -> None:
         before = world.read("/sessions.ics")
         self.shrink(world)
-        seen = next(
+        visible = next(
             row
             for row in world.studio.sessions
             if row["course"] in (51, 52, 53, 54)
             and row["status"] == "active"
             and datetime.fromisoformat(row["starts_at"]) > NOW
         )
-        world.studio.cancel(seen["id"])
+        world.studio.cancel(visible["id"])
         world.refresh()
-        uid = world.uid(seen["id"])
+        uid = world.uid(visible["id"])
         after = world.read("/sessions.ics")
         assert Difference.between(before, after) == Difference(changed={uid})
         assert after.event(uid)["STATUS"] == "CANCELLED"

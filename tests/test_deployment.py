@@ -1,4 +1,4 @@
-"""What is shipped for operators: it names the settings that there are, and works as it is."""
+"""The files for operators: they name all settings, and the configuration of nginx works."""
 
 import itertools
 import json
@@ -15,16 +15,17 @@ from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
 
 import pytest
+from browser.bridges import serve
+from clocks import wait_until
 from environs import Env
-from faults.fleet import Machine, herd, rename, studio, together, until
+from faults.fleet import Machine, rename_sessions, run_concurrently, running, stub_upstream
 from nginx import HOST, Nginx, with_certificate
 from upstreams.stub import StubUpstream
 from valkey import Valkey, free_port
-from werkzeug.serving import make_server
 
 from bridge import config
 from bridge.clock import SystemClock
-from bridge.feeds.private import Grant, audience
+from bridge.feeds.private import FeedGrant, new_audience
 from bridge.feeds.spec import Kind
 from bridge.model import Visibility
 from bridge.services import Services
@@ -32,14 +33,14 @@ from bridge.web import create_app
 
 HOME = Path(__file__).parent.parent
 
-ALONE = "127.0.0.1:8000"
-"""The bridge, where it shares its machine with nginx."""
+LOCAL_BRIDGE = "127.0.0.1:8000"
+"""The bridge's address if it runs on the same machine as nginx."""
 
 ONE_MACHINE = "A machine of your own"
 OPERATOR = "a-token-of-the-operator"
 FEED = "/venues/11.ics"
 REFRESH = 1.0
-"""Seconds that one refresh may take, on a machine that is busy."""
+"""Seconds that one refresh may take on a busy machine."""
 
 _NOT_FOR_OPERATORS = {config.SANDBOX_FLAG, "DYNO"}
 """Set by ``make run`` and by a platform."""
@@ -75,7 +76,7 @@ def test_the_example_has_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.load(Env(eager=False)) == by_default
 
 
-def test_the_example_works_as_a_settings_file_once_it_has_a_token(
+def test_the_example_with_a_token_is_a_valid_settings_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (HOME / ".env.example").read_text(encoding="utf-8")
@@ -83,7 +84,7 @@ def test_the_example_works_as_a_settings_file_once_it_has_a_token(
         text.replace("TEAMUP_API_TOKEN=", "TEAMUP_API_TOKEN=my-own", 1), encoding="utf-8"
     )
     monkeypatch.setattr(config, "__file__", str(tmp_path / "bridge" / "config.py"))
-    # read_env puts them into the environment; put them out of it again afterwards
+    # read_env changes the environment; restore it afterwards.
     monkeypatch.setattr(os, "environ", os.environ.copy())
     assert config.load().token == "my-own"
 
@@ -94,24 +95,24 @@ def test_the_readme_explains_every_setting_and_nothing_else() -> None:
     assert {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)} == settings()
 
 
-def test_what_is_shipped_sets_no_variable_that_nobody_reads() -> None:
+def test_the_deployment_files_set_only_existing_variables() -> None:
     app = json.loads((HOME / "app.json").read_text(encoding="utf-8"))
     service = (HOME / "deploy" / "teamup-feed-bridge.service").read_text(encoding="utf-8")
     image = (HOME / "Dockerfile").read_text(encoding="utf-8")
     pages = (HOME / "docs" / "deploy.md").read_text(encoding="utf-8")
-    set_there = {
+    used = {
         *app["env"],
         *re.findall(r"^Environment=([A-Z_]+)=", service, re.MULTILINE),
         *re.findall(r"^(?:ENV| +) ?([A-Z_]+)=", image, re.MULTILINE),
         *re.findall(r"\b([A-Z][A-Z_]{3,})=", pages),
     }
-    assert len(set_there) > 10
+    assert len(used) > 10
     of_python = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PATH"}
-    assert set_there - of_python <= settings()
+    assert used - of_python <= settings()
 
 
 def shipped() -> str:
-    """The configuration of nginx."""
+    """The shipped configuration of nginx."""
     return (HOME / "deploy" / "nginx.conf").read_text(encoding="utf-8")
 
 
@@ -121,14 +122,14 @@ def section(title: str) -> str:
     return page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
-def test_nginx_accepts_the_configuration_as_it_is_shipped(tmp_path: Path) -> None:
+def test_nginx_accepts_the_shipped_configuration(tmp_path: Path) -> None:
     checked = Nginx(shipped(), {}, tmp_path).check()
     assert checked.returncode == 0, checked.stderr
 
 
 @pytest.fixture
 def parts(make_bridge: Callable[..., Services]) -> Services:
-    """A bridge that nginx is in front of."""
+    """The bridge behind nginx."""
     return make_bridge(
         at=SystemClock(), trusted_proxies=1, signing_keys=("k" * 20,), operator_token=OPERATOR
     )
@@ -136,27 +137,22 @@ def parts(make_bridge: Callable[..., Services]) -> Services:
 
 @pytest.fixture
 def port(parts: Services) -> Iterator[int]:
-    """Where the bridge listens."""
-    server = make_server("127.0.0.1", 0, create_app(parts), threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    """The port of the bridge."""
+    with serve(create_app(parts)) as origin:
+        yield int(origin.rpartition(":")[2])
 
 
 @pytest.fixture
 def nginx(port: int, tmp_path: Path) -> Iterator[Nginx]:
-    """nginx as it is shipped, in front of the bridge."""
-    with Nginx(shipped(), {ALONE: f"127.0.0.1:{port}"}, tmp_path) as front:
+    """nginx with the shipped configuration, in front of the bridge."""
+    with Nginx(shipped(), {LOCAL_BRIDGE: f"127.0.0.1:{port}"}, tmp_path) as front:
         yield front
 
 
 def from_cache(nginx: Nginx, path: str, **headers: str) -> bool:
     """Whether the second of two requests is answered from nginx's cache.
 
-    The bridge gives each of its answers an id of its own.
+    Each response of the bridge has a new X-Request-ID.
     """
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     first, second = (nginx.get(path, named)[1]["X-Request-ID"] for _ in range(2))
@@ -164,7 +160,7 @@ def from_cache(nginx: Nginx, path: str, **headers: str) -> bool:
     return bool(first == second)
 
 
-def test_the_second_request_for_a_feed_a_page_or_an_asset_is_answered_by_nginx(
+def test_nginx_caches_feeds_pages_and_assets(
     nginx: Nginx,
 ) -> None:
     for path in (
@@ -175,7 +171,7 @@ def test_the_second_request_for_a_feed_a_page_or_an_asset_is_answered_by_nginx(
         assert from_cache(nginx, path), path
 
 
-def test_nginx_keeps_each_coding_of_a_feed_with_the_etag_that_the_bridge_gave_it(
+def test_nginx_caches_each_content_coding_with_its_own_etag(
     nginx: Nginx,
 ) -> None:
     status, headers, feed = nginx.get("/venues/12.ics")
@@ -189,24 +185,22 @@ def test_nginx_keeps_each_coding_of_a_feed_with_the_etag_that_the_bridge_gave_it
         assert nginx.get("/venues/12.ics")[2] == feed
 
 
-def test_a_client_of_nginx_that_has_the_feed_already_gets_304(nginx: Nginx) -> None:
+def test_nginx_answers_conditional_requests_with_304(nginx: Nginx) -> None:
     _, headers, _ = nginx.get("/venues/12.ics")
     modified = parsedate_to_datetime(headers["Last-Modified"]).timestamp()
-    for known in (
+    for condition in (
         {"If-None-Match": headers["ETag"]},
         {"If-Modified-Since": headers["Last-Modified"]},
         {"If-Modified-Since": formatdate(modified + 60, usegmt=True)},
     ):
-        status, unmodified, body = nginx.get("/venues/12.ics", known)
+        status, unmodified, body = nginx.get("/venues/12.ics", condition)
         assert (status, body) == (304, b"")
         assert unmodified["ETag"] == headers["ETag"]
     before = {"If-Modified-Since": formatdate(modified - 60, usegmt=True)}
     assert nginx.get("/venues/12.ics", before)[0] == 200
 
 
-def test_clients_of_nginx_do_not_see_for_how_long_it_keeps_an_answer(
-    nginx: Nginx, parts: Services
-) -> None:
+def test_nginx_does_not_pass_x_accel_expires_to_clients(nginx: Nginx, parts: Services) -> None:
     direct = create_app(parts).test_client()
     for path in ("/venues/12.ics", "/venues/12"):
         assert 1 <= int(direct.get(path).headers["X-Accel-Expires"]) <= 330
@@ -215,7 +209,7 @@ def test_clients_of_nginx_do_not_see_for_how_long_it_keeps_an_answer(
         assert "max-age=300, stale-while-revalidate=3600" in headers["Cache-Control"]
 
 
-def test_nginx_keeps_no_error(nginx: Nginx) -> None:
+def test_nginx_caches_no_error(nginx: Nginx) -> None:
     for path, error in (
         ("/venues/987654", 404),
         ("/nowhere", 404),
@@ -230,7 +224,7 @@ def test_nginx_keeps_no_error(nginx: Nginx) -> None:
         assert not from_cache(nginx, path)
 
 
-def test_nginx_keeps_nothing_that_is_for_operators_and_probes(nginx: Nginx) -> None:
+def test_nginx_caches_no_operator_pages_and_health_checks(nginx: Nginx) -> None:
     token = {"Authorization": f"Bearer {OPERATOR}"}
     for path in ("/status", "/status?format=json", "/metrics"):
         assert nginx.get(path, token)[0] == 200
@@ -242,19 +236,19 @@ def test_nginx_keeps_nothing_that_is_for_operators_and_probes(nginx: Nginx) -> N
 
 
 def private_path(parts: Services) -> str:
-    """The address of a private feed."""
-    grant = Grant(Kind.VENUE, 12, (), audience([Visibility.PUBLIC]))
+    """The path of a private feed."""
+    grant = FeedGrant(Kind.VENUE, 12, (), new_audience([Visibility.PUBLIC]))
     return f"/private/{parts.private.sign(grant)}.ics"
 
 
-def test_nginx_keeps_no_private_feed(nginx: Nginx, parts: Services) -> None:
+def test_nginx_caches_no_private_feed(nginx: Nginx, parts: Services) -> None:
     path = private_path(parts)
     status, headers, _ = nginx.get(path)
     assert status == 200
     assert headers["Cache-Control"].startswith("private")
     assert not from_cache(nginx, path)
     assert nginx.get("/venues/12.ics")[0] == 200
-    until(lambda: b"/venues/12.ics" in nginx.stored())
+    wait_until(lambda: b"/venues/12.ics" in nginx.stored())
     assert path.encode() not in nginx.stored()
     assert nginx.get(path, {"If-None-Match": headers["ETag"]})[0] == 304
 
@@ -263,18 +257,20 @@ def test_the_address_of_a_private_feed_is_in_no_log_of_nginx(nginx: Nginx) -> No
     for folder in ("/private", "/Private", "//private", "/other/private"):
         assert nginx.get(f"{folder}/1canary-secret.ics")[0] == 404
     assert nginx.get("/venues/12.ics")[0] == 200
-    # it logs a request once it has been answered
+    # nginx logs a request after the response.
     assert "canary" not in nginx.logged(until="/venues/12.ics")
 
 
-def test_nor_is_it_where_the_bridge_is_down(tmp_path: Path) -> None:
-    with Nginx(shipped(), {ALONE: f"127.0.0.1:{free_port()}"}, tmp_path) as nginx:
+def test_the_address_of_a_private_feed_is_in_no_log_while_the_bridge_is_down(
+    tmp_path: Path,
+) -> None:
+    with Nginx(shipped(), {LOCAL_BRIDGE: f"127.0.0.1:{free_port()}"}, tmp_path) as nginx:
         assert nginx.get("/private/1canary-secret.ics")[0] == 502
         assert nginx.get("/venues/12.ics")[0] == 502
         assert "canary" not in nginx.logged(until="/venues/12.ics")
 
 
-def test_links_are_of_the_address_that_is_asked_whatever_a_client_of_nginx_claims(
+def test_behind_nginx_forwarded_headers_of_clients_do_not_change_links(
     nginx: Nginx,
 ) -> None:
     forged = {
@@ -294,19 +290,19 @@ def test_links_are_of_the_address_that_is_asked_whatever_a_client_of_nginx_claim
 
 @pytest.fixture
 def secure(port: int, tmp_path: Path) -> Iterator[Nginx]:
-    """nginx as the page has it once there is a certificate."""
+    """nginx with a certificate, configured as docs/deploy.md describes."""
     site = tmp_path / "certified.conf"
     site.write_text(with_certificate(shipped()), encoding="utf-8")
     [command] = re.findall(
         r"^    (sed .*managed by Certbot.*)$", section(ONE_MACHINE), re.MULTILINE
     )
     subprocess.run([*shlex.split(command)[:-1], str(site)], check=True)
-    moved = {ALONE: f"127.0.0.1:{port}"}
-    with Nginx(site.read_text(encoding="utf-8"), moved, tmp_path) as front:
+    replacements = {LOCAL_BRIDGE: f"127.0.0.1:{port}"}
+    with Nginx(site.read_text(encoding="utf-8"), replacements, tmp_path) as front:
         yield front
 
 
-def test_with_a_certificate_links_and_redirects_lead_to_https(secure: Nginx) -> None:
+def test_with_a_certificate_links_and_redirects_use_https(secure: Nginx) -> None:
     status, _, page = secure.get("/venues/12", secure=True)
     assert status == 200
     assert b"https://calendar.example.org" in page
@@ -324,8 +320,8 @@ def test_with_a_certificate_the_address_of_a_private_feed_is_in_no_log_either(
     assert "canary" not in secure.logged(until="/venues/12.ics")
 
 
-class Fronted:
-    """nginx in front of a bridge that reads a timetable which changes.
+class CachedSite:
+    """nginx in front of a bridge whose timetable changes.
 
     Attributes:
         ttl: the bridge's CACHE_TTL, in seconds.
@@ -337,19 +333,19 @@ class Fronted:
         self._changes: list[float] = []
 
     def change(self) -> None:
-        """Give all sessions the number of this change as their name."""
-        rename(self._upstream, f"Change {len(self._changes)} of the test")
+        """Rename all sessions to the number of this change."""
+        rename_sessions(self._upstream, f"Change {len(self._changes)} of the test")
         self._changes.append(time.monotonic())
 
     def staleness(self) -> float:
-        """For how many seconds the feed that nginx gives has been out of date."""
-        asked = time.monotonic()
+        """Seconds for which the feed from nginx has been out of date."""
+        requested = time.monotonic()
         status, _, feed = self.nginx.get(FEED)
         assert status == 200
-        found = re.search(rb"Change (\d+) of the test", feed)
-        assert found is not None
-        later = self._changes[int(found[1]) + 1 :]
-        return max(0.0, asked - later[0]) if later else 0.0
+        match = re.search(rb"Change (\d+) of the test", feed)
+        assert match is not None
+        later = self._changes[int(match[1]) + 1 :]
+        return max(0.0, requested - later[0]) if later else 0.0
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -368,20 +364,20 @@ class Fronted:
             stopping.set()
             thread.join()
 
-    def left(self) -> int:
-        """Seconds for which the bridge lets nginx keep the feed at present."""
+    def cache_seconds(self) -> int:
+        """Seconds for which the bridge currently lets nginx cache the feed."""
         return int(self.bridge.get(FEED).headers["x-accel-expires"])
 
 
 @pytest.fixture
-def fronted(tmp_path: Path) -> Iterator[Callable[[int], Fronted]]:
-    """Starts a bridge and nginx as it is shipped; the parameter is CACHE_TTL."""
+def fronted(tmp_path: Path) -> Iterator[Callable[[int], CachedSite]]:
+    """Starts a bridge with the given CACHE_TTL, and nginx with the shipped configuration."""
     with ExitStack() as stack:
 
-        def start(ttl: int) -> Fronted:
-            vendor = stack.enter_context(studio())
+        def start(ttl: int) -> CachedSite:
+            teamup = stack.enter_context(stub_upstream())
             bridge = Machine(
-                vendor.url,
+                teamup.url,
                 "memory://",
                 TRUSTED_PROXIES="1",
                 CACHE_TTL=str(ttl),
@@ -389,21 +385,21 @@ def fronted(tmp_path: Path) -> Iterator[Callable[[int], Fronted]]:
                 TEAMUP_REQUESTS_PER_MINUTE="100000",
             )
             stack.enter_context(bridge)
-            nginx = Nginx(shipped(), {ALONE: f"127.0.0.1:{bridge.port}"}, tmp_path)
-            return Fronted(stack.enter_context(nginx), bridge, vendor, ttl)
+            nginx = Nginx(shipped(), {LOCAL_BRIDGE: f"127.0.0.1:{bridge.port}"}, tmp_path)
+            return CachedSite(stack.enter_context(nginx), bridge, teamup, ttl)
 
         yield start
 
 
-def test_behind_nginx_a_feed_is_never_older_than_its_lifetime_and_one_refresh(
-    fronted: Callable[[int], Fronted],
+def test_behind_nginx_a_feed_is_never_older_than_its_lifetime_plus_one_refresh(
+    fronted: Callable[[int], CachedSite],
 ) -> None:
     site = fronted(4)
     site.change()
     with site.changing():
-        # nginx gets its copy when that of the bridge is about to expire
-        until(lambda: site.left() > 1)
-        until(lambda: site.left() == 1)
+        # nginx caches the bridge's copy just before that expires.
+        wait_until(lambda: site.cache_seconds() > 1)
+        wait_until(lambda: site.cache_seconds() == 1)
         began = time.monotonic()
         _, headers, _ = site.nginx.get(FEED)
         oldest, replaced = 0.0, None
@@ -415,30 +411,30 @@ def test_behind_nginx_a_feed_is_never_older_than_its_lifetime_and_one_refresh(
             ):
                 replaced = time.monotonic() - began
             time.sleep(0.02)
-    # It counts whole seconds, and begins another one.
+    # nginx counts whole seconds and rounds up.
     assert replaced is not None
     assert replaced < 2 + REFRESH
-    # A lifetime is up to a tenth longer than CACHE_TTL, and nginx is told at least one second.
+    # A lifetime is up to a tenth longer than CACHE_TTL; nginx caches for at least one second.
     assert site.ttl / 2 < oldest < 1.1 * site.ttl + 2 + REFRESH
 
 
-def test_behind_nginx_a_feed_that_nobody_asked_for_is_up_to_date_for_all_who_ask_then(
-    fronted: Callable[[int], Fronted],
+def test_behind_nginx_a_feed_that_was_idle_is_up_to_date_for_all_clients(
+    fronted: Callable[[int], CachedSite],
 ) -> None:
     site = fronted(1)
     site.change()
     assert site.staleness() == 0.0
     site.change()
     changed = time.monotonic()
-    # until the bridge has it, and what nginx kept is over its time
+    # Wait until the bridge has the change and nginx's copy has expired.
     lifetime = 1.1 * site.ttl
-    until(lambda: b"Change 1 of the test" in site.bridge.get(FEED).body)
+    wait_until(lambda: b"Change 1 of the test" in site.bridge.get(FEED).body)
     time.sleep(max(0.0, changed + lifetime + 2 + REFRESH - time.monotonic()))
-    assert herd([site.staleness] * 12) == [0.0] * 12
+    assert run_concurrently([site.staleness] * 12) == [0.0] * 12
 
 
-def test_nginx_goes_on_with_what_it_has_when_the_bridge_is_down(
-    fronted: Callable[[int], Fronted],
+def test_nginx_serves_cached_responses_while_the_bridge_is_down(
+    fronted: Callable[[int], CachedSite],
 ) -> None:
     site = fronted(1)
     site.change()
@@ -450,14 +446,14 @@ def test_nginx_goes_on_with_what_it_has_when_the_bridge_is_down(
     for path, (_, headers, body) in before.items():
         status, later, kept = site.nginx.get(path)
         assert (status, kept) == (200, body)
-        # so that other caches know how old it is
+        # So that other caches know the age.
         assert later["Date"] == headers["Date"]
         assert site.nginx.get(path, {"If-None-Match": headers["ETag"]})[0] == 304
     assert site.nginx.get("/venues/11.ics?past=7")[0] == 502
 
 
-def pasted() -> str:
-    """nginx's configuration in front of two machines, made of what is shipped as the page says."""
+def two_machines_config() -> str:
+    """nginx's configuration for two machines, as docs/deploy.md describes."""
     blocks = [
         textwrap.dedent(block)
         for block in re.findall(r"^(?:    .*\n|\n(?=    ))+", section("Two machines"), re.MULTILINE)
@@ -470,70 +466,75 @@ def pasted() -> str:
 
 @pytest.fixture
 def two(tmp_path: Path) -> Iterator[tuple[Nginx, Machine, Machine]]:
-    """nginx as the page has it, in front of two machines that share a store."""
+    """nginx in front of two machines that share a store, as docs/deploy.md describes."""
     store = Valkey()
     settings = {"TRUSTED_PROXIES": "1"}
     try:
-        with studio() as vendor:
-            machines = [Machine(vendor.url, store.url, **settings) for _ in range(2)]
-            moved = {
+        with stub_upstream() as teamup:
+            machines = [Machine(teamup.url, store.url, **settings) for _ in range(2)]
+            replacements = {
                 "10.0.0.1:8000": f"127.0.0.1:{machines[0].port}",
                 "10.0.0.2:8000": f"127.0.0.1:{machines[1].port}",
             }
-            with together(*machines) as (one, other), Nginx(pasted(), moved, tmp_path) as front:
-                yield front, one, other
+            with (
+                running(*machines) as (first, second),
+                Nginx(two_machines_config(), replacements, tmp_path) as front,
+            ):
+                yield front, first, second
     finally:
         store.kill()
 
 
-def test_behind_nginx_one_of_two_machines_may_end_and_what_was_asked_for_outlives_both(
+def test_behind_nginx_one_machine_may_fail_and_cached_feeds_survive_both(
     two: tuple[Nginx, Machine, Machine],
 ) -> None:
-    nginx, one, other = two
+    nginx, first, second = two
     status, headers, feed = nginx.get("/venues/11.ics")
     assert status == 200
     assert feed.endswith(b"END:VCALENDAR\r\n")
-    for machine in (one, other):
+    for machine in (first, second):
         direct = machine.get("/venues/11.ics")
         assert (direct.body, direct.headers["etag"]) == (feed, headers["ETag"])
-    zip_it = {"Accept-Encoding": "gzip"}
-    one.kill()
-    # a few, as nginx turns from one to the other
+    gzip_header = {"Accept-Encoding": "gzip"}
+    first.kill()
+    # Several, since nginx alternates between the machines.
     fresh = [f"/venues/11.ics?past={days}" for days in range(6)]
     assert [nginx.get(path)[0] for path in fresh] == [200] * 6
-    _, zipped, _ = nginx.get("/venues/11.ics", zip_it)
+    _, zipped, _ = nginx.get("/venues/11.ics", gzip_header)
     assert zipped["Content-Encoding"] == "gzip"
-    other.kill()
+    second.kill()
     assert nginx.get("/venues/11.ics")[2] == feed
     assert nginx.get("/venues/11.ics", {"If-None-Match": headers["ETag"]})[0] == 304
-    assert nginx.get("/venues/11.ics", zip_it)[1]["ETag"] == zipped["ETag"]
+    assert nginx.get("/venues/11.ics", gzip_header)[1]["ETag"] == zipped["ETag"]
     assert nginx.get("/venues/11.ics?past=7")[0] == 502
 
 
 def test_behind_nginx_a_rolling_restart_of_two_machines_loses_no_request(
     two: tuple[Nginx, Machine, Machine],
 ) -> None:
-    nginx, one, other = two
+    nginx, first, second = two
     stopping = threading.Event()
     statuses: list[int] = []
 
-    def ask(form: str) -> None:
+    def send_requests(form: str) -> None:
         for number in itertools.count():
             if stopping.is_set():
                 return
-            # nginx has none of these in its cache
+            # None of these is in nginx's cache.
             statuses.append(nginx.get(f"/venues/11.{form}?past={number % 30}&_={number}")[0])
 
-    threads = [threading.Thread(target=ask, args=(form,)) for form in ("ics", "json", "txt")]
+    threads = [
+        threading.Thread(target=send_requests, args=(form,)) for form in ("ics", "json", "txt")
+    ]
     for thread in threads:
         thread.start()
     try:
-        one.stop()
-        one.start()
-        # until nginx tries it again
+        first.stop()
+        first.start()
+        # Wait until nginx tries it again.
         time.sleep(2)
-        other.stop()
-        other.start()
+        second.stop()
+        second.start()
     finally:
         stopping.set()
         for thread in threads:

@@ -1,4 +1,4 @@
-"""What ``check`` finds out: the right cause, and the variable to set."""
+"""Diagnostics: ``check`` reports the cause of a problem, and the variable to set."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from bridge.diagnostics import run_checks
 from bridge.diagnostics.findings import CheckReport, Finding, Level
 from bridge.feeds.feed import tag_of
 from bridge.sandbox.api import create_api
-from bridge.sandbox.demo_timetable import believable_studio
+from bridge.sandbox.demo_timetable import demo_studio
 from bridge.sandbox.faults import Faults
 from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.studio import Studio
@@ -33,11 +33,11 @@ from bridge.web import create_app
 
 TOKEN = "canary-token-of-these-tests"
 
-Doctor = Callable[..., CheckReport]
+Check = Callable[..., CheckReport]
 
 
 class OffClock(SystemClock):
-    """A machine's clock that is wrong by so many seconds."""
+    """A clock that is wrong by *seconds*."""
 
     def __init__(self, seconds: float) -> None:
         real = SystemClock.now
@@ -45,14 +45,14 @@ class OffClock(SystemClock):
 
 
 def small_studio() -> Studio:
-    """Of a few sessions, on whatever day it is, so that they take no time to look through."""
-    studio = believable_studio(datetime.now(UTC).date())
+    """A studio with only a few upcoming sessions, so that checks are fast."""
+    studio = demo_studio(datetime.now(UTC).date())
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     tables = studio.tables()
     starts = {row["id"]: tables.instant(row, "starts_at") for row in studio.sessions}
-    later = sorted((start, one) for one, start in starts.items() if start and start > tomorrow)
-    for one in starts.keys() - {one for _, one in later[:20]}:
-        studio.delete(one)
+    upcoming = sorted((start, row) for row, start in starts.items() if start and start > tomorrow)
+    for row in starts.keys() - {row for _, row in upcoming[:20]}:
+        studio.delete(row)
     return studio
 
 
@@ -64,52 +64,57 @@ def studio_api(studio: Studio | None = None, **api: Any) -> Iterator[SandboxServ
 
 
 @pytest.fixture(scope="module")
-def well() -> Iterator[str]:
+def studio_url() -> Iterator[str]:
     with studio_api() as server:
         yield server.url
 
 
 @pytest.fixture
-def doctor(well: str, monkeypatch: pytest.MonkeyPatch) -> Doctor:
-    """Examines with these variables beside good ones; None takes one away."""
+def check(studio_url: str, monkeypatch: pytest.MonkeyPatch) -> Check:
+    """Runs the checks with these variables in addition to valid ones; None removes one."""
 
-    def look(*, clock: Any = None, **variables: str | None) -> CheckReport:
-        given = {
+    def run(*, clock: Any = None, **variables: str | None) -> CheckReport:
+        environment = {
             "TEAMUP_API_TOKEN": TOKEN,
-            "TEAMUP_BASE_URL": well,
+            "TEAMUP_BASE_URL": studio_url,
             "CACHE_URL": "memory://",
             **variables,
         }
-        for name, value in given.items():
+        for name, value in environment.items():
             monkeypatch.setenv(name, value or "")
         report = run_checks(Env(eager=False), clock=clock)
         assert TOKEN not in report.as_text() + json.dumps(report.as_dict())
         return report
 
-    return look
+    return run
 
 
 def errors(report: CheckReport) -> list[tuple[str, str | None]]:
     """Topic and variable of each error."""
-    return [(one.topic, one.setting) for one in report.findings if one.level is Level.ERROR]
+    return topics(report, Level.ERROR)
 
 
 def warnings(report: CheckReport) -> list[tuple[str, str | None]]:
-    return [(one.topic, one.setting) for one in report.findings if one.level is Level.WARNING]
+    return topics(report, Level.WARNING)
+
+
+def topics(report: CheckReport, level: Level) -> list[tuple[str, str | None]]:
+    findings = [finding for finding in report.findings if finding.level is level]
+    return [(finding.topic, finding.setting) for finding in findings]
 
 
 def finding(report: CheckReport, topic: str) -> Finding:
-    """The worst finding of that topic."""
+    """The most severe finding with that topic."""
     ranks = list(Level)
     return max(
-        (one for one in report.findings if one.topic == topic),
-        key=lambda one: ranks.index(one.level),
+        (finding for finding in report.findings if finding.topic == topic),
+        key=lambda finding: ranks.index(finding.level),
     )
 
 
 class TestSettings:
-    def test_every_bad_one_is_named_and_not_only_the_first(self, doctor: Doctor) -> None:
-        report = doctor(
+    def test_all_invalid_settings_are_reported(self, check: Check) -> None:
+        report = check(
             TEAMUP_API_TOKEN=None, CACHE_TTL="soon", PORT="x", CACHE_URL="mysql://root:canary@db"
         )
         wrong = ["TEAMUP_API_TOKEN", "CACHE_URL", "CACHE_TTL", "PORT"]
@@ -132,21 +137,21 @@ class TestSettings:
             "redis://:canary@[::1/0",
         ],
     )
-    def test_a_stores_address_that_its_library_refuses(
-        self, doctor: Doctor, name: str, address: str
+    def test_a_store_address_that_the_redis_library_rejects(
+        self, check: Check, name: str, address: str
     ) -> None:
-        report = doctor(**{"CACHE_URL": None, name: address})
+        report = check(**{"CACHE_URL": None, name: address})
         assert errors(report) == [("settings", name)]
         assert "canary" not in report.as_text()
 
     @pytest.mark.parametrize("name", ["TEAMUP_API_TOKEN", "FEED_SIGNING_KEYS", "CACHE_URL"])
-    def test_a_value_that_is_not_utf_8(self, doctor: Doctor, name: str) -> None:
-        report = doctor(**{name: os.fsdecode(b"sqlite:///\xff")})
+    def test_a_value_that_is_not_utf_8(self, check: Check, name: str) -> None:
+        report = check(**{name: os.fsdecode(b"sqlite:///\xff")})
         assert errors(report) == [("settings", name)]
         assert report.as_text().encode()
 
     @pytest.mark.parametrize("name", sorted(settings()))
-    def test_whatever_one_is_there_is_a_report(self, doctor: Doctor, name: str) -> None:
+    def test_any_value_of_a_setting_gives_a_report(self, check: Check, name: str) -> None:
         for value in (
             "0",
             "-1",
@@ -157,51 +162,49 @@ class TestSettings:
             "sqlite:////dev/null",
             os.fsdecode(b"\xff"),
         ):
-            report = doctor(**{name: value})
+            report = check(**{name: value})
             assert report.findings
             assert report.as_text().encode()
 
 
 class TestToken:
-    def test_none(self, doctor: Doctor) -> None:
-        assert errors(doctor(TEAMUP_API_TOKEN=None)) == [("settings", "TEAMUP_API_TOKEN")]
+    def test_a_missing_token(self, check: Check) -> None:
+        assert errors(check(TEAMUP_API_TOKEN=None)) == [("settings", "TEAMUP_API_TOKEN")]
 
     @pytest.mark.parametrize("scheme", ["auto", "Bearer", "Token"])
-    def test_a_wrong_one_is_not_taken_for_a_wrong_scheme(self, doctor: Doctor, scheme: str) -> None:
+    def test_a_wrong_token_is_not_reported_as_a_wrong_scheme(
+        self, check: Check, scheme: str
+    ) -> None:
         with studio_api(token="another") as server:
-            report = doctor(TEAMUP_BASE_URL=server.url, TEAMUP_AUTH_SCHEME=scheme)
+            report = check(TEAMUP_BASE_URL=server.url, TEAMUP_AUTH_SCHEME=scheme)
         assert errors(report) == [("token", "TEAMUP_API_TOKEN")]
 
     @pytest.mark.parametrize("right", ["Bearer", "Token", "JWT"])
-    def test_a_wrong_scheme_is_named_with_the_one_that_works(
-        self, doctor: Doctor, right: str
-    ) -> None:
+    def test_a_wrong_scheme_is_reported_with_the_right_one(self, check: Check, right: str) -> None:
         wrong = "JWT" if right != "JWT" else "Bearer"
         with studio_api(schemes=(right,)) as server:
-            report = doctor(TEAMUP_BASE_URL=server.url, TEAMUP_AUTH_SCHEME=wrong)
+            report = check(TEAMUP_BASE_URL=server.url, TEAMUP_AUTH_SCHEME=wrong)
             assert errors(report) == [("scheme", "TEAMUP_AUTH_SCHEME")]
             advice = f"TEAMUP_AUTH_SCHEME={right}"
             assert finding(report, "scheme").text.endswith(advice)
-            good = doctor(TEAMUP_BASE_URL=server.url, TEAMUP_AUTH_SCHEME=right)
+            good = check(TEAMUP_BASE_URL=server.url, TEAMUP_AUTH_SCHEME=right)
         assert good.healthy
         assert right in finding(good, "token").text
 
-    def test_a_scheme_that_had_worked_and_works_no_more(
-        self, doctor: Doctor, tmp_path: Path
-    ) -> None:
+    def test_a_scheme_that_no_longer_works(self, check: Check, tmp_path: Path) -> None:
         store = f"sqlite:///{tmp_path}/store.db"
         with studio_api(schemes=("Bearer",)) as server:
-            assert doctor(TEAMUP_BASE_URL=server.url, CACHE_URL=store).healthy
+            assert check(TEAMUP_BASE_URL=server.url, CACHE_URL=store).healthy
             port = int(server.origin.rpartition(":")[2])
         api = create_api(small_studio(), token=TOKEN, schemes=("Token",))
         with SandboxServer(api, port) as server:
-            report = doctor(TEAMUP_BASE_URL=server.url, CACHE_URL=store)
+            report = check(TEAMUP_BASE_URL=server.url, CACHE_URL=store)
         assert errors(report) == [("scheme", "TEAMUP_AUTH_SCHEME")]
-        assert "after the word Bearer, and takes it after Token" in finding(report, "scheme").text
+        assert "with the scheme Bearer, but accepts it with Token" in finding(report, "scheme").text
 
-    def test_what_is_wrong_behind_a_wrong_scheme_is_told_as_well(self, doctor: Doctor) -> None:
+    def test_further_problems_after_a_wrong_scheme_are_reported(self, check: Check) -> None:
         with studio_api(schemes=("Token",), provider_id="123") as server:
-            report = doctor(TEAMUP_BASE_URL=server.url, TEAMUP_AUTH_SCHEME="JWT")
+            report = check(TEAMUP_BASE_URL=server.url, TEAMUP_AUTH_SCHEME="JWT")
         assert errors(report) == [
             ("scheme", "TEAMUP_AUTH_SCHEME"),
             ("provider", "TEAMUP_PROVIDER_ID"),
@@ -210,9 +213,9 @@ class TestToken:
 
 class TestAccount:
     @pytest.mark.parametrize("given", [None, "456", "studio"], ids=["missing", "wrong", "no id"])
-    def test_the_provider(self, doctor: Doctor, given: str | None) -> None:
+    def test_a_missing_or_wrong_provider(self, check: Check, given: str | None) -> None:
         with studio_api(provider_id="123") as server:
-            report = doctor(TEAMUP_BASE_URL=server.url, TEAMUP_PROVIDER_ID=given)
+            report = check(TEAMUP_BASE_URL=server.url, TEAMUP_PROVIDER_ID=given)
         assert errors(report) == [("provider", "TEAMUP_PROVIDER_ID")]
 
     @pytest.mark.parametrize(
@@ -223,34 +226,34 @@ class TestAccount:
             (("provider", "customer"), None, "provider"),
         ],
     )
-    def test_the_mode_is_named_with_one_that_works(
-        self, doctor: Doctor, modes: tuple[str, ...], given: str | None, right: str
+    def test_a_wrong_mode_is_reported_with_the_right_one(
+        self, check: Check, modes: tuple[str, ...], given: str | None, right: str
     ) -> None:
         with studio_api(modes=modes, multiple_modes=True) as server:
-            report = doctor(TEAMUP_BASE_URL=server.url, TEAMUP_REQUEST_MODE=given)
+            report = check(TEAMUP_BASE_URL=server.url, TEAMUP_REQUEST_MODE=given)
         assert errors(report) == [("mode", "TEAMUP_REQUEST_MODE")]
         assert f"TEAMUP_REQUEST_MODE={right}" in finding(report, "mode").text
 
-    def test_no_permission(self, doctor: Doctor) -> None:
+    def test_a_missing_permission(self, check: Check) -> None:
         with studio_api(permissions=frozenset({"revenue"})) as server:
-            report = doctor(TEAMUP_BASE_URL=server.url)
+            report = check(TEAMUP_BASE_URL=server.url)
         assert errors(report) == [("permission", "TEAMUP_API_TOKEN")]
         assert "manage_events" in finding(report, "permission").text
 
-    def test_an_instructors_token_that_sees_its_own_sessions_only(self, doctor: Doctor) -> None:
+    def test_an_instructors_token_that_can_only_read_its_own_sessions(self, check: Check) -> None:
         studio = small_studio()
         mine = studio.sessions[0]["instructors"][0]
         for row in studio.sessions:
             studio.change(row["id"], instructors=[mine])
         with studio_api(studio) as server:
-            report = doctor(TEAMUP_BASE_URL=server.url)
+            report = check(TEAMUP_BASE_URL=server.url)
         assert report.healthy
         assert ("permission", "TEAMUP_API_TOKEN") in warnings(report)
         assert "instructor permission" in finding(report, "permission").text
 
-    def test_what_is_well_is_said_to_be(self, doctor: Doctor) -> None:
+    def test_accepted_settings_are_reported(self, check: Check) -> None:
         with studio_api(provider_id="123", multiple_modes=True) as server:
-            report = doctor(
+            report = check(
                 TEAMUP_BASE_URL=server.url,
                 TEAMUP_PROVIDER_ID="123",
                 TEAMUP_REQUEST_MODE="provider",
@@ -263,153 +266,151 @@ class TestAccount:
 
 class TestNetwork:
     @pytest.mark.parametrize(
-        ("address", "why"),
+        ("address", "reason"),
         [
             ("https://teamup.invalid/api/v2", "name cannot be resolved"),
             ("https://te..amup/api/v2", "name cannot be resolved"),
             ("http://127.0.0.1:1/api/v2", "nothing listens there"),
         ],
     )
-    def test_a_host_that_is_not_there(self, doctor: Doctor, address: str, why: str) -> None:
-        report = doctor(TEAMUP_BASE_URL=address)
+    def test_an_unreachable_host(self, check: Check, address: str, reason: str) -> None:
+        report = check(TEAMUP_BASE_URL=address)
         assert errors(report) == [("network", "TEAMUP_BASE_URL")]
-        assert why in finding(report, "network").text
+        assert reason in finding(report, "network").text
 
-    def test_something_else_at_the_address(self, doctor: Doctor, well: str) -> None:
-        report = doctor(TEAMUP_BASE_URL=well.replace("/v2", "/v3"))
+    def test_another_server_at_the_address(self, check: Check, studio_url: str) -> None:
+        report = check(TEAMUP_BASE_URL=studio_url.replace("/v2", "/v3"))
         assert errors(report) == [("address", "TEAMUP_BASE_URL")]
 
-    def test_a_redirect(self, doctor: Doctor) -> None:
+    def test_a_redirect(self, check: Check) -> None:
         faults = Faults()
         faults.set("redirect", "https://elsewhere.example/")
         with studio_api(faults=faults) as server:
-            report = doctor(TEAMUP_BASE_URL=server.url)
+            report = check(TEAMUP_BASE_URL=server.url)
         assert errors(report) == [("address", "TEAMUP_BASE_URL")]
         assert "elsewhere" not in report.as_text()
 
-    def test_a_certificate_that_nobody_vouches_for(self, doctor: Doctor, tmp_path: Path) -> None:
+    def test_an_untrusted_certificate(self, check: Check, tmp_path: Path) -> None:
         with studio_api() as server:
-            behind = int(server.origin.rpartition(":")[2])
-            with TlsFront(behind, tmp_path) as front:
-                report = doctor(TEAMUP_BASE_URL=f"https://127.0.0.1:{front.port}/api/v2")
+            port = int(server.origin.rpartition(":")[2])
+            with TlsFront(port, tmp_path) as front:
+                report = check(TEAMUP_BASE_URL=f"https://127.0.0.1:{front.port}/api/v2")
         assert errors(report) == [("network", "TEAMUP_BASE_URL")]
         assert "certificate cannot be verified" in finding(report, "network").text
 
-    def test_a_certificate_that_is_over_asks_whether_the_clock_is_right(
-        self, doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    def test_an_expired_certificate_is_reported_with_the_time_of_the_clock(
+        self, check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with studio_api() as server:
-            behind = int(server.origin.rpartition(":")[2])
+            port = int(server.origin.rpartition(":")[2])
             until = datetime.now(UTC) - timedelta(days=1)
-            with TlsFront(behind, tmp_path, until=until) as front:
+            with TlsFront(port, tmp_path, until=until) as front:
                 monkeypatch.setenv("SSL_CERT_FILE", str(front.authority))
-                report = doctor(TEAMUP_BASE_URL=f"https://127.0.0.1:{front.port}/api/v2")
+                report = check(TEAMUP_BASE_URL=f"https://127.0.0.1:{front.port}/api/v2")
         assert errors(report) == [("network", "TEAMUP_BASE_URL")]
         assert "this machine's clock says" in finding(report, "network").text
 
 
 class TestClock:
     @pytest.mark.parametrize("seconds", [3600, -3600, 86400, -86400])
-    def test_a_wrong_time(self, doctor: Doctor, seconds: int) -> None:
-        report = doctor(clock=OffClock(seconds))
+    def test_a_wrong_clock(self, check: Check, seconds: int) -> None:
+        report = check(clock=OffClock(seconds))
         assert errors(report) == [("clock", None)]
-        said = re.search(r"([+-]\d+) seconds off", finding(report, "clock").text)
-        assert said is not None
-        assert abs(int(said[1]) - seconds) <= 5
+        match = re.search(r"([+-]\d+) seconds off", finding(report, "clock").text)
+        assert match is not None
+        assert abs(int(match[1]) - seconds) <= 5
 
-    def test_a_time_that_is_a_little_off(self, doctor: Doctor) -> None:
-        report = doctor(clock=OffClock(150))
+    def test_a_slightly_wrong_clock(self, check: Check) -> None:
+        report = check(clock=OffClock(150))
         assert report.healthy
         assert ("clock", None) in warnings(report)
 
-    def test_it_is_looked_at_also_where_the_token_is_refused(self, doctor: Doctor) -> None:
-        report = doctor(clock=OffClock(3600), TEAMUP_API_TOKEN=TOKEN[::-1])
+    def test_the_clock_is_checked_even_if_the_token_is_rejected(self, check: Check) -> None:
+        report = check(clock=OffClock(3600), TEAMUP_API_TOKEN=TOKEN[::-1])
         assert errors(report) == [("token", "TEAMUP_API_TOKEN"), ("clock", None)]
 
 
 class TestStore:
-    def test_a_file_that_can_be_written(self, doctor: Doctor, tmp_path: Path) -> None:
-        report = doctor(CACHE_URL=f"sqlite:///{tmp_path}/store.db")
+    def test_a_writable_file(self, check: Check, tmp_path: Path) -> None:
+        report = check(CACHE_URL=f"sqlite:///{tmp_path}/store.db")
         assert report.healthy
         assert finding(report, "store").level is Level.GOOD
 
-    def test_nothing_of_the_trial_is_left(self, doctor: Doctor, tmp_path: Path) -> None:
+    def test_the_test_value_is_deleted(self, check: Check, tmp_path: Path) -> None:
         address = f"sqlite:///{tmp_path}/store.db"
-        doctor(CACHE_URL=address)
+        check(CACHE_URL=address)
         store = services.bare_store(config.load(Env(eager=False)), SystemClock())
         try:
             assert store.names("check") == []
         finally:
             store.close()
 
-    @pytest.mark.parametrize("where", ["below a file", "nowhere", "a folder"])
-    def test_a_file_that_cannot_be_written(
-        self, doctor: Doctor, tmp_path: Path, where: str
-    ) -> None:
+    @pytest.mark.parametrize("case", ["below a file", "nowhere", "a folder"])
+    def test_an_unwritable_file(self, check: Check, tmp_path: Path, case: str) -> None:
         (tmp_path / "file").write_text("")
         path = {
             "below a file": f"{tmp_path}/file/store.db",
             "nowhere": "/proc/nowhere/store.db",
             "a folder": str(tmp_path),
-        }[where]
-        report = doctor(CACHE_URL=f"sqlite:///{path}")
+        }[case]
+        report = check(CACHE_URL=f"sqlite:///{path}")
         assert errors(report) == [("store", "CACHE_URL")]
-        # what else there is to know is told all the same
-        assert report.sees["sessions"] > 5
+        # the other checks are still run
+        assert report.counts["sessions"] > 5
 
     @pytest.mark.parametrize("name", ["CACHE_URL", "REDIS_URL"])
-    def test_a_redis_that_is_down(self, doctor: Doctor, name: str) -> None:
-        report = doctor(**{"CACHE_URL": None, name: "redis://:canary@127.0.0.1:1/0"})
+    def test_a_redis_that_is_down(self, check: Check, name: str) -> None:
+        report = check(**{"CACHE_URL": None, name: "redis://:canary@127.0.0.1:1/0"})
         assert errors(report) == [("store", name)]
         assert "nothing listens there" in finding(report, "store").text
         assert "canary" not in report.as_text()
 
-    def test_a_redis_that_wants_another_password(self, doctor: Doctor, valkey: Valkey) -> None:
+    def test_a_redis_with_another_password(self, check: Check, valkey: Valkey) -> None:
         valkey.ask("CONFIG", "SET", "requirepass", "right")
-        report = doctor(CACHE_URL=f"redis://:canary@127.0.0.1:{valkey.port}/0")
+        report = check(CACHE_URL=f"redis://:canary@127.0.0.1:{valkey.port}/0")
         assert errors(report) == [("store", "CACHE_URL")]
         assert "refuses the user or the password" in finding(report, "store").text
 
-    def test_a_redis_that_hangs(self, doctor: Doctor, valkey: Valkey) -> None:
+    def test_a_redis_that_hangs(self, check: Check, valkey: Valkey) -> None:
         valkey.pause()
-        report = doctor(CACHE_URL=valkey.url)
+        report = check(CACHE_URL=valkey.url)
         assert errors(report) == [("store", "CACHE_URL")]
         assert "no answer" in finding(report, "store").text
 
-    def test_a_redis_whose_certificate_nobody_vouches_for(
-        self, doctor: Doctor, valkey: Valkey, tmp_path: Path
+    def test_a_redis_with_an_untrusted_certificate(
+        self, check: Check, valkey: Valkey, tmp_path: Path
     ) -> None:
         with TlsFront(valkey.port, tmp_path) as front:
             address = f"rediss://127.0.0.1:{front.port}"
-            refused = doctor(CACHE_URL=address)
+            refused = check(CACHE_URL=address)
             assert errors(refused) == [("store", "CACHE_URL")]
             assert "certificate cannot be verified" in finding(refused, "store").text
-            trusted = doctor(CACHE_URL=f"{address}?ssl_ca_certs={front.authority}")
+            trusted = check(CACHE_URL=f"{address}?ssl_ca_certs={front.authority}")
             assert trusted.healthy
             assert "not verified" not in finding(trusted, "store").text
-            unverified = doctor(CACHE_URL=f"{address}?ssl_cert_reqs=none")
+            unverified = check(CACHE_URL=f"{address}?ssl_cert_reqs=none")
             assert unverified.healthy
             assert "not verified" in finding(unverified, "store").text
 
-    def test_the_platforms_own_redis_is_taken_with_its_self_signed_certificate(
-        self, doctor: Doctor, valkey: Valkey, tmp_path: Path
+    def test_the_self_signed_certificate_of_the_platforms_redis_is_accepted(
+        self, check: Check, valkey: Valkey, tmp_path: Path
     ) -> None:
         with TlsFront(valkey.port, tmp_path) as front:
             address = f"rediss://:@127.0.0.1:{front.port}"
             heroku = {"CACHE_URL": None, "REDIS_URL": address, "DYNO": "web.1"}
-            assert finding(doctor(**heroku), "store").level is Level.GOOD
-            # and nobody else's is
+            assert finding(check(**heroku), "store").level is Level.GOOD
+            # but no other server's
             for other in ({"DYNO": None}, {"CACHE_URL": address}):
-                assert errors(doctor(**{**heroku, **other})) != []
+                assert errors(check(**{**heroku, **other})) != []
 
 
 class TestPrivateFeeds:
-    def test_an_id_that_is_none_is_warned_of(self, doctor: Doctor) -> None:
-        report = doctor(FEED_SIGNING_KEYS="k" * 20, FEED_REVOKED="0123456789abcdef,everything")
+    def test_an_invalid_id_is_a_warning(self, check: Check) -> None:
+        report = check(FEED_SIGNING_KEYS="k" * 20, FEED_REVOKED="0123456789abcdef,everything")
         assert ("private feeds", "FEED_REVOKED") in warnings(report)
 
-    def test_a_key_that_stands_twice_is_warned_of(self, doctor: Doctor) -> None:
-        report = doctor(FEED_SIGNING_KEYS=f"{'k' * 20},{'k' * 20}")
+    def test_a_duplicate_key_is_a_warning(self, check: Check) -> None:
+        report = check(FEED_SIGNING_KEYS=f"{'k' * 20},{'k' * 20}")
         assert ("private feeds", "FEED_SIGNING_KEYS") in warnings(report)
         assert "kkk" not in report.as_text()
 
@@ -417,14 +418,14 @@ class TestPrivateFeeds:
 SENT = b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"
 
 
-class Elsewhere(BaseHTTPRequestHandler):
-    """Whatever else may stand at a public address."""
+class OtherServer(BaseHTTPRequestHandler):
+    """A server that is not the bridge."""
 
-    answers: dict[str, tuple[int, str, bytes]] = {}  # noqa: RUF012 - set by each test
+    responses: dict[str, tuple[int, str, bytes]] = {}  # noqa: RUF012 - set by each test
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        status, kind, body = self.answers.get(path, (404, "text/html", b"no"))
+        status, kind, body = self.responses.get(path, (404, "text/html", b"no"))
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("ETag", f'"{tag_of(SENT)}"')
@@ -438,8 +439,8 @@ class Elsewhere(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+def other_server() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), OtherServer)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -449,44 +450,42 @@ def elsewhere() -> Iterator[str]:
 
 
 class TestPublicAddress:
-    def test_the_bridge_there_serves_feeds(
-        self, doctor: Doctor, make_bridge: Callable[..., Any]
-    ) -> None:
+    def test_the_bridge_serves_feeds(self, check: Check, make_bridge: Callable[..., Any]) -> None:
         app = create_app(make_bridge(at=SystemClock()))
         server = make_server("127.0.0.1", 0, app, threaded=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
-            report = doctor(PUBLIC_BASE_URL=f"http://127.0.0.1:{server.server_port}")
+            report = check(PUBLIC_BASE_URL=f"http://127.0.0.1:{server.server_port}")
         finally:
             server.shutdown()
             thread.join()
             server.server_close()
         assert report.healthy
-        assert any("serves feeds" in one.text for one in report.findings)
+        assert any("serves feeds" in finding.text for finding in report.findings)
 
     @pytest.mark.parametrize(
-        ("answer", "said"),
+        ("response", "text"),
         [
-            ((404, "text/html", b"no"), "answers 404"),
-            ((200, "text/html", b"<p>Welcome"), "answers 200, and is not the bridge"),
-            ((301, "text/html", b""), "leads elsewhere"),
+            ((404, "text/html", b"no"), "answers with 404"),
+            ((200, "text/html", b"<p>Welcome"), "answers with 200, and is not the bridge"),
+            ((301, "text/html", b""), "redirects"),
         ],
     )
-    def test_something_else_is_there(
-        self, doctor: Doctor, elsewhere: str, answer: tuple[int, str, bytes], said: str
+    def test_another_server(
+        self, check: Check, other_server: str, response: tuple[int, str, bytes], text: str
     ) -> None:
-        Elsewhere.answers = {"/healthz": answer}
-        report = doctor(PUBLIC_BASE_URL=elsewhere)
+        OtherServer.responses = {"/healthz": response}
+        report = check(PUBLIC_BASE_URL=other_server)
         assert report.healthy
         assert ("public address", "PUBLIC_BASE_URL") in warnings(report)
-        assert any(said in one.text for one in report.findings)
+        assert any(text in finding.text for finding in report.findings)
 
     @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "https://calendar.invalid"])
-    def test_nothing_is_there(self, doctor: Doctor, address: str) -> None:
-        report = doctor(PUBLIC_BASE_URL=address)
+    def test_no_server(self, check: Check, address: str) -> None:
+        report = check(PUBLIC_BASE_URL=address)
         assert report.healthy
-        assert any("cannot be reached from here" in one.text for one in report.findings)
+        assert any("cannot be reached from here" in finding.text for finding in report.findings)
 
     @pytest.mark.parametrize(
         ("kind", "body"),
@@ -496,45 +495,45 @@ class TestPublicAddress:
             ("text/calendar", b""),
         ],
     )
-    def test_what_changes_a_feed_on_its_way_is_an_error(
-        self, doctor: Doctor, elsewhere: str, kind: str, body: bytes
+    def test_a_feed_that_was_changed_is_an_error(
+        self, check: Check, other_server: str, kind: str, body: bytes
     ) -> None:
-        Elsewhere.answers = {
+        OtherServer.responses = {
             "/healthz": (200, "text/plain", b"ok\n"),
             "/sessions.ics": (200, kind, body),
         }
-        report = doctor(PUBLIC_BASE_URL=elsewhere)
+        report = check(PUBLIC_BASE_URL=other_server)
         assert errors(report) == [("public address", "PUBLIC_BASE_URL")]
 
 
 class TestFeeds:
-    def test_every_one_is_listed(self, doctor: Doctor) -> None:
-        report = doctor()
+    def test_all_feeds_are_listed(self, check: Check) -> None:
+        report = check()
         assert finding(report, "feeds").level is Level.GOOD
         assert report.feeds.keys() > {"all classes"}
 
-    def test_those_of_the_same_name_are_all_listed(self, doctor: Doctor) -> None:
+    def test_feeds_with_the_same_name_are_all_listed(self, check: Check) -> None:
         studio = small_studio()
         for number in {number for row in studio.sessions for number in row["instructors"]}:
             person = studio.tables().get("instructor", number)
             assert person is not None
             person["name"] = "Alex"
         with studio_api(studio) as server:
-            report = doctor(TEAMUP_BASE_URL=server.url)
+            report = check(TEAMUP_BASE_URL=server.url)
         paths = [urlsplit(address).path for address in report.feeds.values()]
         assert len(set(paths)) == len(paths)
         for kind in ("venues", "instructors", "courses"):
-            assert sum(path.startswith(f"/{kind}/") for path in paths) == report.sees[kind]
+            assert sum(path.startswith(f"/{kind}/") for path in paths) == report.counts[kind]
         assert report.feeds["Alex"].rpartition("/")[0].endswith("/instructors")
 
-    def test_one_that_is_trimmed_is_warned_of(self, doctor: Doctor) -> None:
-        report = doctor(FEED_MAX_BYTES="2000")
+    def test_a_trimmed_feed_is_a_warning(self, check: Check) -> None:
+        report = check(FEED_MAX_BYTES="2000")
         assert report.healthy
         assert ("feeds", "FEED_MAX_BYTES") in warnings(report)
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "text"),
     [
         (TimeoutError(), "it does not answer"),
         (ConnectionResetError(), "the connection broke"),
@@ -542,5 +541,5 @@ class TestFeeds:
         (OSError(), "OSError"),
     ],
 )
-def test_a_failure_on_the_way_is_told_in_plain_words(error: OSError, said: str) -> None:
-    assert network_errors.why(error) == said
+def test_network_errors_are_described_in_plain_words(error: OSError, text: str) -> None:
+    assert network_errors.describe(error) == text

@@ -1,9 +1,8 @@
-"""HTTP as granian speaks it: what the bridge relies on, and where it differs from the RFCs.
+"""granian's HTTP behaviour: what the bridge relies on, and deviations from the RFCs.
 
-Raw sockets against one bridge that runs as in production. A test whose name begins with
-``test_deviation``, or a case with that comment, states what the server does today although an RFC
-asks for something else. docs/operations.md lists them all: where a new version of granian changes
-one, change both.
+Raw sockets against one bridge that runs as in production. A test named ``test_deviation…``, or a
+case with that comment, checks current behaviour that an RFC forbids. docs/operations.md lists all
+deviations: if a new version of granian changes one, update both.
 """
 
 import http.client
@@ -18,18 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.fleet import TOKEN, Machine, until
+from clocks import wait_until
+from faults.fleet import TOKEN, Machine
 
 from bridge.sandbox.api import create_api
-from bridge.sandbox.demo_timetable import believable_studio
+from bridge.sandbox.demo_timetable import demo_studio
 from bridge.sandbox.http_server import SandboxServer
 
 FEED = "/venues/12.ics"
 LARGE_FEED = "/sessions.ics"
 SECONDS = 10.0
 PROMPT_SECONDS = 5.0
-"""Within these an answer must come while others are slow. The usual is a millisecond; a server
-that waits for the others would not answer at all."""
+"""Limit for an answer while other clients are slow. Usually it takes a millisecond; a server that
+waits for the slow clients would not answer at all."""
 
 CHUNKED = "Transfer-Encoding: chunked"
 LENGTH = "Content-Length: 4"
@@ -38,13 +38,13 @@ WEBSOCKET = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version
 KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
 
 pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/fd").is_dir(), reason="a server's open files are read from /proc"
+    not Path("/proc/self/fd").is_dir(), reason="the open files of the server are read from /proc"
 )
 _numbers = count()
 
 
 def uncached_host() -> str:
-    """A host that no request had before, so that no response for it is in the cache."""
+    """A host name that no earlier request had, so no response for it is cached."""
     return f"host-{next(_numbers)}.example"
 
 
@@ -56,7 +56,7 @@ def request(
     version: str = "HTTP/1.1",
     body: bytes = b"",
 ) -> bytes:
-    """The bytes of a request; with *host* None it has no Host header but those in *headers*."""
+    """The bytes of a request; with *host* None it has only the Host headers in *headers*."""
     target = target if isinstance(target, bytes) else target.encode()
     lines = [*([] if host is None else [f"Host: {host}"]), *headers, "", ""]
     head = b"%s %s %s\r\n" % (method.encode(), target, version.encode())
@@ -64,7 +64,7 @@ def request(
 
 
 class RawClient:
-    """A client that sends exactly the bytes it is given, each call in a packet of its own."""
+    """A client that sends the given bytes, each call in a separate packet."""
 
     def __init__(self, port: int, *, receive_buffer: int | None = None) -> None:
         self.socket = socket.socket()
@@ -85,7 +85,7 @@ class RawClient:
         """Read the status, headers and body of the next response.
 
         Args:
-            head_only: it answers a HEAD request, so no body follows.
+            head_only: it is the response to a HEAD request, so no body follows.
         """
         version, status, _ = self._stream.readline().decode().split(" ", 2)
         self.version = version
@@ -96,26 +96,26 @@ class RawClient:
         return int(status), headers, body
 
     def ask(self, target: str, *headers: str, **options: Any) -> int:
-        """Send a request other than HEAD, read the response; its status."""
+        """Send a request other than HEAD and read the response; return its status."""
         self.send(request(target, *headers, **options))
         return self.response()[0]
 
     def page(self, target: str, *headers: str, **options: Any) -> bytes:
-        """Send a request, read the response, which must be 200; its body."""
+        """Send a request and read the response, which must be 200; return its body."""
         self.send(request(target, *headers, **options))
         status, _, body = self.response()
         assert status == 200
         return body
 
     def closed(self) -> bool:
-        """Whether the server closes the connection without another byte."""
+        """Whether the server closes the connection without sending more."""
         try:
             return self._stream.read(1) == b""
         except ConnectionResetError:
             return True
 
     def rejected(self, status: int = 400) -> bool:
-        """Whether the server itself answers, so that the bridge does not see the request."""
+        """Whether the server itself answers with *status*, so the bridge gets no request."""
         answer, headers, body = self.response()
         by_server = "X-Request-Id" not in headers and headers["Connection"] == "close"
         return (answer, body) == (status, b"") and by_server and self.closed()
@@ -123,7 +123,7 @@ class RawClient:
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[SandboxServer]:
-    studio = believable_studio(datetime.now(UTC).date())
+    studio = demo_studio(datetime.now(UTC).date())
     with SandboxServer(create_api(studio, token=TOKEN, requests_per_minute=100_000)) as server:
         yield server
 
@@ -138,7 +138,7 @@ def bridge(upstream: SandboxServer, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def connect(bridge: Machine) -> Iterator[Callable[..., RawClient]]:
-    """Opens connections; all are closed at the end of the test."""
+    """Opens connections; closes all at the end of the test."""
     with ExitStack() as stack:
 
         def open_connection(machine: Machine = bridge, **options: Any) -> RawClient:
@@ -181,7 +181,7 @@ def test_pipelined_requests_are_answered_completely_and_in_order(
 @pytest.mark.parametrize(
     ("target", "status"), [(FEED, 200), ("/nowhere", 404), ("/venues/12-café-東京.ics", 200)]
 )
-def test_a_request_that_comes_in_single_bytes_is_answered(
+def test_a_request_sent_byte_by_byte_is_answered(
     client: RawClient, target: str, status: int
 ) -> None:
     for byte in request(target):
@@ -199,7 +199,7 @@ def test_an_offer_to_upgrade_is_ignored(client: RawClient, offer: tuple[str, ...
 class TestBodies:
     @pytest.mark.parametrize("target", ["/healthz", FEED, "/nowhere"])
     @pytest.mark.parametrize("chunked", [False, True])
-    def test_the_body_of_a_get_request_is_not_taken_for_a_request(
+    def test_the_body_of_a_get_request_is_not_parsed_as_a_request(
         self, client: RawClient, target: str, chunked: bool
     ) -> None:
         body = request("/hidden")
@@ -216,7 +216,7 @@ class TestBodies:
 
     @pytest.mark.parametrize("header", ["Content-Length: 10000000", CHUNKED])
     @pytest.mark.parametrize(("target", "status"), [("/healthz", 200), ("/nowhere", 404)])
-    def test_a_body_is_not_waited_for_and_the_connection_is_closed(
+    def test_the_server_does_not_wait_for_a_body_and_closes_the_connection(
         self, client: RawClient, target: str, status: int, header: str
     ) -> None:
         assert client.ask(target, header) == status
@@ -233,7 +233,7 @@ class TestBodies:
             ((CHUNKED,), b"f" * 17 + b"\r\n0\r\n\r\n"),
         ],
     )
-    def test_after_a_body_whose_end_is_in_doubt_the_connection_is_closed(
+    def test_after_a_body_with_an_ambiguous_end_the_connection_is_closed(
         self, client: RawClient, headers: tuple[str, ...], body: bytes
     ) -> None:
         client.send(request(FEED, *headers, body=body) + request("/healthz"))
@@ -241,7 +241,7 @@ class TestBodies:
         assert client.closed()
 
     @pytest.mark.parametrize("codings", ["gzip, chunked", "chunked, chunked"])
-    def test_deviation_only_the_last_transfer_coding_is_looked_at(
+    def test_deviation_only_the_last_transfer_coding_is_checked(
         self, client: RawClient, codings: str
     ) -> None:
         """RFC 9112, 6.1: 501 for an unknown coding; chunked is applied once."""
@@ -259,7 +259,7 @@ REJECTED = {
     "a hexadecimal length": request(FEED, "Content-Length: 0x4"),
     "a length of 65 bits": request(FEED, f"Content-Length: {1 << 64}"),
     "a space before the colon": request(FEED, "Content-Length : 4"),
-    "a space before another": request(FEED, "Transfer-Encoding : chunked"),
+    "a space before another colon": request(FEED, "Transfer-Encoding : chunked"),
     "an unknown coding": request(FEED, "Transfer-Encoding: xchunked"),
     "chunked not last": request(FEED, "Transfer-Encoding: chunked, identity"),
     "chunked not last, in two headers": request(FEED, CHUNKED, "Transfer-Encoding: gzip"),
@@ -269,10 +269,10 @@ REJECTED = {
     "a zero byte": request(FEED, "X: a\0b"),
     "a header without a colon": request(FEED, "X"),
     "a path that is not UTF-8": request(b"/\xff"),
-    "half of a character": request(b"/\xc3"),
+    "an incomplete character": request(b"/\xc3"),
     "a space in the path": request("/a b"),
     "a control character in the path": request("/\x01"),
-    "a sign that no path may have": request("/<"),
+    "a character that is invalid in a path": request("/<"),
     "an empty target": request(""),
     "a method that is no token": request(FEED, method="G(T"),
     "HTTP/0.9": b"GET /\r\n\r\n",
@@ -283,16 +283,16 @@ REJECTED = {
 }
 
 
-@pytest.mark.parametrize("what", REJECTED)
-def test_what_cannot_be_read_is_rejected_and_the_rest_is_not_read(
-    client: RawClient, what: str
+@pytest.mark.parametrize("kind", REJECTED)
+def test_a_malformed_request_is_rejected_and_later_ones_are_not_read(
+    client: RawClient, kind: str
 ) -> None:
-    client.send(REJECTED[what] + b"0\r\n\r\n" + request("/healthz"))
+    client.send(REJECTED[kind] + b"0\r\n\r\n" + request("/healthz"))
     assert client.rejected()
 
 
 class TestVersions:
-    def test_http_1_0_closes_unless_it_is_asked_to_keep_the_connection(
+    def test_http_1_0_connections_are_closed_without_keep_alive(
         self, connect: Callable[..., RawClient]
     ) -> None:
         """Deviation: the response is HTTP/1.0 too. RFC 9110, 6.2: the server's highest version."""
@@ -328,13 +328,13 @@ class TestTargetsAndHosts:
             (f"{FEED}?venues=%ff", 400),
         ],
     )
-    def test_what_can_be_read_the_bridge_answers(
+    def test_unusual_targets_are_answered_by_the_bridge(
         self, client: RawClient, target: str, status: int
     ) -> None:
         new = uncached_host()
         assert [client.ask(target, host=host) for host in (new, new)] == [status, status]
 
-    def test_deviation_targets_of_no_permitted_form_are_answered(self, client: RawClient) -> None:
+    def test_deviation_targets_in_an_invalid_form_are_answered(self, client: RawClient) -> None:
         """RFC 9112, 3: 400 for a target without a slash, and for one with a fragment."""
         assert client.ask(f"{FEED}#x") == 200
         client.send(request("evil.example:80"))
@@ -370,7 +370,7 @@ class TestTargetsAndHosts:
             ("[::1",),
         ],
     )
-    def test_a_request_that_does_not_name_one_valid_host_is_refused(
+    def test_a_request_without_exactly_one_valid_host_is_refused(
         self, client: RawClient, hosts: tuple[str, ...]
     ) -> None:
         """RFC 9112, 3.2."""
@@ -388,7 +388,7 @@ class TestTargetsAndHosts:
             ("Prefix", "/evil", b'"/evil/'),
         ],
     )
-    def test_a_header_with_an_underscore_does_not_pass_for_one_of_a_proxy(
+    def test_headers_with_underscores_are_not_read_as_forwarded_headers(
         self, client: RawClient, name: str, value: str, shown: bytes
     ) -> None:
         host = uncached_host()
@@ -415,7 +415,7 @@ class TestTargetsAndHosts:
 def test_other_methods_are_answered_and_the_connection_stays_usable(
     client: RawClient, method: str, target: str, status: int
 ) -> None:
-    """``head`` gets the body of a GET, as its Content-Length says: no response is misread."""
+    """``head`` gets a body, with Content-Length, so the next response is not misread."""
     assert client.ask(target, method=method) == status
     assert client.page("/healthz") == b"ok\n"
 
@@ -436,7 +436,7 @@ def test_other_methods_are_answered_and_the_connection_stays_usable(
     ],
     ids=lambda value: str(value)[:12],
 )
-def test_what_is_too_long_is_refused(
+def test_too_long_requests_are_refused(
     client: RawClient, target: str, headers: tuple[str, ...], status: int, by_server: bool
 ) -> None:
     client.send(request(target, *headers))
@@ -444,53 +444,53 @@ def test_what_is_too_long_is_refused(
 
 
 class TestManyClients:
-    def answered(self, connect: Callable[..., RawClient]) -> bool:
-        """Whether a response of the cache and two of Flask come promptly."""
+    def responds(self, connect: Callable[..., RawClient]) -> bool:
+        """Whether a cached response and two from Flask arrive within PROMPT_SECONDS."""
         clients = [connect() for _ in range(3)]
         for client in clients:
             client.socket.settimeout(PROMPT_SECONDS)
-        hit, miss, nothing = clients
-        statuses = [hit.ask(FEED), miss.ask(FEED, host=uncached_host()), nothing.ask("/nowhere")]
+        hit, miss, unknown = clients
+        statuses = [hit.ask(FEED), miss.ask(FEED, host=uncached_host()), unknown.ask("/nowhere")]
         return statuses == [200, 200, 404]
 
-    def test_slow_clients_hold_up_nobody(self, connect: Callable[..., RawClient]) -> None:
+    def test_slow_clients_do_not_delay_others(self, connect: Callable[..., RawClient]) -> None:
         slow = [connect() for _ in range(300)]
         for number, byte in enumerate(request("/healthz")):
             for client in slow:
                 client.send(bytes([byte]))
-            assert number % 10 or self.answered(connect)
+            assert number % 10 or self.responds(connect)
         assert {client.response()[0] for client in slow} == {200}
 
-    def test_idle_connections_hold_up_nobody(
+    def test_idle_connections_do_not_delay_others(
         self, bridge: Machine, connect: Callable[..., RawClient]
     ) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = 5_000 if hard == resource.RLIM_INFINITY else min(5_000, hard - 500)
+        connections = 5_000 if hard == resource.RLIM_INFINITY else min(5_000, hard - 500)
         [worker] = bridge.workers()
         with ExitStack() as stack:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted + 400), hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, connections + 400), hard))
             stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
             idle = [
                 stack.enter_context(socket.create_connection(("127.0.0.1", bridge.port)))
-                for _ in range(wanted)
+                for _ in range(connections)
             ]
-            until(lambda: len(os.listdir(f"/proc/{worker}/fd")) > wanted)
-            assert self.answered(connect)
+            wait_until(lambda: len(os.listdir(f"/proc/{worker}/fd")) > connections)
+            assert self.responds(connect)
             idle[-1].sendall(request("/healthz"))
             assert idle[-1].recv(12) == b"HTTP/1.1 200"
 
-    def test_clients_that_do_not_read_hold_up_nobody(
+    def test_clients_that_do_not_read_do_not_delay_others(
         self, connect: Callable[..., RawClient]
     ) -> None:
-        """More of them than the bridge has threads, each with more than the system takes."""
+        """More clients than the bridge has threads, each with more data than the kernel buffers."""
         stalled = [connect(receive_buffer=4_096) for _ in range(100)]
         for client in stalled:
             client.send(request(LARGE_FEED, host=uncached_host()) * 25)
-        assert self.answered(connect)
+        assert self.responds(connect)
         expected = connect().page(LARGE_FEED)
         assert all(stalled[0].response()[2] == expected for _ in range(25))
 
-    def test_a_server_out_of_descriptors_answers_again_when_clients_leave(
+    def test_a_server_out_of_file_descriptors_recovers_when_clients_disconnect(
         self, upstream: SandboxServer, tmp_path: Path, connect: Callable[..., RawClient]
     ) -> None:
         def limit() -> None:
@@ -499,9 +499,9 @@ class TestManyClients:
         with Machine(upstream.url, f"sqlite:///{tmp_path}/x.sqlite3", before=limit) as small:
             workers = small.workers()
             crowd = [connect(small) for _ in range(100)]
-            until(lambda: any("Too many open files" in line for line in list(small.log)))
+            wait_until(lambda: any("Too many open files" in line for line in list(small.log)))
             assert crowd[0].ask("/healthz") == 200
             for client in crowd:
                 client.close()
-            until(lambda: connect(small).ask(FEED) == 200)
+            wait_until(lambda: connect(small).ask(FEED) == 200)
             assert small.workers() == workers

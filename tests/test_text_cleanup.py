@@ -1,4 +1,4 @@
-"""What upstream writes, made fit for calendars, pages and terminals."""
+"""Sanitising of upstream text: line breaks, unsafe characters, markup, clipping and speed."""
 
 import re
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from bridge.text_cleanup import clip, folded, lines, one_line, plain
 
 bounded = settings(max_examples=100, deadline=None, derandomize=True)
 
-# Texts as hostile ones are: any character, also a lone surrogate, and much that means something.
+# Hostile texts: any characters, lone surrogates included, and fragments of markup.
 anything = st.text(st.characters(codec=None, exclude_categories=()), max_size=60) | st.lists(
     st.sampled_from(
         "a b < > & ; # / ! - \" ' = \n \r \t \x00 \x0b \x85 \u2028 <p> </p> <br> <li> <!-- --> <a"
@@ -31,11 +31,11 @@ UNSAFE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 
 
 @pytest.mark.parametrize(
-    "mark", ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"], ids=ascii
+    "line_break", ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"], ids=ascii
 )
-def test_whatever_some_reader_takes_for_the_end_of_a_line_is_one_newline(mark: str) -> None:
-    assert lines(f"one{mark}two") == "one\ntwo"
-    assert one_line(f"one{mark}two") == "one two"
+def test_every_kind_of_line_break_becomes_a_newline(line_break: str) -> None:
+    assert lines(f"one{line_break}two") == "one\ntwo"
+    assert one_line(f"one{line_break}two") == "one two"
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_whatever_some_reader_takes_for_the_end_of_a_line_is_one_newline(mark: s
     [*map(chr, range(9)), "\x0e", *map(chr, range(0x10, 0x20)), "\x7f", "\ud800", chr(0xDFFF)],
     ids=ascii,
 )
-def test_what_makes_a_reader_reject_the_calendar_is_taken_out(unsafe: str) -> None:
+def test_characters_that_make_a_calendar_invalid_are_removed(unsafe: str) -> None:
     for clean in (lines, one_line, plain):
         assert clean(f"Yo{unsafe}ga") == "Yoga"
 
@@ -51,29 +51,29 @@ def test_what_makes_a_reader_reject_the_calendar_is_taken_out(unsafe: str) -> No
 @pytest.mark.parametrize(
     "kept", ["Zoë", "ヨガ", "\u202bשלום\u202c", "👩‍🏫", "e\u0301", 'a;b,c\\d"e', "100 %", "ﬁ"]
 )
-def test_what_names_are_written_with_is_kept(kept: str) -> None:
+def test_characters_of_names_are_kept(kept: str) -> None:
     for clean in (lines, one_line, plain):
         assert clean(kept) == kept
 
 
-def test_blanks_are_not_ragged_and_empty_lines_are_not_many() -> None:
+def test_redundant_blanks_and_empty_lines_are_removed() -> None:
     assert lines("  a \t b  \n\n \n\n\n c\u00a0d \n\n") == "a b\n\nc d"
     assert lines("a\nb\n\nc") == "a\nb\n\nc"
 
 
-def test_one_line_is_one_line_without_ends() -> None:
+def test_one_line_joins_lines_and_strips_the_text() -> None:
     assert one_line(" \n a\n\n\tb \r\n") == "a b"
     assert one_line(" \x00\n ") == ""
 
 
 @pytest.mark.parametrize("clean", [one_line, plain])
-def test_a_text_that_rows_repeat_is_cleaned_once(clean: Callable[[str], str]) -> None:
+def test_a_short_text_is_cleaned_once_and_cached(clean: Callable[[str], str]) -> None:
     first, again = (clean("".join(["Bring  a mat ", "and <b>water</b>"])) for _ in range(2))
     assert first is again
 
 
 @pytest.mark.parametrize("clean", [one_line, plain])
-def test_a_long_text_is_not_kept_in_memory(clean: Callable[[str], str]) -> None:
+def test_a_long_text_is_not_cached(clean: Callable[[str], str]) -> None:
     first, again = (clean("Bring  a mat " * 400) for _ in range(2))
     assert first == again
     assert first is not again
@@ -83,7 +83,7 @@ def test_a_long_text_is_not_kept_in_memory(clean: Callable[[str], str]) -> None:
 @given(anything)
 @example("a\r\x00\nb")
 @example("\n\x00\n\x00\n\x00\nb")
-def test_lines_hold_nothing_unsafe_and_are_clean_at_once(value: str) -> None:
+def test_lines_contain_nothing_unsafe_and_cleaning_is_idempotent(value: str) -> None:
     cleaned = lines(value)
     assert not UNSAFE.search(cleaned.replace("\n", ""))
     assert "\n\n\n" not in cleaned
@@ -99,7 +99,7 @@ def test_lines_hold_nothing_unsafe_and_are_clean_at_once(value: str) -> None:
 @example("<b>x</b><![foo bar]>y")
 @example("<b>x</b><![<![")
 @example("<!x y>&amp;<![if")
-def test_no_markup_breaks_the_reader_and_none_brings_in_anything_unsafe(value: str) -> None:
+def test_no_markup_raises_an_error_or_yields_unsafe_text(value: str) -> None:
     cleaned = plain(value)
     assert not UNSAFE.search(cleaned.replace("\n", ""))
     assert lines(cleaned) == cleaned
@@ -125,7 +125,7 @@ def test_no_markup_breaks_the_reader_and_none_brings_in_anything_unsafe(value: s
         "https://example.org/?a=1&b=2",
     ],
 )
-def test_plain_text_stays_as_it_is(text: str) -> None:
+def test_plain_text_is_unchanged(text: str) -> None:
     assert plain(text) == text
 
 
@@ -153,15 +153,15 @@ def test_plain_text_stays_as_it_is(text: str) -> None:
         ("<b>a</b>\u2028b", "a b"),
     ],
 )
-def test_markup_is_read_as_a_person_would_see_it(html: str, text: str) -> None:
+def test_markup_is_converted_to_the_visible_text(html: str, text: str) -> None:
     assert re.sub(r"\n+", "\n", plain(html)) == re.sub(r"\n+", "\n", text)
 
 
-def test_paragraphs_stand_apart() -> None:
+def test_paragraphs_are_separated_by_an_empty_line() -> None:
     assert plain("<p>One</p><p>Two</p>") == "One\n\nTwo"
 
 
-def test_a_list_is_a_line_an_item() -> None:
+def test_each_list_item_is_a_line() -> None:
     assert [
         line
         for line in plain("<p>Bring:</p><ul><li>mat</li><li>towel</li></ul>").split("\n")
@@ -169,28 +169,28 @@ def test_a_list_is_a_line_an_item() -> None:
     ] == ["Bring:", "- mat", "- towel"]
 
 
-def test_the_cells_of_a_table_do_not_run_together() -> None:
+def test_table_cells_are_separated() -> None:
     table = "<table><tr><td>Mon</td><td>18:00</td></tr><tr><td>Tue</td><td>19:00</td></tr></table>"
     assert plain(table).split() == ["Mon", "18:00", "Tue", "19:00"]
 
 
 @pytest.mark.parametrize("tag", ["script", "style", "template", "title"])
-def test_what_a_page_does_not_show_is_not_shown(tag: str) -> None:
+def test_invisible_elements_are_removed(tag: str) -> None:
     assert plain(f"<p>a</p><{tag}>if (1 < 2) hidden</{tag}><p>b</p>") == "a\n\nb"
 
 
 @pytest.mark.parametrize("tag", ["script", "style", "template"])
-def test_a_stray_end_of_what_is_hidden_hides_nothing(tag: str) -> None:
+def test_a_stray_end_tag_of_an_invisible_element_hides_nothing(tag: str) -> None:
     assert plain(f"</{tag}><p>a</p>") == "a"
 
 
 @pytest.mark.parametrize("reference", ["&#0;", "&#x1f;", "&#xD800;", "&#127;", "&#8232;", "&#13;"])
-def test_a_reference_brings_in_nothing_unsafe(reference: str) -> None:
+def test_a_character_reference_yields_nothing_unsafe(reference: str) -> None:
     assert not UNSAFE.search(plain(f"<b>a</b>{reference}b").replace("\n", ""))
 
 
 @pytest.mark.parametrize("reference", ["&#" + "9" * 5000 + ";", "&#x" + "f" * 5000 + ";"])
-def test_a_reference_to_a_character_that_there_is_not_breaks_nothing(reference: str) -> None:
+def test_a_reference_to_a_character_that_does_not_exist_is_harmless(reference: str) -> None:
     text = plain(f"<b>Yoga</b> {reference} for all")
     assert text.startswith("Yoga ")
     assert text.endswith(" for all")
@@ -205,32 +205,32 @@ def units(text: str) -> int:
 
 @bounded
 @given(anything, st.integers(1, 40))
-def test_a_clipped_text_is_the_text_or_the_beginning_of_it_with_the_mark(
-    value: str, most: int
+def test_a_clipped_text_is_the_text_or_its_beginning_with_an_ellipsis(
+    value: str, limit: int
 ) -> None:
-    clipped = clip(value, most)
-    assert units(clipped) <= most
-    if units(value) <= most:
+    clipped = clip(value, limit)
+    assert units(clipped) <= limit
+    if units(value) <= limit:
         assert clipped == value
     else:
         assert clipped.endswith("…")
         assert value.startswith(clipped[:-1])
 
 
-def test_a_text_is_clipped_to_the_last_unit_and_not_before() -> None:
+def test_a_text_is_clipped_at_exactly_the_limit() -> None:
     assert clip("x" * 255, 255) == "x" * 255
     assert clip("x" * 256, 255) == "x" * 254 + "…"
     assert clip("😀" * 127 + "x", 255) == "😀" * 127 + "x"
     assert clip("😀" * 128, 255) == "😀" * 127 + "…"
 
 
-def test_no_character_is_cut_in_half() -> None:
-    # 254 units are left, and the last smiley would need the 254th and the 255th
+def test_no_surrogate_pair_is_split() -> None:
+    # one unit is left before the ellipsis, but the last smiley needs two
     assert clip("x" + "😀" * 127 + "y", 255) == "x" + "😀" * 126 + "…"
 
 
 @pytest.mark.parametrize("tail", ["\u200d", "\ufe0f", " "])
-def test_the_mark_stands_alone(tail: str) -> None:
+def test_nothing_combines_with_the_ellipsis(tail: str) -> None:
     assert clip(f"abc{tail}def", 5) == "abc…"
 
 
@@ -262,8 +262,8 @@ SPACED = (
     *("<a b=", "<a b=c ", "<a b='", '<a b="', '<a b="c" ', "<a =", "<!-- x --", "<!-- x", "</a "),
     *('<a b="c"', "<a b=c/", "< a", "<a b b ", "<!doctype x [", "<!a -- ", "\\\n"),
 )
-# The second half of a shape is read as markup only where markup stands before it.
-BEFORE = (
+# Some units are parsed as markup only after other markup.
+PREFIXES = (
     "",
     "<b>x</b>",
     "&amp;",
@@ -277,13 +277,13 @@ BEFORE = (
 
 
 @pytest.mark.parametrize("clean", [lines, one_line], ids=lambda clean: clean.__name__)
-def test_100_kb_of_any_text_are_read_in_under_50_ms(clean: Callable[[str], str]) -> None:
+def test_100_kb_of_any_text_are_cleaned_in_under_50_ms(clean: Callable[[str], str]) -> None:
     assert not _slow(clean, "")
 
 
-@pytest.mark.parametrize("before", BEFORE)
-def test_100_kb_of_any_markup_are_read_in_under_50_ms(before: str) -> None:
-    assert not _slow(plain, before)
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_100_kb_of_any_markup_are_converted_in_under_50_ms(prefix: str) -> None:
+    assert not _slow(plain, prefix)
 
 
 @pytest.mark.parametrize("unit", ["x", "😀", "\u200d", "\ud800", " ", "…"], ids=ascii)
@@ -292,7 +292,7 @@ def test_100_kb_of_anything_are_clipped_in_under_50_ms(unit: str) -> None:
     at_once(lambda: clip(unit * SIZE, SIZE // 2))
 
 
-def test_deeply_nested_tags_are_read_in_under_50_ms() -> None:
+def test_deeply_nested_tags_are_converted_in_under_50_ms() -> None:
     for tag in ("div", "ul><li", "b", "script", "template"):
         value = f"<{tag}>" * 5_000 + "deep" + f"</{tag}>" * 5_000
         at_once(partial(plain, value))
@@ -308,16 +308,16 @@ def test_deeply_nested_tags_are_read_in_under_50_ms() -> None:
         ("田中", "田中"),
     ],
 )
-def test_names_are_in_order_without_their_case_and_accents(value: str, letters: str) -> None:
+def test_folded_names_have_no_case_and_no_accents(value: str, letters: str) -> None:
     assert folded(value) == letters
 
 
-def _slow(clean: Callable[[str], str], before: str) -> dict[str, float]:
-    """What took too long, with its time."""
+def _slow(clean: Callable[[str], str], prefix: str) -> dict[str, float]:
+    """The units whose texts took too long, with the seconds."""
     slow = {}
     for unit in (*UNITS, *SPACED):
-        value = (before + unit * SIZE)[:SIZE]
-        spent, _ = timed(partial(clean, value))
-        if spent >= AT_ONCE:
-            slow[unit] = spent
+        value = (prefix + unit * SIZE)[:SIZE]
+        seconds, _ = timed(partial(clean, value))
+        if seconds >= AT_ONCE:
+            slow[unit] = seconds
     return slow

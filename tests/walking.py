@@ -1,4 +1,4 @@
-"""Walks without an upstream: sessions at will, a walker that can be held up, a cache before it."""
+"""Walks without an upstream: made-up sessions, a fake walker, and a worker's cache that uses it."""
 
 import threading
 from collections.abc import Callable, Collection, Iterable
@@ -32,7 +32,6 @@ from bridge.snapshots.session_history import SessionHistory
 from bridge.snapshots.single_flight import Flight
 from bridge.store.interface import Store
 from bridge.store.keys import Keys
-from bridge.store.leases import Lease, acquire
 from bridge.store.rate_limit import SharedRequestBudget
 from bridge.upstream.budget import Purpose
 from bridge.upstream.pagination import Walk
@@ -40,10 +39,10 @@ from bridge.upstream.pagination import Walk
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 AT = int(NOW.timestamp())
 KEYS = Keys("account")
-LIFETIMES = FreshnessPolicy(ttl=300, stale_while_revalidate=3600, stale_if_error=604800)
+FRESHNESS = FreshnessPolicy(ttl=300, stale_while_revalidate=3600, stale_if_error=604800)
 HOUR = timedelta(hours=1)
 TOMORROW = NOW + timedelta(days=1)
-LONG_ENOUGH = 20.0
+TIMEOUT = 20.0
 
 RIVERSIDE = Venue(12, "Riverside", "4 Wharf Road, Bristol", "Europe/London", 51.4, -2.6)
 CHAPEL = Venue(13, "Old Chapel", "19 Chapel Lane, Bath", "Europe/London", 51.3, -2.3)
@@ -72,31 +71,35 @@ def session(id: int = 1, start: datetime | None = None, **fields: Any) -> ClassS
 
 
 def sessions(number: int, first_id: int = 1, **fields: Any) -> list[ClassSession]:
-    """So many classes to come, an hour after another from tomorrow."""
+    """*number* upcoming classes, one per hour from tomorrow on."""
     return [session(first_id + n, **fields) for n in range(number)]
 
 
-def walk(found: Iterable[ClassSession], at: float = AT, *, unusable: Collection[int] = ()) -> Walk:
-    """A complete walk that began at *at* and came to *found*."""
-    return Walk(float(at), tuple(found), frozenset(unusable), {}, 1)
+def walk(
+    sessions: Iterable[ClassSession], at: float = AT, *, unusable: Collection[int] = ()
+) -> Walk:
+    """A complete walk that began at *at* and returned *sessions*."""
+    return Walk(float(at), tuple(sessions), frozenset(unusable), {}, 1)
 
 
 @dataclass
 class FakeWalker:
-    """Answers from a list.
+    """Takes sessions from a list.
 
     Attributes:
-        timetable: what upstream has.
-        error: raised instead of an answer.
-        gate: walks wait here until it is set.
-        asked: every question so far.
+        timetable: the sessions that upstream lists.
+        error: raised by each walk.
+        gate: walks wait until it is set.
+        requested: the filter sets of all walks so far.
+        purposes: the purposes of all walks so far.
+        entered: set when a walk begins.
     """
 
     clock: ManualClock
     timetable: list[ClassSession] = field(default_factory=list)
     error: UpstreamError | None = None
     gate: threading.Event = field(default_factory=threading.Event)
-    asked: list[FilterSet] = field(default_factory=list)
+    requested: list[FilterSet] = field(default_factory=list)
     purposes: list[Purpose] = field(default_factory=list)
     entered: threading.Event = field(default_factory=threading.Event)
 
@@ -110,26 +113,27 @@ class FakeWalker:
         purpose: Purpose = Purpose.LIVE,
         heartbeat: Callable[[], None] = lambda: None,
     ) -> Walk:
-        """What there is for *filter_set*."""
+        """A walk for *filter_set*."""
         started = self.clock.now()
-        self.asked.append(filter_set)
+        self.requested.append(filter_set)
         self.purposes.append(purpose)
         self.entered.set()
-        assert self.gate.wait(LONG_ENOUGH)
+        assert self.gate.wait(TIMEOUT)
         heartbeat()
         if self.error is not None:
             raise self.error
         day = datetime.fromtimestamp(started, UTC).date()
-        return walk((one for one in self.timetable if filter_set.matches(one, day)), started)
+        matching = (session for session in self.timetable if filter_set.matches(session, day))
+        return walk(matching, started)
 
 
-class HurriedClock(ManualClock):
-    """While ``hurried``, whoever waits finds that the time has passed."""
+class SkippingClock(ManualClock):
+    """While ``skip_waits`` is true, waiting moves the clock on and returns at once."""
 
-    hurried = False
+    skip_waits = False
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        if not self.hurried:
+        if not self.skip_waits:
             return super().wait(event, seconds)
         self.waited.append(seconds)
         self.move(seconds)
@@ -137,39 +141,39 @@ class HurriedClock(ManualClock):
 
 
 class FollowedRefresher(Refresher):
-    """Lets a test wait for whatever was begun."""
+    """Lets a test wait until all refreshes have ended."""
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
-        self._begun: list[Flight] = []
+        self._flights: list[Flight] = []
 
-    def refresh(self, *args: Any, **named: Any) -> Flight | None:
-        flight = super().refresh(*args, **named)
+    def refresh(self, *args: Any, **kwargs: Any) -> Flight | None:
+        flight = super().refresh(*args, **kwargs)
         if flight is not None:
-            self._begun.append(flight)
+            self._flights.append(flight)
         return flight
 
-    def finished(self) -> None:
-        """Wait until nothing is under way."""
-        while self._begun:
-            assert self._begun.pop().wait(LONG_ENOUGH)
+    def wait_until_idle(self) -> None:
+        """Wait until no refresh is running."""
+        while self._flights:
+            assert self._flights.pop().wait(TIMEOUT)
 
 
 @dataclass
 class Worker:
-    """One process's cache; workers that are given the same store share what they publish."""
+    """One process's cache. Workers with the same store share their snapshots."""
 
     clock: ManualClock
     store: Store
     walker: FakeWalker
-    freshness: FreshnessPolicy = LIFETIMES
+    freshness: FreshnessPolicy = FRESHNESS
 
     def __post_init__(self) -> None:
         self.local_cache = LocalCache(self.store, KEYS, self.clock)
-        self.failures = Backoff(self.store, KEYS)
+        self.backoff = Backoff(self.store, KEYS)
         self.alerts = Alerts(self.store, KEYS, None)
         self.budget = SharedRequestBudget(self.store, KEYS, per_minute=200)
-        self.asked = KeyRegistry(self.store, KEYS, self.clock)
+        self.registry = KeyRegistry(self.store, KEYS, self.clock)
         self.publisher = Publisher(
             store=self.store,
             keys=KEYS,
@@ -184,7 +188,7 @@ class Worker:
             walker=self.walker,  # type: ignore[arg-type]
             publisher=self.publisher,
             freshness=self.freshness,
-            backoff=self.failures,
+            backoff=self.backoff,
             clock=self.clock,
         )
         self.cache = SnapshotCache(
@@ -192,26 +196,20 @@ class Worker:
             local_cache=self.local_cache,
             refresher=self.refresher,
             freshness=self.freshness,
-            backoff=self.failures,
+            backoff=self.backoff,
             history=SessionHistory(self.store, KEYS),
-            registry=self.asked,
+            registry=self.registry,
             budget=self.budget,
             clock=self.clock,
             bulkhead=Bulkhead(),
         )
 
     def flight(self, filter_set: FilterSet, rules: MergeRules) -> Flight:
-        """The refresh of *filter_set* that is under way, or one that finds nothing to do."""
+        """The running refresh of *filter_set*, or a new one, which may have nothing to do."""
         flight = self.refresher.refresh(filter_set, rules, None)
         assert flight is not None
         return flight
 
     def settle(self, filter_set: FilterSet, rules: MergeRules) -> None:
-        """Let the refresh of *filter_set* come to its end."""
-        assert self.flight(filter_set, rules).wait(LONG_ENOUGH)
-
-    def lease(self, name: str = "anything") -> Lease:
-        """A lease that nobody else holds."""
-        lease = acquire(self.store, KEYS, name)
-        assert lease is not None
-        return lease
+        """Wait until the refresh of *filter_set* has ended."""
+        assert self.flight(filter_set, rules).wait(TIMEOUT)

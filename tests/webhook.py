@@ -1,4 +1,4 @@
-"""A web hook on loopback, which takes alerts as a chat service would."""
+"""A webhook server on loopback that receives alerts, as a chat service would."""
 
 import http.server
 import json
@@ -14,18 +14,18 @@ LONG_ENOUGH = 10.0
 
 @dataclass
 class WebHook:
-    """Its address, and what came in: content type and JSON, in turn."""
+    """A webhook's URL, and the received requests in order: content type and JSON."""
 
     url: str
     got: "queue.Queue[tuple[str, Any]]" = field(default_factory=queue.Queue)
 
     def next(self) -> tuple[str, Any]:
-        """What comes in next."""
+        """Wait for the next request."""
         return self.got.get(timeout=LONG_ENOUGH)
 
     @property
     def silent(self) -> bool:
-        """Whether nothing more came in, now that every delivery has ended."""
+        """Whether no unread request is left after all deliveries have ended."""
         for thread in threading.enumerate():
             if "_deliver" in thread.name:
                 thread.join(LONG_ENOUGH)
@@ -34,7 +34,7 @@ class WebHook:
 
 @contextmanager
 def listening() -> Iterator[WebHook]:
-    """A web hook that answers until the end of the block."""
+    """A webhook server that runs until the end of the block."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -1,4 +1,4 @@
-"""The doctor behind ``check``: looks at settings and surroundings, and says what to change."""
+"""Diagnostics: the command ``check``, which tests the configuration and suggests changes."""
 
 from bridge.diagnostics.runner import run_checks
 

@@ -1,4 +1,4 @@
-"""The account: why TeamUp refuses it, and which scheme or mode would be accepted."""
+"""Account checks: why TeamUp rejects requests, and which scheme or mode it would accept."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,28 +17,28 @@ from bridge.upstream.client import Client
 from bridge.upstream.credential_probe import probe
 from bridge.upstream.sources import COURSE_SESSIONS
 
-Try = Callable[[Account], Cause | None]
+Probe = Callable[[Account], Cause | None]
 
-_BEHIND_THE_TOKEN = (ProblemArea.PROVIDER, ProblemArea.MODE, ProblemArea.PERMISSION)
-"""What is looked at once the token is accepted."""
+# TeamUp checks these only after it has accepted the token.
+_AFTER_TOKEN = (ProblemArea.PROVIDER, ProblemArea.MODE, ProblemArea.PERMISSION)
 
 
-def tell_accepted(report: CheckReport, settings: Config, client: Client) -> None:
-    """Say what TeamUp accepts, after it has answered."""
+def report_success(report: CheckReport, settings: Config, client: Client) -> None:
+    """Report what TeamUp accepted."""
     report.good("network", f"{settings.base_url} answers")
-    report.good("token", f"accepted, after the word {client.scheme or settings.schemes[0]}")
-    report.good("provider", settings.provider_id or "the token reaches one; none need be named")
-    report.good("mode", settings.request_mode or "the token has one; none need be named")
-    report.good("permission", "sessions may be read")
+    report.good("token", f"accepted, with the scheme {client.scheme or settings.schemes[0]}")
+    report.good("provider", settings.provider_id or "not required: the token has only one")
+    report.good("mode", settings.request_mode or "not required: the token has only one")
+    report.good("permission", "the token may read sessions")
 
 
-def explain(
+def report_failure(
     report: CheckReport, cause: Cause, settings: Config, client: Client, clock: Clock
 ) -> None:
-    """Say why TeamUp did not answer, and what would help as far as trying can tell."""
+    """Report why a request failed, and which setting would help, as far as probes can tell."""
 
-    def tried(account: Account) -> Cause | None:
-        # What is learnt here is not for the fleet, and its budget is not for this.
+    def probe_account(account: Account) -> Cause | None:
+        # A store of its own: probes must not change the fleet's state, nor use its budget.
         store = MemoryStore(clock)
         budget = SharedRequestBudget(
             store, Keys(account.name), per_minute=settings.requests_per_minute
@@ -46,55 +46,55 @@ def explain(
         return probe(account, COURSE_SESSIONS, budget, clock)
 
     account = Account.of(settings)
-    if cause.matter is ProblemArea.TOKEN:
-        _explain_token(report, cause, account, client, tried)
-    elif cause.matter is ProblemArea.NETWORK:
-        obstacle = network_checks.obstacle(settings.base_url, clock)
-        report.error("network", f"{cause.text} ({obstacle})", cause.matter.setting)
+    if cause.problem_area is ProblemArea.TOKEN:
+        _report_token(report, cause, account, client, probe_account)
+    elif cause.problem_area is ProblemArea.NETWORK:
+        problem = network_checks.connection_problem(settings.base_url, clock)
+        report.error("network", f"{cause.text} ({problem})", cause.problem_area.setting)
     else:
-        _explain_refusal(report, cause, account, tried)
+        _report_rejection(report, cause, account, probe_account)
 
 
-def _explain_token(
-    report: CheckReport, cause: Cause, account: Account, client: Client, tried: Try
+def _report_token(
+    report: CheckReport, cause: Cause, account: Account, client: Client, probe_account: Probe
 ) -> None:
     for scheme in AUTO_SCHEMES:
         other = replace(account, schemes=(scheme,))
-        refused = tried(other)
-        if refused is not None and refused.matter not in _BEHIND_THE_TOKEN:
+        rejection = probe_account(other)
+        if rejection is not None and rejection.problem_area not in _AFTER_TOKEN:
             continue
         report.error(
             "scheme",
-            "TeamUp refuses the token after the word"
-            f" {client.scheme or ' or '.join(account.schemes)}, and takes it after {scheme}:"
+            "TeamUp rejects the token with the scheme"
+            f" {client.scheme or ' or '.join(account.schemes)}, but accepts it with {scheme}:"
             f" set TEAMUP_AUTH_SCHEME={scheme}",
             "TEAMUP_AUTH_SCHEME",
         )
-        if refused is not None:
-            _explain_refusal(report, refused, other, tried)
+        if rejection is not None:
+            _report_rejection(report, rejection, other, probe_account)
         return
     report.error(
         "token",
-        f"TeamUp refuses the token after each of the words {', '.join(AUTO_SCHEMES)}: it is wrong,"
-        f" or was withdrawn; set TEAMUP_API_TOKEN ({cause.code})",
+        f"TeamUp rejects the token with each of the schemes {', '.join(AUTO_SCHEMES)}: it is wrong"
+        f" or was revoked; set TEAMUP_API_TOKEN ({cause.code})",
         "TEAMUP_API_TOKEN",
     )
 
 
-def _explain_refusal(report: CheckReport, cause: Cause, account: Account, tried: Try) -> None:
-    """Say what else than the token is refused."""
+def _report_rejection(
+    report: CheckReport, cause: Cause, account: Account, probe_account: Probe
+) -> None:
+    """Report a rejection that is not caused by the token."""
     text = cause.text
-    if cause.matter is ProblemArea.MODE:
+    if cause.problem_area is ProblemArea.MODE:
         for mode in MODES:
             if mode == account.request_mode:
                 continue
-            refused = tried(replace(account, request_mode=mode))
-            if refused is None or refused.matter is ProblemArea.PERMISSION:
+            rejection = probe_account(replace(account, request_mode=mode))
+            if rejection is None or rejection.problem_area is ProblemArea.PERMISSION:
                 text = f"TeamUp accepts the mode {mode}: set TEAMUP_REQUEST_MODE={mode}"
                 break
-    matter = cause.matter
+    area = cause.problem_area
     report.error(
-        matter.word if matter else "TeamUp",
-        f"{text} ({cause.code})",
-        matter.setting if matter else None,
+        area.word if area else "TeamUp", f"{text} ({cause.code})", area.setting if area else None
     )

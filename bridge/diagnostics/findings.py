@@ -1,4 +1,4 @@
-"""The report: what was looked at, how it stands, and which setting to change."""
+"""The findings of ``check``, and the report that contains them."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -8,7 +8,7 @@ from bridge.text_cleanup import for_terminal
 
 
 class Level(Enum):
-    """How bad a finding is."""
+    """The severity of a finding."""
 
     GOOD = "ok"
     WARNING = "warning"
@@ -17,11 +17,11 @@ class Level(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        topic: one word for it.
-        setting: the environment variable to look at, where it is one that is to blame.
+        topic: the subject of the check, in a word or two.
+        setting: the environment variable to change, if one is the cause.
     """
 
     level: Level
@@ -32,60 +32,62 @@ class Finding:
 
 @dataclass
 class CheckReport:
-    """What was found.
+    """The report of ``check``.
 
     Attributes:
-        sees: numbers of what the token reaches.
-        withheld: sessions that public feeds do not show, by reason.
-        feeds: ready-made addresses, by what they are of.
+        counts: how many objects the token can read, by type.
+        hidden: how many sessions public feeds do not show, by reason.
+        feeds: the addresses of feeds, by name.
     """
 
     findings: list[Finding] = field(default_factory=list)
-    sees: dict[str, int] = field(default_factory=dict)
-    withheld: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    hidden: dict[str, int] = field(default_factory=dict)
     feeds: dict[str, str] = field(default_factory=dict)
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing has to be changed; warnings alone do not count."""
+        """Whether there are no errors."""
         return all(finding.level is not Level.ERROR for finding in self.findings)
 
     def good(self, topic: str, text: str) -> None:
-        """Add what is as it should be."""
+        """Add a successful check."""
         self.findings.append(Finding(Level.GOOD, topic, text))
 
     def warning(self, topic: str, text: str, setting: str | None = None) -> None:
-        """Add what works, and is probably not meant."""
+        """Add a setting or state that works, but is probably not intended."""
         self.findings.append(Finding(Level.WARNING, topic, text, setting))
 
     def error(self, topic: str, text: str, setting: str | None = None) -> None:
-        """Add what has to be changed."""
+        """Add a problem that must be fixed."""
         self.findings.append(Finding(Level.ERROR, topic, text, setting))
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs."""
+        """The report as JSON."""
         return {
             "healthy": self.healthy,
             "findings": [
                 {
-                    "level": one.level.value,
-                    "topic": one.topic,
-                    "setting": one.setting,
-                    "text": one.text,
+                    "level": finding.level.value,
+                    "topic": finding.topic,
+                    "setting": finding.setting,
+                    "text": finding.text,
                 }
-                for one in self.findings
+                for finding in self.findings
             ],
-            "sees": self.sees,
-            "withheld": self.withheld,
+            "sees": self.counts,
+            "withheld": self.hidden,
             "feeds": self.feeds,
         }
 
     def as_text(self) -> str:
-        """For people."""
-        lines = [f"{one.level.value:9}{one.topic}: {one.text}" for one in self.findings]
-        for title, numbers in (("sees", self.sees), ("withheld", self.withheld)):
-            if numbers:
-                listed = ", ".join(f"{number} {name}" for name, number in numbers.items())
+        """The report as text, one line a finding."""
+        lines = [
+            f"{finding.level.value:9}{finding.topic}: {finding.text}" for finding in self.findings
+        ]
+        for title, counts in (("sees", self.counts), ("withheld", self.hidden)):
+            if counts:
+                listed = ", ".join(f"{count} {name}" for name, count in counts.items())
                 lines.append(f"{title:9}{listed}")
         lines.extend(f"feed     {name}: {address}" for name, address in self.feeds.items())
         return for_terminal("\n".join(lines))

@@ -1,4 +1,4 @@
-"""The network: whether an address answers, and what stands in the way where it does not."""
+"""Network checks: connecting to a host, and fetching an address."""
 
 import socket
 import ssl
@@ -13,41 +13,41 @@ from bridge import network_errors
 from bridge.clock import Clock
 from bridge.upstream.deadline import Deadline
 
-_SECONDS = 5.0
-_MOST = 8 * 1024 * 1024
+_TIMEOUT = 5.0
+_MAX_BYTES = 8 * 1024 * 1024
 _CHUNK = 64 * 1024
 
 
-def obstacle(address: str, clock: Clock) -> str:
-    """What stands in the way to the host of *address*, as far as a connection tells."""
+def connection_problem(address: str, clock: Clock) -> str:
+    """Connect to the host of *address*, and describe the problem."""
     parts = urlsplit(address)
     host = parts.hostname or ""
-    place = (host, parts.port or (443 if parts.scheme == "https" else 80))
+    host_and_port = (host, parts.port or (443 if parts.scheme == "https" else 80))
     try:
-        with socket.create_connection(place, _SECONDS) as plain:
+        with socket.create_connection(host_and_port, _TIMEOUT) as plain:
             if parts.scheme == "https":
                 with ssl.create_default_context().wrap_socket(plain, server_hostname=host):
                     pass
     except (OSError, UnicodeError) as err:
-        return f"{host}: {network_errors.why(err)}{_time(err, clock)}"
-    return f"{host} takes connections, and does not answer as it should"
+        return f"{host}: {network_errors.describe(err)}{_clock_hint(err, clock)}"
+    return f"{host} accepts connections, but does not answer correctly"
 
 
-def _time(err: BaseException, clock: Clock) -> str:
+def _clock_hint(err: BaseException, clock: Clock) -> str:
     if not network_errors.is_certificate_date_error(err):
         return ""
     now = datetime.fromtimestamp(clock.now(), UTC)
-    return f"; this machine's clock says {now:%Y-%m-%d %H:%M} UTC: if that is wrong, set it"
+    return f"; this machine's clock says {now:%Y-%m-%d %H:%M} UTC: set it if that is wrong"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What an address answered.
+class FetchResult:
+    """The response to a request.
 
     Attributes:
-        status: 0 where there was no answer; then *text* says why.
+        status: 0 if there was no response; *text* contains the reason.
+        kind: the media type.
         etag: the ETag header.
-        text: why there was none.
     """
 
     status: int
@@ -57,28 +57,28 @@ class Answer:
     text: str = ""
 
 
-def ask(address: str, clock: Clock) -> Answer:
-    """What is at *address*, as a calendar client finds it: without a redirect or a proxy."""
-    request = urllib.request.Request(  # noqa: S310 - the settings admit http and https alone
+def fetch(address: str, clock: Clock) -> FetchResult:
+    """Fetch *address* as calendar clients do: without following redirects, and without a proxy."""
+    request = urllib.request.Request(  # noqa: S310 - the settings accept only http and https
         address, headers={"User-Agent": "teamup-feed-bridge check"}
     )
     try:
-        with _opener.open(request, timeout=_SECONDS) as response:
-            body = _read(response, Deadline(clock, _SECONDS))
+        with _opener.open(request, timeout=_TIMEOUT) as response:
+            body = _read(response, Deadline(clock, _TIMEOUT))
             headers = response.headers
             kind, etag = headers.get_content_type(), headers.get("ETag", "")
-            return Answer(response.status, kind, etag, body)
+            return FetchResult(response.status, kind, etag, body)
     except urllib.error.HTTPError as err:
         with err:
-            return Answer(err.code)
+            return FetchResult(err.code)
     except (OSError, HTTPException, ValueError) as err:
-        return Answer(0, text=network_errors.why(err))
+        return FetchResult(0, text=network_errors.describe(err))
 
 
 def _read(response: HTTPResponse, deadline: Deadline) -> bytes:
     content = bytearray()
-    # A socket's timeout starts anew with every byte.
-    while (chunk := response.read1(_CHUNK)) and len(content) < _MOST:
+    # The socket's timeout restarts with every byte, so it does not limit the total time.
+    while (chunk := response.read1(_CHUNK)) and len(content) < _MAX_BYTES:
         content += chunk
         if deadline.passed:
             raise TimeoutError
@@ -86,7 +86,7 @@ def _read(response: HTTPResponse, deadline: Deadline) -> bytes:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Lets a redirect stand as the answer."""
+    """Returns redirects instead of following them."""
 
     def redirect_request(self, *args: object) -> None:
         return None

@@ -1,4 +1,4 @@
-"""The examination: every part in turn; whatever is wrong becomes a finding."""
+"""Runs all checks, one area after the other, and collects the findings in a report."""
 
 from environs import Env
 
@@ -11,15 +11,15 @@ from bridge.errors import ConfigError, UpstreamError
 from bridge.filters import FilterSet
 from bridge.services import Services
 
-# Beyond it windows are cut on the wrong day, and clients take old copies for new ones.
-_WRONG_SECONDS = 600
+# With a larger error windows begin on the wrong day, and clients take old copies for fresh ones.
+_MAX_SKEW_SECONDS = 600
 
 
 def run_checks(env: Env | None = None, *, clock: Clock | None = None) -> CheckReport:
-    """Look at everything that there is.
+    """Run all checks.
 
     Args:
-        env: what to read the settings from; otherwise the environment.
+        env: the source of the settings; by default the environment and ``.env``.
     """
     report = CheckReport()
     clock = clock or SystemClock()
@@ -28,18 +28,18 @@ def run_checks(env: Env | None = None, *, clock: Clock | None = None) -> CheckRe
         return report
     try:
         store = services.bare_store(settings, clock)
-        parts = services.build(settings, clock=clock)
+        bridge = services.build(settings, clock=clock)
     except ConfigError as err:
         _report_problems(report, err)
         return report
     try:
         environment_checks.check_store(report, settings, store, clock)
         environment_checks.check_keys(report, settings)
-        _check_upstream(report, parts, clock)
+        _check_upstream(report, bridge, clock)
         environment_checks.check_address(report, settings, clock)
     finally:
         store.close()
-        parts.close()
+        bridge.close()
     return report
 
 
@@ -49,7 +49,7 @@ def _check_settings(report: CheckReport, env: Env | None) -> Config | None:
     except ConfigError as err:
         _report_problems(report, err)
         return None
-    report.good("settings", "all can be used")
+    report.good("settings", "all are valid")
     for warning in settings.warnings:
         report.warning("settings", warning)
     return settings
@@ -60,27 +60,27 @@ def _report_problems(report: CheckReport, err: ConfigError) -> None:
         report.error("settings", f"{variable}: {problem}", variable)
 
 
-def _check_upstream(report: CheckReport, parts: Services, clock: Clock) -> None:
-    settings = parts.config
+def _check_upstream(report: CheckReport, bridge: Services, clock: Clock) -> None:
+    settings = bridge.config
     try:
-        walk = parts.walker.walk(FilterSet(past=settings.window_past_days))
+        walk = bridge.walker.walk(FilterSet(past=settings.window_past_days))
     except UpstreamError as err:
-        account_checks.explain(report, err.cause, settings, parts.client, clock)
-        _check_clock(report, parts)
+        account_checks.report_failure(report, err.cause, settings, bridge.client, clock)
+        _check_clock(report, bridge)
         return
-    account_checks.tell_accepted(report, settings, parts.client)
-    _check_clock(report, parts)
+    account_checks.report_success(report, settings, bridge.client)
+    _check_clock(report, bridge)
     timetable_checks.check_walk(report, walk, settings)
 
 
-def _check_clock(report: CheckReport, parts: Services) -> None:
-    skew = parts.client.skew
+def _check_clock(report: CheckReport, bridge: Services) -> None:
+    skew = bridge.client.skew
     if skew is None:
         return
-    off = f"this machine's clock is {-skew:+.0f} seconds off TeamUp's"
-    if abs(skew) > _WRONG_SECONDS:
-        report.error("clock", f"{off}: set it, and keep it right (NTP)")
+    text = f"this machine's clock is {-skew:+.0f} seconds off TeamUp's"
+    if abs(skew) > _MAX_SKEW_SECONDS:
+        report.error("clock", f"{text}: set it, and synchronise it (NTP)")
     elif abs(skew) > environment_checks.SKEW_SECONDS:
-        report.warning("clock", off)
+        report.warning("clock", text)
     else:
         report.good("clock", "agrees with TeamUp's")

@@ -1,4 +1,4 @@
-"""The timetable: what the token sees, what is withheld, and whether feeds of it are sound."""
+"""Timetable checks: what the token can read, what is hidden, and the size of the feeds."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from bridge.diagnostics.findings import CheckReport
 from bridge.feeds.catalogue import Catalogue, catalogue_of
 from bridge.feeds.formats import ics
 from bridge.feeds.formats.base import Content
-from bridge.feeds.params import Defaults, feed_spec
+from bridge.feeds.params import FeedDefaults, feed_spec
 from bridge.feeds.selection import DRAFT, UNKNOWN, hidden_reason, select
 from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.filters import FilterSet
@@ -20,51 +20,51 @@ from bridge.upstream.pagination import Walk
 
 
 def check_walk(report: CheckReport, walk: Walk, settings: Config) -> None:
-    """Look at what TeamUp listed."""
-    audience = Defaults.of(settings).audience
-    found = catalogue_of(walk.sessions, audience)
-    report.sees = {
+    """Check the sessions of a complete walk."""
+    audience = FeedDefaults.of(settings).audience
+    catalogue = catalogue_of(walk.sessions, audience)
+    report.counts = {
         "sessions": len(walk.sessions),
         "pages": walk.pages,
-        "venues": len(found.venues),
-        "instructors": len(found.instructors),
-        "courses": len(found.courses),
+        "venues": len(catalogue.venues),
+        "instructors": len(catalogue.instructors),
+        "courses": len(catalogue.courses),
     }
-    report.withheld = _withheld(walk.sessions, audience)
+    report.hidden = _hidden_counts(walk.sessions, audience)
     for reason, number in walk.tally.items():
         report.warning("rows", f"{number} {reason}")
-    _check_extent(report, walk, settings)
+    _check_volume(report, walk, settings)
     report.good(
         "scope",
-        "only the dated sessions of courses are served; TeamUp keeps ordinary classes elsewhere,"
-        " and they are not shown",
+        "only the dated sessions of courses are served, not regular classes, which TeamUp stores"
+        " separately",
     )
-    _check_feeds(report, walk, found, settings)
-    report.feeds = _addresses(found, settings)
+    _check_feeds(report, walk, catalogue, settings)
+    report.feeds = _addresses(catalogue, settings)
 
 
-def _check_extent(report: CheckReport, walk: Walk, settings: Config) -> None:
+def _check_volume(report: CheckReport, walk: Walk, settings: Config) -> None:
     per_ttl = settings.requests_per_minute * settings.cache_ttl / 60
     if settings.plan is UpstreamPlan.WIDE and walk.pages > per_ttl / 2:
         report.warning(
             "plan",
-            f"one walk takes {walk.pages} pages, over half of the {per_ttl:.0f} requests per"
+            f"one walk takes {walk.pages} pages, more than half of the {per_ttl:.0f} requests per"
             " CACHE_TTL: raise CACHE_TTL, or set UPSTREAM_PLAN=narrow",
             "UPSTREAM_PLAN",
         )
     if not walk.sessions:
-        report.warning("sees", "TeamUp lists no session of a course at all")
-    crews = [{person.id for person in session.instructors} for session in walk.sessions]
-    if len(crews) > 1 and set.intersection(*crews):
+        report.warning("sees", "TeamUp lists no course sessions")
+    instructors = [{person.id for person in session.instructors} for session in walk.sessions]
+    if len(instructors) > 1 and set.intersection(*instructors):
         report.warning(
             "permission",
-            "all sessions have the same instructor: a token with instructor permission only may"
-            " see nothing but its own; use a TEAMUP_API_TOKEN with manage_events",
+            "all sessions have the same instructor: a token with instructor permission can only"
+            " read its own sessions; use a TEAMUP_API_TOKEN with manage_events",
             "TEAMUP_API_TOKEN",
         )
 
 
-def _withheld(sessions: Sequence[ClassSession], audience: Audience) -> dict[str, int]:
+def _hidden_counts(sessions: Sequence[ClassSession], audience: Audience) -> dict[str, int]:
     texts = {DRAFT: "drafts", UNKNOWN: "without a known visibility"}
     reasons = (hidden_reason(session, audience) for session in sessions)
     return {
@@ -73,52 +73,52 @@ def _withheld(sessions: Sequence[ClassSession], audience: Audience) -> dict[str,
     }
 
 
-def _check_feeds(report: CheckReport, walk: Walk, found: Catalogue, settings: Config) -> None:
-    """Look at every feed of what was listed, and whether it is too large."""
+def _check_feeds(report: CheckReport, walk: Walk, catalogue: Catalogue, settings: Config) -> None:
+    """Check that no feed exceeds the maximum size."""
     rules = MergeRules(tombstones=True, history=True, shrink_hold=settings.shrink_hold)
-    snapshot = merge.publish(FilterSet(past=settings.window_past_days), walk, None, {}, rules)
+    snapshot = merge.merge_walk(FilterSet(past=settings.window_past_days), walk, None, {}, rules)
     count = 0
-    for name, spec in _specifications(found, Defaults.of(settings)):
+    for name, spec in _specs(catalogue, FeedDefaults.of(settings)):
         count += 1
         if left_out := _left_out(snapshot, spec, settings):
             report.warning(
                 "feeds",
-                f"the feed of {name} is over FEED_MAX_BYTES: {left_out} sessions are left out",
+                f"the feed of {name} exceeds FEED_MAX_BYTES: {left_out} sessions are left out",
                 "FEED_MAX_BYTES",
             )
-    report.good("feeds", f"there are {count}")
+    report.good("feeds", f"{count} feeds were checked")
 
 
 def _left_out(snapshot: Snapshot, spec: FeedSpec, settings: Config) -> int:
-    """How many sessions the feed of *spec* leaves out for its size."""
+    """How many sessions are left out of the feed of *spec* because of its size."""
     selection = select(snapshot, spec)
     content = Content(selection.shown, selection.subject, spec, settings.public_base_url)
-    shown = ics.fitting(content, max_bytes=settings.feed_max_bytes, day=snapshot.day)
+    shown = ics.trim_to_size(content, max_bytes=settings.feed_max_bytes, day=snapshot.day)
     return len(selection.shown) - len(shown)
 
 
-def _specifications(found: Catalogue, defaults: Defaults) -> Iterator[tuple[str, FeedSpec]]:
+def _specs(catalogue: Catalogue, defaults: FeedDefaults) -> Iterator[tuple[str, FeedSpec]]:
     yield "all classes", feed_spec(Kind.SESSION, None, (), defaults)
     for kind, items in (
-        (Kind.VENUE, found.venues),
-        (Kind.INSTRUCTOR, found.instructors),
-        (Kind.COURSE, found.courses),
+        (Kind.VENUE, catalogue.venues),
+        (Kind.INSTRUCTOR, catalogue.instructors),
+        (Kind.COURSE, catalogue.courses),
     ):
         for item in items:
             yield item.name, feed_spec(kind, item.identity, (), defaults)
 
 
-def _addresses(found: Catalogue, settings: Config) -> dict[str, str]:
+def _addresses(catalogue: Catalogue, settings: Config) -> dict[str, str]:
     base = settings.public_base_url or f"http://127.0.0.1:{settings.port}"
     addresses = {"all classes": f"{base}/sessions.ics"}
     for kind, items in (
-        (Kind.VENUE, found.venues),
-        (Kind.INSTRUCTOR, found.instructors),
-        (Kind.COURSE, found.courses),
+        (Kind.VENUE, catalogue.venues),
+        (Kind.INSTRUCTOR, catalogue.instructors),
+        (Kind.COURSE, catalogue.courses),
     ):
         for item in items:
             path = f"{kind.value}/{item.identity}"
-            # names are not unique
+            # Names are not unique.
             name = f"{item.name} ({path})" if item.name in addresses else item.name
             addresses[name] = f"{base}/{path}.ics"
     return addresses

@@ -1,1 +1,1 @@
-"""From a feed specification to the bytes that a calendar reads."""
+"""Feeds: parameters, specification, selection of sessions, and formats."""

@@ -1,4 +1,4 @@
-"""The catalogue: whom and what there are feeds of, as far as the public may know."""
+"""The catalogue: the venues, instructors, courses and types that an audience may see."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from bridge.text_cleanup import folded
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """Something that has a feed."""
+class CatalogueItem:
+    """A venue, instructor, course or type."""
 
     name: str
     identity: int
@@ -19,16 +19,16 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Everything that has something to show, by name."""
+    """All items that have at least one visible session, sorted by name."""
 
-    venues: tuple[Listed, ...]
-    instructors: tuple[Listed, ...]
-    courses: tuple[Listed, ...]
-    types: tuple[Listed, ...]
+    venues: tuple[CatalogueItem, ...]
+    instructors: tuple[CatalogueItem, ...]
+    courses: tuple[CatalogueItem, ...]
+    types: tuple[CatalogueItem, ...]
 
 
 def catalogue_of(sessions: Iterable[ClassSession], audience: Audience) -> Catalogue:
-    """What *audience* may see *sessions* of."""
+    """The catalogue of those *sessions* that *audience* may see."""
     venues: dict[int, str] = {}
     instructors: dict[int, str] = {}
     courses: dict[int, str] = {}
@@ -45,9 +45,9 @@ def catalogue_of(sessions: Iterable[ClassSession], audience: Audience) -> Catalo
         kind = session.offering_type
         if kind and kind.id is not None:
             types[kind.id] = kind.name or session.title
-    return Catalogue(*(_listed(one.items()) for one in (venues, instructors, courses, types)))
+    return Catalogue(*(_sorted_items(names) for names in (venues, instructors, courses, types)))
 
 
-def _listed(items: Iterable[tuple[int, str]]) -> tuple[Listed, ...]:
-    ordered = sorted(items, key=lambda item: (folded(item[1]), item))
-    return tuple(Listed(name, identity) for identity, name in ordered)
+def _sorted_items(names: dict[int, str]) -> tuple[CatalogueItem, ...]:
+    items = sorted(names.items(), key=lambda item: (folded(item[1]), item))
+    return tuple(CatalogueItem(name, identity) for identity, name in items)

@@ -1,4 +1,8 @@
-"""Feeds: a specification in, bytes and validators out, rendered once per snapshot."""
+"""Feeds: rendered once per snapshot and kept in memory, with their validators.
+
+feed = feeds.get(spec, form)
+feed.body.plain, feed.body.tag, feed.lookup.outcome
+"""
 
 import base64
 import gzip
@@ -14,33 +18,36 @@ import structlog
 
 from bridge.bounded_cache import BoundedCache
 from bridge.feeds.formats.base import Content, Format
-from bridge.feeds.formats.ics import fitting
+from bridge.feeds.formats.ics import trim_to_size
 from bridge.feeds.last_modified import LastModified
 from bridge.feeds.selection import select
 from bridge.feeds.spec import FeedSpec
 from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
-from bridge.snapshots.cache import COLD_PATIENCE, Lookup
+from bridge.snapshots.cache import COLD_TIMEOUT, Lookup
 from bridge.snapshots.router import SnapshotRouter
 
 log = structlog.get_logger()
 
 _GZIP_LEVEL = 6
+# Bytes of an entry besides the two bodies.
+_OVERHEAD = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A feed's bytes.
+    """The body of a response, plain and compressed, with its validators.
 
     Attributes:
-        name: what the feed is about, one line.
-        trimmed: sessions that were left out for the feed's size.
-        hidden: sessions that its audience may not see, by reason.
-        tag: changes with the bytes, and with nothing else; the same on every machine.
-        changed: the walk at which the tag last changed, in seconds since 1970.
+        tag: a digest of the bytes, the same on every machine.
+        changed: when the walk finished at which the tag last changed, in seconds since 1970.
+        name: what the feed is about, in one line.
+        sessions: how many sessions it contains.
+        trimmed: how many sessions were left out because of the feed's size.
+        hidden: how many sessions its audience may not see, by reason.
     """
 
     plain: bytes
-    zipped: bytes
+    gzipped: bytes
     tag: str
     changed: float
     name: str
@@ -49,67 +56,62 @@ class Body:
     hidden: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, plain: bytes, *, before: "Body | None" = None, **rest: Any) -> "Body":
-        """The body that *plain* makes.
+    def of(cls, plain: bytes, *, previous: "Body | None" = None, **fields: Any) -> "Body":
+        """The body with the bytes *plain*, compressed.
 
         Args:
-            before: one that may have the same bytes: then they are those very objects.
+            previous: if it has the same bytes, the new body shares its objects.
         """
-        if before is not None and before.plain == plain:
-            return cls(plain=before.plain, zipped=before.zipped, tag=before.tag, **rest)
-        # no time of day in it: the same bytes on every machine
-        zipped = gzip.compress(plain, _GZIP_LEVEL, mtime=0)
-        return cls(
-            plain=plain,
-            zipped=zipped,
-            tag=tag_of(plain),
-            **rest,
-        )
+        if previous is not None and previous.plain == plain:
+            return cls(plain=previous.plain, gzipped=previous.gzipped, tag=previous.tag, **fields)
+        # Without a modification time, so that the bytes are the same on every machine.
+        gzipped = gzip.compress(plain, _GZIP_LEVEL, mtime=0)
+        return cls(plain=plain, gzipped=gzipped, tag=tag_of(plain), **fields)
 
     @property
     def size(self) -> int:
-        """Bytes that it takes to keep."""
-        return len(self.plain) + len(self.zipped) + 500
+        """The memory that it takes, in bytes."""
+        return len(self.plain) + len(self.gzipped) + _OVERHEAD
 
 
 def tag_of(plain: bytes) -> str:
-    """The digest that is the opaque part of an ETag."""
+    """The opaque part of the ETag of these bytes: a digest."""
     return base64.urlsafe_b64encode(hashlib.sha256(plain).digest()[:18]).decode()
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A feed as it stands: its bytes, and the snapshot that they were made of."""
+    """A rendered feed, and the snapshot that it was rendered from."""
 
     body: Body
     lookup: Lookup
 
     def narrowed(self, form: Format, params: Mapping[str, str]) -> "Feed":
-        """The feed, reduced to what the format's own parameters ask for.
+        """The feed, reduced by the format's own parameters.
 
         Raises:
-            ParameterError: a parameter cannot be read.
+            ParameterError: a parameter cannot be parsed.
         """
         plain = form.narrow(self.body.plain, params)
         if plain is self.body.plain:
             return self
-        known = self.body
+        body = self.body
         narrowed = Body.of(
             plain,
-            changed=known.changed,
-            name=known.name,
-            sessions=known.sessions,
-            trimmed=known.trimmed,
-            hidden=known.hidden,
+            changed=body.changed,
+            name=body.name,
+            sessions=body.sessions,
+            trimmed=body.trimmed,
+            hidden=body.hidden,
         )
         return Feed(narrowed, self.lookup)
 
 
-_Place = tuple[FeedSpec, str, str]
+_RenderKey = tuple[FeedSpec, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedBody:
     body: Body
     version: str
 
@@ -117,34 +119,34 @@ class _Kept:
 class FirstRenders:
     """Serialises first-time renders; renders of known feeds and pages are not blocked.
 
-    A flood of made-up filter sets would otherwise keep every thread of the worker at work, and
-    known feeds would wait for all of them.
+    Otherwise a flood of made-up filter sets would occupy every thread of the worker, and requests
+    for known feeds would wait.
     """
 
     def __init__(self) -> None:
-        # A page is made of a feed, which may be new as well.
+        # Reentrant: the first render of a page may include the first render of a feed.
         self._lock = threading.RLock()
 
-    def held(self, *, unless: bool) -> AbstractContextManager[object]:
-        """A context manager that holds the lock, or does nothing."""
+    def serialise(self, *, unless: bool) -> AbstractContextManager[object]:
+        """A context manager that holds the lock; if *unless* is true, it does nothing."""
         return nullcontext() if unless else self._lock
 
 
-class _Rendering:
-    """Held by the thread that renders a body, and by those who wait for it."""
+class _RenderLock:
+    """Held while a body is rendered; other threads that need the same body wait for it."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
 
 
 class Feeds:
-    """Renders feeds, and keeps what it rendered for as long as its snapshot stands.
+    """Renders feeds, and keeps each in memory while its snapshot is current.
 
     Args:
-        max_bytes: of rendered feeds that this worker keeps.
-        feed_max_bytes: of one calendar; what is over is trimmed. 0 for any size.
-        base_url: the bridge's own address, if it is known.
-        first_renders: held while a feed that this worker has not rendered before is rendered.
+        max_bytes: memory for rendered feeds in this worker, in bytes.
+        feed_max_bytes: maximum size of a calendar, which is trimmed to it; 0 for no limit.
+        base_url: the bridge's own address, if it is set.
+        first_renders: serialises the renders of feeds that are not in memory.
     """
 
     def __init__(
@@ -165,58 +167,64 @@ class Feeds:
         self._feed_max_bytes = feed_max_bytes
         self._base_url = base_url
         self._lock = threading.Lock()
-        # A lock is there as long as somebody holds it: nothing to tidy up.
-        self._rendering: WeakValueDictionary[_Place, _Rendering] = WeakValueDictionary()
-        self._bodies: BoundedCache[_Kept] = BoundedCache(max_bytes, lambda one: one.body.size)
+        # Weak references: a lock disappears once no thread holds it or waits for it.
+        self._render_locks: WeakValueDictionary[_RenderKey, _RenderLock] = WeakValueDictionary()
+        self._bodies: BoundedCache[_CachedBody] = BoundedCache(
+            max_bytes, lambda entry: entry.body.size
+        )
 
-    def get(self, spec: FeedSpec, form: Format, *, patience: float = COLD_PATIENCE) -> Feed:
-        """The feed of *spec* in *form*.
+    def get(self, spec: FeedSpec, form: Format, *, timeout: float = COLD_TIMEOUT) -> Feed:
+        """The feed of *spec* in the format *form*.
+
+        Args:
+            timeout: seconds to wait for a first snapshot.
 
         Raises:
-            UnavailableError: there is no copy of its timetable and none can be had.
+            UnavailableError: there is no snapshot, and none could be fetched in time.
         """
-        return self.made_of(self._router.find(spec.filter_set, patience=patience), spec, form)
+        return self.render_from(self._router.find(spec.filter_set, timeout=timeout), spec, form)
 
-    def made_of(self, lookup: Lookup, spec: FeedSpec, form: Format) -> Feed:
-        """The feed of *spec* in *form*, of a snapshot that is at hand; upstream is not asked."""
-        body = self._kept(spec, form, lookup)
+    def render_from(self, lookup: Lookup, spec: FeedSpec, form: Format) -> Feed:
+        """The feed of *spec* in the format *form*, from the snapshot in *lookup*."""
+        body = self._cached_body(spec, form, lookup)
         if body is None:
             with self._lock:
-                place = (spec, form.suffix, lookup.version)
-                rendering = self._rendering.setdefault(place, _Rendering())
-            known = self._bodies.get((spec, form.suffix)) is not None
-            # In this order: a page that is rendered for the first time holds the first lock.
-            # A herd would render the same bytes once each, all the slower for it.
-            with self._first_renders.held(unless=known), rendering.lock:
-                body = self._kept(spec, form, lookup)
+                key = (spec, form.suffix, lookup.version)
+                render_lock = self._render_locks.setdefault(key, _RenderLock())
+            cached = self._bodies.get((spec, form.suffix)) is not None
+            # The order of the locks matters: a first-time render of a page already holds the first
+            # one. The second one lets one of many concurrent requests render, and the rest reuse
+            # the result.
+            with self._first_renders.serialise(unless=cached), render_lock.lock:
+                body = self._cached_body(spec, form, lookup)
                 if body is None:
                     with self._instrumentation.rendering(form.suffix):
                         body = self._render(spec, form, lookup)
-                    self._bodies.put((spec, form.suffix), _Kept(body, lookup.version))
+                    self._bodies.put((spec, form.suffix), _CachedBody(body, lookup.version))
         return Feed(body, lookup)
 
-    def _kept(self, spec: FeedSpec, form: Format, lookup: Lookup) -> Body | None:
-        kept = self._bodies.get((spec, form.suffix))
-        return kept.body if kept is not None and kept.version == lookup.version else None
+    def _cached_body(self, spec: FeedSpec, form: Format, lookup: Lookup) -> Body | None:
+        entry = self._bodies.get((spec, form.suffix))
+        return entry.body if entry is not None and entry.version == lookup.version else None
 
     def _render(self, spec: FeedSpec, form: Format, lookup: Lookup) -> Body:
         selection = select(lookup.snapshot, spec)
         content = Content(selection.shown, selection.subject, spec, self._base_url)
-        # Every format holds the sessions that fit into the calendar.
-        shown = fitting(content, max_bytes=self._feed_max_bytes, day=lookup.snapshot.day)
+        # Every format contains the same sessions: those that fit into the calendar.
+        shown = trim_to_size(content, max_bytes=self._feed_max_bytes, day=lookup.snapshot.day)
         trimmed = len(selection.shown) - len(shown)
         if trimmed:
             log.warning("feed trimmed", feed=spec.name, sessions=len(shown), left_out=trimmed)
-        before = self._bodies.get((spec, form.suffix))
+        previous = self._bodies.get((spec, form.suffix))
         walked = lookup.snapshot.walked
         body = Body.of(
             form.render(replace(content, shown=shown)),
-            before=before.body if before is not None else None,
+            previous=previous.body if previous is not None else None,
             changed=walked,
             name=selection.subject.name,
             sessions=len(shown),
             trimmed=trimmed,
             hidden=selection.hidden,
         )
-        changed = self._last_modified.changed(f"{spec.name} {form.suffix}", body.tag, walked)
+        changed = self._last_modified.record(f"{spec.name} {form.suffix}", body.tag, walked)
         return replace(body, changed=changed)

@@ -1,4 +1,4 @@
-"""Since when a feed is what it is: the date behind Last-Modified, the same on every machine."""
+"""The Last-Modified date of feeds: when a feed's bytes last changed, the same on every machine."""
 
 import hashlib
 
@@ -7,31 +7,34 @@ from bridge.store.interface import Store
 from bridge.store.keys import Keys
 
 _BUCKETS = 4096
-_IN_A_BUCKET = 8
-_KEPT = 40 * 86400.0
+_BUCKET_SIZE = 8
+_TTL_SECONDS = 40 * 86400.0
 
 
 class LastModified:
-    """Kept in the store, a bounded number of them."""
+    """Keeps each feed's tag and the time of its last change, in a bounded map in the store."""
 
     def __init__(self, store: Store, keys: Keys) -> None:
         self._map = BoundedMap(
-            store, keys.last_modified, buckets=_BUCKETS, size=_IN_A_BUCKET, ttl=_KEPT
+            store, keys.last_modified, buckets=_BUCKETS, size=_BUCKET_SIZE, ttl=_TTL_SECONDS
         )
 
-    def changed(self, feed: str, tag: str, walked: float) -> float:
-        """The walk at which *tag* came to be that of *feed*, in seconds since 1970.
+    def record(self, feed: str, tag: str, walked: float) -> float:
+        """Store *tag* as the current tag of *feed*.
 
         Args:
-            walked: of the snapshot that *tag* was rendered from.
+            walked: time of the snapshot that was rendered, in seconds since 1970.
+
+        Returns:
+            The time of the first snapshot with this tag, in seconds since 1970.
         """
         name = hashlib.sha256(feed.encode()).hexdigest()[:16]
-        known = self._map.get(name)
+        record = self._map.get(name)
         changed = walked
-        match known and known.data:
+        match record and record.data:
             case [last, int() | float() as since] if last == tag:
                 changed = float(since)
-        # A worker that is a snapshot behind leaves what the others know.
-        if known is None or known.seen < walked:
+        # A worker with an older snapshot must not overwrite a newer record.
+        if record is None or record.seen < walked:
             self._map.put(name, [tag, changed], walked)
         return changed

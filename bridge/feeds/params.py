@@ -1,4 +1,4 @@
-"""From an address to a feed specification: every query parameter of every feed."""
+"""The query parameters of feeds: parsing of a feed's address into a feed specification."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,12 +8,13 @@ from urllib.parse import urlencode
 from bridge.config import Availability, Config
 from bridge.errors import ParameterError
 from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind, TimeStyle
-from bridge.filters import PARAMETERS, FilterSet, Occupancy, choice, shown, single
+from bridge.filters import PARAMETERS, FilterSet, Occupancy, choice, quoted, single
 
 IGNORED = ("_", "fbclid", "gclid")
 _OPTIONS = {"cancelled": Cancelled, "availability": Availability, "tz": TimeStyle}
 _MAX_PARAMETERS = 200
-_MOST_TOLD = {
+# A filter by occupancy must not reveal more than the titles of the feed may show.
+_ALLOWED_OCCUPANCY = {
     Availability.NONE: frozenset[Occupancy](),
     Availability.FULL: frozenset((Occupancy.FULL, Occupancy.NOT_FULL)),
     Availability.SPOTS: frozenset(Occupancy),
@@ -21,8 +22,8 @@ _MOST_TOLD = {
 
 
 @dataclass(frozen=True, slots=True)
-class Defaults:
-    """What an address leaves unsaid, and the most that it may ask of what is public.
+class FeedDefaults:
+    """The default window of feeds, and what their audience may see.
 
     Attributes:
         past, future: the default window in whole days.
@@ -33,8 +34,8 @@ class Defaults:
     audience: Audience
 
     @classmethod
-    def of(cls, config: Config) -> "Defaults":
-        """What the settings say."""
+    def of(cls, config: Config) -> "FeedDefaults":
+        """The defaults of public feeds, from the settings."""
         audience = Audience(
             visibilities=config.public_visibility, availability=config.public_availability
         )
@@ -45,90 +46,96 @@ def feed_spec(
     kind: Kind,
     identity: int | None,
     pairs: Iterable[tuple[str, str]],
-    defaults: Defaults,
+    defaults: FeedDefaults,
     *,
-    besides: frozenset[str] = frozenset(),
+    extra_params: frozenset[str] = frozenset(),
 ) -> FeedSpec:
-    """The feed that an address names.
+    """The specification of the feed at an address.
 
     Args:
-        identity: the id in its path.
-        pairs: its query parameters in any order and spelling.
-        besides: further parameters that the format takes; they change nothing here.
+        identity: the id in the path.
+        pairs: the query parameters, in any order and spelling.
+        extra_params: names of parameters that belong to the format, and are ignored here.
 
     Raises:
-        ParameterError: a parameter or value that is not accepted.
+        ParameterError: a parameter or value is not accepted.
     """
-    values = _gathered(pairs, besides)
+    values = _group_by_name(pairs, extra_params)
     options = {name: values.pop(name) for name in _OPTIONS if name in values}
-    # A course is read as a whole: it has no default window. Nor has a single session.
+    # A course's feed contains all its sessions, so it has no default window. A single session's
+    # feed has none either.
     windowed = kind is Kind.VENUE or kind is Kind.INSTRUCTOR or identity is None
     past, future = (defaults.past, defaults.future) if windowed else (None, None)
     if kind is Kind.SESSION and identity is not None:
         if values:
             name = next(iter(values))
-            raise ParameterError(name, f"{name}: a single session takes no filter; leave it out")
+            raise ParameterError(name, f"{name}: a single session has no filters; leave it out")
         filter_set = FilterSet(session=identity)
     else:
-        fixed = {_FIXED[kind]: identity} if kind in _FIXED else {}
+        fixed = {_PATH_FILTERS[kind]: identity} if kind in _PATH_FILTERS else {}
         filter_set = FilterSet.parse(values, past=past, future=future, **fixed)
-    read = {
+    chosen = {
         name: choice(name, single(name, texts), _OPTIONS[name]) for name, texts in options.items()
     }
-    availability = read.get("availability", Availability.NONE)
-    _check_told(availability, filter_set, defaults.audience)
+    availability = chosen.get("availability", Availability.NONE)
+    _check_availability(availability, filter_set, defaults.audience)
     return FeedSpec(
         kind=kind,
         identity=identity,
         filter_set=filter_set,
         audience=defaults.audience,
-        cancelled=read.get("cancelled", Cancelled.STATUS),
+        cancelled=chosen.get("cancelled", Cancelled.STATUS),
         availability=availability,
-        times=read.get("tz", TimeStyle.UTC),
-        query=_canonical(kind, filter_set, past, future, read),
+        times=chosen.get("tz", TimeStyle.UTC),
+        query=_canonical_query(kind, filter_set, past, future, chosen),
     )
 
 
-_FIXED = {Kind.VENUE: "venue", Kind.INSTRUCTOR: "instructor", Kind.COURSE: "course"}
-_NAMED = {"venue": "venues", "instructor": "instructors", "course": "course"}
+# The filter that the path sets: its keyword in FilterSet.parse, and its field.
+_PATH_FILTERS = {Kind.VENUE: "venue", Kind.INSTRUCTOR: "instructor", Kind.COURSE: "course"}
+_PATH_FIELDS = {Kind.VENUE: "venues", Kind.INSTRUCTOR: "instructors", Kind.COURSE: "course"}
 
 
-def _gathered(pairs: Iterable[tuple[str, str]], besides: frozenset[str]) -> dict[str, list[str]]:
+def _group_by_name(
+    pairs: Iterable[tuple[str, str]], extra_params: frozenset[str]
+) -> dict[str, list[str]]:
     values: dict[str, list[str]] = {}
     for number, (name, value) in enumerate(pairs):
         if number >= _MAX_PARAMETERS:
-            raise ParameterError(name, f"more than {_MAX_PARAMETERS} parameters; give fewer")
-        if name in IGNORED or name.startswith("utm_") or name in besides:
+            raise ParameterError(name, f"more than {_MAX_PARAMETERS} parameters; use fewer")
+        if name in IGNORED or name.startswith("utm_") or name in extra_params:
             continue
         if name not in PARAMETERS and name not in _OPTIONS:
-            raise ParameterError(name, _unknown(name))
+            raise ParameterError(name, _unknown_parameter(name))
         values.setdefault(name, []).append(value)
     return values
 
 
-def _unknown(name: str) -> str:
+def _unknown_parameter(name: str) -> str:
     accepted = [*PARAMETERS, *_OPTIONS]
-    problem = f"{shown(name)} is no parameter of a feed"
-    # Matching costs the square of the length, and a typo is short.
+    problem = f"unknown parameter {quoted(name)}"
+    # The time for matching grows with the square of the length, and misspelled names are short.
     near = difflib.get_close_matches(name.lower(), accepted, 1) if len(name) <= 40 else []
     if near:
         return f"{problem}; did you mean {near[0]}?"
     return f"{problem}; accepted: {', '.join(accepted)}"
 
 
-def _check_told(availability: Availability, filter_set: FilterSet, audience: Audience) -> None:
-    """Counts that an owner hides are told neither by an option nor through a filter."""
+def _check_availability(
+    availability: Availability, filter_set: FilterSet, audience: Audience
+) -> None:
+    """Refuse options and filters that would reveal counts which *audience* may not see."""
     most = audience.availability
     if availability.rank > most.rank:
         raise ParameterError(
             "availability",
             f"availability: {availability.value} is not offered by this studio; accepted: "
-            + ", ".join(one.value for one in Availability if one.rank <= most.rank),
+            + ", ".join(level.value for level in Availability if level.rank <= most.rank),
         )
-    told = _MOST_TOLD[most]
+    allowed = _ALLOWED_OCCUPANCY[most]
     for occupancy in filter_set.occupancy_status:
-        if occupancy not in told:
-            names = ", ".join(one.value for one in Occupancy if one in told)
+        if occupancy not in allowed:
+            names = ", ".join(value.value for value in Occupancy if value in allowed)
             raise ParameterError(
                 "occupancy_status",
                 f"occupancy_status: {occupancy.value} is not offered by this studio; "
@@ -136,18 +143,20 @@ def _check_told(availability: Availability, filter_set: FilterSet, audience: Aud
             )
 
 
-def _canonical(
+def _canonical_query(
     kind: Kind,
     filter_set: FilterSet,
     past: int | None,
     future: int | None,
     options: dict[str, Cancelled | Availability | TimeStyle],
 ) -> str:
-    """The query as every spelling of it comes out: defaults and what the path says left out."""
-    bare = filter_set.widened(session=None)
-    if kind in _FIXED:
-        bare = bare.widened(**{_NAMED[_FIXED[kind]]: ()})
-    said = [bare.query(without={"past": past, "future": future})]
+    """The canonical query string, without default values and without what the path states."""
+    filters = filter_set.with_changes(session=None)
+    if kind in _PATH_FIELDS:
+        filters = filters.with_changes(**{_PATH_FIELDS[kind]: ()})
+    query = filters.query(without={"past": past, "future": future})
     defaults = (Cancelled.STATUS, Availability.NONE, TimeStyle.UTC)
-    chosen = [(name, one.value) for name, one in sorted(options.items()) if one not in defaults]
-    return "&".join(filter(None, (*said, urlencode(chosen))))
+    pairs = [
+        (name, option.value) for name, option in sorted(options.items()) if option not in defaults
+    ]
+    return "&".join(filter(None, (query, urlencode(pairs))))

@@ -1,4 +1,11 @@
-"""Private feeds: signed addresses that say what they show, and can be revoked."""
+"""Private feeds: signed addresses (capability URLs) that can be revoked.
+
+    token = feeds.sign(FeedGrant(kind, identity, pairs, new_audience(visibilities)))
+    grant = feeds.verify(token)
+
+Whoever has the address can read the feed. The token contains the grant; the store holds only the
+ids of revoked feeds.
+"""
 
 import hashlib
 import secrets
@@ -18,22 +25,22 @@ from bridge.store.interface import Store, Write
 from bridge.store.keys import Keys
 
 _SALT = "private feed"
-# Written before the signed text, which may begin with a dot: servers that hide dot files would
-# hide such an address.
-_FORM = "1"
-_LOOK_AGAIN = 5.0
-_MOST = 10_000
-# With the rest of its path it has to be shorter than a path may be.
-_LONGEST = 3_900
+# The token's first character. The signed text may begin with a dot, and servers that hide dot files
+# would hide such an address.
+_FORMAT_VERSION = "1"
+_RECHECK_SECONDS = 5.0
+_MAX_CACHED_IDS = 10_000
+# Together with the rest of the path it must not exceed the maximum length of a path.
+_MAX_TOKEN_LENGTH = 3_900
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """What a private feed's address grants.
+class FeedGrant:
+    """Read access to one feed for one audience; a private feed's token contains it.
 
     Attributes:
-        kind, identity, pairs: the feed's address, with its query as given.
-        audience: who may read it, with the id by which it is revoked.
+        kind, identity, pairs: the feed's address, with its query parameters as given.
+        audience: what the readers may see, with the id by which the feed is revoked.
     """
 
     kind: Kind
@@ -42,7 +49,7 @@ class Grant:
     audience: Audience
 
 
-def audience(
+def new_audience(
     visibilities: Iterable[Visibility],
     *,
     counts: bool = False,
@@ -50,7 +57,7 @@ def audience(
     staff_links: bool = False,
     label: str = "",
 ) -> Audience:
-    """A new audience, with an id of its own."""
+    """An audience of a new private feed, with a new random id."""
     return Audience(
         private=secrets.token_hex(8),
         visibilities=frozenset(visibilities),
@@ -63,25 +70,25 @@ def audience(
 
 
 class PrivateFeeds:
-    """Signs, opens and revokes.
+    """Signs, verifies and revokes the tokens of private feeds.
 
     Args:
-        keys: signing keys, newest first; those behind the first open what they once signed.
-        revoked: ids that are revoked whatever the store says.
+        keys: signing keys, newest first. The first one signs; the others still verify.
+        revoked: ids that are revoked whether or not the store lists them.
     """
 
     def __init__(
         self,
         store: Store,
-        names: Keys,
+        store_keys: Keys,
         clock: Clock,
         *,
         keys: Sequence[str],
         revoked: frozenset[str],
     ) -> None:
         self._store = store
-        self._names = names
-        # the library signs with the last of several keys
+        self._store_keys = store_keys
+        # itsdangerous signs with the last of several keys.
         self._serializer = (
             URLSafeSerializer(
                 list(reversed(keys)), salt=_SALT, signer_kwargs={"digest_method": hashlib.sha256}
@@ -89,60 +96,64 @@ class PrivateFeeds:
             if keys
             else None
         )
-        self._valid: TTLCache[str, bool] = TTLCache(_MOST, _LOOK_AGAIN, timer=clock.monotonic)
-        # For good, also where the store is lost.
-        self._gone: set[str] = set(revoked)
+        self._valid: TTLCache[str, bool] = TTLCache(
+            _MAX_CACHED_IDS, _RECHECK_SECONDS, timer=clock.monotonic
+        )
+        # Never removed, so that a lost store does not restore a feed in this process.
+        self._revoked: set[str] = set(revoked)
 
     @property
     def enabled(self) -> bool:
-        """Whether there is a key to sign with."""
+        """Whether there is a signing key."""
         return self._serializer is not None
 
-    def sign(self, grant: Grant) -> str:
-        """The token of an address that grants *grant*.
+    def sign(self, grant: FeedGrant) -> str:
+        """The token for *grant*, which is part of the feed's address.
 
         Raises:
-            UnknownFeedError: there is no key to sign with.
-            ParameterError: it would be too long for an address.
+            UnknownFeedError: there is no signing key.
+            ParameterError: the token is too long for an address.
         """
         if self._serializer is None:
             raise UnknownFeedError("private feeds are off: set FEED_SIGNING_KEYS")
-        who = grant.audience
+        audience = grant.audience
         payload = [
-            who.private,
+            audience.private,
             grant.kind.value,
             grant.identity,
             grant.pairs,
-            sorted(one.value for one in who.visibilities),
-            [int(one) for one in (who.counts, who.join_links, who.staff_links)],
-            who.label,
+            sorted(visibility.value for visibility in audience.visibilities),
+            [int(audience.counts), int(audience.join_links), int(audience.staff_links)],
+            audience.label,
         ]
-        token = f"{_FORM}{self._serializer.dumps(payload)}"
-        if len(token) > _LONGEST:
+        token = f"{_FORMAT_VERSION}{self._serializer.dumps(payload)}"
+        if len(token) > _MAX_TOKEN_LENGTH:
             raise ParameterError(
-                "address", "a private address of that feed would be too long; ask for fewer things"
+                "address", "the address of this private feed would be too long; use fewer filters"
             )
         return token
 
-    def open(self, token: str) -> Grant:
-        """What *token* grants.
+    def verify(self, token: str) -> FeedGrant:
+        """The grant in *token*.
 
         Raises:
-            UnknownFeedError: nothing; the reason is not told.
+            UnknownFeedError: the token is invalid or revoked; the error does not tell which.
         """
-        grant = self.read(token)
+        grant = self.decode(token)
         if self.is_revoked(str(grant.audience.private)):
             raise UnknownFeedError("there is no such feed")
         return grant
 
-    def read(self, token: str) -> Grant:
-        """What *token* grants, or did before it was revoked.
+    def decode(self, token: str) -> FeedGrant:
+        """The grant in *token*, also if the feed has been revoked.
 
         Raises:
-            UnknownFeedError: no key of these signed it.
+            UnknownFeedError: the token was not signed with any of the keys.
         """
         unknown = UnknownFeedError("there is no such feed")
-        if self._serializer is None or len(token) > _LONGEST or token[:1] != _FORM:
+        if self._serializer is None or len(token) > _MAX_TOKEN_LENGTH:
+            raise unknown
+        if not token.startswith(_FORMAT_VERSION):
             raise unknown
         try:
             return _grant(self._serializer.loads(token[1:]))
@@ -150,39 +161,41 @@ class PrivateFeeds:
             raise unknown from err
 
     def is_revoked(self, identity: str) -> bool:
-        """Whether the feed of that id is revoked; a worker looks every five seconds."""
-        if identity in self._gone:
+        """Whether the feed with this id is revoked; the store is read every five seconds."""
+        if identity in self._revoked:
             return True
         if identity in self._valid:
             return False
-        if self._store.versions([self._names.revoked(identity)]):
-            self._gone.add(identity)
+        if self._store.versions([self._store_keys.revoked(identity)]):
+            self._revoked.add(identity)
             return True
         self._valid[identity] = True
         return False
 
     def revoke(self, identity: str) -> None:
-        """Revoke the feed of that id, for the whole fleet and for good.
+        """Revoke the feed with this id permanently, on all machines that share the store.
 
         Raises:
-            StoreError: the store did not take it.
+            StoreError: the revocation could not be stored.
         """
-        name = self._names.revoked(identity)
-        self._store.commit({name: Write(b"revoked")})
-        self._gone.add(identity)
+        key = self._store_keys.revoked(identity)
+        self._store.commit({key: Write(b"revoked")})
+        self._revoked.add(identity)
         if self._store.failing:
-            raise StoreError("the store did not take it: add it to FEED_REVOKED", readable=True)
+            raise StoreError(
+                "the revocation was not stored: add the id to FEED_REVOKED", readable=True
+            )
 
 
-def _grant(payload: Any) -> Grant:
-    identity, kind, of, pairs, visibilities, (counts, join, staff), label = payload
-    return Grant(
+def _grant(payload: Any) -> FeedGrant:
+    private, kind, identity, pairs, visibilities, (counts, join, staff), label = payload
+    return FeedGrant(
         Kind(kind),
-        of,
+        identity,
         tuple((str(name), str(value)) for name, value in pairs),
         Audience(
-            private=str(identity),
-            visibilities=frozenset(Visibility(one) for one in visibilities),
+            private=str(private),
+            visibilities=frozenset(Visibility(name) for name in visibilities),
             availability=Availability.SPOTS,
             counts=bool(counts),
             join_links=bool(join),

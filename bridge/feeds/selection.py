@@ -20,25 +20,25 @@ _NAMESPACE = uuid.UUID("0b6c3c5e-52f7-4b86-9d9a-1f6a6f2b7f11")
 _MAX_VIEWS = 32_768
 
 DRAFT, UNKNOWN = "draft", "unknown"
-HIDDEN_REASONS = (DRAFT, UNKNOWN, *(one.value for one in Visibility))
+HIDDEN_REASONS = (DRAFT, UNKNOWN, *(visibility.value for visibility in Visibility))
 """Why sessions are hidden: drafts, no known visibility, or one that the audience does not have."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SessionView:
-    """A session as the audience of a feed may see it; it holds nothing that they may not.
+    """A session without the data that the audience of a feed may not see.
 
     Compared by identity: an unchanged session has one view, which all feeds with the same options
-    share, so that what is rendered from it can be cached under it.
+    share, so that its rendered forms can be cached.
 
     Attributes:
         uid: the same in every feed, whatever the settings.
-        session: without counts, join link and staff address, unless the audience may see them.
+        session: without counts, and without join link and staff address unless they may see them.
         availability: None, ``"full"``, or the number of free places: rounded, unless the audience
             may see exact counts.
         booked: how many places are booked, of how many, where the audience may see it.
-        modified: when anything that is shown last changed.
-        cancelled: whether the title says that it is cancelled.
+        modified: when anything in the view last changed.
+        cancelled: whether the title states that it is cancelled.
         status: the STATUS for calendars; a feed may keep a cancelled session active.
     """
 
@@ -66,13 +66,13 @@ class SessionView:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a feed is about, as far as its audience may know.
+    """What a feed is about, as far as its audience may see it.
 
     Attributes:
         name: the last known name, or a generic word where none is known.
         zone: the IANA zone of the feed's venue, or the one that all its sessions share.
-        latest: the last session of what the address names, inside the feed's window or not.
-        chosen: the names of what a filter set selects, while they are few; otherwise empty.
+        latest: the last session of the object in the address, inside the feed's window or not.
+        chosen: the names of the objects in the filter set, if they are few; otherwise empty.
     """
 
     name: str
@@ -97,7 +97,7 @@ class Selection:
 
 def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
     """The content of a feed, found in one pass over the snapshot."""
-    view = ViewOptions.of(spec)
+    options = ViewOptions.of(spec)
     names = _Names(spec)
     window = spec.filter_set.window(snapshot.day)
     shown: list[SessionView] = []
@@ -112,8 +112,8 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
         if reason is not None:
             hidden[reason] += 1
         elif spec.cancelled is not Cancelled.HIDE or session.status is not Status.CANCELLED:
-            shown.append(make_view(published, view))
-    shown.sort(key=lambda one: (one.session.start, one.uid))
+            shown.append(make_view(published, options))
+    shown.sort(key=lambda view: (view.session.start, view.uid))
     return Selection(shown, names.subject(shown), hidden)
 
 
@@ -136,11 +136,11 @@ def hidden_reason(session: ClassSession, audience: Audience) -> str | None:
 
 
 class ViewOptions(NamedTuple):
-    """What a feed tells of its sessions.
+    """Which data of its sessions a feed shows.
 
     Attributes:
-        availability: how much is told about places.
-        keep_cancelled: whether a cancelled session stays active, and only its title says so.
+        availability: how much is shown about free places.
+        keep_cancelled: whether a cancelled session stays active, and only its title states it.
     """
 
     availability: Availability
@@ -229,10 +229,10 @@ _WORDS = {
 
 
 class _Names:
-    """Collects the names of what a feed is about, from the sessions that its audience may see.
+    """Collects the names of the objects that a feed is about, from the visible sessions.
 
     Attributes:
-        scope: the sessions that know such names. The feed's own are among them.
+        scope: the sessions that contain such names, including all sessions of the feed.
     """
 
     def __init__(self, spec: FeedSpec) -> None:
@@ -245,7 +245,7 @@ class _Names:
         if spec.identity is None:
             chosen = {field: getattr(spec.filter_set, field) for field in _ID_FIELDS}
             self._wanted = {field: ids for field, ids in chosen.items() if ids}
-            # Without any id all sessions of the snapshot would be gone through, for no name.
+            # Without ids there is no name to find, so only the feed's own sessions are visited.
             self.scope = FilterSet(**chosen) if self._wanted else spec.filter_set
         elif spec.kind is Kind.SESSION:
             self.scope = FilterSet(session=spec.identity)
@@ -253,7 +253,7 @@ class _Names:
             self.scope = FilterSet.of(**{_FIELD_OF[spec.kind]: (spec.identity,)})
 
     def add(self, session: ClassSession) -> None:
-        """Take note of the names in *session*, which is later than those before it."""
+        """Record the names in *session*; sessions are added in order of time."""
         if self._spec.identity is not None:
             self._latest = session
             name, zone = _named(session, self._spec)
@@ -267,7 +267,7 @@ class _Names:
 
     def subject(self, shown: list[SessionView]) -> Subject:
         """What the feed is about, also where it shows nothing at present."""
-        zones = {one.session.venue.zone if one.session.venue else None for one in shown}
+        zones = {view.session.venue.zone if view.session.venue else None for view in shown}
         zone = zones.pop() if len(zones) == 1 else None
         chosen = self._chosen()
         label = self._spec.audience.label
@@ -277,15 +277,15 @@ class _Names:
         return Subject(name, zone or self._zone, self._latest)
 
     def _chosen(self) -> str:
-        # Venues, instructors, courses and types are set apart: a name may contain a comma.
-        groups = [sorted(some.values(), key=folded) for some in self._names.values() if some]
+        # Kinds of objects are separated by a dot, since a name may contain a comma.
+        groups = [sorted(names.values(), key=folded) for names in self._names.values() if names]
         if sum(map(len, groups)) > _MAX_NAMES:
             return ""
         return " · ".join(", ".join(group) for group in groups)
 
 
 def _parts(session: ClassSession) -> Iterator[tuple[str, int, str]]:
-    """What *session* can be selected by: the filter's field, and the id and name in it."""
+    """The objects by which *session* can be selected: filter field, id and name of each."""
     if session.venue:
         yield "venues", session.venue.id, session.venue.name
     for person in session.instructors:
@@ -298,7 +298,7 @@ def _parts(session: ClassSession) -> Iterator[tuple[str, int, str]]:
 
 
 def _named(session: ClassSession, spec: FeedSpec) -> tuple[str, str | None]:
-    """The name and zone that *session* has for what the feed is about."""
+    """The name and zone of the feed's object, as *session* has them."""
     venue = session.venue
     if spec.kind is Kind.VENUE:
         return (venue.name, venue.zone) if venue and venue.id == spec.identity else ("", None)
@@ -306,6 +306,6 @@ def _named(session: ClassSession, spec: FeedSpec) -> tuple[str, str | None]:
         course = session.course
         return (course.name if course and course.id == spec.identity else "", None)
     if spec.kind is Kind.INSTRUCTOR:
-        names = (one.name for one in session.instructors if one.id == spec.identity)
+        names = (person.name for person in session.instructors if person.id == spec.identity)
         return (next(names, ""), None)
     return (session.title if session.id == spec.identity else "", venue.zone if venue else None)

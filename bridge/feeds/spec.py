@@ -1,4 +1,4 @@
-"""The feed specification: everything that decides which bytes a feed is made of."""
+"""The feed specification: everything that determines a feed's bytes, except the snapshot."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -9,7 +9,7 @@ from bridge.model import Visibility
 
 
 class Kind(Enum):
-    """What a feed's address names, spelled as in its path."""
+    """What kind of object a feed is about; the value is the first segment of its path."""
 
     VENUE = "venues"
     INSTRUCTOR = "instructors"
@@ -19,14 +19,14 @@ class Kind(Enum):
 
 
 class Cancelled(Enum):
-    """How a cancelled session is told."""
+    """How a cancelled session is shown."""
 
     STATUS = "status"
-    """As cancelled, in title and status. Google hides such events."""
+    """Marked as cancelled in title and status. Google hides such events."""
     KEEP = "keep"
-    """In its title only, so that every client shows it."""
+    """Marked in the title only, so that every client shows it."""
     HIDE = "hide"
-    """Not at all."""
+    """Left out."""
 
 
 class TimeStyle(Enum):
@@ -34,21 +34,21 @@ class TimeStyle(Enum):
 
     UTC = "utc"
     LOCAL = "local"
-    """In the venue's zone, with its rules beside it."""
+    """In the venue's time zone, with a VTIMEZONE in the feed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:
-    """Who reads a feed: what they may see.
+    """What the readers of a feed may see.
 
     Attributes:
-        private: the id of the private feed; None for the public. What is private no shared cache
-            may keep.
-        visibilities: of the sessions that are shown.
-        availability: the most that is told about places.
-        counts: whether exact counts are told.
-        join_links, staff_links: whether these are told.
-        label: what the owner calls the feed.
+        private: the id of the private feed, which shared caches must not store; None for the
+            public.
+        visibilities: of the sessions that they may see.
+        availability: the most detailed availability that the feed may show.
+        counts: whether the exact number of bookings is shown.
+        join_links, staff_links: whether these links are shown.
+        label: the owner's name for the feed.
     """
 
     private: str | None = None
@@ -62,11 +62,11 @@ class Audience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedSpec:
-    """A feed. Equal specifications of equal snapshots give equal bytes.
+    """A feed. Equal specifications and equal snapshots give equal bytes.
 
     Attributes:
-        identity: the id in the address; None for a filter set at large.
-        query: the address's own query, canonical, without ``?``.
+        identity: the id in the address; None for a feed of any filter set.
+        query: the canonical query of the address, without ``?``.
     """
 
     kind: Kind
@@ -80,19 +80,19 @@ class FeedSpec:
 
     @property
     def name(self) -> str:
-        """What tells this feed from others, on every machine alike."""
-        whose = f"private {self.audience.private} " if self.audience.private else ""
+        """A unique name of the feed, the same on every machine."""
+        owner = f"private {self.audience.private} " if self.audience.private else ""
         identity = "" if self.identity is None else self.identity
-        return f"{whose}{self.kind.value}/{identity}?{self.query}"
+        return f"{owner}{self.kind.value}/{identity}?{self.query}"
 
     def path(self, extension: str = "") -> str:
-        """The canonical path below the bridge's address, with its query.
+        """The canonical path, with the query, relative to the bridge's base address.
 
-        An address that ends in ``.ics`` keeps clients from asking what it is, also where a query
-        follows.
+        The address ends in *extension* even if it has a query: some clients decide by the ending
+        what an address contains.
         """
-        tail = "" if self.identity is None else f"/{self.identity}"
+        segment = "" if self.identity is None else f"/{self.identity}"
         query = self.query
         if query and extension:
             query += f"&_={extension}"
-        return f"/{self.kind.value}{tail}{extension}" + (f"?{query}" if query else "")
+        return f"/{self.kind.value}{segment}{extension}" + (f"?{query}" if query else "")

@@ -1,1 +1,1 @@
-"""What operators use: logs, metrics, usage counts, alerts and the status report."""
+"""Operations: logs, metrics, usage counts, alerts and the status report."""

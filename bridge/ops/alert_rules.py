@@ -1,4 +1,4 @@
-"""The watch: looks whether something changed that a person should know of, and raises it."""
+"""The alert rules: check the state of upstream, and fire or resolve alerts."""
 
 from bridge.errors import ProblemArea
 from bridge.ops.alerts import Alerts
@@ -7,10 +7,10 @@ from bridge.snapshots.router import SnapshotRouter
 from bridge.store.interface import Store
 
 REFUSED, FAILING, OLD = "refused", "failing", "old"
-LONG = 3600.0
-"""Seconds for which upstream fails before it is told."""
-VERY_OLD = 86400.0
-"""Seconds after which a copy is told to be old."""
+FAILING_AFTER = 3600.0
+"""Seconds of failure after which an alert fires."""
+OLD_AFTER = 86400.0
+"""Age of a snapshot, in seconds, after which an alert fires."""
 
 _REFUSALS = frozenset(
     (ProblemArea.TOKEN, ProblemArea.PERMISSION, ProblemArea.PROVIDER, ProblemArea.MODE)
@@ -18,7 +18,10 @@ _REFUSALS = frozenset(
 
 
 class AlertRules:
-    """Looks at the widest snapshot and at what fails; every worker may, the fleet tells once."""
+    """Checks the widest snapshot and the current failure.
+
+    Every worker evaluates the rules; :class:`Alerts` sends each alert once for the whole fleet.
+    """
 
     def __init__(
         self, router: SnapshotRouter, backoff: Backoff, alerts: Alerts, store: Store
@@ -29,34 +32,34 @@ class AlertRules:
         self._store = store
 
     def evaluate(self) -> None:
-        """Raise what began, and tell of what is over."""
+        """Fire the alerts whose conditions hold, and resolve those that are over."""
         failure = self._backoff.current(self._router.widest_key)
         snapshot = self._router.peek_widest()
         walked = snapshot.walked if snapshot else None
         if failure is None:
-            self._well_again(walked)
+            self._resolve(walked)
             return
         now = self._store.now()
-        if failure.matter in _REFUSALS:
-            self._alerts.raised(REFUSED, f"TeamUp refuses the bridge: {failure.text}.")
-        elif now - failure.since >= LONG:
-            self._alerts.raised(
+        if failure.problem_area in _REFUSALS:
+            self._alerts.fire(REFUSED, f"TeamUp refuses the bridge: {failure.text}.")
+        elif now - failure.since >= FAILING_AFTER:
+            self._alerts.fire(
                 FAILING,
                 "TeamUp has been failing for an hour; calendars go on showing the last good copy."
                 f" The cause: {failure.text}.",
             )
-        if walked is not None and now - walked >= VERY_OLD:
-            self._alerts.raised(
+        if walked is not None and now - walked >= OLD_AFTER:
+            self._alerts.fire(
                 OLD,
                 "Calendars show a timetable that is older than a day."
                 f" TeamUp fails: {failure.text}.",
             )
 
-    def _well_again(self, walked: float | None) -> None:
-        """Tell so, where a walk that began after it was raised has come through.
+    def _resolve(self, walked: float | None) -> None:
+        """Resolve the alerts that fired before the walk of the current snapshot.
 
-        That no failure is remembered any more may be because nobody asked for a while.
+        The missing failure alone proves nothing: it expires if there are no requests.
         """
         if walked is not None:
             text = "TeamUp answers again, and calendars show its timetable as it is now."
-            self._alerts.over_by(walked, (REFUSED, FAILING, OLD), text)
+            self._alerts.resolve_before(walked, (REFUSED, FAILING, OLD), text)

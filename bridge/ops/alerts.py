@@ -1,4 +1,4 @@
-"""Alerts: what a person should know of, told once for the whole fleet at each change of state."""
+"""Alerts to the operator: logged and sent to a webhook, once per change of state in the fleet."""
 
 import json
 import threading
@@ -12,14 +12,14 @@ from bridge.store.keys import Keys
 
 log = structlog.get_logger()
 
-_SECONDS = 10.0
-_REMEMBERED = 90 * 86400.0
+_TIMEOUT = 10.0
+_TTL = 90 * 86400.0
 
 Post = Callable[[str, bytes], None]
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect is an error: what is told is told to the address that was set."""
+    """Treats a redirect as an error: alerts go to the configured address only."""
 
     def redirect_request(self, *args: object) -> None:
         return None
@@ -29,20 +29,25 @@ _opener = urllib.request.build_opener(_NoRedirects)
 
 
 def post(url: str, body: bytes) -> None:
-    """Send *body*, JSON, to *url*, and to no other."""
-    request = urllib.request.Request(  # noqa: S310 - the settings admit http and https alone
+    """Send *body*, JSON, to *url*, without following redirects.
+
+    Raises:
+        OSError: the request failed.
+    """
+    request = urllib.request.Request(  # noqa: S310 - the settings accept only http and https
         url, data=body, headers={"Content-Type": "application/json"}, method="POST"
     )
-    with _opener.open(request, timeout=_SECONDS):
+    with _opener.open(request, timeout=_TIMEOUT):
         pass
 
 
 class Alerts:
-    """Tells of changes of state: to the log always, to a web hook where there is one.
+    """Fires and resolves alerts by topic. The store records which topics have fired.
 
     Args:
-        url: gets ``{"text": …}`` by POST. It is a secret of its own.
-        send: how it is sent; it may raise OSError.
+        url: the webhook, which gets ``{"text": …}`` by POST; None: alerts are only logged. The
+            address is a secret.
+        send: sends a body to the webhook; it may raise OSError.
     """
 
     def __init__(self, store: Store, keys: Keys, url: str | None, send: Post = post) -> None:
@@ -51,55 +56,58 @@ class Alerts:
         self._url = url
         self._send = send
 
-    def raised(self, topic: str, text: str) -> None:
-        """Tell *text*, unless *topic* was raised already and is not over."""
+    def fire(self, topic: str, text: str) -> None:
+        """Send *text*, unless *topic* has already fired and is not resolved."""
         key = self._keys.alert(topic)
         if self._store.versions([key]):
             return
         value = repr(self._store.now()).encode()
-        if self._changed({key: Write(value, _REMEMBERED)}, {key: None}):
+        if self._commit({key: Write(value, _TTL)}, {key: None}):
             log.error("alert", topic=topic, text=text)
-            self._tell(text)
+            self._notify(text)
 
-    def over(self, topic: str, text: str) -> None:
-        """Tell *text*, if *topic* was raised."""
-        self.over_by(float("inf"), (topic,), text)
+    def resolve(self, topic: str, text: str) -> None:
+        """Send *text*, if *topic* has fired."""
+        self.resolve_before(float("inf"), (topic,), text)
 
-    def over_by(self, at: float, topics: Sequence[str], text: str) -> None:
-        """Tell *text* once, if any of *topics* was raised, and all of them before *at*."""
-        named = {self._keys.alert(topic): topic for topic in topics}
-        raised = self._store.read(list(named))
-        if not raised or max(_moment(entry.value) for entry in raised.values()) >= at:
+    def resolve_before(self, at: float, topics: Sequence[str], text: str) -> None:
+        """Send *text* once if any of *topics* has fired, and all of those fired before *at*.
+
+        Args:
+            at: seconds since 1970.
+        """
+        topic_of = {self._keys.alert(topic): topic for topic in topics}
+        fired = self._store.read(list(topic_of))
+        if not fired or max(_fired_at(entry.value) for entry in fired.values()) >= at:
             return
-        expect = {key: entry.version for key, entry in raised.items()}
-        if self._changed({key: Write(None) for key in raised}, expect):
-            log.warning("alert over", topic=", ".join(named[key] for key in raised), text=text)
-            self._tell(text)
+        expect = {key: entry.version for key, entry in fired.items()}
+        if self._commit({key: Write(None) for key in fired}, expect):
+            log.warning("alert over", topic=", ".join(topic_of[key] for key in fired), text=text)
+            self._notify(text)
 
-    def _changed(self, writes: Mapping[str, Write], expect: Mapping[str, str | None]) -> bool:
-        """Whether it was this process that made the change, for the fleet."""
-        made = self._store.commit(writes, expect=expect) is not None
-        # What is not shared each process would tell anew, as often as the store goes away.
-        return made and not self._store.failing
+    def _commit(self, writes: Mapping[str, Write], expect: Mapping[str, str | None]) -> bool:
+        """Whether this process made the change, and the change is visible to the whole fleet."""
+        committed = self._store.commit(writes, expect=expect) is not None
+        # While the store fails, every process would send each alert again.
+        return committed and not self._store.failing
 
-    def _tell(self, text: str) -> None:
+    def _notify(self, text: str) -> None:
         if self._url is None:
             return
         body = json.dumps({"text": text}).encode()
-        # A hook that hangs must not hold up what was about to be done.
+        # A webhook that hangs must not delay the caller.
         threading.Thread(target=self._deliver, args=(self._url, body), daemon=True).start()
 
     def _deliver(self, url: str, body: bytes) -> None:
         try:
             self._send(url, body)
         except (OSError, ValueError) as err:
-            # the address may hold a secret: only what kind of failure it was
+            # The message may contain the secret address: log only the type of the error.
             log.warning("alert not delivered", error=type(err).__name__)
 
 
-def _moment(value: bytes) -> float:
-    """When it was raised, in seconds since 1970."""
+def _fired_at(value: bytes) -> float:
     try:
         return float(value)
-    except ValueError:  # of another version of the program
+    except ValueError:  # stored by another version of the program
         return 0.0

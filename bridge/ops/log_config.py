@@ -1,6 +1,6 @@
-"""Logs: one line an event, JSON for machines or readable for people, on standard error.
+"""Logging to standard error: one line per event, as JSON or in a readable form.
 
-The bridge's own events, the server's (granian) and those of libraries have the same form.
+The events of the bridge, of the server (granian) and of libraries have the same form.
 """
 
 import logging
@@ -20,20 +20,20 @@ else:
     _StreamHandler = logging.StreamHandler
 
 request_id: ContextVar[str] = ContextVar("request_id")
-"""What the lines of one request have in common; its answer carries it too."""
+"""The id in all log lines of a request, which is also sent in the response."""
 
 _SERVER = "_granian"
-"""The server's logger, named in its documentation of logging."""
+"""The name of granian's logger, from its documentation."""
 
 _uncaught = logging.getLogger("bridge.uncaught")
 
 
 def configure(log_format: str, log_level: str) -> None:
-    """Make the bridge log in *log_format*, from *log_level* on; for the whole process.
+    """Configure the bridge's own log events (structlog) for the whole process.
 
     Args:
         log_format: ``json`` or ``console``.
-        log_level: ``debug``, ``info``, ``warning`` or ``error``.
+        log_level: the lowest level to log: ``debug``, ``info``, ``warning`` or ``error``.
     """
     render = _renderers(log_format)
     STDERR.notice = partial(_notice, render)
@@ -42,15 +42,16 @@ def configure(log_format: str, log_level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[log_level.upper()]
         ),
-        # It writes a line and its end as one.
+        # It writes a line and its line break in one call.
         logger_factory=structlog.WriteLoggerFactory(STDERR),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
 
 
 def standard_library(log_format: str, log_level: str) -> dict[str, Any]:
-    """How the standard library logs (``logging.config.dictConfig``): granian's own lines, the
-    warnings of libraries, and exceptions that nothing caught.
+    """The ``logging.config.dictConfig`` for log records of the standard library.
+
+    These are granian's lines, the warnings of libraries and uncaught exceptions.
 
     Args:
         log_format, log_level: as for :func:`configure`.
@@ -67,8 +68,8 @@ def standard_library(log_format: str, log_level: str) -> dict[str, Any]:
 def install_handler(log_format: str) -> logging.Handler:
     """A handler for all records of this process.
 
-    Warnings, and exceptions in threads and destructors, become records too. They would be printed
-    to ``sys.stderr``, which may block, in lines that are no JSON.
+    Warnings, and exceptions in threads and destructors, become records too. Python would print
+    them to ``sys.stderr``, which may block, and not as JSON.
     """
     handler = _Handler(log_format)
     logging.captureWarnings(capture=True)
@@ -78,7 +79,7 @@ def install_handler(log_format: str) -> logging.Handler:
 
 
 class _Handler(_StreamHandler):
-    """Renders the records of the standard library as the bridge's own events."""
+    """Renders the standard library's records in the same form as the bridge's own events."""
 
     def __init__(self, log_format: str) -> None:
         super().__init__(STDERR)
@@ -93,7 +94,7 @@ class _Handler(_StreamHandler):
         )
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Log that *record* cannot be formatted. The default prints it to ``sys.stderr``."""
+        """Log that *record* cannot be formatted. The default would print to ``sys.stderr``."""
         where = f"{record.pathname}:{record.lineno}"
         line = _line(self._render, "error", event="bad log call", where=where, exc_info=True)
         STDERR.write(line)
@@ -114,7 +115,7 @@ def _renderers(log_format: str) -> list[structlog.typing.Processor]:
     return [
         structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
-            # Where rich is installed the default prints local variables, secrets among them.
+            # If rich is installed, the default prints local variables, which include secrets.
             exception_formatter=structlog.dev.plain_traceback,
         )
     ]
@@ -151,8 +152,8 @@ def _log_unraisable(args: "sys.UnraisableHookArgs") -> None:
 def _with_request(
     logger: object, method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    # structlog's own context would cost every request twenty times as much as this.
-    identity = request_id.get(None)
-    if identity is not None:
-        event["request_id"] = identity
+    # structlog's own context variables would cost each request twenty times as much.
+    current_id = request_id.get(None)
+    if current_id is not None:
+        event["request_id"] = current_id
     return event

@@ -1,9 +1,8 @@
-"""Standard error for log lines: writing to it never blocks and never raises.
+"""A stream for log lines on standard error: writing to it never blocks and never raises.
 
-Lines pass through a bounded queue to a thread that writes them. A line that cannot be written,
-because the disk is full, the reader is gone or the queue is full behind a reader that stalls, is
-dropped and counted. Once the queue is empty and the log can be written again, one line tells how
-many were dropped.
+Lines pass through a bounded queue to a thread that writes them. Lines are dropped and counted if
+the disk is full, the reader has exited, or a slow reader lets the queue fill up. Once the queue is
+empty and the log can be written again, one line reports how many were dropped.
 """
 
 import atexit
@@ -32,10 +31,10 @@ class LogStream:
 
     Args:
         fd: the file descriptor to write to.
-        max_bytes: memory for lines that are not written yet; further lines are dropped.
+        max_bytes: memory for queued lines; lines that do not fit are dropped.
 
     Attributes:
-        notice: makes the line that tells how many lines were dropped.
+        notice: returns the line that reports the number of dropped lines.
         on_drop: called for each dropped line, in any thread; it must not log.
     """
 
@@ -45,30 +44,30 @@ class LogStream:
         self._fd = fd
         self._max_bytes = max_bytes
         self._reset()
-        # A forked process has no such thread, and its copy of the lock may be held for ever. The
-        # lines that wait are the parent's to write.
+        # A forked process does not have the thread, and its copy of the lock may never be
+        # released. The parent writes the queued lines.
         os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
-        # Re-entrant: a destructor that garbage collection runs in the middle of write() may log.
+        # Re-entrant: garbage collection may run a destructor that logs in the middle of write().
         self._changed = threading.Condition(threading.RLock())
-        self._waiting: deque[bytes] = deque()
+        self._queue: deque[bytes] = deque()
         self._size = 0
-        """Memory of the lines that wait and of those being written."""
+        """Memory of the queued lines and of those being written."""
         self._dropped = 0
-        """Since the last notice."""
+        """Lines dropped since the last notice."""
         self._mid_line = False
         """Whether the last write ended in the middle of a line."""
         self._thread: threading.Thread | None = None
 
     def write(self, text: str) -> int:
-        """Queue *text*: a line, or several that stay together, such as a traceback."""
+        """Queue *text*: one line, or several that belong together, such as a traceback."""
         line = text.encode("utf-8", "backslashreplace")
         size = sys.getsizeof(line)
         with self._changed:
             fits = self._size + size <= self._max_bytes
             if fits:
-                self._waiting.append(line)
+                self._queue.append(line)
                 self._size += size
                 self._changed.notify_all()
             if self._thread is None:
@@ -78,7 +77,7 @@ class LogStream:
         return len(text)
 
     def flush(self) -> None:
-        """Do nothing: the thread writes as fast as the reader reads."""
+        """Do nothing: the thread writes the lines as fast as possible."""
 
     def drain(self, seconds: float) -> None:
         """Wait until all queued lines are written, for at most *seconds*."""
@@ -87,8 +86,8 @@ class LogStream:
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="log", daemon=True)
-        # No thread can be started at the system's limit or at the interpreter's end. The next line
-        # tries again.
+        # Starting a thread fails at the system's limit and during the interpreter's shutdown. The
+        # next line tries again.
         with contextlib.suppress(RuntimeError):
             thread.start()
             self._thread = thread
@@ -96,7 +95,7 @@ class LogStream:
     def _drop(self, lines: int) -> None:
         with self._changed:
             self._dropped += lines
-        # Counted above: a metric that cannot be counted must not fail a request either.
+        # An error in the metric must not fail a request; the lines are counted above anyway.
         with contextlib.suppress(Exception):
             for _ in range(lines):
                 self.on_drop()
@@ -104,12 +103,12 @@ class LogStream:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting)
+                self._changed.wait_for(lambda: self._queue)
                 batch = self._next_batch()
             if lost := self._write(batch):
                 self._drop(lost)
             with self._changed:
-                dropped = 0 if self._waiting else self._dropped
+                dropped = 0 if self._queue else self._dropped
             if dropped and not self._write([self.notice(dropped).encode()]):
                 with self._changed:
                     self._dropped -= dropped
@@ -118,15 +117,15 @@ class LogStream:
                 self._changed.notify_all()
 
     def _next_batch(self) -> list[bytes]:
-        batch = [self._waiting.popleft()]
+        batch = [self._queue.popleft()]
         room = _MAX_BATCH - len(batch[0])
-        while self._waiting and len(self._waiting[0]) <= room:
-            batch.append(self._waiting.popleft())
+        while self._queue and len(self._queue[0]) <= room:
+            batch.append(self._queue.popleft())
             room -= len(batch[-1])
         return batch
 
     def _write(self, lines: list[bytes]) -> int:
-        """Write *lines*; return how many of them could not be written whole."""
+        """Write *lines*; return how many of them could not be written completely."""
         if self._mid_line:
             lines = [b"\n" + lines[0], *lines[1:]]
         data = memoryview(b"".join(lines))
@@ -145,24 +144,27 @@ class LogStream:
         return sum(end > written for end in accumulate(map(len, lines)))
 
     def _lock_pipe(self, operation: int) -> None:
-        """Keep the workers' lines apart: on a pipe a write longer than PIPE_BUF, such as that of a
-        traceback, is not atomic. What is written to a file is."""
+        """Lock or unlock standard error if it is a pipe, so that the workers' lines do not mix.
+
+        On a pipe a write longer than PIPE_BUF, such as that of a traceback, is not atomic. Writes
+        to a file are.
+        """
         with contextlib.suppress(OSError):  # closed, or a system without locks on pipes
             if stat.S_ISFIFO(os.fstat(self._fd).st_mode):
                 fcntl.lockf(self._fd, operation)
 
     def _await_room(self) -> None:
-        # Another process may have made the pipe non-blocking for all that share it.
+        # Another process that shares the pipe may have made it non-blocking.
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
         poll.poll()
 
 
 def _standard_error() -> int:
-    """Its file descriptor.
+    """The file descriptor of standard error.
 
-    If it was closed when the process started (``2>&-``), /dev/null takes its place: the next file
-    or socket would get its number, and log lines would be written into that.
+    If it was closed when the process started (``2>&-``), /dev/null replaces it. Otherwise the next
+    file or socket would get its number, and log lines would be written to that.
     """
     if sys.__stderr__ is not None:
         return sys.__stderr__.fileno()

@@ -1,4 +1,4 @@
-"""Metrics: what happened since the start, counted over all workers of a machine, for Prometheus."""
+"""Prometheus metrics of all workers of a machine."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -12,9 +12,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from bridge.errors import told
+from bridge.errors import public_code
 from bridge.instrumentation import Instrumentation
-from bridge.ops.metrics_dir import FOLDER
+from bridge.ops.metrics_dir import DIR_VARIABLE
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 COMPLETE = "complete"
@@ -23,94 +23,96 @@ _WAIT_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40)
 _RENDER_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 
-class State(Protocol):
-    """What is read when somebody looks, because the whole fleet shares it."""
+class GaugeSource(Protocol):
+    """Provides gauges of state that the whole fleet shares; they are read at each scrape."""
 
     def gauges(self) -> Iterable[tuple[str, str, dict[str, str], float]]:
-        """Name, explanation, labels and value; those of one name in a row."""
+        """Name, help text, labels and value, grouped by name."""
 
 
 class Metrics(Instrumentation):
-    """Counts what it is told, and what the web counts.
+    """Counts the events of the lower layers and the requests of the web layer.
 
-    Numbers of all workers stand in files of the folder that :data:`FOLDER` names; without it they
-    are this process's own.
+    All workers of a machine count in files of the directory that :data:`DIR_VARIABLE` names.
+    Without it each process has its own counts.
     """
 
     def __init__(self) -> None:
-        self._own = CollectorRegistry(auto_describe=True)
-        self._state: State | None = None
+        self._registry = CollectorRegistry(auto_describe=True)
+        self._gauge_source: GaugeSource | None = None
         self._requests = Counter(
             "bridge_requests",
-            "Answers, by the route that was asked for, and by what the cache had to do with them.",
+            "Responses, by route and by the outcome of the cache.",
             ("route", "method", "status", "cache"),
-            registry=self._own,
+            registry=self._registry,
         )
         self._walks = Counter(
             "bridge_walks",
-            "Walks through all pages of TeamUp's, by how they ended.",
+            "Walks through all of TeamUp's pages, by outcome.",
             ("outcome",),
-            registry=self._own,
+            registry=self._registry,
         )
         self._attempts = Counter(
             "bridge_upstream_attempts",
-            "Requests to TeamUp, by how they ended.",
+            "Requests to TeamUp, by outcome.",
             ("outcome",),
-            registry=self._own,
+            registry=self._registry,
         )
-        self._pages = Counter("bridge_pages", "Pages that complete walks read.", registry=self._own)
+        self._pages = Counter(
+            "bridge_pages", "Pages read by complete walks.", registry=self._registry
+        )
         self._walk_seconds = Histogram(
             "bridge_walk_seconds",
-            "How long complete walks took.",
+            "Duration of complete walks.",
             buckets=_WALK_BUCKETS,
-            registry=self._own,
+            registry=self._registry,
         )
         self._lease_waits = Histogram(
             "bridge_lease_wait_seconds",
-            "How long refreshes waited for another process that was at work on the same.",
+            "How long refreshes waited for another process that was refreshing the same key.",
             buckets=_WAIT_BUCKETS,
-            registry=self._own,
+            registry=self._registry,
         )
         self._store_errors = Counter(
             "bridge_store_errors",
-            "Operations that the store did not do.",
+            "Failed operations of the store.",
             ("operation",),
-            registry=self._own,
+            registry=self._registry,
         )
         self._store_failing = Gauge(
             "bridge_store_failing_workers",
-            "Workers that do with their memory at present, because the store fails.",
+            "Workers that currently use their own memory, because the store fails.",
             multiprocess_mode="livesum",
-            registry=self._own,
+            registry=self._registry,
         )
         self._log_dropped = Counter(
             "bridge_log_lines_dropped",
             "Log lines that were dropped, because standard error could not be written.",
-            registry=self._own,
+            registry=self._registry,
         )
         self._render_seconds = Histogram(
             "bridge_render_seconds",
-            "How long feeds and pages took to render.",
+            "Duration of rendering feeds and pages.",
             ("form",),
             buckets=_RENDER_BUCKETS,
-            registry=self._own,
+            registry=self._registry,
         )
 
     def log_line_dropped(self) -> None:
-        """A line of the log could not be written."""
+        """A log line could not be written."""
         self._log_dropped.inc()
 
     def requests(self, route: str, method: str, status: str, cache: str) -> Counter:
-        """What counts such answers. Every label is from a set that does not grow."""
+        """The counter for these labels. Each label must come from a fixed set of values."""
         return self._requests.labels(route, method, status, cache)
 
-    def attempted(self, outcome: str) -> None:
+    def page_requested(self, outcome: str) -> None:
         """See :class:`~bridge.instrumentation.Instrumentation`."""
-        self._attempts.labels(_outcome(outcome)).inc()
+        self._attempts.labels(_outcome_label(outcome)).inc()
 
-    def walked(self, outcome: str, seconds: float, pages: int) -> None:
+    def walk_finished(self, outcome: str, seconds: float, pages: int) -> None:
         """See :class:`~bridge.instrumentation.Instrumentation`."""
-        self._walks.labels(_outcome(outcome)).inc()
+        self._walks.labels(_outcome_label(outcome)).inc()
         self._pages.inc(pages)
         if outcome == COMPLETE:
             self._walk_seconds.observe(seconds)
@@ -134,49 +136,49 @@ class Metrics(Instrumentation):
         with self._render_seconds.labels(form).time():
             yield
 
-    def show(self, state: State) -> None:
-        """Show *state* too, as it is when somebody looks."""
-        self._state = state
+    def add_gauges(self, source: GaugeSource) -> None:
+        """Include the gauges of *source* in each scrape."""
+        self._gauge_source = source
 
     def exposition(self) -> bytes:
-        """All numbers of this machine's workers, in Prometheus' text format."""
-        registry = self._own
-        if folder := os.environ.get(FOLDER):
-            _forget_the_dead(Path(folder))
+        """The metrics of all workers of this machine, in Prometheus' text format."""
+        registry = self._registry
+        if directory := os.environ.get(DIR_VARIABLE):
+            _remove_dead_workers(Path(directory))
             registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has none
-        state = CollectorRegistry()
-        if self._state is not None:
-            state.register(_Gauges(self._state))
-        return generate_latest(registry) + generate_latest(state)
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has no types
+        gauges = CollectorRegistry()
+        if self._gauge_source is not None:
+            gauges.register(_GaugeCollector(self._gauge_source))
+        return generate_latest(registry) + generate_latest(gauges)
 
 
-class _Gauges(Collector):
-    def __init__(self, state: State) -> None:
-        self._state = state
+class _GaugeCollector(Collector):
+    def __init__(self, source: GaugeSource) -> None:
+        self._source = source
 
     def collect(self) -> Iterator[Metric]:
         family: GaugeMetricFamily | None = None
-        for name, said, labels, value in self._state.gauges():
+        for name, help_text, labels, value in self._source.gauges():
             if family is None or family.name != name:
                 if family is not None:
                     yield family
-                family = GaugeMetricFamily(name, said, labels=list(labels))
+                family = GaugeMetricFamily(name, help_text, labels=list(labels))
             family.add_metric(list(labels.values()), value)
         if family is not None:
             yield family
 
 
-def _outcome(code: str) -> str:
-    """*code* as a label: of upstream's own words there may be any number."""
-    return code if code == COMPLETE else told(code)
+def _outcome_label(code: str) -> str:
+    """*code* as a label value: upstream's own codes are unlimited in number, so they share one."""
+    return code if code == COMPLETE else public_code(code)
 
 
-def _forget_the_dead(folder: Path) -> None:
-    """Drop what workers that are gone said of themselves; what they counted stays counted."""
-    for pid in {int(file.stem.rpartition("_")[2]) for file in folder.glob("gauge_live*_*.db")}:
+def _remove_dead_workers(directory: Path) -> None:
+    """Remove the live gauges of workers that no longer run; their counts are kept."""
+    for pid in {int(file.stem.rpartition("_")[2]) for file in directory.glob("gauge_live*_*.db")}:
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
-            with suppress(FileNotFoundError):  # another worker was quicker
-                mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+            with suppress(FileNotFoundError):  # another worker has removed them already
+                mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Numbers: the folder in which the workers of one machine count together."""
+"""The directory in which the workers of one machine share their Prometheus metrics."""
 
 import os
 import shutil
@@ -10,36 +10,36 @@ import structlog
 
 log = structlog.get_logger()
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable of prometheus-client that names the folder. It has to be set before the library is
-imported, so nothing that is imported here may import it."""
+DIR_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable from which prometheus-client reads the directory. It must be set before
+the library is imported, so this module and its imports must not import the library."""
 
-_NAME = "bridge-numbers-"
-# In memory where there is such a place: every count is written there.
-_MEMORY = "/dev/shm"  # noqa: S108 - the folder in it has a name that nobody can guess
+_PREFIX = "bridge-numbers-"
+# In memory if possible, because every count is written to the directory.
+_MEMORY = "/dev/shm"  # noqa: S108 - the directory's name cannot be guessed
 
 
 def begin(workers: int) -> None:
-    """Count from nothing, together where there are several *workers*; for processes begun later.
+    """Set up an empty directory if there are several *workers*; call before they are started.
 
-    A worker that takes the place of another goes on counting; a server that is started anew, which
-    has the same process id in a container, begins anew.
+    A worker that replaces another continues its counts. A restarted server starts from zero, even
+    if it has the same process id as before, as in a container.
     """
-    given = os.environ.get(FOLDER)
-    if given:
-        _empty(Path(given))
+    configured = os.environ.get(DIR_VARIABLE)
+    if configured:
+        _empty(Path(configured))
         return
-    place = _place()
-    if place is None:
+    parent = _parent_directory()
+    if parent is None:
         if workers > 1:
-            log.warning("no folder for temporary files: each worker shows metrics of its own")
+            log.warning("no directory for temporary files: each worker shows its own metrics only")
         return
-    _sweep(place)
+    _remove_abandoned(parent)
     if workers > 1:
-        os.environ[FOLDER] = tempfile.mkdtemp(prefix=f"{_NAME}{os.getpid()}-", dir=place)
+        os.environ[DIR_VARIABLE] = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent)
 
 
-def _place() -> Path | None:
+def _parent_directory() -> Path | None:
     if os.access(_MEMORY, os.W_OK | os.X_OK):
         return Path(_MEMORY)
     with suppress(FileNotFoundError):
@@ -47,21 +47,22 @@ def _place() -> Path | None:
     return None
 
 
-def _empty(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in folder.glob("*.db"):
+def _empty(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for file in directory.glob("*.db"):
         file.unlink(missing_ok=True)
 
 
-def _sweep(place: Path) -> None:
-    """Remove what servers that are gone have left behind."""
-    for folder in place.glob(f"{_NAME}*"):
-        pid = folder.name.removeprefix(_NAME).partition("-")[0]
-        if folder.stat().st_uid == os.getuid() and pid.isdecimal() and not _serving(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the directories of servers that no longer run."""
+    for directory in parent.glob(f"{_PREFIX}*"):
+        pid = directory.name.removeprefix(_PREFIX).partition("-")[0]
+        own = directory.stat().st_uid == os.getuid()
+        if own and pid.isdecimal() and not _other_process_runs(int(pid)):
+            shutil.rmtree(directory, ignore_errors=True)
 
 
-def _serving(pid: int) -> bool:
+def _other_process_runs(pid: int) -> bool:
     if pid == os.getpid():
         return False
     with suppress(PermissionError):

@@ -1,4 +1,4 @@
-"""Rounds: what a worker sees to once a minute, and once more when it ends."""
+"""Periodic tasks: run once a minute in a background thread, and once more at shutdown."""
 
 import threading
 from collections.abc import Callable
@@ -9,50 +9,50 @@ from bridge.clock import Clock
 
 log = structlog.get_logger()
 
-EVERY = 60.0
-_PARTING = 2.0
+INTERVAL = 60.0
+_CLOSE_TIMEOUT = 2.0
 
-Duty = Callable[[], object]
+Task = Callable[[], object]
 
 
 class PeriodicTasks:
-    """A thread that goes through duties, one after the other.
+    """A thread that runs tasks, one after the other.
 
     Args:
-        duties: what is done on each round. One that raises is logged, and done again next time.
+        tasks: an exception in one is logged; the task runs again at the next interval.
     """
 
-    def __init__(self, clock: Clock, *duties: Duty) -> None:
+    def __init__(self, clock: Clock, *tasks: Task) -> None:
         self._clock = clock
-        self._duties = list(duties)
+        self._tasks = list(tasks)
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def add(self, duty: Duty) -> None:
-        """One more duty, before the first round."""
-        self._duties.append(duty)
+    def add(self, task: Task) -> None:
+        """Add a task, before the thread is started."""
+        self._tasks.append(task)
 
     def start(self) -> None:
-        """Begin, a minute from now."""
-        self._thread = threading.Thread(target=self._run, name="rounds", daemon=True)
+        """Start the thread; the tasks run for the first time after a minute."""
+        self._thread = threading.Thread(target=self._run, name="periodic", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """End, after a last round if there was to be any."""
+        """Stop the thread, if it was started, after a last run of all tasks."""
         self._closing.set()
         if self._thread is not None:
-            self._thread.join(_PARTING)
+            self._thread.join(_CLOSE_TIMEOUT)
 
     def run_once(self) -> None:
-        """Do what there is to do."""
-        for duty in self._duties:
+        """Run all tasks."""
+        for task in self._tasks:
             try:
-                duty()
+                task()
             except Exception:
-                # Whatever is wrong with one of them, the others have to be seen to.
-                log.exception("a duty broke off")
+                # An error in one task must not prevent the others.
+                log.exception("periodic task failed")
 
     def _run(self) -> None:
-        while not self._clock.wait(self._closing, EVERY):
+        while not self._clock.wait(self._closing, INTERVAL):
             self.run_once()
         self.run_once()

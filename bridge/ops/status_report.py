@@ -1,4 +1,4 @@
-"""The report: how things stand, for the person who runs the bridge."""
+"""The status report for the operator: health of upstream and store, sessions, feeds and clients."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -21,15 +21,15 @@ Gauge = tuple[str, str, dict[str, str], float]
 
 @dataclass(frozen=True, slots=True)
 class SnapshotCounts:
-    """What a snapshot holds.
+    """Numbers of sessions in a snapshot.
 
     Attributes:
-        listed: sessions, those to come and those that are over.
-        held: of them, how many upstream lists no more, while that is not believed yet.
-        gone: of them, how many upstream lists no more, and are shown as cancelled.
-        hidden: of them, how many the public may not see, by reason.
-        dropped, repaired: rows of upstream's that could not be used, and those that were used
-            otherwise than they came, by what was wrong.
+        listed: all sessions, past and upcoming.
+        held: sessions that upstream no longer lists, but that stay published for now.
+        gone: tombstones: sessions that upstream no longer lists, published as cancelled.
+        hidden: sessions that the public may not see, by reason.
+        dropped: upstream rows that were unusable, by reason.
+        repaired: upstream rows that were corrected, by reason.
     """
 
     listed: int
@@ -42,46 +42,42 @@ class SnapshotCounts:
 
 @dataclass(frozen=True, slots=True)
 class FeedStatus:
-    """A feed that was asked for lately.
+    """A feed that was read recently.
 
     Attributes:
-        walked: when what it is cut from was asked of upstream; None where no copy is left.
+        walked: the time of the walk behind the feed's snapshot; None if no copy exists.
     """
 
-    readership: FeedUsage
+    usage: FeedUsage
     walked: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class BridgeStatus:
-    """How things stand. Times are in seconds since 1970, spans in seconds.
+    """The state of the bridge. Times are in seconds since 1970, durations in seconds.
 
     Attributes:
-        walked: the last success: when the walk began.
-        left: for how long its snapshot is still fresh; negative once it is stale.
-        expires: for how long it would be served if upstream failed from now on.
-        failure: the last one, over or not.
+        walked: when the last successful walk began.
+        failure: the last failure, even if it is over.
         failing: whether upstream fails at present.
-        numbers: of the widest snapshot, if there is one.
-        feeds: the one that was read last comes first.
-        families: what each family of clients has read.
-        store_failing: whether this process does with its memory.
+        counts: of the widest snapshot, if it exists.
+        feeds: the most recently read feed comes first.
+        families: reads by client family.
+        store_failing: whether this process uses its own memory instead of the store.
     """
 
     now: float
     walked: float | None
-    left: float | None
-    expires: float | None
     failure: Failure | None
     failing: bool
-    numbers: SnapshotCounts | None
+    counts: SnapshotCounts | None
     feeds: tuple[FeedStatus, ...]
     families: Mapping[str, ReadCount]
     store_failing: bool
 
 
 class StatusReport:
-    """Reads from the cache what its owner wants to know; upstream is not asked.
+    """Collects the status from the caches and the store; never contacts upstream.
 
     Args:
         audience: of the public feeds.
@@ -105,94 +101,94 @@ class StatusReport:
         self._freshness = freshness
         self._store = store
         self._audience = audience
-        self._counted: tuple[Snapshot, SnapshotCounts] | None = None
+        self._cached_counts: tuple[Snapshot, SnapshotCounts] | None = None
 
-    def standing(self) -> BridgeStatus:
-        """How things stand."""
-        now = self._store.now()
+    def status(self) -> BridgeStatus:
+        """The current state of the bridge."""
         snapshot = self._router.peek_widest()
-        walked = snapshot.walked if snapshot else None
-        left = None if walked is None else self._left(walked, now)
         return BridgeStatus(
-            now=now,
-            walked=walked,
-            left=left,
-            expires=None if left is None else left + self._freshness.stale_if_error,
+            now=self._store.now(),
+            walked=snapshot.walked if snapshot else None,
             failure=self._backoff.last(),
             failing=self._backoff.current(self._router.widest_key) is not None,
-            numbers=self._numbers(snapshot) if snapshot else None,
+            counts=self._counts(snapshot) if snapshot else None,
             feeds=tuple(map(self._feed, self._usage.feeds())),
             families=self._usage.families(),
             store_failing=self._store.failing,
         )
 
     def gauges(self) -> Iterator[Gauge]:
-        """What the whole fleet shares, for :class:`~bridge.ops.metrics.Metrics`."""
+        """The state that the whole fleet shares; implements
+        :class:`~bridge.ops.metrics.GaugeSource`.
+        """
         now = self._store.now()
         failing = self._backoff.current(self._router.widest_key) is not None
         yield "bridge_upstream_failing", "Whether TeamUp fails at present.", {}, float(failing)
         budget = float(self._budget.left())
-        yield "bridge_budget_left", "Requests that TeamUp may be sent just now.", {}, budget
-        quiet = self._budget.cooldown_left()
-        yield "bridge_cool_down_seconds", "For how long TeamUp is not to be asked.", {}, quiet
+        yield "bridge_budget_left", "Requests to TeamUp that the budget allows now.", {}, budget
+        cooldown = self._budget.cooldown_left()
+        yield (
+            "bridge_cool_down_seconds",
+            "How long no requests are sent to TeamUp, because it asked for a pause.",
+            {},
+            cooldown,
+        )
         snapshot = self._router.peek_widest()
         if snapshot is not None:
-            yield from self._of_snapshot(snapshot, now)
+            yield from self._snapshot_gauges(snapshot, now)
 
-    def _of_snapshot(self, snapshot: Snapshot, now: float) -> Iterator[Gauge]:
-        left = self._left(snapshot.walked, now)
-        for name, said, value in (
-            ("age", "Since the walk of the widest snapshot.", now - snapshot.walked),
-            ("fresh", "For how long it is fresh; negative once it is stale.", left),
+    def _snapshot_gauges(self, snapshot: Snapshot, now: float) -> Iterator[Gauge]:
+        fresh_for = self._freshness.fresh_for(self._router.widest_key, snapshot.walked, now)
+        for name, help_text, value in (
+            ("age", "Age of the widest snapshot.", now - snapshot.walked),
+            ("fresh", "How long it is still fresh; negative once it is stale.", fresh_for),
             (
                 "expiry",
-                "For how long it would be served if TeamUp failed.",
-                left + self._freshness.stale_if_error,
+                "How long it could be served if TeamUp failed from now on.",
+                fresh_for + self._freshness.stale_if_error,
             ),
         ):
-            yield f"bridge_snapshot_{name}_seconds", said, {}, value
-        numbers = self._numbers(snapshot)
-        yield "bridge_sessions", "Sessions in the widest snapshot.", {}, numbers.listed
+            yield f"bridge_snapshot_{name}_seconds", help_text, {}, value
+        counts = self._counts(snapshot)
+        yield "bridge_sessions", "Sessions in the widest snapshot.", {}, counts.listed
         yield (
             "bridge_sessions_held",
-            "Sessions that TeamUp lists no more, and that stay for now.",
+            "Sessions that TeamUp no longer lists, but that stay published for now.",
             {},
-            numbers.held,
+            counts.held,
         )
-        for name, said, counts in (
-            ("withheld", "Sessions that the public may not see.", numbers.hidden),
-            ("dropped", "Rows of the last walk that could not be used.", numbers.dropped),
-            ("repaired", "Rows of the last walk that were put right.", numbers.repaired),
+        for name, help_text, by_reason in (
+            ("withheld", "Sessions that the public may not see.", counts.hidden),
+            ("dropped", "Unusable rows of the last walk.", counts.dropped),
+            ("repaired", "Corrected rows of the last walk.", counts.repaired),
         ):
-            for reason, number in counts.items():
-                yield f"bridge_sessions_{name}", said, {"reason": reason}, number
+            for reason, count in by_reason.items():
+                yield f"bridge_sessions_{name}", help_text, {"reason": reason}, count
 
-    def _left(self, walked: float, now: float) -> float:
-        return self._freshness.left(self._router.widest_key, walked, now)
-
-    def _feed(self, readership: FeedUsage) -> FeedStatus:
+    def _feed(self, usage: FeedUsage) -> FeedStatus:
         try:
-            snapshot = self._router.peek(FilterSet.of_key(readership.feed.key))
-        except ParameterError:  # noted by another version of the program
+            snapshot = self._router.peek(FilterSet.of_key(usage.feed.key))
+        except ParameterError:  # recorded by another version of the program
             snapshot = None
-        return FeedStatus(readership, snapshot.walked if snapshot else None)
+        return FeedStatus(usage, snapshot.walked if snapshot else None)
 
-    def _numbers(self, snapshot: Snapshot) -> SnapshotCounts:
-        counted = self._counted
-        if counted is None or counted[0] is not snapshot:
-            counted = self._counted = (snapshot, _count(snapshot, self._audience))
-        return counted[1]
+    def _counts(self, snapshot: Snapshot) -> SnapshotCounts:
+        cached = self._cached_counts
+        if cached is None or cached[0] is not snapshot:
+            cached = self._cached_counts = (snapshot, _count(snapshot, self._audience))
+        return cached[1]
 
 
 def _count(snapshot: Snapshot, audience: Audience) -> SnapshotCounts:
-    reasons = (hidden_reason(one.session, audience) for one in snapshot.published)
+    reasons = (hidden_reason(entry.session, audience) for entry in snapshot.published)
     hidden = Counter(filter(None, reasons))
-    odd = [(*reason.partition(": ")[::2], number) for reason, number in snapshot.tally.items()]
+    # The keys of the tally are such as "dropped: no usable id".
+    rows = [(*reason.partition(": ")[::2], count) for reason, count in snapshot.tally.items()]
     return SnapshotCounts(
         listed=len(snapshot.published),
-        held=sum(one.held for one in snapshot.published),
-        gone=sum(one.vanished for one in snapshot.published),
+        held=sum(entry.held for entry in snapshot.published),
+        gone=sum(entry.vanished for entry in snapshot.published),
         hidden={reason: hidden[reason] for reason in HIDDEN_REASONS},
-        dropped={why: number for kind, why, number in odd if kind == "dropped"},
-        repaired={why: number for kind, why, number in odd if kind != "dropped"},
+        dropped={reason: count for kind, reason, count in rows if kind == "dropped"},
+        repaired={reason: count for kind, reason, count in rows if kind != "dropped"},
     )

@@ -1,4 +1,4 @@
-"""Readers: which feeds are read, by which families of clients, how often and when last."""
+"""Usage counts: which feeds are read, by which client families, how often and when last."""
 
 import json
 import threading
@@ -13,25 +13,25 @@ from bridge.store.json_values import decode_json
 from bridge.store.keys import Keys
 
 _HOUR = 3600
-_DAY_OF_HOURS = 24
-_KEPT = 40 * 86400.0
-_BUCKETS, _IN_A_BUCKET = 8, 32
-_MOST_WAITING = 2_000
-_LONGEST_NAME = 600
-_TRIES = 5
+_HOURS_PER_DAY = 24
+_TTL = 40 * 86400.0
+_BUCKETS, _BUCKET_SIZE = 8, 32
+_MAX_PENDING = 2_000
+_MAX_NAME_LENGTH = 600
+_MAX_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class FeedInfo:
-    """A feed as it was read.
+    """A feed at the time it was read.
 
     Attributes:
-        name: its path; of a private one, which has none that may be told, its id.
-        key: of its filter set.
-        title: what it is called.
-        sessions: that it shows.
-        trimmed: that were left out for its size.
-        hidden: that its readers may not see, by reason.
+        name: the path; for a private feed, whose path is secret, its id.
+        key: the key of its filter set.
+        title: the feed's title.
+        sessions: number of sessions in the feed.
+        trimmed: number of sessions that were left out because of the size limit.
+        hidden: number of sessions that its audience may not see, by reason.
     """
 
     name: str
@@ -45,7 +45,7 @@ class FeedInfo:
 
 @dataclass(frozen=True, slots=True)
 class ReadCount:
-    """How often something was read in the last 24 hours, and when last, in seconds since 1970."""
+    """The number of reads in the last 24 hours, and the time of the last, in seconds since 1970."""
 
     today: int
     last: float
@@ -53,11 +53,11 @@ class ReadCount:
 
 @dataclass(frozen=True, slots=True)
 class FeedUsage:
-    """A feed, and who reads it.
+    """How a feed is used.
 
     Attributes:
-        reads: by anybody.
-        families: when each family read it last, in seconds since 1970; latest first.
+        reads: by all clients.
+        families: each client family's last read, in seconds since 1970; the latest first.
     """
 
     feed: FeedInfo
@@ -65,8 +65,8 @@ class FeedUsage:
     families: Mapping[str, float]
 
 
-class _Waiting:
-    """Reads of one feed, or of pages, by one family, that the store has not been told of yet."""
+class _Pending:
+    """Reads of one feed, or of pages, by one family, that are not yet in the store."""
 
     __slots__ = ("count", "feed")
 
@@ -76,97 +76,97 @@ class _Waiting:
 
 
 class UsageCounter:
-    """Counts in this process, and adds it to the store when told to.
+    """Counts reads in this process; :meth:`flush` adds them to the store.
 
-    No address and nothing of a person is kept. Of more feeds than the store is to hold, those
-    that were read once go first.
+    No address or other personal data is kept. If there are more feeds than the store may hold,
+    those that were read only once are evicted first.
     """
 
     def __init__(self, store: Store, keys: Keys) -> None:
         self._store = store
         self._key = keys.client_usage
         self._lock = threading.Lock()
-        self._waiting: dict[tuple[str, str], _Waiting] = {}
+        self._pending: dict[tuple[str, str], _Pending] = {}
         self._feeds = BoundedMap(
-            store, keys.feed_usage, buckets=_BUCKETS, size=_IN_A_BUCKET, ttl=_KEPT
+            store, keys.feed_usage, buckets=_BUCKETS, size=_BUCKET_SIZE, ttl=_TTL
         )
 
-    def note(self, family: str, feed: FeedInfo | None) -> None:
-        """A client of *family* has read *feed*; None: a page."""
-        # every answer comes through here
+    def record(self, family: str, feed: FeedInfo | None) -> None:
+        """Count a read of *feed*, or of a page (None), by a client of *family*."""
+        # This runs for every response: it must be fast.
         key = (family, feed.name if feed else "")
         with self._lock:
-            one = self._waiting.get(key) or self._begun(family, feed)
-            one.count += 1
-            if one.feed is not None:
-                one.feed = feed
+            pending = self._pending.get(key) or self._add_pending(family, feed)
+            pending.count += 1
+            if pending.feed is not None:
+                pending.feed = feed
 
     def flush(self) -> None:
-        """Add to the store what was noted since this was done last."""
+        """Add the reads since the last flush to the store."""
         with self._lock:
-            waiting, self._waiting = self._waiting, {}
+            all_pending, self._pending = self._pending, {}
         now = self._store.now()
         families: Counter[str] = Counter()
         feeds: dict[str, FeedInfo] = {}
         reads: dict[str, Counter[str]] = {}
-        for (family, name), one in waiting.items():
-            families[family] += one.count
-            if one.feed is not None:
-                feeds[name] = one.feed
-                reads.setdefault(name, Counter())[family] += one.count
+        for (family, name), pending in all_pending.items():
+            families[family] += pending.count
+            if pending.feed is not None:
+                feeds[name] = pending.feed
+                reads.setdefault(name, Counter())[family] += pending.count
         if families:
-            self._add_up(families, now)
-            changes = {name: _adding(feed, reads[name], now) for name, feed in feeds.items()}
+            self._add_totals(families, now)
+            changes = {name: _addition(feed, reads[name], now) for name, feed in feeds.items()}
             self._feeds.update(changes, seen=now)
 
     def families(self) -> dict[str, ReadCount]:
-        """What each family has read; those that never read anything are not in it."""
+        """Reads by client family, of the families that have read anything."""
         now = self._store.now()
-        return {name: one.reads(now) for name, one in self._totals()[0].items()}
+        return {family: hours.read_count(now) for family, hours in self._totals()[0].items()}
 
     def feeds(self) -> list[FeedUsage]:
-        """The feeds that were read lately; the last one first."""
+        """The recently read feeds; the most recently read comes first."""
         now = self._store.now()
-        found = (_readership(name, row.data, now) for name, row in self._feeds.records().items())
-        return sorted(filter(None, found), key=lambda one: one.reads.last, reverse=True)
+        feeds = (_decode(name, record.data, now) for name, record in self._feeds.records().items())
+        return sorted(filter(None, feeds), key=lambda usage: usage.reads.last, reverse=True)
 
-    def _begun(self, family: str, feed: FeedInfo | None) -> _Waiting:
-        crowded = len(self._waiting) >= _MOST_WAITING
-        if feed is None or crowded or len(feed.name) > _LONGEST_NAME:
-            # counted with the pages
-            return self._waiting.setdefault((family, ""), _Waiting(None))
-        return self._waiting.setdefault((family, feed.name), _Waiting(feed))
+    def _add_pending(self, family: str, feed: FeedInfo | None) -> _Pending:
+        full = len(self._pending) >= _MAX_PENDING
+        if feed is None or full or len(feed.name) > _MAX_NAME_LENGTH:
+            # Counted together with the pages.
+            return self._pending.setdefault((family, ""), _Pending(None))
+        return self._pending.setdefault((family, feed.name), _Pending(feed))
 
-    def _totals(self) -> tuple[dict[str, "_Hours"], str | None]:
+    def _totals(self) -> tuple[dict[str, "_HourlyCounts"], str | None]:
         entry = self._store.read([self._key]).get(self._key)
         rows = decode_json(entry.value) if entry else None
-        found = {
-            str(name): hours
-            for name, row in (rows.items() if isinstance(rows, dict) else ())
-            if (hours := _Hours.of(row)) is not None
+        totals = {
+            str(family): hours
+            for family, row in (rows.items() if isinstance(rows, dict) else ())
+            if (hours := _HourlyCounts.of(row)) is not None
         }
-        return found, entry.version if entry else None
+        return totals, entry.version if entry else None
 
-    def _add_up(self, families: Mapping[str, int], now: float) -> None:
-        for _ in range(_TRIES):
+    def _add_totals(self, families: Mapping[str, int], now: float) -> None:
+        for _ in range(_MAX_TRIES):
             totals, version = self._totals()
-            for name, count in families.items():
-                totals[name] = totals.get(name, _Hours()).plus(count, now)
-            value = json.dumps({name: one.row for name, one in totals.items()}).encode()
-            if self._store.commit({self._key: Write(value, _KEPT)}, expect={self._key: version}):
+            for family, count in families.items():
+                totals[family] = totals.get(family, _HourlyCounts()).plus(count, now)
+            value = json.dumps({family: hours.row for family, hours in totals.items()}).encode()
+            if self._store.commit({self._key: Write(value, _TTL)}, expect={self._key: version}):
                 return
-        # Others keep adding: this minute's count is what is lost.
+        # Other processes keep changing the totals: this minute's counts are lost.
 
 
 @dataclass(frozen=True, slots=True)
-class _Hours:
-    """Counts by hour since 1970, of the last day; and the last moment."""
+class _HourlyCounts:
+    """The counts of the last day, by hours since 1970, and the time of the last read."""
 
     counts: Mapping[int, int] = field(default_factory=dict)
     last: float = 0.0
 
     @classmethod
-    def of(cls, row: Any) -> "_Hours | None":
+    def of(cls, row: Any) -> "_HourlyCounts | None":
         try:
             last, counts = row
             return cls({int(hour): int(count) for hour, count in counts.items()}, float(last))
@@ -177,39 +177,48 @@ class _Hours:
     def row(self) -> list[Any]:
         return [self.last, self.counts]
 
-    def plus(self, count: int, now: float) -> "_Hours":
+    def plus(self, count: int, now: float) -> "_HourlyCounts":
+        counts = self._last_day(now)
         hour = int(now) // _HOUR
-        counts = {one: n for one, n in self.counts.items() if hour - _DAY_OF_HOURS < one <= hour}
         counts[hour] = counts.get(hour, 0) + count
-        return _Hours(counts, now)
+        return _HourlyCounts(counts, now)
 
-    def reads(self, now: float) -> ReadCount:
-        hour = int(now) // _HOUR
-        of_today = (n for one, n in self.counts.items() if hour - _DAY_OF_HOURS < one <= hour)
-        return ReadCount(sum(of_today), self.last)
+    def read_count(self, now: float) -> ReadCount:
+        return ReadCount(sum(self._last_day(now).values()), self.last)
+
+    def _last_day(self, now: float) -> dict[int, int]:
+        current = int(now) // _HOUR
+        return {
+            hour: count
+            for hour, count in self.counts.items()
+            if current - _HOURS_PER_DAY < hour <= current
+        }
 
 
-def _adding(feed: FeedInfo, reads: Mapping[str, int], now: float) -> Any:
-    """What makes the record of *feed* out of the one before."""
+def _addition(feed: FeedInfo, reads: Mapping[str, int], now: float) -> Any:
+    """A change of the stored record of *feed* that adds *reads*."""
 
-    def added(before: Any) -> Any:
-        known = before if isinstance(before, dict) else {}
-        hours = _Hours.of(known.get("hours")) or _Hours()
-        last = known.get("families")
+    def add(before: Any) -> Any:
+        record = before if isinstance(before, dict) else {}
+        hours = _HourlyCounts.of(record.get("hours")) or _HourlyCounts()
+        families = record.get("families")
         return {
             "key": feed.key,
             "private": feed.private,
             "title": feed.title,
             "numbers": [feed.sessions, feed.trimmed, feed.hidden],
             "hours": hours.plus(sum(reads.values()), now).row,
-            "families": {**(last if isinstance(last, dict) else {}), **dict.fromkeys(reads, now)},
+            "families": {
+                **(families if isinstance(families, dict) else {}),
+                **dict.fromkeys(reads, now),
+            },
         }
 
-    return added
+    return add
 
 
-def _readership(name: str, data: Any, now: float) -> FeedUsage | None:
-    """What a record of the store says; None where it is of another version of the program."""
+def _decode(name: str, data: Any, now: float) -> FeedUsage | None:
+    """A stored record; None if it was stored by another version of the program."""
     try:
         sessions, trimmed, hidden = data["numbers"]
         feed = FeedInfo(
@@ -219,13 +228,13 @@ def _readership(name: str, data: Any, now: float) -> FeedUsage | None:
             title=str(data["title"]),
             sessions=int(sessions),
             trimmed=int(trimmed),
-            hidden=tuple((str(reason), int(number)) for reason, number in hidden),
+            hidden=tuple((str(reason), int(count)) for reason, count in hidden),
         )
-        hours = _Hours.of(data["hours"])
+        hours = _HourlyCounts.of(data["hours"])
         families = {str(family): float(at) for family, at in data["families"].items()}
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
         return None
     if hours is None:
         return None
-    latest = sorted(families.items(), key=lambda item: item[1], reverse=True)
-    return FeedUsage(feed, hours.reads(now), dict(latest))
+    latest_first = sorted(families.items(), key=lambda item: item[1], reverse=True)
+    return FeedUsage(feed, hours.read_count(now), dict(latest_first))

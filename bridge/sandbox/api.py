@@ -1,4 +1,4 @@
-"""The API: the upstream's listing of course sessions, as a Flask application."""
+"""TeamUp's list endpoint for course sessions, as a Flask application."""
 
 import re
 import time
@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from bridge.sandbox.api_error import ApiError
 from bridge.sandbox.auth import Authenticator, RateLimit
 from bridge.sandbox.fault_controls import create_controls
-from bridge.sandbox.faults import Faults, Strike
+from bridge.sandbox.faults import Faults, RequestFaults
 from bridge.sandbox.list_params import Dialect, ListParams
 from bridge.sandbox.records import Row
 from bridge.sandbox.serializer import Serializer, expansion_tree, field_tree
@@ -41,72 +41,76 @@ def create_api(
     faults: Faults | None = None,
     dialect: Dialect | None = None,
 ) -> Flask:
-    """The API of one studio, as upstream documents it.
+    """Create the API of one studio, as TeamUp documents it.
 
     Args:
-        studio: may be changed while requests are answered.
-        token: the one that is accepted, after one of *schemes*.
-        provider_id: what ``TeamUp-Provider-ID`` must say; None asks for no such header.
-        modes: those that the credentials reach; the first is the default.
+        studio: may be changed while requests are processed.
+        token: the accepted token, sent after one of *schemes*.
+        provider_id: the required value of ``TeamUp-Provider-ID``; None: the header is optional.
+        modes: the request modes that the token may use; the first is the default.
         multiple_modes: whether ``Teamup-Request-Mode`` is required.
-        permissions: the token's; without any of the five that count, everything is 403.
-        requests_per_minute: over that, within any sixty seconds, 429.
-        clock: seconds, monotonic; read by the rate limit alone.
-        base_path: where the API begins.
-        faults: what goes wrong; also switched at ``/_sandbox/faults``.
-        dialect: how parameters are understood; by default as the bridge expects it.
+        permissions: the token's; without one of `REQUIRED_PERMISSIONS` every answer is 403.
+        requests_per_minute: above this number in any sixty seconds the answer is 429.
+        clock: monotonic, in seconds; used by the rate limit only.
+        base_path: URL path of the API's root.
+        faults: simulated failures; also controlled at ``/_sandbox/faults``.
+        dialect: how query parameters are parsed; by default as the bridge expects.
     """
     app = Flask(__name__)
     app.config[BASE_PATH_SETTING] = base_path
-    gate = Authenticator(token, schemes, provider_id, tuple(modes), multiple_modes, permissions)
-    limit = RateLimit(requests_per_minute, clock)
+    authenticator = Authenticator(
+        token, schemes, provider_id, tuple(modes), multiple_modes, permissions
+    )
+    rate_limit = RateLimit(requests_per_minute, clock)
     faults = faults or Faults()
     dialect = dialect or Dialect()
 
     @app.get(f"{base_path}/course_sessions")
     def course_sessions() -> Response:
-        strike = faults.strike(request.args.get("page", "1"))
-        if (instead := strike.instead()) is not None:
-            return instead
-        mode = gate.admit(request.headers)
-        limit.count()
-        query = ListParams.parse(strike.arguments(request.args), dialect)
-        return strike.response(_page(studio.tables(), query, mode, strike, base_path))
+        active = faults.for_request(request.args.get("page", "1"))
+        if (replacement := active.replacement()) is not None:
+            return replacement
+        mode = authenticator.authorize(request.headers)
+        rate_limit.hit()
+        params = ListParams.parse(active.effective_args(request.args), dialect)
+        return active.make_response(_page(studio.tables(), params, mode, active, base_path))
 
     app.register_blueprint(create_controls(faults))
     app.register_error_handler(ApiError, ApiError.response)
-    app.register_error_handler(HTTPException, _refuse)
+    app.register_error_handler(HTTPException, _http_error)
     # Flask's documented place for middleware.
-    app.wsgi_app = _tolerate_slashes(app.wsgi_app)  # type: ignore[assignment, method-assign]
+    app.wsgi_app = _normalise_slashes(app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
 
 
-def _page(tables: Tables, query: ListParams, mode: str, strike: Strike, base_path: str) -> Row:
-    representation = Serializer(
+def _page(
+    tables: Tables, params: ListParams, mode: str, faults: RequestFaults, base_path: str
+) -> Row:
+    serializer = Serializer(
         tables,
         f"{request.host_url.rstrip('/')}{base_path}/related_collection",
-        expansion_tree(query.expand),
-        field_tree(query.fields),
+        expansion_tree(params.expand),
+        field_tree(params.fields),
     )
-    rows = query.select(tables)
+    rows = params.select(tables)
     if mode == "customer":
-        rows = [row for row in rows if _for_customers(tables.offering_type(row))]
-    rows = strike.selection(rows)
-    first = (query.page - 1) * query.page_size
-    if first and first >= len(rows):
+        rows = [row for row in rows if _is_public(tables.offering_type(row))]
+    rows = faults.listed_rows(rows)
+    start = (params.page - 1) * params.page_size
+    if start and start >= len(rows):
         raise ApiError(404, "Invalid page.")
-    shown = rows[first : first + query.page_size]
-    return strike.envelope(
+    page_rows = rows[start : start + params.page_size]
+    return faults.altered_page(
         {
             "count": len(rows),
-            "next": _address(query.page + 1) if first + len(shown) < len(rows) else None,
-            "previous": _address(query.page - 1) if first else None,
-            "results": [representation.session(row) for row in shown],
+            "next": _page_url(params.page + 1) if start + len(page_rows) < len(rows) else None,
+            "previous": _page_url(params.page - 1) if start else None,
+            "results": [serializer.session(row) for row in page_rows],
         }
     )
 
 
-def _for_customers(offering_type: Row | None) -> bool:
+def _is_public(offering_type: Row | None) -> bool:
     return (
         offering_type is not None
         and offering_type["customer_visibility"] == "public"
@@ -114,22 +118,22 @@ def _for_customers(offering_type: Row | None) -> bool:
     )
 
 
-def _address(page: int) -> str:
-    """This request's absolute address, for another page."""
+def _page_url(page: int) -> str:
+    """Absolute URL of another page of the current request."""
     args = [pair for pair in request.args.items(multi=True) if pair[0] != "page"]
     return f"{request.base_url}?{urlencode([*args, ('page', page)])}"
 
 
-def _refuse(err: HTTPException) -> Response:
+def _http_error(err: HTTPException) -> Response:
     return ApiError(err.code or 500).response()
 
 
-def _tolerate_slashes(app: "WSGIApplication") -> "WSGIApplication":
-    """Doubled and trailing slashes make no difference, and no redirect."""
+def _normalise_slashes(app: "WSGIApplication") -> "WSGIApplication":
+    """Ignore doubled and trailing slashes, without a redirect."""
 
-    def tolerant(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def wrapped(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path = re.sub("/{2,}", "/", environ["PATH_INFO"])
         environ["PATH_INFO"] = path.rstrip("/") or "/"
         return app(environ, start_response)
 
-    return tolerant
+    return wrapped

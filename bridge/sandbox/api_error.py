@@ -1,4 +1,4 @@
-"""A refusal: the vendor's error body and its status."""
+"""Error responses in TeamUp's format."""
 
 import json
 from collections.abc import Mapping
@@ -25,13 +25,13 @@ _CODES = {
 
 
 class ApiError(Exception):
-    """A request that is answered with an error.
+    """An error that becomes the response.
 
     Args:
-        status: the HTTP status.
-        code: the vendor's ``code``; by default the one that goes with the status. The codes are
-            those that independent clients saw; ``type`` nobody has described, so it is a guess.
-        fields: parameter → what is wrong with it.
+        status: HTTP status.
+        code: TeamUp's ``code``; by default that of the status. Independent clients have seen these
+            codes; ``type`` is documented nowhere, so its values are a guess.
+        fields: parameter → error message.
     """
 
     def __init__(
@@ -55,5 +55,5 @@ class ApiError(Exception):
         }
 
     def response(self) -> Response:
-        """The answer."""
+        """The error as an HTTP response."""
         return Response(json.dumps(self.body), self.status, mimetype="application/json")

@@ -1,4 +1,4 @@
-"""Access: whose request it is, in which mode it runs, and whether there were too many."""
+"""Authentication, request mode and rate limit of the sandbox API."""
 
 import threading
 from collections import deque
@@ -9,7 +9,7 @@ from werkzeug.datastructures import Headers
 
 from bridge.sandbox.api_error import ApiError
 
-ENOUGH = frozenset(
+REQUIRED_PERMISSIONS = frozenset(
     {
         "manage_events",
         "attendances",
@@ -18,22 +18,22 @@ ENOUGH = frozenset(
         "developer",
     }
 )
-"""One of these permissions is needed (the vendor's reference page)."""
+"""At least one of these is needed (TeamUp's reference page)."""
 
-WINDOW = 60.0
+_WINDOW = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """What a request must show to be let in.
+    """Checks the headers of a request.
 
     Attributes:
-        token: the one that is known.
-        schemes: the words before it that are understood, in any case.
-        provider_id: the provider that must be named; None asks for none.
-        modes: those that the credentials reach, the default first.
-        multiple_modes: whether the mode must be named.
-        permissions: what the token's owner may do.
+        token: the valid token.
+        schemes: accepted authentication schemes, in any letter case.
+        provider_id: the required provider id; None: none is required.
+        modes: the request modes that the token may use, the default first.
+        multiple_modes: whether the mode header is required.
+        permissions: the permissions of the token's owner.
     """
 
     token: str
@@ -43,19 +43,19 @@ class Authenticator:
     multiple_modes: bool
     permissions: frozenset[str]
 
-    def admit(self, headers: Headers) -> str:
-        """The mode in which the request runs. Raises Refusal."""
+    def authorize(self, headers: Headers) -> str:
+        """Return the request mode. Raises ApiError where the request is not allowed."""
         self._authenticate(headers.get("Authorization", ""))
         self._check_provider(headers.get("TeamUp-Provider-ID"))
         mode = self._mode(headers.get("Teamup-Request-Mode"))
-        if not self.permissions & ENOUGH:
+        if not self.permissions & REQUIRED_PERMISSIONS:
             raise ApiError(403, "You do not have permission to perform this action.")
         return mode
 
     def _authenticate(self, header: str) -> None:
         scheme, _, token = header.partition(" ")
-        known = {each.lower() for each in self.schemes}
-        if scheme.lower() not in known or token.strip() != self.token:
+        schemes = {accepted.lower() for accepted in self.schemes}
+        if scheme.lower() not in schemes or token.strip() != self.token:
             raise ApiError(401, "Authentication credentials were not provided or are invalid.")
 
     def _check_provider(self, header: str | None) -> None:
@@ -77,11 +77,10 @@ class Authenticator:
 
 
 class RateLimit:
-    """So many requests in any sixty seconds; one that was refused does not count.
+    """A sliding window of sixty seconds; rejected requests do not count.
 
     Args:
-        requests_per_minute: how many.
-        clock: seconds, monotonic.
+        clock: monotonic, in seconds.
     """
 
     def __init__(self, requests_per_minute: int, clock: Callable[[], float]) -> None:
@@ -90,11 +89,11 @@ class RateLimit:
         self._lock = threading.Lock()
         self._times: deque[float] = deque()
 
-    def count(self) -> None:
-        """Count a request. Raises Refusal (429, with no Retry-After: none is documented)."""
+    def hit(self) -> None:
+        """Count a request. Raises ApiError (429, without Retry-After: none is documented)."""
         with self._lock:
             now = self._clock()
-            while self._times and self._times[0] <= now - WINDOW:
+            while self._times and self._times[0] <= now - _WINDOW:
                 self._times.popleft()
             if len(self._times) >= self._limit:
                 raise ApiError(429, "Request was throttled.")

@@ -1,4 +1,4 @@
-"""The demo studio's places, people and classes."""
+"""The demo studio's venues, instructors, categories, offering types and courses."""
 
 from bridge.sandbox.records import (
     PERMISSIONS,
@@ -11,7 +11,7 @@ from bridge.sandbox.records import (
     venue_room,
 )
 
-# The ids of venues and instructors overlap, as the vendor's may.
+# Ids of venues and instructors overlap, as TeamUp's may.
 VENUES: tuple[Row, ...] = (
     venue(
         12,
@@ -86,7 +86,7 @@ VENUE_ROOMS: tuple[Row, ...] = (
 
 _OWNER = dict.fromkeys(PERMISSIONS, True)
 
-# Grace Park has no sessions at present.
+# Grace Park has no sessions.
 INSTRUCTORS: tuple[Row, ...] = (
     instructor(
         11,
@@ -189,7 +189,7 @@ OFFERING_TYPES: tuple[Row, ...] = (
     ),
 )
 
-# Course 60 has no name of its own: its sessions are called after the offering type.
+# Course 60 has no name: its sessions take the name of the offering type.
 COURSES: tuple[Row, ...] = (
     course(51, "Vinyasa Flow: Mornings", 31),
     course(52, "Vinyasa Flow: Evenings", 31),

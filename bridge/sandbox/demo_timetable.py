@@ -1,4 +1,4 @@
-"""A believable timetable: weekly slots, laid out around a day."""
+"""The demo studio: a realistic timetable of weekly classes around a given day."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,11 +22,11 @@ class Slot:
     """One weekly class.
 
     Attributes:
-        number: its place in an id, 0 to 99, for ever the same.
-        at: the wall-clock time in the venue's zone, the same all year.
-        minutes: how long it lasts.
-        places: None and 0 both mean unlimited, as upstream.
-        named: whether its sessions repeat the course's name or leave theirs null.
+        number: 0 to 99, part of the session ids; must never change.
+        at: wall-clock time in the venue's time zone, the same all year.
+        minutes: duration.
+        places: None and 0 both mean unlimited, as in TeamUp.
+        named: whether its sessions repeat the course's name; otherwise their name is null.
     """
 
     number: int
@@ -62,16 +62,16 @@ SLOTS = (
     Slot(19, 59, 15, TUE, time(7), 30, (19,), None),
     Slot(20, 59, 15, SAT, time(8), 30, (19,), None),
     Slot(21, 60, 13, SAT, time(14), 45, (17,), 10, named=False),
-    # past midnight
+    # ends after midnight
     Slot(22, 61, 12, FRI, time(23, 30), 75, (14, 11), 15),
 )
 
 
-def believable_studio(today: date) -> Studio:
-    """The demo studio, with sessions from 40 days before *today* to 120 days after it.
+def demo_studio(today: date) -> Studio:
+    """Create the demo studio, with sessions from 40 days before *today* to 120 days after it.
 
-    A session depends on its date and slot alone: asked for again on another day, the days that
-    both timetables cover hold the same sessions under the same ids.
+    A session depends only on its date and slot: timetables created on different days have the same
+    sessions, with the same ids, on the days that both cover.
     """
     first = today - timedelta(days=DAYS_BACK)
     days = (first + timedelta(days=n) for n in range(DAYS_BACK + DAYS_AHEAD + 1))
@@ -87,10 +87,10 @@ def believable_studio(today: date) -> Studio:
 
 
 def _session(day: date, slot: Slot) -> Row:
-    # Added in UTC: a class lasts as long in the night of a clock change as in any other.
+    # The duration is added in UTC, so that a clock change does not alter it.
     start = datetime.combine(day, slot.at, _ZONES[slot.venue]).astimezone(UTC)
     week = day.toordinal() // 7
-    attending, waiting = _bookings((week + slot.number) % 9, slot.places)
+    attending, waiting = _booking_counts((week + slot.number) % 9, slot.places)
     return session(
         id=day.toordinal() * 100 + slot.number,
         name=_COURSE_NAMES[slot.course] if slot.named else None,
@@ -106,10 +106,10 @@ def _session(day: date, slot: Slot) -> Row:
     )
 
 
-def _bookings(turn: int, places: int | None) -> tuple[int, int]:
-    """How many are in and how many wait: in turn empty, part full, full and over-full."""
+def _booking_counts(step: int, places: int | None) -> tuple[int, int]:
+    """Counts of attendees and of the waiting list: in turn empty, part full, full, overbooked."""
     if not places:
-        return turn * 3, 0
-    if turn < 6:
-        return places * turn // 6, 0
-    return {6: (places, 0), 7: (places, 3), 8: (places + 2, 1)}[turn]
+        return step * 3, 0
+    if step < 6:
+        return places * step // 6, 0
+    return {6: (places, 0), 7: (places, 3), 8: (places + 2, 1)}[step]

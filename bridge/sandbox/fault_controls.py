@@ -1,4 +1,4 @@
-"""The controls: faults switched over HTTP, while the server runs."""
+"""Switches the sandbox's simulated faults over HTTP."""
 
 import json
 from typing import Any
@@ -12,40 +12,39 @@ CONTROL_PATH = "/_sandbox/"
 
 
 def create_controls(faults: Faults) -> Blueprint:
-    """``/_sandbox/faults``: GET lists what is on, PUT switches, DELETE ends all.
+    """Create ``/_sandbox/faults``: GET lists the active faults, PUT sets some, DELETE clears all.
 
     A PUT takes an object of kind → value (``{"delay": 2}``), kind → a fault's attributes
     (``{"status": {"value": 503, "page": 2, "retry_after": "5", "times": 1}}``), or kind → false or
-    null, which ends that kind. Kinds that it does not name stay as they are. Every answer is the
-    listing.
+    null, which clears that kind. Other kinds do not change. Each response lists the active faults.
     """
     controls = Blueprint("controls", __name__, url_prefix=CONTROL_PATH)
 
     @controls.get("faults")
-    def listing() -> Response:
-        return _answer(faults)
+    def show() -> Response:
+        return _listing(faults)
 
     @controls.put("faults")
-    def switch() -> Response:
-        wanted = request.get_json(force=True)
-        if not isinstance(wanted, dict):
+    def update() -> Response:
+        settings = request.get_json(force=True)
+        if not isinstance(settings, dict):
             raise ApiError(400, "Send an object of faults.")
         try:
-            for kind, setting in wanted.items():
-                _switch(faults, kind, setting)
+            for kind, setting in settings.items():
+                _apply(faults, kind, setting)
         except (TypeError, ValueError) as err:
             raise ApiError(400, str(err)) from err
-        return _answer(faults)
+        return _listing(faults)
 
     @controls.delete("faults")
-    def end() -> Response:
+    def clear() -> Response:
         faults.clear()
-        return _answer(faults)
+        return _listing(faults)
 
     return controls
 
 
-def _switch(faults: Faults, kind: str, setting: Any) -> None:
+def _apply(faults: Faults, kind: str, setting: Any) -> None:
     if setting is None or setting is False:
         faults.clear(kind)
     elif isinstance(setting, dict):
@@ -54,5 +53,5 @@ def _switch(faults: Faults, kind: str, setting: Any) -> None:
         faults.set(kind, setting)
 
 
-def _answer(faults: Faults) -> Response:
+def _listing(faults: Faults) -> Response:
     return Response(json.dumps(faults.listing()), mimetype="application/json")

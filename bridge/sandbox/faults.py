@@ -1,4 +1,4 @@
-"""Faults: what the studio's server can be told to do wrong."""
+"""Simulated failures of the sandbox API."""
 
 import json
 import threading
@@ -14,14 +14,14 @@ from bridge.sandbox.api_error import ApiError
 from bridge.sandbox.list_params import FILTERS, STATUSES
 from bridge.sandbox.records import Row
 
-ELSEWHERE = "https://elsewhere.example/api/v2/course_sessions?page=2"
+FOREIGN_NEXT = "https://elsewhere.example/api/v2/course_sessions?page=2"
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-# kind → whether a value can be used for it
+# kind → whether a value is valid for it
 KINDS: Mapping[str, Callable[[Any], bool]] = {
     "status": lambda value: isinstance(value, int) and 400 <= value <= 599,
     "delay": lambda value: _is_number(value) and 0 <= value <= 3600,
@@ -41,14 +41,14 @@ KINDS: Mapping[str, Callable[[Any], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault.
+    """Settings of one fault.
 
     Attributes:
-        value: the status, the seconds of delay, the address of a redirect or of ``next``, the n
-            of every nth; True where the kind says it all.
-        page: the only page it strikes; None for every one.
-        retry_after: sent as ``Retry-After`` with a status, as it is, however odd.
-        times: the number of requests after which it ends; None for never.
+        value: the HTTP status, the delay in seconds, the URL of a redirect or of ``next``, or the n
+            of every nth; True for kinds without a parameter.
+        page: the only page that is affected; None for all.
+        retry_after: value of ``Retry-After`` with a status, sent unchanged even if invalid.
+        times: number of requests after which the fault is removed; None for never.
     """
 
     value: Any = True
@@ -58,11 +58,11 @@ class Fault:
 
 
 class Faults:
-    """The faults that are on, safe to switch while requests are answered."""
+    """The active faults; safe to change while requests are processed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._on: dict[str, Fault] = {}
+        self._active: dict[str, Fault] = {}
 
     def set(
         self,
@@ -73,9 +73,9 @@ class Faults:
         retry_after: str | None = None,
         times: int | None = None,
     ) -> None:
-        """Switch a fault on, in place of an earlier one of its kind (see Fault).
+        """Set a fault; replaces an earlier one of its kind. See `Fault`.
 
-        ValueError for a kind that is not in KINDS or a value that cannot be used for it.
+        Raises ValueError for a kind that is not in KINDS and for an invalid value.
         """
         if kind not in KINDS:
             raise ValueError(f"{kind}: no such fault; there are {', '.join(KINDS)}")
@@ -86,47 +86,47 @@ class Faults:
         if not isinstance(retry_after, str | None):
             raise ValueError(f"{kind}: retry_after is a string")
         with self._lock:
-            self._on[kind] = Fault(value, page, retry_after, times)
+            self._active[kind] = Fault(value, page, retry_after, times)
 
     def clear(self, kind: str | None = None) -> None:
-        """Switch one kind off, or all."""
+        """Remove the fault of one kind, or all."""
         with self._lock:
             if kind is None:
-                self._on.clear()
+                self._active.clear()
             else:
-                self._on.pop(kind, None)
+                self._active.pop(kind, None)
 
     def listing(self) -> dict[str, dict[str, Any]]:
-        """Those that are on: kind → the fault's attributes."""
+        """Return the active faults: kind → the fault's attributes."""
         with self._lock:
-            return {kind: asdict(fault) for kind, fault in self._on.items()}
+            return {kind: asdict(fault) for kind, fault in self._active.items()}
 
-    def strike(self, page: str) -> "Strike":
-        """The faults that strike a request for *page*; those whose times are up end with it."""
+    def for_request(self, page: str) -> "RequestFaults":
+        """Return the faults for a request for *page*, and count them as used once."""
         with self._lock:
-            struck = {
+            matching = {
                 kind: fault
-                for kind, fault in self._on.items()
+                for kind, fault in self._active.items()
                 if fault.page is None or str(fault.page) == page
             }
-            for kind, fault in struck.items():
+            for kind, fault in matching.items():
                 if fault.times == 1:
-                    del self._on[kind]
+                    del self._active[kind]
                 elif fault.times:
-                    self._on[kind] = Fault(
+                    self._active[kind] = Fault(
                         fault.value, fault.page, fault.retry_after, fault.times - 1
                     )
-        return Strike(struck)
+        return RequestFaults(matching)
 
 
 @dataclass(frozen=True, slots=True)
-class Strike:
-    """The faults of one request, applied step by step as it is answered."""
+class RequestFaults:
+    """The faults of one request, applied step by step while it is processed."""
 
     faults: Mapping[str, Fault]
 
-    def instead(self) -> Response | None:
-        """What is answered in place of a listing, if anything; the delay passes first."""
+    def replacement(self) -> Response | None:
+        """Wait for the delay; return the response that replaces the page, if any."""
         if delay := self.faults.get("delay"):
             time.sleep(delay.value)
         if fault := self.faults.get("status"):
@@ -141,46 +141,46 @@ class Strike:
             return Response(page, mimetype="text/html")
         return None
 
-    def arguments(self, args: "MultiDict[str, str]") -> "MultiDict[str, str]":
-        """The query parameters that are heeded."""
-        heeded = MultiDict(args)
+    def effective_args(self, args: "MultiDict[str, str]") -> "MultiDict[str, str]":
+        """Return *args* without the query parameters to ignore."""
+        effective = MultiDict(args)
         if "unexpanded" in self.faults:
-            heeded.pop("expand", None)
+            effective.pop("expand", None)
         if "ignore_filters" in self.faults:
             for name in FILTERS:
-                heeded.poplist(name)
-            heeded.setlist("status", STATUSES)
-        return heeded
+                effective.poplist(name)
+            effective.setlist("status", STATUSES)
+        return effective
 
-    def selection(self, rows: list[Row]) -> list[Row]:
-        """The sessions that are listed at all: ``count`` and the pages agree on them."""
+    def listed_rows(self, rows: list[Row]) -> list[Row]:
+        """Return the sessions that are counted and paginated."""
         if "empty" in self.faults:
             return []
         if fault := self.faults.get("hide_every_nth"):
             return [row for n, row in enumerate(rows, start=1) if n % fault.value]
         return rows
 
-    def envelope(self, envelope: Row) -> Row:
-        """One page, as it is sent: the rows are representations, free to be changed."""
-        results = envelope["results"]
+    def altered_page(self, page: Row) -> Row:
+        """Apply the faults to a serialised page; changes its rows in place."""
+        results = page["results"]
         if "no_visibility" in self.faults:
             for row in results:
                 _drop_visibility(row)
         if "duplicate_row" in self.faults:
-            envelope = {**envelope, "results": [*results, *results[-1:]]}
+            page = {**page, "results": [*results, *results[-1:]]}
         if fault := self.faults.get("foreign_next"):
-            envelope = {**envelope, "next": ELSEWHERE if fault.value is True else fault.value}
-        return envelope
+            page = {**page, "next": FOREIGN_NEXT if fault.value is True else fault.value}
+        return page
 
-    def response(self, envelope: Row) -> Response:
-        """The bytes of a page."""
+    def make_response(self, page: Row) -> Response:
+        """Encode a page as the HTTP response."""
         # Only a lone surrogate cannot be encoded; its escape is the same in Python and in JSON.
-        body = json.dumps(envelope, ensure_ascii=False).encode(errors="backslashreplace")
+        body = json.dumps(page, ensure_ascii=False).encode(errors="backslashreplace")
         if "invalid_json" in self.faults:
             return Response(body[: len(body) // 2], mimetype="application/json")
         response = Response(body, mimetype="application/json")
         if "truncate" in self.faults:
-            # Assigned alone, the shorter body leaves the header that was computed from the whole.
+            # Content-Length was set with the full body; assigning the body does not update it.
             response.response = [body[: len(body) // 2]]
         return response
 

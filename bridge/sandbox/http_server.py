@@ -1,4 +1,4 @@
-"""The server: an API on a loopback port, in a thread of its own."""
+"""Serves the sandbox API on a loopback port, in a background thread."""
 
 import socket
 import threading
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 PORT = 8001
-# seconds; also the longest that stop() waits for the loop to notice
+# seconds; also the longest time until the loop notices stop()
 POLL_INTERVAL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """A request that came in.
+    """A received request.
 
     Attributes:
-        path: as it was sent, without the query.
-        args: query parameter → its values, in their order, blank ones too.
-        headers: looked up in any case.
+        path: as sent, without the query string.
+        args: query parameter → its values in order, including blank ones.
+        headers: names are case-insensitive.
     """
 
     method: str
@@ -47,15 +47,15 @@ class RecordedRequest:
 class SandboxServer:
     """Serves an API of `create_api` over HTTP on a loopback address.
 
-    The port is taken at once; requests are answered between `start` and `stop`, or within
-    ``with``. A stopped server can be started again, on the same port.
+    Binds the port when created and answers requests between `start` and `stop`, or within ``with``.
+    A stopped server can be started again on the same port.
 
     Args:
-        port: 0 takes a free one.
+        port: 0 for a free port.
 
     Attributes:
-        app: the API; may be replaced while requests are answered.
-        requests: every request so far, those to the controls aside; ``clear()`` forgets them.
+        app: the API; may be replaced while the server runs.
+        requests: all requests so far, except those for ``/_sandbox/``; may be cleared.
     """
 
     def __init__(self, app: Flask, port: int = 0) -> None:
@@ -69,7 +69,7 @@ class SandboxServer:
 
     @property
     def url(self) -> str:
-        """The API's base, such as ``http://127.0.0.1:54321/api/v2``."""
+        """Base URL of the API, such as ``http://127.0.0.1:54321/api/v2``."""
         return f"{self.origin}{self.app.config[BASE_PATH_SETTING]}"
 
     @property
@@ -79,11 +79,11 @@ class SandboxServer:
 
     @property
     def running(self) -> bool:
-        """Whether requests are answered in the background."""
+        """Whether the background thread is running."""
         return self._thread is not None
 
     def start(self) -> None:
-        """Answer requests, in a background thread."""
+        """Start answering requests in a background thread."""
         if self._thread is not None:
             return
         server = self._server = self._server or self._bind(self._port)
@@ -93,7 +93,7 @@ class SandboxServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer no more, close every connection, and give the port back."""
+        """Stop answering, close all connections and release the port."""
         if self._server is None:
             return
         if self._thread is not None:
@@ -107,7 +107,7 @@ class SandboxServer:
                     connection.shutdown(socket.SHUT_RDWR)
 
     def run(self) -> None:
-        """Answer requests in this thread, until it is interrupted."""
+        """Answer requests in this thread until interrupted."""
         server = self._server = self._server or self._bind(self._port)
         try:
             server.serve_forever()
@@ -128,15 +128,15 @@ class SandboxServer:
         self.stop()
 
     def _bind(self, port: int) -> BaseWSGIServer:
-        # Taken here: where it cannot be had the library would print advice and end the process.
-        with socket.create_server((HOST, port), backlog=128) as taken:
+        # Bound here: werkzeug would print advice and exit the process where the port is in use.
+        with socket.create_server((HOST, port), backlog=128) as listener:
             return make_server(
                 HOST,
                 port,
                 self._record,
                 threaded=True,
                 request_handler=_Handler,
-                fd=taken.fileno(),
+                fd=listener.fileno(),
             )
 
     def _record(
@@ -158,10 +158,10 @@ class SandboxServer:
 
 
 class _Handler(WSGIRequestHandler):
-    """Keeps connections open, as upstream does and the library's does not; logs errors alone."""
+    """Keeps connections open, as TeamUp does and werkzeug does not; logs only errors."""
 
     protocol_version = "HTTP/1.1"
-    # Head and body leave in one segment, and at once.
+    # Send head and body in one segment, without delay.
     wbufsize = -1
     disable_nagle_algorithm = True
 
@@ -172,7 +172,7 @@ class _Handler(WSGIRequestHandler):
         for name, value in headers:
             self.send_header(name, value)
         if self.command != "GET":
-            # A body that was sent need not have been read.
+            # The request's body may not have been read.
             self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
@@ -180,7 +180,7 @@ class _Handler(WSGIRequestHandler):
             self.close_connection = True
 
     def finish(self) -> None:
-        # The client may be gone before the last of the response.
+        # The client may disconnect before the end of the response.
         with suppress(ConnectionError):
             super().finish()
 
@@ -191,7 +191,7 @@ class _Handler(WSGIRequestHandler):
 def serve_forever(
     studio: Studio, *, port: int = PORT, token: str = TOKEN, announce: Callable[[str], Any] = print
 ) -> None:
-    """Serve *studio* alone until interrupted; *announce* gets one line that says where."""
+    """Serve *studio* until interrupted; *announce* is called with one line that has the URL."""
     server = SandboxServer(create_api(studio, token=token), port)
     announce(f"The sandbox studio answers at {server.url} (token: {token})")
     server.run()

@@ -1,4 +1,4 @@
-"""A query: the parameters of a listing, and the sessions that they name."""
+"""Query parameters of the list endpoint: parsing, filtering and sorting."""
 
 import math
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ BOUNDS = {
     for edge in ("gte", "lte")
 }
 FILTERS = (*IDS, *BOUNDS, "status", "occupancy_status")
-"""The parameters that choose sessions."""
+"""The parameters that filter sessions."""
 
 MAX_LEVELS = 4
 
@@ -37,11 +37,11 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How parameters are understood where the vendor's page leaves it open.
+    """How parameters are parsed where TeamUp's documentation leaves it open.
 
     Attributes:
-        list_style: which form of a list of ids is understood: comma-separated, repeated, or both.
-        fields: whether ``fields`` may name nested fields, or only a row's own, or does nothing.
+        list_style: the accepted form of a list of ids: comma-separated, repeated, or both.
+        fields: whether ``fields`` accepts nested fields, only top-level ones, or is ignored.
         max_page_size: upper limit of ``page_size``; larger values are clamped to it.
     """
 
@@ -52,13 +52,13 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True)
 class ListParams:
-    """A listing's parameters, parsed.
+    """The parsed parameters of a request.
 
     Attributes:
-        ids: parameters and the ids that are wanted; one that was not given is missing.
-        bounds: parameters and the times they name.
-        statuses: which are wanted; only active ones when the parameter was left out.
-        occupancy: which are wanted, any of them; empty for all.
+        ids: (parameter, accepted ids) for each parameter that was given.
+        bounds: (parameter, time) for each parameter that was given.
+        statuses: accepted statuses; only ``active`` by default.
+        occupancy: accepted occupancy states; empty for all.
         sort: ``start``, ``-start``, or empty for the order of ids.
     """
 
@@ -74,53 +74,53 @@ class ListParams:
 
     @classmethod
     def parse(cls, args: "MultiDict[str, str]", dialect: Dialect) -> "ListParams":
-        """Read the parameters; unknown ones are ignored. Raises Refusal (400)."""
+        """Parse *args*; unknown parameters are ignored. Raises ApiError (400)."""
         reader = _Reader(args)
         style = dialect.list_style
-        longest = {"nested": math.inf, "flat": 1, "ignored": 0}[dialect.fields]
-        most = dialect.max_page_size
-        query = cls(
-            ids=tuple((name, found) for name in IDS if (found := reader.integers(name, style))),
-            bounds=tuple((name, edge) for name in BOUNDS if (edge := reader.moment(name))),
+        max_depth = {"nested": math.inf, "flat": 1, "ignored": 0}[dialect.fields]
+        max_size = dialect.max_page_size
+        params = cls(
+            ids=tuple((name, ids) for name in IDS if (ids := reader.integers(name, style))),
+            bounds=tuple((name, bound) for name in BOUNDS if (bound := reader.date_time(name))),
             statuses=frozenset(reader.choices("status", STATUSES) or STATUSES[:1]),
             occupancy=frozenset(reader.choices("occupancy_status", OCCUPANCY)),
             sort="".join(reader.choices("sort", ("start", "-start"))[:1]),
             page=reader.positive("page", 1),
-            page_size=min(reader.positive("page_size", most), most),
+            page_size=min(reader.positive("page_size", max_size), max_size),
             expand=reader.paths("expand"),
-            fields=tuple(path for path in reader.paths("fields") if len(path) <= longest),
+            fields=tuple(path for path in reader.paths("fields") if len(path) <= max_depth),
         )
-        if len(dict(query.ids).get("instructors", ())) > 1:
+        if len(dict(params.ids).get("instructors", ())) > 1:
             reader.problems["instructors"] = "Enter a whole number."
         reader.choices("format", ("json",))
         if reader.problems:
             raise ApiError(400, "A parameter is invalid.", fields=reader.problems)
-        return query
+        return params
 
     def select(self, tables: Tables) -> list[Row]:
-        """The sessions that are named, in the order that was asked for; not to be changed."""
+        """Return the matching sessions in the requested order. The list must not be changed."""
         return _select(replace(self, page=1), tables)
 
-    def wants(self, row: Row, tables: Tables) -> bool:
-        """Whether a session matches the query."""
+    def matches(self, row: Row, tables: Tables) -> bool:
+        """Whether a session passes the filters."""
         return (
-            # a status nobody knows is filtered by nobody
+            # An undocumented status passes every filter.
             (row["status"] in self.statuses or row["status"] not in STATUSES)
-            and all(wanted & _ids(row, name, tables) for name, wanted in self.ids)
-            and all(_within(row, name, edge, tables) for name, edge in self.bounds)
+            and all(accepted & _ids(row, name, tables) for name, accepted in self.ids)
+            and all(_within(row, name, bound, tables) for name, bound in self.bounds)
             and (not self.occupancy or bool(self.occupancy & _occupancy(row)))
         )
 
 
-# The pages of a walk share one selection: of thousands of sessions each would take a while.
+# Cached: the pages of one walk need the same selection, which is slow with thousands of sessions.
 @lru_cache(maxsize=16)
-def _select(query: ListParams, tables: Tables) -> list[Row]:
-    rows = [row for row in tables.sessions() if query.wants(row, tables)]
-    if query.sort:
-        early = datetime.min.replace(tzinfo=UTC)
+def _select(params: ListParams, tables: Tables) -> list[Row]:
+    rows = [row for row in tables.sessions() if params.matches(row, tables)]
+    if params.sort:
+        earliest = datetime.min.replace(tzinfo=UTC)
         rows.sort(
-            key=lambda row: tables.instant(row, "starts_at") or early,
-            reverse=query.sort == "-start",
+            key=lambda row: tables.instant(row, "starts_at") or earliest,
+            reverse=params.sort == "-start",
         )
     return rows
 
@@ -134,7 +134,7 @@ def _ids(row: Row, parameter: str, tables: Tables) -> frozenset[int]:
     return frozenset([id_of(row["course" if parameter == "course" else "venue"])])
 
 
-def _within(row: Row, parameter: str, edge: datetime, tables: Tables) -> bool:
+def _within(row: Row, parameter: str, bound: datetime, tables: Tables) -> bool:
     field, local = BOUNDS[parameter]
     instant = tables.instant(row, field)
     if instant is None:
@@ -142,10 +142,10 @@ def _within(row: Row, parameter: str, edge: datetime, tables: Tables) -> bool:
     if local:
         instant = instant.replace(tzinfo=None)
     else:
-        # Between two times of one zone Python compares wall clocks; in UTC it cannot.
+        # In UTC: Python compares two times of the same zone by wall clock.
         instant = instant.astimezone(UTC)
-        edge = edge if edge.tzinfo else edge.replace(tzinfo=UTC)
-    return instant >= edge if parameter.endswith("_gte") else instant <= edge
+        bound = bound if bound.tzinfo else bound.replace(tzinfo=UTC)
+    return instant >= bound if parameter.endswith("_gte") else instant <= bound
 
 
 def _occupancy(row: Row) -> set[str]:
@@ -158,23 +158,23 @@ def _occupancy(row: Row) -> set[str]:
 
 
 class _Reader:
-    """Reads parameters, and gathers what is wrong with them."""
+    """Parses single parameters; collects errors in `problems`."""
 
     def __init__(self, args: "MultiDict[str, str]") -> None:
         self._args = args
         self.problems: dict[str, str] = {}
 
     def values(self, name: str, style: str = "both") -> list[str]:
-        """Comma-separated and repeated alike unless *style* says otherwise, blanks left out."""
-        given = self._args.getlist(name)[-1 if style == "csv" else 0 :]
+        """Return the values of a list in the form *style* (see `Dialect`), without blank ones."""
+        values = self._args.getlist(name)[-1 if style == "csv" else 0 :]
         if style != "repeat":
-            given = [part for value in given for part in value.split(",")]
-        return [value.strip() for value in given if value.strip()]
+            values = [part for value in values for part in value.split(",")]
+        return [value.strip() for value in values if value.strip()]
 
     def integers(self, name: str, style: str) -> frozenset[int]:
-        found = self.values(name, style)
-        if all(_is_number(each) for each in found):
-            return frozenset(int(each) for each in found)
+        values = self.values(name, style)
+        if all(_is_number(value) for value in values):
+            return frozenset(int(value) for value in values)
         self.problems[name] = "Enter a whole number."
         return frozenset()
 
@@ -187,35 +187,35 @@ class _Reader:
         self.problems[name] = "Enter a whole number of 1 or more."
         return default
 
-    def choices(self, name: str, known: Iterable[str]) -> list[str]:
-        found = self.values(name)
-        for each in found:
-            if each not in known:
-                self.problems[name] = f"{each} is not one of the available choices."
-        return found
+    def choices(self, name: str, available: Iterable[str]) -> list[str]:
+        values = self.values(name)
+        for value in values:
+            if value not in available:
+                self.problems[name] = f"{value} is not one of the available choices."
+        return values
 
-    def moment(self, name: str) -> datetime | None:
+    def date_time(self, name: str) -> datetime | None:
         value = self._args.get(name, "").strip()
         if not value:
             return None
         try:
-            # a bare date is no date-time, nor is one whose + was read as a space
+            # Invalid: a date without a time, and a time whose + was decoded as a space.
             if "T" not in value or " " in value:
                 raise ValueError
-            moment = datetime.fromisoformat(value)
+            parsed = datetime.fromisoformat(value)
         except ValueError:
             self.problems[name] = "Enter a valid date and time."
             return None
         _, local = BOUNDS[name]
-        return moment.replace(tzinfo=None) if local else moment
+        return parsed.replace(tzinfo=None) if local else parsed
 
     def paths(self, name: str) -> tuple[Path, ...]:
-        found = tuple(tuple(each.split(".")) for each in self.values(name))
-        if any(not part for path in found for part in path):
+        paths = tuple(tuple(value.split(".")) for value in self.values(name))
+        if any(not part for path in paths for part in path):
             self.problems[name] = "A path has an empty part."
-        elif name == "expand" and any(len(path) > MAX_LEVELS for path in found):
+        elif name == "expand" and any(len(path) > MAX_LEVELS for path in paths):
             self.problems[name] = f"At most {MAX_LEVELS} levels can be expanded."
-        return found
+        return paths
 
 
 def _is_number(value: Any) -> bool:

@@ -1,8 +1,8 @@
-"""Records in the vendor's full form, with believable defaults."""
+"""Functions that create complete TeamUp records, with realistic defaults."""
 
 from typing import Any
 
-# A JSON object of the vendor's: what is in it, the reference page says and no type could.
+# A JSON object of TeamUp's API; its fields are those of the vendor's reference page.
 Row = dict[str, Any]
 
 PERMISSIONS = (
@@ -23,7 +23,7 @@ PERMISSIONS = (
 
 
 def venue(id: int, name: str, timezone: str, **fields: Any) -> Row:
-    """A venue; *timezone* is an IANA name, *fields* replace the defaults."""
+    """Create a venue; *timezone* is an IANA name, *fields* replace the defaults."""
     return {
         "id": id,
         "object": "venue",
@@ -46,13 +46,13 @@ def venue(id: int, name: str, timezone: str, **fields: Any) -> Row:
 
 
 def venue_room(id: int, name: str, venue: int, **fields: Any) -> Row:
-    """A room of the venue with the id *venue*."""
+    """Create a room of the venue with the id *venue*."""
     row = {"id": id, "object": "venue_room", "status": "active", "name": name, "venue": venue}
     return {**row, "thumbnail": None, **fields}
 
 
 def instructor(id: int, name: str, **fields: Any) -> Row:
-    """An instructor; the two deferred fields hold what a public feed must never show."""
+    """Create an instructor; its two deferred fields must never appear in a public feed."""
     secret = f"studio.example/ical/instructor-{id}-secret.ics"
     return {
         "id": id,
@@ -60,7 +60,7 @@ def instructor(id: int, name: str, **fields: Any) -> Row:
         "name": name,
         "picture_url": f"https://images.studio.example/instructors/{id}.jpg",
         "description": "",
-        "permissions": {each: each.startswith("instructor_") for each in PERMISSIONS},
+        "permissions": {name: name.startswith("instructor_") for name in PERMISSIONS},
         "staff": 9000 + id,
         "availability_schedules": [_schedule(id)],
         "icalendar_links": {
@@ -88,13 +88,13 @@ def _schedule(instructor: int) -> Row:
 
 
 def category(id: int, name: str, **fields: Any) -> Row:
-    """A category of offering types."""
+    """Create a category of offering types."""
     row = {"id": id, "object": "offering_type_category", "name": name, "image": None}
     return {**row, **fields}
 
 
 def offering_type(id: int, name: str, **fields: Any) -> Row:
-    """An offering type: public, no draft, and in no category unless *fields* say otherwise."""
+    """Create an offering type: by default public, not a draft and without a category."""
     return {
         "id": id,
         "object": "offering_type",
@@ -126,5 +126,5 @@ def offering_type(id: int, name: str, **fields: Any) -> Row:
 
 
 def course(id: int, name: str | None, offering_type: int | Row, **fields: Any) -> Row:
-    """A course of an offering type, given as its id or as the record itself."""
+    """Create a course of an offering type, given as an id or as a record."""
     return {"id": id, "object": "course", "name": name, "offering_type": offering_type, **fields}

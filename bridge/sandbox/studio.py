@@ -1,4 +1,4 @@
-"""The studio: its records, and what its staff do to them."""
+"""The in-memory data of a studio, with methods for the changes that its staff make."""
 
 import copy
 import threading
@@ -12,37 +12,37 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from bridge.sandbox.records import Row
 
 CUSTOMER_PATH = "/p/123-demo-studio/course-sessions/"
-STAFF_ADDRESS = "https://staff.studio.example/course-sessions/"
+STAFF_URL = "https://staff.studio.example/course-sessions/"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:
-    """The records as they stood at one moment: object name → id → record. Compared by identity.
+    """A snapshot of all records: object name → id → record. Compared by identity.
 
-    The records are shared with the studio, which replaces and never changes them.
+    Records are shared with the studio, which replaces records and never modifies them.
     """
 
     rows: Mapping[str, Mapping[int, Row]]
 
     def get(self, kind: str, reference: int | Row) -> Row | None:
-        """The record of that object name (``venue``, ``course`` and so on) and id.
+        """Return the record of an object name (``venue``, ``course`` and so on) and an id.
 
-        A record that is held in place of its id is returned as it is.
+        A record in place of an id is returned unchanged.
         """
         return reference if isinstance(reference, dict) else self.rows[kind].get(reference)
 
     def sessions(self) -> list[Row]:
-        """Every course session, by id."""
+        """Return all course sessions, ordered by id."""
         table = self.rows["course_session"]
         return [table[id] for id in sorted(table)]
 
     def offering_type(self, session: Row) -> Row | None:
-        """The offering type of the session's course."""
+        """Return the offering type of the session's course."""
         course = self.get("course", session["course"])
         return course and self.get("offering_type", course["offering_type"])
 
     def zone(self, session: Row) -> tzinfo:
-        """The zone of the session's venue; UTC where the venue or its zone is not known."""
+        """Return the time zone of the session's venue; UTC if the venue or its zone is unknown."""
         venue = self.get("venue", session["venue"])
         try:
             return ZoneInfo(venue["timezone"]) if venue else UTC
@@ -50,7 +50,7 @@ class Tables:
             return UTC
 
     def instant(self, session: Row, field: str) -> datetime | None:
-        """``starts_at`` or ``ends_at`` in the venue's zone; None if it holds no time at all."""
+        """Return ``starts_at`` or ``ends_at`` in the venue's zone; None if it is not a time."""
         try:
             value = datetime.fromisoformat(session[field])
         except (TypeError, ValueError):
@@ -60,12 +60,11 @@ class Tables:
 
 
 class Studio:
-    """The records of one provider, safe to read and to change from several threads.
+    """The records of one provider; thread-safe.
 
-    Each argument is a list of records in the vendor's full form, as `records` makes them; what
-    expands is held as an id or a list of ids, or as the records themselves. A session may also
-    have a ``waiting_count``, by which ``occupancy_status=has_waitlist`` is decided and which is
-    never sent.
+    Each argument is a list of complete records, as the functions in `records` create them; a field
+    that can be expanded holds ids or records. A session may have a ``waiting_count``, which decides
+    ``occupancy_status=has_waitlist`` and is never sent.
     """
 
     def __init__(
@@ -92,7 +91,7 @@ class Studio:
         }
 
     def tables(self) -> Tables:
-        """The records as they stand now: the same object until something changes."""
+        """Return a snapshot of the records; the same object until a record changes."""
         with self._lock:
             if self._snapshot is None:
                 rows = {kind: dict(table) for kind, table in self._tables.items()}
@@ -101,20 +100,19 @@ class Studio:
 
     @property
     def sessions(self) -> list[Row]:
-        """Copies of all sessions, by id."""
+        """Copies of all sessions, ordered by id."""
         return copy.deepcopy(self.tables().sessions())
 
     def replace_sessions(self, sessions: Iterable[Row]) -> None:
-        """Put these sessions in place of all that there are, in one step."""
+        """Replace all sessions, atomically."""
         with self._changing():
             self._tables["course_session"] = _by_id(sessions)
 
     def add(self, *, starts_at: datetime | str, **fields: Any) -> Row:
-        """Add a session; a copy of its record.
+        """Add a session and return a copy of its record.
 
-        What *fields* leave out is believable: the next free id, the first venue and course, one
-        hour, ten places, nobody in. Times are aware datetimes, or strings, which are sent as they
-        are, however odd.
+        By default: the next free id, first venue and course, one hour, ten places, no attendees.
+        Times are aware datetimes, or strings, which are sent unchanged even if invalid.
         """
         with self._changing():
             id = fields.get("id") or max(self._tables["course_session"], default=0) + 1
@@ -122,13 +120,13 @@ class Studio:
                 **session(id=id, starts_at=starts_at),
                 "venue": next(iter(self._tables["venue"]), 0),
                 "course": next(iter(self._tables["course"]), 0),
-                **{name: _json(value) for name, value in fields.items()},
+                **{name: _json_value(value) for name, value in fields.items()},
             }
             self._tables["course_session"][id] = row
             return copy.deepcopy(row)
 
     def change(self, id: int, **fields: Any) -> None:
-        """Replace any fields of a session. KeyError if there is none with this id."""
+        """Replace fields of a session. Raises KeyError for an unknown id."""
         self._change("course_session", id, fields)
 
     def cancel(self, id: int) -> None:
@@ -136,28 +134,28 @@ class Studio:
         self.change(id, status="cancelled")
 
     def restore(self, id: int) -> None:
-        """Take a cancellation back."""
+        """Undo a cancellation."""
         self.change(id, status="active")
 
-    def retime(self, id: int, starts_at: datetime, ends_at: datetime) -> None:
-        """Move a session to other times (aware datetimes)."""
+    def reschedule(self, id: int, starts_at: datetime, ends_at: datetime) -> None:
+        """Set a session's times (aware datetimes)."""
         self.change(id, starts_at=starts_at, ends_at=ends_at)
 
     def rename(self, id: int, name: str | None) -> None:
-        """Give a session another name; None leaves it to its course."""
+        """Set a session's name; with None, the course's name applies."""
         self.change(id, name=name)
 
     def book(self, id: int, attending_count: int, *, waiting_count: int = 0) -> None:
-        """Set how many are in, and how many wait."""
+        """Set the number of attendees and the length of the waiting list."""
         self.change(id, attending_count=attending_count, waiting_count=waiting_count)
 
     def move(self, id: int, venue: int | None = None, instructors: list[int] | None = None) -> None:
-        """Give a session another venue, other instructors, or both (ids)."""
+        """Set a session's venue, its instructors, or both (ids)."""
         fields = {"venue": venue, "instructors": instructors}
         self.change(id, **{name: value for name, value in fields.items() if value is not None})
 
     def delete(self, id: int) -> None:
-        """Remove a session without a trace, as upstream does. KeyError if there is none."""
+        """Remove a session; no trace remains, as in TeamUp. Raises KeyError for an unknown id."""
         with self._changing():
             del self._tables["course_session"][id]
 
@@ -172,19 +170,19 @@ class Studio:
             yield
 
     def _change(self, kind: str, id: int, fields: Mapping[str, Any]) -> None:
-        new = {name: _json(value) for name, value in fields.items()}
+        values = {name: _json_value(value) for name, value in fields.items()}
         with self._changing():
-            self._tables[kind][id] = {**self._tables[kind][id], **new}
+            self._tables[kind][id] = {**self._tables[kind][id], **values}
 
 
 def session(*, id: int, starts_at: datetime | str, **fields: Any) -> Row:
-    """A session's record: an hour, ten places, nobody in, unless *fields* say otherwise."""
+    """Create a session's record: by default one hour, ten places and no attendees."""
     return {
         "id": id,
         "object": "course_session",
         "name": None,
-        "starts_at": _json(starts_at),
-        "ends_at": _an_hour_after(starts_at),
+        "starts_at": _json_value(starts_at),
+        "ends_at": _one_hour_later(starts_at),
         "status": "active",
         "attending_count": 0,
         "max_occupancy": 10,
@@ -192,14 +190,14 @@ def session(*, id: int, starts_at: datetime | str, **fields: Any) -> Row:
         "instructors": [],
         "course": 0,
         "customer_url": f"{CUSTOMER_PATH}{id}",
-        "provider_url": f"{STAFF_ADDRESS}{id}",
+        "provider_url": f"{STAFF_URL}{id}",
         "waiting_count": 0,
-        **{name: _json(value) for name, value in fields.items()},
+        **{name: _json_value(value) for name, value in fields.items()},
     }
 
 
 def id_of(reference: int | Row) -> int:
-    """The id of a record that is held as its id or as the record itself."""
+    """Return the id of a reference, which is an id or a record."""
     return int(reference["id"]) if isinstance(reference, dict) else reference
 
 
@@ -207,19 +205,19 @@ def _by_id(rows: Iterable[Row]) -> dict[int, Row]:
     return {row["id"]: row for row in copy.deepcopy(list(rows))}
 
 
-def _json(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if not isinstance(value, datetime):
         return copy.deepcopy(value)
     if value.tzinfo is None:
-        raise ValueError("a time needs an offset; to send a naive one, give it as a string")
+        raise ValueError("a datetime needs an offset; to send a naive time, pass a string")
     return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _an_hour_after(starts_at: datetime | str) -> Any:
+def _one_hour_later(starts_at: datetime | str) -> Any:
     if isinstance(starts_at, datetime):
-        return _json(starts_at + timedelta(hours=1))
+        return _json_value(starts_at + timedelta(hours=1))
     try:
         end = datetime.fromisoformat(starts_at) + timedelta(hours=1)
     except ValueError:
         return starts_at
-    return _json(end) if end.tzinfo else end.isoformat(timespec="seconds")
+    return _json_value(end) if end.tzinfo else end.isoformat(timespec="seconds")

@@ -1,1 +1,1 @@
-"""Snapshots of the timetable: published, cached and refreshed."""
+"""Snapshots of the timetable: fetched, merged, published, cached and refreshed."""

@@ -1,4 +1,8 @@
-"""Remembered failures: while one is, nobody waits, and one probe at a time looks if it is over."""
+"""Exponential backoff after upstream failures, shared by all workers through the store.
+
+While a failure is active, requests do not wait for upstream. After each pause one probe at a time
+checks whether upstream has recovered.
+"""
 
 import json
 import random
@@ -9,24 +13,26 @@ from bridge.store.interface import Store, Write
 from bridge.store.json_values import decode_json
 from bridge.store.keys import Keys
 
-_FIRST, _LONGEST = 1.0, 60.0
+_MIN_PAUSE, _MAX_PAUSE = 1.0, 60.0
 _JITTER = 0.1
-# How long a failure is remembered after the time for the next probe, if nobody asks: a probe is
-# what should end it. One filter set's own is forgotten earlier, since those may be made up.
-_TOLD_FOR = 30 * 86400.0
-_LINGERS = {Scope.ACCOUNT: 86400.0, Scope.KEY: 600.0}
+# A clock that was set back must not delay the probe: a longer pause counts as over.
+_LONGEST_CREDIBLE_PAUSE = 400
+# A successful probe should end a failure. If there are no requests, the failure expires this long
+# after the next probe is due; sooner for single filter sets, because clients can invent those.
+_TTL_AFTER_PAUSE = {Scope.ACCOUNT: 86400.0, Scope.KEY: 600.0}
+_LAST_FAILURE_TTL = 30 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last failure of a filter set, or of the upstream as a whole.
+    """The last failure of a filter set, or of upstream as a whole.
 
     Attributes:
-        count: failures in a row.
-        since: when the first of them was, in seconds since 1970.
-        at: when the last of them was.
-        until: nobody asks before it.
-        matter: what has to be looked at, where that is known.
+        count: number of consecutive failures.
+        since: when the first of them happened, in seconds since 1970.
+        at: when the last of them happened.
+        until: no request is sent upstream before this time.
+        problem_area: what the operator has to check, if known.
     """
 
     code: str
@@ -36,40 +42,39 @@ class Failure:
     since: float
     at: float
     until: float
-    matter: ProblemArea | None = None
+    problem_area: ProblemArea | None = None
 
     def due(self, now: float) -> bool:
         """Whether it is time for a probe."""
-        # A clock that was set back must not put the probe off for long.
-        return not now < self.until <= now + 400
+        return not now < self.until <= now + _LONGEST_CREDIBLE_PAUSE
 
     def retry_after(self, now: float) -> int:
-        """Whole seconds after which asking again may help."""
+        """Whole seconds after which a client should try again."""
         return max(1, min(300, round(self.until - now) + 1))
 
 
 class Backoff:
-    """Kept in the store, for the whole fleet."""
+    """Stores failures, by filter set and for upstream as a whole, and doubles the pauses."""
 
     def __init__(self, store: Store, keys: Keys) -> None:
         self._store = store
         self._keys = keys
 
     def current(self, key: str) -> Failure | None:
-        """The failure that concerns *key*: the upstream's own first."""
+        """The failure that affects *key*; that of upstream as a whole takes precedence."""
         names = [self._keys.failure(), self._keys.failure(key)]
-        found = self._store.read(names)
-        backoff = (_decode(found[name].value) for name in names if name in found)
-        return next((failure for failure in backoff if failure), None)
+        entries = self._store.read(names)
+        failures = (_decode(entries[name].value) for name in names if name in entries)
+        return next((failure for failure in failures if failure), None)
 
-    def remember(self, key: str, cause: Cause) -> Failure:
-        """Count another failure, and put the next probe off."""
+    def record(self, key: str, cause: Cause) -> Failure:
+        """Record another failure of *key* and postpone the next probe."""
         name = self._name(key, cause.scope)
         entry = self._store.read([name]).get(name)
         before = _decode(entry.value) if entry else None
         now = self._store.now()
         count = before.count + 1 if before else 1
-        pause = min(_LONGEST, _FIRST * 2.0 ** min(count - 1, 10))
+        pause = min(_MAX_PAUSE, _MIN_PAUSE * 2.0 ** min(count - 1, 10))
         pause *= random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - not a secret
         if cause.retry_after is not None:
             pause = max(pause, cause.retry_after)
@@ -81,25 +86,25 @@ class Backoff:
             since=before.since if before else now,
             at=now,
             until=now + pause,
-            matter=cause.matter,
+            problem_area=cause.problem_area,
         )
         value = _encode(failure)
         self._store.commit(
             {
-                name: Write(value, pause + _LINGERS[failure.scope]),
-                self._keys.last_failure: Write(value, _TOLD_FOR),
+                name: Write(value, pause + _TTL_AFTER_PAUSE[failure.scope]),
+                self._keys.last_failure: Write(value, _LAST_FAILURE_TTL),
             }
         )
         return failure
 
     def last(self) -> Failure | None:
-        """The last failure of any filter set, also once it is over."""
+        """The last failure of any filter set, even if it is over."""
         name = self._keys.last_failure
         entry = self._store.read([name]).get(name)
         return _decode(entry.value) if entry else None
 
     def clear(self, key: str) -> None:
-        """Forget what is remembered of *key* and of the upstream as a whole: it answered."""
+        """Delete the failures of *key* and of upstream as a whole, after a successful walk."""
         names = [self._keys.failure(), self._keys.failure(key)]
         if self._store.versions(names):
             self._store.commit({name: Write(None) for name in names})
@@ -109,8 +114,9 @@ class Backoff:
 
 
 def _encode(failure: Failure) -> bytes:
-    matter = failure.matter.name if failure.matter else None
-    row = {**asdict(failure), "scope": failure.scope.value, "matter": matter}
+    row = {**asdict(failure), "scope": failure.scope.value}
+    problem_area = row.pop("problem_area")
+    row["matter"] = problem_area and problem_area.name
     return json.dumps(row).encode()
 
 
@@ -125,7 +131,7 @@ def _decode(value: bytes) -> Failure | None:
             since=float(data["since"]),
             at=float(data["at"]),
             until=float(data["until"]),
-            matter=ProblemArea[data["matter"]] if data.get("matter") else None,
+            problem_area=ProblemArea[data["matter"]] if data.get("matter") else None,
         )
     except (LookupError, TypeError, ValueError, OverflowError):
         return None

@@ -1,20 +1,23 @@
-"""A bulkhead: at most some of the server's threads wait for upstream, the rest go on answering."""
+"""A bulkhead: limits how many of a worker's threads may wait for upstream at the same time.
+
+The other threads stay free for requests that can be answered at once.
+"""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 THREADS = 64
-"""Threads of a worker that run the Flask application. Waiting costs a thread and little else."""
+"""Threads of a worker that run the Flask application. A waiting thread uses little memory."""
 
 WAITING = THREADS // 2
 
 
 class Bulkhead:
-    """Limits how many threads wait at a time; nobody queues for a place.
+    """A limit on waiting threads, without a queue.
 
     Args:
-        limit: places.
+        limit: number of threads that may wait.
     """
 
     def __init__(self, limit: int = WAITING) -> None:
@@ -22,10 +25,10 @@ class Bulkhead:
 
     @contextmanager
     def place(self) -> Iterator[bool]:
-        """A place for as long as the block takes; yields whether there was one."""
-        entered = self._places.acquire(blocking=False)
+        """Occupy a place for the duration of the block; yields False if all are taken."""
+        acquired = self._places.acquire(blocking=False)
         try:
-            yield entered
+            yield acquired
         finally:
-            if entered:
+            if acquired:
                 self._places.release()

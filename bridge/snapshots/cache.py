@@ -1,4 +1,8 @@
-"""The snapshot cache: keyed by filter set, fresh for a while, and never emptied by a failure."""
+"""The snapshot cache: serves snapshots by filter set, and keeps them when upstream fails.
+
+lookup = cache.get(filter_set, rules)
+lookup.snapshot, lookup.outcome, lookup.fresh_for
+"""
 
 import math
 import threading
@@ -6,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bridge.clock import Clock
-from bridge.errors import TooManyRequestsError, UnavailableError, told
+from bridge.errors import TooManyRequestsError, UnavailableError, public_code
 from bridge.filters import FilterSet
 from bridge.snapshots.backoff import Backoff
 from bridge.snapshots.bulkhead import Bulkhead
@@ -21,48 +25,49 @@ from bridge.snapshots.snapshot import Snapshot
 from bridge.store.interface import Store
 from bridge.upstream.budget import Purpose, RequestBudget
 
-COLD_PATIENCE = 8.0
-_OLD_PATIENCE = 4.0
+COLD_TIMEOUT = 8.0
+_OLD_TIMEOUT = 4.0
 _RETRY_AFTER = 5
 
 
 class CacheOutcome(Enum):
-    """Where an answer comes from."""
+    """How the cache answered a request."""
 
     HIT = "hit"
+    """A fresh copy."""
     STALE = "stale"
-    """An old copy; one refresh runs behind it."""
+    """A stale copy; one refresh runs in the background."""
     FETCHED = "fetched"
-    """Waited for: there was no copy before."""
+    """There was no copy; the request waited for a walk."""
     REFRESHED = "refreshed"
-    """Waited for: there was an old copy before."""
+    """There was an old copy; the request waited for a newer one."""
     FAILED = "failed"
-    """An old copy, because no new one can be had."""
+    """A stale or old copy, because upstream fails or is too slow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """An answer of the cache.
+    """The result of a request to the cache.
 
     Attributes:
-        version: differs for every publication; equal versions hold equal snapshots.
-        left: seconds for which it is still fresh; negative once it is stale.
-        servable: seconds for which it may still be served while no newer one can be had.
+        version: differs for every publication; equal versions mean equal snapshots.
+        fresh_for: seconds for which the snapshot is still fresh; negative once it is stale.
+        servable_for: seconds for which the snapshot may be served if no newer one is available.
         age: seconds since the walk.
-        at: when this was so, on the monotonic clock.
+        at: the time of the lookup, on the monotonic clock.
     """
 
     snapshot: Snapshot
     version: str
-    served: CacheOutcome
-    left: float
-    servable: float
+    outcome: CacheOutcome
+    fresh_for: float
+    servable_for: float
     age: float
     at: float
 
 
 class SnapshotCache:
-    """Answers with snapshots; upstream is asked at most once per key and lifetime."""
+    """Serves snapshots, and starts at most one walk per filter set and freshness lifetime."""
 
     def __init__(
         self,
@@ -88,183 +93,185 @@ class SnapshotCache:
         self._budget = budget
         self._clock = clock
         self._bulkhead = bulkhead
-        self._door = threading.Lock()
+        self._admission_lock = threading.Lock()
 
     def get(
-        self, filter_set: FilterSet, rules: MergeRules, *, patience: float = COLD_PATIENCE
+        self, filter_set: FilterSet, rules: MergeRules, *, timeout: float = COLD_TIMEOUT
     ) -> Lookup:
-        """The best snapshot that can be had of *filter_set*.
+        """The best available snapshot of *filter_set*.
 
         Args:
-            rules: how it is published, should it be walked for.
-            patience: seconds to wait where there is no copy at all.
+            rules: how a new walk is merged and published.
+            timeout: seconds to wait for a walk if there is no copy.
 
         Raises:
-            UnavailableError: there is none, and none came in time.
-            CrowdedError: there is none, and too many others are new as well.
+            UnavailableError: there is no copy, and no walk ended in time.
+            TooManyRequestsError: there is no copy, and too many new filter sets were requested.
         """
         key = filter_set.key
-        held = self._local_cache.look(key)
-        if held is not None:
-            self._registry.note(key, settled=rules.settled, pinned=rules.history)
-            age = self._age(key, held)
-            if age is CopyState.FRESH or rules.settled:
-                return self._lookup(key, held, CacheOutcome.HIT)
-            if age is not CopyState.EXPIRED:
-                return self._past_its_time(filter_set, rules, held, age)
-        return self._cold(filter_set, rules, patience)
+        entry = self._local_cache.revalidate_if_due(key)
+        if entry is not None:
+            self._registry.record(key, settled=rules.settled, pinned=rules.history)
+            state = self._state(key, entry)
+            if state is CopyState.FRESH or rules.settled:
+                return self._lookup(key, entry, CacheOutcome.HIT)
+            if state is not CopyState.EXPIRED:
+                return self._get_stale(filter_set, rules, entry, state)
+        return self._get_cold(filter_set, rules, timeout)
 
-    def remembered(self, source: str, identity: int) -> Lookup | None:
-        """One session as it was last published under any filter set; upstream is not asked."""
-        one = self._history.load_one(source, identity)
-        if one is None:
+    def get_session(self, source: str, identity: int) -> Lookup | None:
+        """One session as last published under any filter set; never contacts upstream."""
+        published = self._history.load_session(source, identity)
+        if published is None:
             return None
-        walked = float(one.revision.latest)
+        walked = float(published.revision.latest)
         return Lookup(
-            snapshot=Snapshot(walked, walked, (one,), {}),
+            snapshot=Snapshot(walked, walked, (published,), {}),
             version=f"{identity}@{walked}",
-            served=CacheOutcome.HIT,
-            left=self._freshness.ttl,
-            servable=self._freshness.ttl,
+            outcome=CacheOutcome.HIT,
+            fresh_for=self._freshness.ttl,
+            servable_for=self._freshness.ttl,
             age=max(0.0, self._store.now() - walked),
             at=self._clock.monotonic(),
         )
 
     def peek(self, filter_set: FilterSet) -> Snapshot | None:
-        """The copy that is there, of whatever age; upstream is not asked."""
-        held = self._local_cache.look(filter_set.key)
-        return held.snapshot if held else None
+        """The existing copy, whatever its age; never contacts upstream."""
+        entry = self._local_cache.revalidate_if_due(filter_set.key)
+        return entry.snapshot if entry else None
 
     def expires_within(self, key: str, seconds: float, *, not_before: float) -> bool:
-        """Whether the snapshot of *key* is about to expire.
+        """Whether the snapshot of *key* is missing or about to become stale.
 
         Args:
-            not_before: a snapshot younger than that many seconds is left alone.
+            not_before: False for snapshots younger than this many seconds.
         """
-        held = self._local_cache.look(key)
-        if held is None:
+        entry = self._local_cache.revalidate_if_due(key)
+        if entry is None:
             return True
         now = self._store.now()
-        left = self._freshness.left(key, held.snapshot.walked, now)
-        return left <= seconds and not 0 <= now - held.snapshot.walked < not_before
+        walked = entry.snapshot.walked
+        fresh_for = self._freshness.fresh_for(key, walked, now)
+        return fresh_for <= seconds and not 0 <= now - walked < not_before
 
     def prefetch(self, filter_set: FilterSet, rules: MergeRules) -> bool:
-        """Begin a refresh that nobody waits for, if no failure speaks against it."""
+        """Start a refresh in the background, unless a failure prevents it."""
         failure = self._backoff.current(filter_set.key)
         return self._refresher.refresh(filter_set, rules, failure, Purpose.AHEAD) is not None
 
-    def _past_its_time(
-        self, filter_set: FilterSet, rules: MergeRules, held: LocalEntry, age: CopyState
+    def _get_stale(
+        self, filter_set: FilterSet, rules: MergeRules, entry: LocalEntry, state: CopyState
     ) -> Lookup:
         key = filter_set.key
         failure = self._backoff.current(key)
         flight = self._refresher.refresh(filter_set, rules, failure)
         if failure is not None:
-            return self._lookup(key, held, CacheOutcome.FAILED)
-        if age is CopyState.STALE:
-            return self._lookup(key, held, CacheOutcome.STALE)
-        # during a pause that upstream asked for, no new copy can come
-        if flight is not None and self._budget.cooldown_left() < _OLD_PATIENCE:
-            with self._bulkhead.place() as entered:
-                if entered:
-                    flight.wait(_OLD_PATIENCE)
+            return self._lookup(key, entry, CacheOutcome.FAILED)
+        if state is CopyState.STALE:
+            return self._lookup(key, entry, CacheOutcome.STALE)
+        # No walk can end during a pause that upstream requested, so waiting is pointless.
+        if flight is not None and self._budget.cooldown_left() < _OLD_TIMEOUT:
+            with self._bulkhead.place() as may_wait:
+                if may_wait:
+                    flight.wait(_OLD_TIMEOUT)
         newer = self._local_cache.get(key)
-        if newer is not None and newer.version != held.version:
+        if newer is not None and newer.version != entry.version:
             return self._lookup(key, newer, CacheOutcome.REFRESHED)
-        return self._lookup(key, held, CacheOutcome.FAILED)
+        return self._lookup(key, entry, CacheOutcome.FAILED)
 
-    def _cold(self, filter_set: FilterSet, rules: MergeRules, patience: float) -> Lookup:
+    def _get_cold(self, filter_set: FilterSet, rules: MergeRules, timeout: float) -> Lookup:
         key = filter_set.key
         failure = self._backoff.current(key)
-        # Of a herd that asks for the same new thing, the first alone has to be let in.
-        with self._door:
-            purpose = Purpose.LIVE if failure else self._admitted(key, rules)
+        # Of several concurrent requests for a new key only the first needs admission. The lock
+        # makes the others find the key in the registry.
+        with self._admission_lock:
+            purpose = Purpose.LIVE if failure else self._admit(key, rules)
             if failure is None:
-                self._registry.note(key, settled=rules.settled, pinned=rules.history)
+                self._registry.record(key, settled=rules.settled, pinned=rules.history)
         flight = self._refresher.refresh(filter_set, rules, failure, purpose)
         if failure is None and flight is not None:
-            if self._budget.cooldown_left() < patience:
-                self._wait_in_bulkhead(flight, patience)
-            held = self._local_cache.get(key)
-            if held is not None and self._age(key, held) is not CopyState.EXPIRED:
-                return self._lookup(key, held, CacheOutcome.FETCHED)
+            if self._budget.cooldown_left() < timeout:
+                self._wait_in_bulkhead(flight, timeout)
+            entry = self._local_cache.get(key)
+            if entry is not None and self._state(key, entry) is not CopyState.EXPIRED:
+                return self._lookup(key, entry, CacheOutcome.FETCHED)
             failure = flight.failure
         if failure is None:
-            self._check_quiet(least=_RETRY_AFTER)
+            self._raise_during_cooldown(longer_than=_RETRY_AFTER)
             raise UnavailableError(
-                "the timetable is still being fetched from TeamUp: ask again in a moment",
+                "the timetable is still being fetched from TeamUp; try again in a moment",
                 retry_after=_RETRY_AFTER,
             )
         raise UnavailableError(
-            f"the timetable cannot be had from TeamUp at present ({told(failure.code)}), and there"
-            " is no earlier copy: ask again later",
+            "TeamUp does not provide the timetable right now"
+            f" ({public_code(failure.code)}), and there is no earlier copy; try again later",
             retry_after=failure.retry_after(self._store.now()),
         )
 
-    def _wait_in_bulkhead(self, flight: Flight, patience: float) -> None:
-        """Wait for *flight*.
+    def _wait_in_bulkhead(self, flight: Flight, timeout: float) -> None:
+        """Wait for *flight* for at most *timeout* seconds.
 
         Raises:
-            UnavailableError: as many requests as may wait do so already.
+            UnavailableError: too many requests are waiting already.
         """
-        with self._bulkhead.place() as entered:
-            if not entered:
+        with self._bulkhead.place() as may_wait:
+            if not may_wait:
                 raise UnavailableError(
-                    "the timetable is being fetched from TeamUp, and too many requests wait for it"
-                    " already: ask again in a moment",
+                    "the timetable is being fetched from TeamUp, and too many requests are waiting"
+                    " for it already; try again in a moment",
                     retry_after=_RETRY_AFTER,
                 )
-            flight.wait(patience)
+            flight.wait(timeout)
 
-    def _admitted(self, key: str, rules: MergeRules) -> Purpose:
-        """What upstream may be asked for *key* as.
+    def _admit(self, key: str, rules: MergeRules) -> Purpose:
+        """Admit a request for *key*; the purpose for which its walk may use the budget.
 
         Raises:
-            CrowdedError: it is new, and too much that is new was asked for lately.
-            UnavailableError: it is new, and upstream is not to be asked at present.
+            TooManyRequestsError: the key is new, and too many new keys were requested lately.
+            UnavailableError: the key is new, and upstream has requested a pause.
         """
-        if rules.history or self._registry.known(key):
+        if rules.history or self._registry.contains(key):
             return Purpose.LIVE
-        self._check_quiet()
+        self._raise_during_cooldown()
         wait = self._budget.reserve(Purpose.ADMISSION)
         if wait:
             raise TooManyRequestsError(
-                "too many new questions were asked at once, and this one is new: ask again later;"
-                " feeds that are in use are not affected",
+                "too many new feeds were requested at once; try again later (feeds that are in use"
+                " are not affected)",
                 retry_after=min(300, math.ceil(wait)),
             )
         return Purpose.NEW
 
-    def _check_quiet(self, *, least: float = 0.0) -> None:
-        """Refuse what upstream would have to be asked for during a pause that it asked for.
+    def _raise_during_cooldown(self, *, longer_than: float = 0.0) -> None:
+        """Raise if upstream has requested a pause.
 
         Args:
-            least: seconds of a pause that counts.
+            longer_than: seconds; a pause that ends within this time is ignored.
 
         Raises:
-            UnavailableError: it is still to last longer than that.
+            UnavailableError: the pause lasts longer than that.
         """
-        quiet = self._budget.cooldown_left()
-        if quiet > least:
+        cooldown = self._budget.cooldown_left()
+        if cooldown > longer_than:
             raise UnavailableError(
-                "TeamUp asks to be left alone for a while, and there is no earlier copy: ask again"
-                " later",
-                retry_after=min(300, math.ceil(quiet)),
+                "TeamUp has asked the bridge to pause its requests, and there is no earlier copy;"
+                " try again later",
+                retry_after=min(300, math.ceil(cooldown)),
             )
 
-    def _age(self, key: str, held: LocalEntry) -> CopyState:
-        return self._freshness.age(key, held.snapshot.walked, self._store.now())
+    def _state(self, key: str, entry: LocalEntry) -> CopyState:
+        return self._freshness.state(key, entry.snapshot.walked, self._store.now())
 
-    def _lookup(self, key: str, held: LocalEntry, served: CacheOutcome) -> Lookup:
+    def _lookup(self, key: str, entry: LocalEntry, outcome: CacheOutcome) -> Lookup:
         now = self._store.now()
-        walked = held.snapshot.walked
-        left = self._freshness.left(key, walked, now)
+        walked = entry.snapshot.walked
+        fresh_for = self._freshness.fresh_for(key, walked, now)
         return Lookup(
-            snapshot=held.snapshot,
-            version=held.version,
-            served=served,
-            left=left,
-            servable=left + self._freshness.servable,
+            snapshot=entry.snapshot,
+            version=entry.version,
+            outcome=outcome,
+            fresh_for=fresh_for,
+            servable_for=fresh_for + self._freshness.max_stale,
             age=max(0.0, now - walked),
             at=self._clock.monotonic(),
         )

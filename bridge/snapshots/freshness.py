@@ -1,4 +1,4 @@
-"""Lifetimes: how long a snapshot is fresh, and how long its copy is better than nothing."""
+"""The freshness policy: how long a snapshot is fresh, and how long a stale copy may be served."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,30 +7,32 @@ from enum import Enum
 from bridge.config import Config
 
 _JITTER = 0.1
-# A walk dated a little ahead is another machine's clock; a lot ahead is a clock that was set.
-_AHEAD = 5.0
+# A walk dated slightly in the future was made by a machine whose clock is ahead; one dated further
+# in the future was made before a clock was set back.
+_MAX_CLOCK_SKEW = 5.0
 
 
 class CopyState(Enum):
-    """What may be done with a copy, from best to worst."""
+    """How a copy may be used, from best to worst."""
 
     FRESH = "fresh"
     STALE = "stale"
-    """Served at once, while one refresh runs behind it."""
+    """Served at once while one refresh runs in the background."""
     OLD = "old"
-    """Served when a refresh fails, or does not come in time."""
+    """Served only if a refresh fails or takes too long."""
     EXPIRED = "expired"
-    """Served no more."""
+    """No longer served."""
 
 
 @dataclass(frozen=True, slots=True)
 class FreshnessPolicy:
-    """All in seconds.
+    """How long snapshots are fresh and servable. All values are in seconds.
 
     Attributes:
-        ttl: fresh; give or take a tenth, by key, so that keys do not expire together.
-        stale_while_revalidate: beyond that, served at once while a refresh runs.
-        stale_if_error: beyond that, served where a refresh fails.
+        ttl: how long a snapshot is fresh. It varies by up to ten percent from key to key, so that
+            the keys do not expire together.
+        stale_while_revalidate: how long after the TTL a copy is served while a refresh runs.
+        stale_if_error: how long after the TTL a copy is served if the refresh fails.
     """
 
     ttl: float
@@ -39,33 +41,37 @@ class FreshnessPolicy:
 
     @classmethod
     def of(cls, config: Config) -> "FreshnessPolicy":
-        """The lifetimes that the settings name."""
+        """The policy of the settings."""
         return cls(config.cache_ttl, config.stale_while_revalidate, config.stale_if_error)
 
     @property
-    def servable(self) -> float:
-        """How long past its time a copy may be served."""
+    def max_stale(self) -> float:
+        """How long after the TTL a copy may be served at all."""
         return max(self.stale_while_revalidate, self.stale_if_error)
 
     def ttl_of(self, key: str) -> float:
         """How long the snapshot of *key* is fresh."""
-        place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") / 2**32
-        return self.ttl * (1 - _JITTER + 2 * _JITTER * place)
+        fraction = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") / 2**32
+        return self.ttl * (1 - _JITTER + 2 * _JITTER * fraction)
 
-    def left(self, key: str, walked: float, now: float) -> float:
+    def fresh_for(self, key: str, walked: float, now: float) -> float:
         """Seconds for which a snapshot is still fresh; negative once it is stale.
 
-        A walk in the future is of a clock that was set back since: it counts as just stale, or it
-        would be fresh until that time comes.
+        A walk in the future means that a clock has been set back since. It counts as just stale;
+        otherwise the snapshot would stay fresh until the clock reaches that time again.
+
+        Args:
+            walked: when the walk began, in seconds since 1970.
+            now: the current time, in seconds since 1970.
         """
         age = now - walked
-        return -1.0 if age < -_AHEAD else self.ttl_of(key) - max(0.0, age)
+        return -1.0 if age < -_MAX_CLOCK_SKEW else self.ttl_of(key) - max(0.0, age)
 
-    def age(self, key: str, walked: float, now: float) -> CopyState:
-        """What may be done at *now* with what was walked at *walked*."""
-        left = self.left(key, walked, now)
-        if left > 0:
+    def state(self, key: str, walked: float, now: float) -> CopyState:
+        """How a snapshot that was walked at *walked* may be used at *now*."""
+        fresh_for = self.fresh_for(key, walked, now)
+        if fresh_for > 0:
             return CopyState.FRESH
-        if -left < self.stale_while_revalidate:
+        if -fresh_for < self.stale_while_revalidate:
             return CopyState.STALE
-        return CopyState.OLD if -left < self.stale_if_error else CopyState.EXPIRED
+        return CopyState.OLD if -fresh_for < self.stale_if_error else CopyState.EXPIRED

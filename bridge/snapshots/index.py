@@ -1,4 +1,4 @@
-"""The index of a snapshot: finds sessions at the cost of what is found, not of what there is."""
+"""An index of a snapshot: finds sessions by id, venue, instructor, course, type and time."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
@@ -11,79 +11,81 @@ _FIELDS = ("session", "venues", "instructors", "course", "offering_types")
 
 Window = tuple[datetime | None, datetime | None]
 
-Places = Sequence[int]
-"""Where sessions stand in the snapshot, in its order."""
+Positions = Sequence[int]
+"""Positions of sessions in the snapshot, in ascending order."""
 
 
 class Index:
-    """Knows where in a snapshot the sessions of a venue, an instructor, … and of a time are.
+    """Maps each field value to the positions of its sessions in the snapshot.
+
+    A lookup costs time in proportion to the sessions it finds, not to the size of the snapshot.
 
     Args:
         published: ordered by start.
     """
 
     def __init__(self, published: Sequence[Published]) -> None:
-        sessions = [one.session for one in published]
+        sessions = [entry.session for entry in published]
         self._starts = [session.start for session in sessions]
-        self._longest = max((one.ends - one.start for one in sessions), default=timedelta())
-        self._by: dict[str, dict[int, list[int]]] = {field: {} for field in _FIELDS}
-        by_id, venues, instructors, courses, types = self._by.values()
-        for place, session in enumerate(sessions):
-            by_id.setdefault(session.id, []).append(place)
+        durations = (session.ends - session.start for session in sessions)
+        self._longest = max(durations, default=timedelta())
+        self._positions: dict[str, dict[int, list[int]]] = {field: {} for field in _FIELDS}
+        by_id, venues, instructors, courses, types = self._positions.values()
+        for position, session in enumerate(sessions):
+            by_id.setdefault(session.id, []).append(position)
             if session.venue is not None:
-                venues.setdefault(session.venue.id, []).append(place)
+                venues.setdefault(session.venue.id, []).append(position)
             for person in session.instructors:
-                instructors.setdefault(person.id, []).append(place)
+                instructors.setdefault(person.id, []).append(position)
             if session.course is not None:
-                courses.setdefault(session.course.id, []).append(place)
+                courses.setdefault(session.course.id, []).append(position)
             if session.offering_type is not None and session.offering_type.id is not None:
-                types.setdefault(session.offering_type.id, []).append(place)
+                types.setdefault(session.offering_type.id, []).append(position)
 
-    def places(self, filter_set: FilterSet, window: Window) -> Places:
-        """Where every session that *filter_set* matches stands; and few others do.
+    def positions(self, filter_set: FilterSet, window: Window) -> Positions:
+        """The positions of all sessions that match *filter_set*, and of few others.
 
         Args:
-            window: of the day.
+            window: the filter set's relative window, resolved for the day of the snapshot.
         """
-        first, last = self._between(filter_set, window)
-        choices = [
-            [self._by[field].get(identity, []) for identity in wanted]
-            for field, wanted in _wanted(filter_set)
+        first, last = self._range(filter_set, window)
+        candidates = [
+            [self._positions[field].get(identity, []) for identity in ids]
+            for field, ids in _requested_ids(filter_set)
         ]
-        if not choices:
+        if not candidates:
             return range(first, last)
-        lists = min(choices, key=lambda lists: sum(map(len, lists)))
-        # an instructor may be named twice, and of several lists a session may be on more than one
-        places = sorted(set[int]().union(*lists))
-        return places[bisect_left(places, first) : bisect_left(places, last)]
+        fewest = min(candidates, key=lambda lists: sum(map(len, lists)))
+        # The lists overlap if a session has several instructors or names one of them twice.
+        positions = sorted(set[int]().union(*fewest))
+        return positions[bisect_left(positions, first) : bisect_left(positions, last)]
 
-    def _between(self, filter_set: FilterSet, window: Window) -> tuple[int, int]:
-        """The part of the snapshot, from and up to, that the filter set's bounds leave."""
+    def _range(self, filter_set: FilterSet, window: Window) -> tuple[int, int]:
+        """The half-open range of positions that the filter set's time bounds allow."""
         opens, closes = window
-        # What starts so early, and what starts so late, cannot be asked for.
-        early = [*map(self._start_of_what_ends, (opens, filter_set.ends_at_gte))]
-        lower = _known([filter_set.starts_at_gte, *early])
-        upper = _known([filter_set.starts_at_lte, filter_set.ends_at_lte, closes])
+        earliest_starts = map(self._earliest_start, (opens, filter_set.ends_at_gte))
+        lower = _without_none([filter_set.starts_at_gte, *earliest_starts])
+        upper = _without_none([filter_set.starts_at_lte, filter_set.ends_at_lte, closes])
         return (
             bisect_left(self._starts, max(lower)) if lower else 0,
             bisect_right(self._starts, min(upper)) if upper else len(self._starts),
         )
 
-    def _start_of_what_ends(self, edge: datetime | None) -> datetime | None:
-        """The first moment at which something can start that ends at *edge*."""
+    def _earliest_start(self, end: datetime | None) -> datetime | None:
+        """The earliest possible start of a session that ends at *end*."""
         try:
-            return edge and edge - self._longest
+            return end and end - self._longest
         except OverflowError:
             return None
 
 
-def _wanted(filter_set: FilterSet) -> Iterable[tuple[str, Collection[int]]]:
-    """What a filter set looks for, by the same names."""
+def _requested_ids(filter_set: FilterSet) -> Iterable[tuple[str, Collection[int]]]:
+    """The ids that a filter set requests, by the name of the field."""
     for field in _FIELDS:
-        wanted = getattr(filter_set, field)
-        if wanted not in (None, ()):
-            yield field, wanted if isinstance(wanted, tuple) else (wanted,)
+        ids = getattr(filter_set, field)
+        if ids not in (None, ()):
+            yield field, ids if isinstance(ids, tuple) else (ids,)
 
 
-def _known(bounds: Iterable[datetime | None]) -> list[datetime]:
-    return [one for one in bounds if one is not None]
+def _without_none(bounds: Iterable[datetime | None]) -> list[datetime]:
+    return [bound for bound in bounds if bound is not None]

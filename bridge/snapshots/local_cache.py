@@ -1,4 +1,4 @@
-"""The shelf: the snapshots that this worker has decoded, in front of the shared store."""
+"""This worker's LRU cache of decoded snapshots, in front of the shared store."""
 
 import threading
 from dataclasses import dataclass, replace
@@ -13,34 +13,35 @@ from bridge.store.keys import Keys
 
 log = structlog.get_logger()
 
-_LOOK_AGAIN = 1.0
-_AHEAD = 5.0
-# At one to two kilobytes each. Made-up questions about a time that no copy covers fill it.
+_CHECK_INTERVAL = 1.0
+_MAX_CLOCK_SKEW = 5.0
+# A session takes one to two kilobytes. Invented requests for times that no snapshot covers can
+# fill the cache.
 _MAX_SESSIONS = 40_000
 
 
 @dataclass(frozen=True, slots=True)
 class LocalEntry:
-    """A snapshot in this worker.
+    """A snapshot in this worker's memory.
 
     Attributes:
-        version: its own; differs for every publication.
-        stored: the version that the store had when it was last looked at; the snapshot there may
-            be an older one.
-        looked: when that was, on the monotonic clock.
+        version: the snapshot's version, which differs for every publication.
+        stored_version: the version that the store had at the last check; the store may contain an
+            older snapshot than this one.
+        checked_at: when the store was last checked, on the monotonic clock.
     """
 
     snapshot: Snapshot
     version: str
-    stored: str
-    looked: float
+    stored_version: str
+    checked_at: float
 
 
 class LocalCache:
-    """Holds snapshots by key; the least recently used go first.
+    """Caches snapshots by key; the least recently used are evicted first.
 
     Attributes:
-        changes: how often there came another than was held.
+        changes: how often the cached version of a key has changed.
     """
 
     def __init__(self, store: Store, keys: Keys, clock: Clock) -> None:
@@ -49,74 +50,74 @@ class LocalCache:
         self._keys = keys
         self._clock = clock
         self._lock = threading.Lock()
-        self._held: LRUCache[str, LocalEntry] = LRUCache(_MAX_SESSIONS, getsizeof=_size)
+        self._entries: LRUCache[str, LocalEntry] = LRUCache(_MAX_SESSIONS, getsizeof=_size)
 
     def get(self, key: str) -> LocalEntry | None:
-        """What is here; the store is not asked."""
+        """The cached entry; does not access the store."""
         with self._lock:
-            return self._held.get(key)
+            return self._entries.get(key)
 
     def put(self, key: str, snapshot: Snapshot, version: str) -> None:
-        """Hold what this worker just published."""
-        held = self.get(key)
-        if held is not None:
-            snapshot = snapshot.sharing(held.snapshot)
-        self._keep(key, LocalEntry(snapshot, version, version, self._clock.monotonic()))
+        """Cache a snapshot that this worker has just published."""
+        cached = self.get(key)
+        if cached is not None:
+            snapshot = snapshot.sharing_with(cached.snapshot)
+        self._save(key, LocalEntry(snapshot, version, version, self._clock.monotonic()))
 
-    def look(self, key: str) -> LocalEntry | None:
-        """What is here, or something newer from the store, which is asked once a second."""
-        held = self.get(key)
-        if held is not None and 0 <= self._clock.monotonic() - held.looked < _LOOK_AGAIN:
-            return held
-        return self.fetch(key)
+    def revalidate_if_due(self, key: str) -> LocalEntry | None:
+        """The newest entry; checks the store at most once a second."""
+        cached = self.get(key)
+        if cached and 0 <= self._clock.monotonic() - cached.checked_at < _CHECK_INTERVAL:
+            return cached
+        return self.revalidate(key)
 
-    def fetch(self, key: str) -> LocalEntry | None:
-        """Ask the store, and keep the newer of what is there and what is here.
+    def revalidate(self, key: str) -> LocalEntry | None:
+        """Check the store, and cache and return the newer snapshot of the two.
 
-        A store that was away, or lost everything, has something older or nothing: what is here is
-        published again in time.
+        After an outage or a loss of data the store has an older snapshot or none. The cached one
+        then stays until the next publication.
         """
         now = self._clock.monotonic()
-        held = self.get(key)
+        cached = self.get(key)
         name = self._keys.snapshot(key)
         version = self._store.versions([name]).get(name)
-        if held is not None and version in (held.stored, None):
-            held = replace(held, looked=now)
+        if cached is not None and version in (cached.stored_version, None):
+            cached = replace(cached, checked_at=now)
         elif version is not None:
             entry = self._store.read([name]).get(name)
             stored = _decoded(entry)
-            if stored is not None and entry is not None and self._newer(stored, held):
-                if held is not None:
-                    stored = stored.sharing(held.snapshot)
-                held = LocalEntry(stored, entry.version, entry.version, now)
-            elif held is not None:
-                held = replace(held, stored=version, looked=now)
-        if held is not None:
-            self._keep(key, held)
-        return held
+            if stored is not None and entry is not None and self._is_newer(stored, cached):
+                if cached is not None:
+                    stored = stored.sharing_with(cached.snapshot)
+                cached = LocalEntry(stored, entry.version, entry.version, now)
+            elif cached is not None:
+                cached = replace(cached, stored_version=version, checked_at=now)
+        if cached is not None:
+            self._save(key, cached)
+        return cached
 
-    def _newer(self, stored: Snapshot, held: LocalEntry | None) -> bool:
-        if held is None or stored.walked >= held.snapshot.walked:
+    def _is_newer(self, stored: Snapshot, cached: LocalEntry | None) -> bool:
+        if cached is None or stored.walked >= cached.snapshot.walked:
             return True
-        # What is here was walked by a clock that was ahead, and has been set since.
-        return held.snapshot.walked > self._store.now() + _AHEAD
+        # The cached snapshot was walked by a clock that was ahead and has been corrected since.
+        return cached.snapshot.walked > self._store.now() + _MAX_CLOCK_SKEW
 
-    def _keep(self, key: str, held: LocalEntry) -> None:
+    def _save(self, key: str, entry: LocalEntry) -> None:
         with self._lock:
-            before = self._held.get(key)
-            self._held[key] = held
-            if before is None or before.version != held.version:
+            before = self._entries.get(key)
+            self._entries[key] = entry
+            if before is None or before.version != entry.version:
                 self.changes += 1
 
 
-def _size(held: LocalEntry) -> int:
-    # One that is larger than the whole shelf is still better held than decoded at every request.
-    return min(_MAX_SESSIONS, len(held.snapshot.published) + 1)
+def _size(entry: LocalEntry) -> int:
+    # A snapshot larger than the limit is still cached: decoding it at every request is worse.
+    return min(_MAX_SESSIONS, len(entry.snapshot.published) + 1)
 
 
 def _decoded(entry: Entry | None) -> Snapshot | None:
     try:
         return decode(entry.value) if entry else None
     except ValueError as err:
-        log.warning("unreadable snapshot passed over", why=str(err))
+        log.warning("unreadable snapshot ignored", why=str(err))
         return None

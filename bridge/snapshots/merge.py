@@ -1,13 +1,14 @@
-"""Publication: how a complete walk and what was published before become one snapshot.
+"""Merges a complete walk with the previously published snapshot.
 
-What upstream says is taken at once. What it no longer says is believed slowly: a page that shifted,
-a token that suddenly sees less or a half-broken answer must not empty anybody's calendar.
+Data that upstream sends is published at once. Sessions that are missing from a walk are removed
+late and with care: moving pages, a token with fewer permissions or a partly broken response must
+not empty a subscriber's calendar.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from bridge.filters import FilterSet
 from bridge.model import ClassSession, OfferingType, Published, Status
@@ -16,20 +17,21 @@ from bridge.snapshots.snapshot import Identity, Snapshot, ordered
 from bridge.upstream.pagination import WALK_SECONDS, Walk
 
 HISTORY_DAYS = 400
-FEW = 5
-_OF_ALL, _OF_A_VENUE = 1 / 4, 1 / 2
+ALWAYS_BELIEVED = 5
+"""Up to this many missing sessions are never suspicious."""
+_MAX_SHARE, _MAX_SHARE_OF_VENUE = 1 / 4, 1 / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeRules:
-    """How a filter set is published.
+    """How walks of a filter set are merged.
 
     Attributes:
-        tombstones: what vanishes is shown as cancelled (it was looked for provider-wide);
-            otherwise it leaves, because it may only have moved out of the filter.
-        history: what is over is kept although the filter set's window has moved on.
-        shrink_hold: seconds for which suspicious losses are held.
-        settled: it lies in the past as a whole: fetched once, it is kept.
+        tombstones: a deleted session is published as cancelled, because the walk was
+            provider-wide. Otherwise it is removed, because it may only have left the filter set.
+        history: past sessions are kept after they leave the filter set's window.
+        shrink_hold: seconds for which suspiciously many missing sessions are held.
+        settled: the filter set lies entirely in the past: fetched once, it is never refreshed.
     """
 
     tombstones: bool
@@ -38,22 +40,21 @@ class MergeRules:
     settled: bool = False
 
 
-def publish(
+def merge_walk(
     filter_set: FilterSet,
     walk: Walk,
     previous: Snapshot | None,
-    memory: Mapping[Identity, Published],
+    history: Mapping[Identity, Published],
     rules: MergeRules,
 ) -> Snapshot:
     """The snapshot that follows *previous* after *walk*.
 
     Args:
-        memory: sessions of the walk, and of *previous*, as they were last published under
-            whichever filter set.
+        history: the sessions of *walk* and *previous* as last published under any filter set.
     """
-    merge = _Merge(filter_set, walk, previous, memory, rules)
-    merge.take()
-    merge.keep()
+    merge = _Merge(filter_set, walk, previous, history, rules)
+    merge.add_listed()
+    merge.add_missing()
     return Snapshot(
         walked=walk.started,
         covers_from=_covers_from(filter_set, walk, previous, rules),
@@ -63,31 +64,35 @@ def publish(
 
 
 def drop_held(snapshot: Snapshot) -> Snapshot:
-    """*snapshot* with what is held removed: the operator says that it is really gone."""
-    return replace(snapshot, published=tuple(one for one in snapshot.published if not one.held))
+    """*snapshot* without its held sessions: the operator confirms that they are deleted."""
+    return replace(
+        snapshot, published=tuple(entry for entry in snapshot.published if not entry.held)
+    )
 
 
-def types_of(sessions: Iterable[ClassSession]) -> Mapping[int, OfferingType]:
-    """The offering types as *sessions* know them, by id."""
+def offering_types_by_id(sessions: Iterable[ClassSession]) -> Mapping[int, OfferingType]:
+    """The offering types of the complete *sessions*."""
     return {
-        kind.id: kind
+        offering_type.id: offering_type
         for session in sessions
-        if session.complete and (kind := session.offering_type) and kind.id is not None
+        if session.complete
+        and (offering_type := session.offering_type)
+        and offering_type.id is not None
     }
 
 
-def with_current_type(one: Published, types: Mapping[int, OfferingType]) -> Published:
-    """*one*, which upstream tells no more, shown to those who may see its kind today."""
-    kind = one.session.offering_type
-    today = types.get(kind.id) if kind and kind.id is not None else None
-    if kind is None or today is None or _shown_to(kind) == _shown_to(today):
-        return one
-    kind = replace(kind, visibility=today.visibility, draft=today.draft)
-    return replace(one, session=replace(one.session, offering_type=kind))
+def with_current_visibility(entry: Published, types: Mapping[int, OfferingType]) -> Published:
+    """*entry*, which upstream no longer lists, with its offering type's visibility of today."""
+    stored = entry.session.offering_type
+    current = types.get(stored.id) if stored and stored.id is not None else None
+    if stored is None or current is None or _visibility(stored) == _visibility(current):
+        return entry
+    updated = replace(stored, visibility=current.visibility, draft=current.draft)
+    return replace(entry, session=replace(entry.session, offering_type=updated))
 
 
-def _shown_to(kind: OfferingType) -> object:
-    return (kind.visibility, kind.draft)
+def _visibility(offering_type: OfferingType) -> object:
+    return (offering_type.visibility, offering_type.draft)
 
 
 class _Merge:
@@ -96,7 +101,7 @@ class _Merge:
         filter_set: FilterSet,
         walk: Walk,
         previous: Snapshot | None,
-        memory: Mapping[Identity, Published],
+        history: Mapping[Identity, Published],
         rules: MergeRules,
     ) -> None:
         self.result: dict[Identity, Published] = {}
@@ -104,127 +109,125 @@ class _Merge:
         self._walk = walk
         self._at = int(walk.started)
         self._now = datetime.fromtimestamp(walk.started, UTC)
-        self._before = previous.by_identity if previous else {}
-        self._memory = memory
+        self._previous = previous.by_identity if previous else {}
+        self._history = history
         self._rules = rules
         self._unusable = set(walk.unusable)
-        self._types = types_of(walk.sessions)
+        self._types = offering_types_by_id(walk.sessions)
+        self._live_slots = {
+            _slot(session) for session in walk.sessions if session.status is Status.ACTIVE
+        }
 
-    def take(self) -> None:
-        """What the walk has, as it is now."""
+    def add_listed(self) -> None:
+        """Add the sessions that the walk contains, with their current data."""
         for session in self._walk.sessions:
-            known = self._known(session.identity)
-            if not session.complete and known is not None and known.session.complete:
+            last = self._last_published(session.identity)
+            if not session.complete and last is not None and last.session.complete:
                 self._unusable.add(session.id)
-                if session.identity not in self._before:
-                    self.result[session.identity] = known
-            elif known is not None and self._overtaken(known):
-                self.result[session.identity] = known
+                if session.identity not in self._previous:
+                    self.result[session.identity] = last
+            elif last is not None and self._is_overtaken(last):
+                self.result[session.identity] = last
             else:
-                self.result[session.identity] = revisions.published(session, self._at, known)
+                self.result[session.identity] = revisions.with_revision(session, self._at, last)
 
-    def keep(self) -> None:
-        """What the walk lacks."""
-        lacking = []
-        again = {_occasion(session) for session in self._walk.sessions if _live(session)}
-        for identity, one in self._before.items():
-            if identity in self.result or not self._still_wanted(one):
+    def add_missing(self) -> None:
+        """Add the previously published sessions that the walk does not contain."""
+        missing = []
+        for identity, entry in self._previous.items():
+            if identity in self.result or not self._belongs(entry):
                 continue
-            if one.session.ends <= self._now:
-                if not one.vanished:
-                    # over: whether upstream still has it does not matter any more
-                    over = replace(one, lacking_since=None, held=False)
-                    self.result[identity] = with_current_type(over, self._types)
-            elif one.vanished:
-                if _occasion(one.session) not in again:
-                    self.result[identity] = one
+            if entry.session.ends <= self._now:
+                if not entry.vanished:
+                    # For past sessions it does not matter whether upstream still lists them.
+                    past = replace(entry, missing_since=None, held=False)
+                    self.result[identity] = with_current_visibility(past, self._types)
+            elif entry.vanished:
+                if _slot(entry.session) not in self._live_slots:
+                    self.result[identity] = entry
             else:
-                lacking.append(one)
-        suspicious = self._suspicious(lacking)
-        for one in lacking:
-            kept = self._lacking(one, one.session.identity in suspicious, again)
+                missing.append(entry)
+        suspicious = self._suspicious(missing)
+        for entry in missing:
+            kept = self._resolve_missing(entry, entry.session.identity in suspicious)
             if kept is not None:
-                self.result[one.session.identity] = kept
+                self.result[entry.session.identity] = kept
 
-    def _known(self, identity: Identity) -> Published | None:
-        """How a session was last published: here, or under another filter set if that was later."""
-        here, anywhere = self._before.get(identity), self._memory.get(identity)
-        if here is None or anywhere is None:
-            return here or anywhere
-        return max(anywhere, here, key=lambda one: (one.revision.content, one.revision.sequence))
+    def _last_published(self, identity: Identity) -> Published | None:
+        """The latest published form of a session, under this or any other filter set."""
+        own, latest = self._previous.get(identity), self._history.get(identity)
+        if own is None or latest is None:
+            return own or latest
+        return max(latest, own, key=lambda entry: (entry.revision.content, entry.revision.sequence))
 
-    def _overtaken(self, known: Published) -> bool:
-        """Whether another walk, begun after this one, already published a change of it."""
-        return self._at < known.revision.content <= self._at + WALK_SECONDS
+    def _is_overtaken(self, last: Published) -> bool:
+        """Whether a walk that started after this one has already published a change."""
+        return self._at < last.revision.content <= self._at + WALK_SECONDS
 
-    def _still_wanted(self, one: Published) -> bool:
+    def _belongs(self, entry: Published) -> bool:
+        """Whether a session still belongs to the filter set."""
         if self._rules.history:
-            return one.session.ends >= self._now - timedelta(days=HISTORY_DAYS)
-        newer = self._memory.get(one.session.identity)
-        session = newer.session if newer and newer.revision.content > one.revision.content else None
-        return self._filter_set.matches(session or one.session, self._now.date())
+            return entry.session.ends >= self._now - timedelta(days=HISTORY_DAYS)
+        session = entry.session
+        latest = self._history.get(session.identity)
+        if latest and latest.revision.content > entry.revision.content:
+            session = latest.session
+        return self._filter_set.matches(session, self._now.date())
 
-    def _suspicious(self, lacking: Sequence[Published]) -> frozenset[Identity]:
-        """Those of *lacking* that are too many at once to be believed."""
-        lost = [one.session for one in lacking]
-        if len(lost) <= FEW:
+    def _suspicious(self, missing: Sequence[Published]) -> frozenset[Identity]:
+        """Those of the *missing* sessions that are too many at once to be credible."""
+        lost = [entry.session for entry in missing]
+        if len(lost) <= ALWAYS_BELIEVED:
             return frozenset()
-        to_come = [
-            one.session
-            for one in self._before.values()
-            if one.session.ends > self._now and not one.vanished
+        upcoming = [
+            entry.session
+            for entry in self._previous.values()
+            if entry.session.ends > self._now and not entry.vanished
         ]
-        if len(lost) > len(to_come) * _OF_ALL:
+        if len(lost) > len(upcoming) * _MAX_SHARE:
             return frozenset(session.identity for session in lost)
-        of_venue = Counter(_venue(session) for session in to_come)
-        lost_of_venue = Counter(_venue(session) for session in lost)
+        upcoming_at = Counter(_venue_id(session) for session in upcoming)
+        lost_at = Counter(_venue_id(session) for session in lost)
         return frozenset(
             session.identity
             for session in lost
-            if lost_of_venue[_venue(session)] > of_venue[_venue(session)] * _OF_A_VENUE
+            if lost_at[_venue_id(session)] > upcoming_at[_venue_id(session)] * _MAX_SHARE_OF_VENUE
         )
 
-    def _lacking(
-        self, one: Published, suspicious: bool, again: Collection[object]
-    ) -> Published | None:
-        """What becomes of a session to come that the walk lacks; None: it is removed."""
-        if one.session.id in self._unusable and not suspicious and not one.held:
-            # upstream has it, in whatever form: it is not gone
-            return replace(one, lacking_since=None)
-        since = self._at if one.lacking_since is None else one.lacking_since
-        if suspicious or one.held:
+    def _resolve_missing(self, entry: Published, suspicious: bool) -> Published | None:
+        """The new form of an upcoming session that the walk does not contain; None: removed."""
+        if entry.session.id in self._unusable and not suspicious and not entry.held:
+            # Upstream still lists the session, although its row is unusable.
+            return replace(entry, missing_since=None)
+        since = self._at if entry.missing_since is None else entry.missing_since
+        if suspicious or entry.held:
             if self._walk.started - since >= self._rules.shrink_hold:
                 return None
-            return replace(one, lacking_since=since, held=True)
-        if one.lacking_since is None:
-            return replace(one, lacking_since=since)
-        if not self._rules.tombstones or _occasion(one.session) in again:
+            return replace(entry, missing_since=since, held=True)
+        if entry.missing_since is None:
+            return replace(entry, missing_since=since)
+        if not self._rules.tombstones or _slot(entry.session) in self._live_slots:
             return None
-        cancelled = replace(one.session, status=Status.CANCELLED)
-        return replace(revisions.published(cancelled, self._at, one), vanished=True)
+        cancelled = replace(entry.session, status=Status.CANCELLED)
+        return replace(revisions.with_revision(cancelled, self._at, entry), vanished=True)
 
 
-def _live(session: ClassSession) -> bool:
-    return session.status is Status.ACTIVE
-
-
-def _venue(session: ClassSession) -> int | None:
+def _venue_id(session: ClassSession) -> int | None:
     return session.venue.id if session.venue else None
 
 
-def _occasion(session: ClassSession) -> object:
-    """What a session that was deleted and made anew has in common with the old one."""
-    return (_venue(session), session.start, session.title)
+def _slot(session: ClassSession) -> object:
+    """Equal for a deleted session and for a new one that replaces it under another id."""
+    return (_venue_id(session), session.start, session.title)
 
 
 def _covers_from(
     filter_set: FilterSet, walk: Walk, previous: Snapshot | None, rules: MergeRules
 ) -> float:
-    day: date = walk.day
-    earliest, _ = filter_set.window(day)
+    earliest, _ = filter_set.window(walk.day)
     edge = earliest.timestamp() if earliest else float("-inf")
     if not rules.history or previous is None or previous.walked < edge:
-        # between the last walk and this one's edge nobody looked
+        # No walk covers the time between the previous walk and the start of this one's window.
         return edge
     oldest = walk.started - HISTORY_DAYS * 86400
     return min(edge, max(previous.covers_from, oldest))

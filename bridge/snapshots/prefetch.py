@@ -1,4 +1,4 @@
-"""Refresh-ahead: what was asked for lately is kept fresh, so that no poll waits."""
+"""Refresh-ahead: refreshes recently requested snapshots before they expire."""
 
 import threading
 
@@ -17,13 +17,13 @@ from bridge.store.leases import Lease, LostLeaseError, acquire
 
 log = structlog.get_logger()
 
-_SLOWEST, _FASTEST = 5.0, 0.25
-_PARTS_OF_TTL = 20
-_HOURLY = 3600.0
+_MIN_INTERVAL, _MAX_INTERVAL = 0.25, 5.0
+_CHECKS_PER_TTL = 20
+_HOUR = 3600.0
 
 
 class Prefetcher:
-    """A thread that refreshes, in one process of the fleet at a time.
+    """A background thread that refreshes snapshots; a lease elects one process of the fleet.
 
     Args:
         ttl: seconds for which snapshots are fresh.
@@ -46,38 +46,38 @@ class Prefetcher:
         self._registry = registry
         self._router = router
         self._clock = clock
-        self._every = min(_SLOWEST, max(_FASTEST, ttl / _PARTS_OF_TTL))
+        self._interval = min(_MAX_INTERVAL, max(_MIN_INTERVAL, ttl / _CHECKS_PER_TTL))
         self._closing = threading.Event()
         self._lease: Lease | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread = threading.Thread(target=self._run, name="refresh-ahead", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """End, and leave the work to another process."""
+        """Stop the thread and release the lease, so that another process can take over."""
         self._closing.set()
         if self._thread is not None:
-            self._thread.join(2 * self._every)
+            self._thread.join(2 * self._interval)
         if self._lease is not None:
             self._lease.release()
             self._lease = None
 
     def tick(self) -> int:
-        """Begin the refreshes that are due, if this process is the one to do it; how many."""
+        """Start the refreshes that are due, if this process is elected; how many were started."""
         if not self._elected():
             return 0
         return sum(self._cache.prefetch(*due) for due in self._due())
 
     def _run(self) -> None:
-        while not self._clock.wait(self._closing, self._every):
+        while not self._clock.wait(self._closing, self._interval):
             try:
                 self.tick()
             except Exception:
-                # This thread has nobody to raise to, and must go on.
-                log.exception("refresh-ahead broke off")
+                # No caller can handle the error, and the thread must keep running.
+                log.exception("refresh-ahead failed")
 
     def _elected(self) -> bool:
         if self._lease is not None:
@@ -95,12 +95,13 @@ class Prefetcher:
             try:
                 filter_set = FilterSet.of_key(key)
             except ParameterError as err:
-                # noted by another version of the program, or garbled
-                log.warning("unreadable filter set passed over", why=str(err))
+                # Recorded by another version of the program, or damaged.
+                log.warning("unreadable filter set ignored", why=str(err))
                 continue
             rules = self._router.merge_rules(filter_set)
-            # Many keys of their own would eat the budget; the wide one serves nearly all.
-            oldest = 0.0 if rules.history else _HOURLY
-            if self._cache.expires_within(key, self._every, not_before=oldest):
+            # Refreshing many narrow snapshots would use up the budget; the wide snapshot answers
+            # nearly all requests.
+            min_age = 0.0 if rules.history else _HOUR
+            if self._cache.expires_within(key, self._interval, not_before=min_age):
                 due.append((filter_set, rules))
         return due

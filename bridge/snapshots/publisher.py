@@ -1,4 +1,4 @@
-"""The publisher: puts what a walk came to into the store, in one transaction, under a lease."""
+"""Publishes walks: merges each with the previous snapshot, and writes the result to the store."""
 
 import structlog
 
@@ -18,12 +18,12 @@ from bridge.upstream.pagination import Walk
 
 log = structlog.get_logger()
 
-_TRIES = 5
+_MAX_TRIES = 5
 _DAY = 86400.0
 
 
 class Publisher:
-    """Merges with what was published before, and publishes."""
+    """Writes snapshots and session histories in one transaction, protected by a lease."""
 
     def __init__(
         self,
@@ -42,74 +42,78 @@ class Publisher:
         self._alerts = alerts
 
     def publish(self, filter_set: FilterSet, rules: MergeRules, walk: Walk, lease: Lease) -> None:
-        """Publish what follows from *walk*, with the memory of the sessions that it changed.
+        """Merge *walk* with the previous snapshot, and publish the result.
 
         Raises:
-            LostLeaseError: somebody else has taken over; nothing was published.
-            StoreError: other filter sets kept changing the same sessions.
+            LostLeaseError: another process has taken over; nothing was published.
+            StoreError: walks of other filter sets kept changing the same sessions.
         """
         key = filter_set.key
-        here = self._local_cache.fetch(key)
-        previous = here.snapshot if here else None
-        for _ in range(_TRIES):
-            memory = self._history.load(walk, previous)
-            snapshot = merge.publish(filter_set, walk, previous, memory.published, rules)
-            writes, expect = memory.changes(snapshot)
-            writes[self._keys.snapshot(key)] = Write(encode(snapshot), self._kept_for(rules))
+        entry = self._local_cache.revalidate(key)
+        previous = entry.snapshot if entry else None
+        for _ in range(_MAX_TRIES):
+            records = self._history.load(walk, previous)
+            snapshot = merge.merge_walk(filter_set, walk, previous, records.published, rules)
+            writes, expect = records.writes_for(snapshot)
+            writes[self._keys.snapshot(key)] = Write(encode(snapshot), self._store_ttl(rules))
             lease.renew()
             version = self._store.commit(writes, expect={**expect, **lease.expectation})
             if version is not None:
                 self._local_cache.put(key, snapshot, version)
-                self._tell(key, snapshot, walk)
+                self._report(key, snapshot, walk)
                 return
         raise StoreError("other filter sets kept changing the same sessions", readable=True)
 
     def accept(self, key: str, lease: Lease) -> int:
-        """Remove at once what is held under *key*; how many sessions that were.
+        """Remove the held sessions of *key* at once; how many were removed.
 
         Raises:
             LostLeaseError: a refresh has taken over.
         """
-        here = self._local_cache.fetch(key)
-        count = self.held(key)
-        if here is None or not count:
+        entry = self._local_cache.revalidate(key)
+        count = self.held_count(key)
+        if entry is None or not count:
             return 0
-        value = encode(merge.drop_held(here.snapshot))
+        value = encode(merge.drop_held(entry.snapshot))
         write = Write(value, HISTORY_DAYS * _DAY)
         lease.renew()
         name = self._keys.snapshot(key)
         if self._store.commit({name: write}, expect=lease.expectation) is None:
             raise LostLeaseError(name)
-        self._alerts.over(f"held {key}", "What TeamUp no longer lists was accepted as gone.")
+        self._alerts.resolve(f"held {key}", "What TeamUp no longer lists was accepted as gone.")
         return count
 
-    def held(self, key: str) -> int:
-        """How many sessions are held under *key*."""
-        here = self._local_cache.fetch(key)
-        return sum(one.held for one in here.snapshot.published) if here else 0
+    def held_count(self, key: str) -> int:
+        """The number of held sessions of *key*."""
+        entry = self._local_cache.revalidate(key)
+        return _held_count(entry.snapshot) if entry else 0
 
-    def _tell(self, key: str, snapshot: Snapshot, walk: Walk) -> None:
-        held = sum(one.held for one in snapshot.published)
+    def _report(self, key: str, snapshot: Snapshot, walk: Walk) -> None:
+        held = _held_count(snapshot)
         log.info(
             "published",
             key=key,
             sessions=len(snapshot.published),
             pages=walk.pages,
             held=held,
-            **{reason.replace(" ", "_"): number for reason, number in walk.tally.items()},
+            **{reason.replace(" ", "_"): count for reason, count in walk.tally.items()},
         )
-        if held > merge.FEW:
-            self._alerts.raised(
+        if held > merge.ALWAYS_BELIEVED:
+            self._alerts.fire(
                 f"held {key}",
                 f"TeamUp no longer lists {held} sessions to come. That is suspiciously many, so"
                 " they stay in the feeds as they were. If they are really gone, run"
                 " `flask --app app accept`; if not, check what the token may see.",
             )
         elif not held:
-            self._alerts.over(f"held {key}", "No sessions are held back any more.")
+            self._alerts.resolve(f"held {key}", "No sessions are held back any more.")
 
-    def _kept_for(self, rules: MergeRules) -> float:
-        """Seconds for which the store keeps a snapshot that nobody refreshes."""
+    def _store_ttl(self, rules: MergeRules) -> float:
+        """Seconds after which the store drops a snapshot that is not refreshed."""
         if rules.settled or rules.history:
             return HISTORY_DAYS * _DAY
         return self._freshness.ttl * 2 + self._freshness.stale_if_error + _DAY
+
+
+def _held_count(snapshot: Snapshot) -> int:
+    return sum(entry.held for entry in snapshot.published)

@@ -1,4 +1,4 @@
-"""The refresher: one walk per key at a time in the whole fleet."""
+"""Refreshes snapshots: at most one walk per filter set at a time in the whole fleet."""
 
 import threading
 from collections.abc import Sequence
@@ -24,15 +24,15 @@ from bridge.upstream.pagination import WALK_SECONDS, Walker
 
 log = structlog.get_logger()
 
-_POLL = 0.1
+_POLL_INTERVAL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A refresh that is wanted.
+    """A requested refresh.
 
     Attributes:
-        walked: when the copy at hand was; a refresh ahead of time wants a newer one.
+        walked: the time of the current copy; a prefetch requires a newer one.
     """
 
     filter_set: FilterSet
@@ -46,7 +46,7 @@ class _Task:
 
 
 class Refresher:
-    """Walks for what is stale, or waits for whoever does."""
+    """Walks upstream, or waits for another process that is walking for the same filter set."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Refresher:
 
     @property
     def changes(self) -> int:
-        """Copies that have come to this process, and refreshes that have ended in it."""
+        """Changes of the local cache plus finished refreshes; a new value means newer data."""
         return self._local_cache.changes + self._single_flight.finished
 
     def refresh(
@@ -84,110 +84,110 @@ class Refresher:
         failure: Failure | None,
         purpose: Purpose = Purpose.LIVE,
     ) -> Flight | None:
-        """Join or begin the refresh of *filter_set*; None while *failure* says to leave it.
+        """Join or start the refresh of *filter_set*; None until the probe of *failure* is due.
 
         Args:
-            failure: the one that is remembered, if any.
+            failure: the current failure of the filter set, if any.
         """
         if failure is not None and not failure.due(self._store.now()):
             return None
-        here = self._local_cache.get(filter_set.key)
-        walked = here.snapshot.walked if here else float("-inf")
+        entry = self._local_cache.get(filter_set.key)
+        walked = entry.snapshot.walked if entry else float("-inf")
         task = _Task(filter_set, rules, purpose, walked)
         return self._single_flight.join(
             task.key,
-            lambda flight: self._fly(flight, task),
-            # its share of the budget may be used up for a while
-            patient=purpose is not Purpose.LIVE,
+            lambda flight: self._refresh(flight, task),
+            low_priority=purpose is not Purpose.LIVE,
         )
 
     def accept(self) -> int:
-        """Remove at once what is held; how many sessions that were.
+        """Remove all held sessions at once; how many were removed.
 
         Raises:
-            StoreError: refreshes left no moment for it.
+            StoreError: refreshes kept running all the time.
         """
         prefix = self._keys.snapshot("")
         keys = [name.removeprefix(prefix) for name in self._store.names(prefix)]
-        return sum(self._accept(key) for key in keys if self._publisher.held(key))
+        return sum(self._accept(key) for key in keys if self._publisher.held_count(key))
 
     def stop(self) -> None:
-        """Begin no more, and tell those under way to end."""
+        """Start no more refreshes, and ask the running ones to end."""
         self._single_flight.stop()
 
     def close(self) -> None:
-        """See those under way end, for a moment."""
+        """Stop, and wait briefly for the running refreshes."""
         self._single_flight.close()
 
     def _accept(self, key: str) -> int:
-        until = self._clock.monotonic() + WALK_SECONDS
-        while self._clock.monotonic() < until:
-            lease = self._lease(key)
+        deadline = self._clock.monotonic() + WALK_SECONDS
+        while self._clock.monotonic() < deadline:
+            lease = self._acquire_lease(key)
             if lease is not None:
                 try:
                     return self._publisher.accept(key, lease)
                 except LostLeaseError:
-                    log.warning("a refresh came between; trying again", key=key)
+                    log.warning("lease lost to a refresh; trying again", key=key)
                 finally:
                     lease.release()
-            self._clock.wait(threading.Event(), _POLL)
+            self._clock.wait(threading.Event(), _POLL_INTERVAL)
         raise StoreError("a refresh is under way: try again in a minute", readable=True)
 
-    def _lease(self, key: str) -> Lease | None:
+    def _acquire_lease(self, key: str) -> Lease | None:
         return acquire(self._store, self._keys, f"refresh:{key}")
 
-    def _fly(self, flight: Flight, task: _Task) -> None:
-        """Publish a new snapshot, or see it published by somebody else."""
-        known = self._backoff.current(task.key)
+    def _refresh(self, flight: Flight, task: _Task) -> None:
+        """Publish a new snapshot, or wait until another process publishes it."""
+        first_failure = self._backoff.current(task.key)
         began = self._clock.monotonic()
-        behind: float | None = None
+        waiting_since: float | None = None
         while not flight.closing.is_set() and self._clock.monotonic() < began + 2 * WALK_SECONDS:
             failure = self._backoff.current(task.key)
-            if failure is not None and failure != known:
-                # somebody else tried in the meantime
+            if failure is not None and failure != first_failure:
+                # Another process has walked in the meantime, and failed.
                 flight.failure = failure
                 break
-            if self._done(task):
+            if self._is_done(task):
                 break
-            lease = self._lease(task.key)
+            lease = self._acquire_lease(task.key)
             if lease is None:
-                behind = self._clock.monotonic() if behind is None else behind
-                self._clock.wait(flight.closing, _POLL)
+                if waiting_since is None:
+                    waiting_since = self._clock.monotonic()
+                self._clock.wait(flight.closing, _POLL_INTERVAL)
                 continue
-            self._waited(behind)
-            behind = None
-            if self._at_work(flight, task, lease):
+            self._report_wait(waiting_since)
+            waiting_since = None
+            if self._refresh_under_lease(flight, task, lease):
                 return
-        self._waited(behind)
+        self._report_wait(waiting_since)
 
-    def _waited(self, since: float | None) -> None:
+    def _report_wait(self, since: float | None) -> None:
         if since is not None:
             self._instrumentation.lease_waited(self._clock.monotonic() - since)
 
-    def _at_work(self, flight: Flight, task: _Task, lease: Lease) -> bool:
-        """Refresh under *lease*; whether it held."""
+    def _refresh_under_lease(self, flight: Flight, task: _Task, lease: Lease) -> bool:
+        """Refresh and release *lease*; False if the lease was lost."""
         try:
-            # It may have been published between the look and the lease.
-            if not self._done(task):
-                self._walk_if_allowed(flight, task, lease)
+            # Another process may have published between the last check and the lease.
+            if not self._is_done(task):
+                self._walk_or_skip_probe(flight, task, lease)
         except LostLeaseError:
-            log.warning("a refresh took too long, and another took over", key=task.key)
+            log.warning("refresh took too long; another process has taken over", key=task.key)
             return False
         finally:
             lease.release()
         return True
 
-    def _done(self, task: _Task) -> bool:
-        """Whether what was wanted is there, whoever published it."""
-        here = self._local_cache.fetch(task.key)
-        if here is None:
+    def _is_done(self, task: _Task) -> bool:
+        """Whether any process has published the requested snapshot."""
+        entry = self._local_cache.revalidate(task.key)
+        if entry is None:
             return False
-        walked = here.snapshot.walked
-        fresh = self._freshness.age(task.key, walked, self._store.now()) is CopyState.FRESH
+        walked = entry.snapshot.walked
+        fresh = self._freshness.state(task.key, walked, self._store.now()) is CopyState.FRESH
         return fresh and (task.purpose is not Purpose.AHEAD or walked > task.walked)
 
-    def _walk_if_allowed(self, flight: Flight, task: _Task, lease: Lease) -> None:
-        """Walk, unless the upstream as a whole has failed and another probe is under way."""
+    def _walk_or_skip_probe(self, flight: Flight, task: _Task, lease: Lease) -> None:
+        """Walk, unless upstream as a whole fails and another probe is already running."""
         failure = self._backoff.current(task.key)
         if failure is None or failure.scope is not Scope.ACCOUNT:
             self._walk_if_due(flight, task, (lease,))
@@ -200,7 +200,7 @@ class Refresher:
                 probe.release()
 
     def _walk_if_due(self, flight: Flight, task: _Task, leases: Sequence[Lease]) -> None:
-        """Walk, unless a failure speaks against it that came just before *leases* were had."""
+        """Walk, unless a failure was recorded just before *leases* were acquired."""
         failure = self._backoff.current(task.key)
         if failure is None or failure.due(self._store.now()):
             self._walk(flight, task, leases)
@@ -208,29 +208,31 @@ class Refresher:
             flight.failure = failure
 
     def _walk(self, flight: Flight, task: _Task, leases: Sequence[Lease]) -> None:
-        """Walk and publish, while all of *leases* hold; the first is the one to publish under."""
+        """Walk and publish while all *leases* are valid; the first one protects the publication."""
 
-        def alive() -> None:
+        def renew_leases() -> None:
             for lease in leases:
                 lease.renew()
 
         began = self._clock.monotonic()
         try:
-            walk = self._walker.walk(task.filter_set, purpose=task.purpose, heartbeat=alive)
-            self._instrumentation.walked("complete", self._clock.monotonic() - began, walk.pages)
+            walk = self._walker.walk(task.filter_set, purpose=task.purpose, heartbeat=renew_leases)
+            self._instrumentation.walk_finished(
+                "complete", self._clock.monotonic() - began, walk.pages
+            )
             self._publisher.publish(task.filter_set, task.rules, walk, leases[0])
         except UpstreamError as err:
             if flight.closing.is_set():
-                # cut off because this process ends, which is no failure of upstream's
+                # The walk was cancelled because this process exits; upstream did not fail.
                 return
-            self._instrumentation.walked(err.cause.code, self._clock.monotonic() - began, 0)
-            flight.failure = self._backoff.remember(task.key, err.cause)
+            self._instrumentation.walk_finished(err.cause.code, self._clock.monotonic() - began, 0)
+            flight.failure = self._backoff.record(task.key, err.cause)
             log.warning("walk failed", key=task.key, cause=str(err))
         except LostLeaseError:
             raise
         except Exception:
             internal = Cause("internal", "the bridge itself failed; its log says where")
-            flight.failure = self._backoff.remember(task.key, internal)
+            flight.failure = self._backoff.record(task.key, internal)
             raise
         else:
             self._backoff.clear(task.key)

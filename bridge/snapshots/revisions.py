@@ -1,18 +1,18 @@
-"""Revisions: what counts as a change of a session, and which number it gets."""
+"""Revisions of sessions: SEQUENCE, and the time of the last change of each kind of content."""
 
 from datetime import UTC, datetime
 
 from bridge.model import ClassSession, Published, Revision
 
-_EPOCH = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+_SEQUENCE_EPOCH = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
 
 
-def published(session: ClassSession, at: int, before: Published | None) -> Published:
-    """*session* as it is to be published, with its revision.
+def with_revision(session: ClassSession, at: int, before: Published | None) -> Published:
+    """*session* with the revision that follows *before*.
 
     Args:
-        at: when upstream said so, in seconds since 1970.
-        before: how it was published last, if it ever was.
+        at: when upstream sent the session, in seconds since 1970.
+        before: the session as last published; None for a new session.
     """
     if before is None:
         first = Revision(at, _minutes(at), at, at, at, at, at)
@@ -26,27 +26,30 @@ def published(session: ClassSession, at: int, before: Published | None) -> Publi
         Revision(
             created=revision.created,
             sequence=sequence,
-            content=_moved(revision.content, at, _content(session) != _content(old)),
-            full=_moved(revision.full, at, session.full != old.full),
-            places=_moved(revision.places, at, session.places_rounded != old.places_rounded),
-            counts=_moved(revision.counts, at, _counts(session) != _counts(old)),
-            links=_moved(revision.links, at, _links(session) != _links(old)),
+            content=_last_change(revision.content, at, _content(session) != _content(old)),
+            full=_last_change(revision.full, at, session.full != old.full),
+            places=_last_change(revision.places, at, session.places_rounded != old.places_rounded),
+            counts=_last_change(revision.counts, at, _counts(session) != _counts(old)),
+            links=_last_change(revision.links, at, _links(session) != _links(old)),
         ),
     )
 
 
 def _minutes(at: int) -> int:
-    """Whole minutes since 2026: SEQUENCE counts in them, so a lost store cannot set it back."""
-    return max(0, (at - _EPOCH) // 60)
+    """Whole minutes since 2026.
+
+    SEQUENCE is based on the clock, so that it cannot decrease when the store's data are lost.
+    """
+    return max(0, (at - _SEQUENCE_EPOCH) // 60)
 
 
-def _moved(before: int, at: int, changed: bool) -> int:
-    # A walk that is dated earlier than the last change can only come from a clock that was set.
+def _last_change(before: int, at: int, changed: bool) -> int:
+    # A walk can only be dated before the last change if a clock was set back.
     return max(at, before + 1) if changed else before
 
 
 def _schedule(session: ClassSession) -> object:
-    """What a subscriber must not miss: time, place, status, and who teaches."""
+    """Fields whose change increases SEQUENCE: time, place, status and instructors."""
     venue = session.venue
     return (
         session.start,
@@ -58,7 +61,7 @@ def _schedule(session: ClassSession) -> object:
 
 
 def _content(session: ClassSession) -> object:
-    """All that a public feed may show, places aside."""
+    """All fields that a public feed may contain, except free places."""
     venue = session.venue
     return (
         _schedule(session),

@@ -1,4 +1,8 @@
-"""The plan: which snapshot answers a filter set. One that covers it, or else one of its own."""
+"""Routers: find the snapshot that answers a filter set.
+
+``UPSTREAM_PLAN`` selects the router: :class:`WideRouter` answers most filter sets from one
+provider-wide snapshot, :class:`NarrowRouter` keeps a snapshot for each filter set.
+"""
 
 import threading
 from dataclasses import replace
@@ -11,46 +15,47 @@ from bridge.clock import Clock
 from bridge.errors import TooManyRequestsError, UnavailableError
 from bridge.filters import FilterSet
 from bridge.model import ClassSession
-from bridge.snapshots.cache import COLD_PATIENCE, Lookup, SnapshotCache
-from bridge.snapshots.merge import MergeRules, types_of, with_current_type
+from bridge.snapshots.cache import COLD_TIMEOUT, Lookup, SnapshotCache
+from bridge.snapshots.merge import MergeRules, offering_types_by_id, with_current_visibility
 from bridge.snapshots.snapshot import Snapshot, ordered
 
-_FURTHEST_ZONE = timedelta(hours=14)
-_JOINED = 32
+_MAX_UTC_OFFSET = timedelta(hours=14)
+_MAX_JOINED = 32
 
 
 class SnapshotRouter(Protocol):
-    """Finds the sessions for a filter set."""
+    """Finds the snapshot that answers a filter set."""
 
     @property
     def widest_key(self) -> str:
-        """The key of the widest snapshot that the plan keeps."""
+        """The key of the widest snapshot that the router uses."""
 
-    def find(self, filter_set: FilterSet, *, patience: float = COLD_PATIENCE) -> Lookup:
-        """A snapshot that holds every session of *filter_set*, and maybe others.
+    def find(self, filter_set: FilterSet, *, timeout: float = COLD_TIMEOUT) -> Lookup:
+        """A snapshot that contains every session of *filter_set*, and possibly others.
 
         Args:
-            patience: seconds to wait where there is no copy.
+            timeout: seconds to wait for a walk if there is no copy.
 
         Raises:
-            UnavailableError: none can be had.
+            UnavailableError: there is no copy, and no walk ended in time.
+            TooManyRequestsError: there is no copy, and too many new filter sets were requested.
         """
 
     def merge_rules(self, filter_set: FilterSet) -> MergeRules:
-        """How a filter set that has a snapshot of its own is published."""
+        """How walks of a filter set that has a snapshot of its own are merged."""
 
     def peek_widest(self) -> Snapshot | None:
-        """The widest copy at hand, for names and catalogues; upstream is not asked."""
+        """The existing widest copy, for names and catalogues; never contacts upstream."""
 
     def peek(self, filter_set: FilterSet) -> Snapshot | None:
-        """The copy that answers *filter_set*, if there is one; upstream is not asked."""
+        """The existing copy that answers *filter_set*; never contacts upstream."""
 
 
 class NarrowRouter:
-    """Each filter set asks upstream for itself.
+    """Every filter set has a snapshot of its own.
 
     Args:
-        source: the kind of row that sessions are upstream.
+        source: the upstream type of the sessions' rows.
         default: the filter set of the default window.
     """
 
@@ -67,58 +72,64 @@ class NarrowRouter:
         """The key of the default window's snapshot."""
         return self._default.key
 
-    def find(self, filter_set: FilterSet, *, patience: float = COLD_PATIENCE) -> Lookup:
+    def find(self, filter_set: FilterSet, *, timeout: float = COLD_TIMEOUT) -> Lookup:
         """The filter set's own snapshot."""
         if filter_set.session is not None:
-            return self._one(filter_set.session, patience)
-        return self._cache.get(filter_set, self._rules, patience=patience)
+            return self._find_session(filter_set.session, timeout)
+        return self._cache.get(filter_set, self._rules, timeout=timeout)
 
-    def _one(self, identity: int, patience: float) -> Lookup:
-        """A snapshot that has the session, if it is still on: upstream takes no id."""
-        remembered = self._cache.remembered(self._source, identity)
-        if remembered is None:
-            return self._cache.get(self._default, self._rules, patience=patience)
-        [one] = remembered.snapshot.published
-        homes = self._homes(one.session)
-        held = (home for home in homes if _has(self._cache.peek(home), one.session))
+    def _find_session(self, identity: int, timeout: float) -> Lookup:
+        """A snapshot that contains the session; upstream cannot be asked for a single id."""
+        last = self._cache.get_session(self._source, identity)
+        if last is None:
+            return self._cache.get(self._default, self._rules, timeout=timeout)
+        [entry] = last.snapshot.published
+        candidates = self._likely_filter_sets(entry.session)
+        containing = (
+            candidate
+            for candidate in candidates
+            if _contains(self._cache.peek(candidate), entry.session)
+        )
         try:
-            # what is remembered need not wait for a walk, but without one nobody would look again
-            found = self._cache.get(next(held, homes[-1]), self._rules, patience=0)
+            # No need to wait, but the request keeps a snapshot with the session up to date.
+            lookup = self._cache.get(next(containing, candidates[-1]), self._rules, timeout=0)
         except (UnavailableError, TooManyRequestsError):
-            return remembered
-        known = found.snapshot.by_identity.get(one.session.identity)
-        newer = known is not None and known.revision.latest < one.revision.latest
-        return remembered if newer else found
+            return last
+        found = lookup.snapshot.by_identity.get(entry.session.identity)
+        last_is_newer = found is not None and found.revision.latest < entry.revision.latest
+        return last if last_is_newer else lookup
 
-    def _homes(self, session: ClassSession) -> list[FilterSet]:
-        """The filter sets of the feeds that a session is likely to be asked for in."""
-        homes = [self._default]
+    def _likely_filter_sets(self, session: ClassSession) -> list[FilterSet]:
+        """The filter sets of the feeds through which a session is usually requested."""
+        filter_sets = [self._default]
         if session.venue:
-            homes.append(self._default.widened(venues=(session.venue.id,)))
-        homes.extend(self._default.widened(instructors=(who.id,)) for who in session.instructors)
+            filter_sets.append(self._default.with_changes(venues=(session.venue.id,)))
+        filter_sets.extend(
+            self._default.with_changes(instructors=(person.id,)) for person in session.instructors
+        )
         if session.course:
-            homes.append(FilterSet(course=(session.course.id,)))
-        return homes
+            filter_sets.append(FilterSet(course=(session.course.id,)))
+        return filter_sets
 
     def merge_rules(self, filter_set: FilterSet) -> MergeRules:
-        """How a filter set is published."""
+        """The same rules for every filter set."""
         return self._rules
 
     def peek_widest(self) -> Snapshot | None:
-        """The copy of the default window, if there is one."""
+        """The copy of the default window, if it exists."""
         return self._cache.peek(self._default)
 
     def peek(self, filter_set: FilterSet) -> Snapshot | None:
-        """The filter set's own copy; of a single session, that of the default window."""
-        one = filter_set.session is not None
-        return self._cache.peek(self._default if one else filter_set)
+        """The filter set's own copy; for a single session, the copy of the default window."""
+        is_session = filter_set.session is not None
+        return self._cache.peek(self._default if is_session else filter_set)
 
 
 class WideRouter:
-    """One provider-wide walk answers all that it and the history cover.
+    """One provider-wide snapshot answers all filter sets that it and its history cover.
 
     Args:
-        past: days back from which the walk asks. It has no upper edge.
+        past: the days before today that the wide walk requests. It has no upper bound.
     """
 
     def __init__(
@@ -126,54 +137,54 @@ class WideRouter:
     ) -> None:
         self._cache = cache
         self._clock = clock
-        self._everything = FilterSet(past=past)
-        self._wide = MergeRules(tombstones=True, history=True, shrink_hold=shrink_hold)
-        self._own = MergeRules(tombstones=False, history=False, shrink_hold=shrink_hold)
-        self._archive = replace(self._own, settled=True)
+        self._wide = FilterSet(past=past)
+        self._wide_rules = MergeRules(tombstones=True, history=True, shrink_hold=shrink_hold)
+        self._own_rules = MergeRules(tombstones=False, history=False, shrink_hold=shrink_hold)
+        self._archive_rules = replace(self._own_rules, settled=True)
         self._lock = threading.Lock()
-        self._joined: LRUCache[str, Snapshot] = LRUCache(_JOINED)
+        self._joined: LRUCache[str, Snapshot] = LRUCache(_MAX_JOINED)
 
     @property
     def widest_key(self) -> str:
         """The key of the wide snapshot."""
-        return self._everything.key
+        return self._wide.key
 
-    def find(self, filter_set: FilterSet, *, patience: float = COLD_PATIENCE) -> Lookup:
-        """The wide snapshot where it covers *filter_set*, or else one of its own."""
+    def find(self, filter_set: FilterSet, *, timeout: float = COLD_TIMEOUT) -> Lookup:
+        """The wide snapshot if it covers *filter_set*, otherwise the filter set's own snapshot."""
         if not filter_set.local:
-            return self._cache.get(filter_set, self._own, patience=patience)
+            return self._cache.get(filter_set, self._own_rules, timeout=timeout)
         began = self._clock.monotonic()
-        wide = self._cache.get(self._everything, self._wide, patience=patience)
-        left = max(0.0, patience - (self._clock.monotonic() - began))
+        wide = self._cache.get(self._wide, self._wide_rules, timeout=timeout)
+        time_left = max(0.0, timeout - (self._clock.monotonic() - began))
         if filter_set.session is not None or _covers(wide.snapshot, filter_set):
             return wide
-        if _earliest(filter_set, wide.snapshot) is None:
-            return self._with_archive(filter_set, wide, left)
-        return self._cache.get(filter_set, self._own, patience=left)
+        if _lower_bound(filter_set, wide.snapshot) is None:
+            return self._with_archive(filter_set, wide, time_left)
+        return self._cache.get(filter_set, self._own_rules, timeout=time_left)
 
     def merge_rules(self, filter_set: FilterSet) -> MergeRules:
-        """How the wide snapshot, or one of its own, is published."""
-        return self._wide if filter_set == self._everything else self._own
+        """The rules of the wide snapshot, or those of a filter set's own snapshot."""
+        return self._wide_rules if filter_set == self._wide else self._own_rules
 
     def peek_widest(self) -> Snapshot | None:
-        """The wide copy, if there is one."""
-        return self._cache.peek(self._everything)
+        """The wide copy, if it exists."""
+        return self._cache.peek(self._wide)
 
     def peek(self, filter_set: FilterSet) -> Snapshot | None:
-        """The wide copy where it answers *filter_set*, or else its own."""
+        """The wide copy if it answers *filter_set*, otherwise the filter set's own copy."""
         wide = self.peek_widest()
         if wide is not None and filter_set.local:
-            endless = _earliest(filter_set, wide) is None
-            if endless or filter_set.session is not None or _covers(wide, filter_set):
+            unbounded = _lower_bound(filter_set, wide) is None
+            if unbounded or filter_set.session is not None or _covers(wide, filter_set):
                 return wide
         return self._cache.peek(filter_set)
 
-    def _with_archive(self, filter_set: FilterSet, wide: Lookup, patience: float) -> Lookup:
-        """All there ever was of *filter_set*: what the wide snapshot lacks is asked for once."""
-        edge = _next_month(datetime.fromtimestamp(wide.snapshot.covers_from, UTC))
-        bounds = (filter_set.starts_at_lte, edge)
-        before = filter_set.widened(starts_at_lte=min(bound for bound in bounds if bound))
-        archive = self._cache.get(before, self._archive, patience=patience)
+    def _with_archive(self, filter_set: FilterSet, wide: Lookup, timeout: float) -> Lookup:
+        """*wide* joined with an archive: the older sessions of *filter_set*, fetched only once."""
+        next_month = _next_month(datetime.fromtimestamp(wide.snapshot.covers_from, UTC))
+        bounds = (filter_set.starts_at_lte, next_month)
+        before = filter_set.with_changes(starts_at_lte=min(bound for bound in bounds if bound))
+        archive = self._cache.get(before, self._archive_rules, timeout=timeout)
         version = f"{wide.version}+{archive.version}"
         with self._lock:
             snapshot = self._joined.get(version)
@@ -184,39 +195,39 @@ class WideRouter:
         return replace(wide, snapshot=snapshot, version=version)
 
 
-def _has(snapshot: Snapshot | None, session: ClassSession) -> bool:
+def _contains(snapshot: Snapshot | None, session: ClassSession) -> bool:
     return snapshot is not None and session.identity in snapshot.by_identity
 
 
-def _earliest(filter_set: FilterSet, snapshot: Snapshot) -> datetime | None:
-    """The latest instant before which nothing is asked for; None: there is no such."""
-    window, _ = filter_set.window(snapshot.day)
+def _lower_bound(filter_set: FilterSet, snapshot: Snapshot) -> datetime | None:
+    """The time before which no session matches *filter_set*; None if there is no such bound."""
+    window_start, _ = filter_set.window(snapshot.day)
     local = filter_set.local_starts_at_gte
     if local is not None and local.tzinfo is None:
-        local = local.replace(tzinfo=UTC) - _FURTHEST_ZONE
-    edges = (window, filter_set.starts_at_gte, filter_set.ends_at_gte, local)
-    return max((edge for edge in edges if edge), default=None)
+        local = local.replace(tzinfo=UTC) - _MAX_UTC_OFFSET
+    bounds = (window_start, filter_set.starts_at_gte, filter_set.ends_at_gte, local)
+    return max((bound for bound in bounds if bound), default=None)
 
 
 def _covers(snapshot: Snapshot, filter_set: FilterSet) -> bool:
-    """Whether every session of *filter_set* is surely in *snapshot*."""
-    earliest = _earliest(filter_set, snapshot)
-    return earliest is not None and earliest.timestamp() >= snapshot.covers_from
+    """Whether *snapshot* is sure to contain every session of *filter_set*."""
+    bound = _lower_bound(filter_set, snapshot)
+    return bound is not None and bound.timestamp() >= snapshot.covers_from
 
 
 def _next_month(instant: datetime) -> datetime:
-    """The first moment of the next month: an edge that moves seldom makes few keys."""
+    """The start of the next month. A bound that changes rarely needs few archives."""
     first = instant.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return (first + timedelta(days=32)).replace(day=1)
 
 
 def _join(wide: Snapshot, archive: Snapshot) -> Snapshot:
-    """*wide*, with what *archive* has of the time that *wide* does not cover."""
-    types = types_of(one.session for one in wide.published)
+    """*wide*, with those sessions of *archive* that ended before *wide* begins."""
+    types = offering_types_by_id(entry.session for entry in wide.published)
     older = {
-        one.session.identity: with_current_type(one, types)
-        for one in archive.published
-        if one.session.ends.timestamp() < wide.covers_from
+        entry.session.identity: with_current_visibility(entry, types)
+        for entry in archive.published
+        if entry.session.ends.timestamp() < wide.covers_from
     }
     return replace(
         wide, published=ordered({**older, **wide.by_identity}), covers_from=float("-inf")

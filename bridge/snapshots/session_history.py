@@ -1,4 +1,4 @@
-"""The memory of every session: how it was last published, under whichever filter set."""
+"""The history of each session: its last published form, under any filter set."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,41 +13,41 @@ from bridge.upstream.pagination import Walk
 
 @dataclass(frozen=True, slots=True)
 class SessionRecords:
-    """What is remembered of some sessions.
+    """Stored sessions, together with the versions needed to update them in a transaction.
 
     Attributes:
-        versions: of what was read, by key in the store.
+        versions: the version of each entry that was read, by store key.
     """
 
     published: Mapping[Identity, Published]
     versions: Mapping[str, str]
     keys: Keys
 
-    def changes(self, snapshot: Snapshot) -> tuple[dict[str, Write], dict[str, str | None]]:
-        """The writes that bring the memory up to *snapshot*, and what they may rely on."""
+    def writes_for(self, snapshot: Snapshot) -> tuple[dict[str, Write], dict[str, str | None]]:
+        """The writes that record *snapshot*, and the versions that the transaction expects."""
         writes: dict[str, Write] = {}
         expect: dict[str, str | None] = {}
-        for one in snapshot.published:
-            known = self.published.get(one.session.identity)
-            plain = replace(one, lacking_since=None, held=False)
-            if plain == known:
+        for entry in snapshot.published:
+            session = entry.session
+            plain = replace(entry, missing_since=None, held=False)
+            if plain == self.published.get(session.identity):
                 continue
-            key = self.keys.session(*one.session.identity)
-            to_come = max(0.0, one.session.ends.timestamp() - snapshot.walked)
-            writes[key] = Write(encode_session(plain), to_come + HISTORY_DAYS * 86400)
+            key = self.keys.session(*session.identity)
+            until_end = max(0.0, session.ends.timestamp() - snapshot.walked)
+            writes[key] = Write(encode_session(plain), until_end + HISTORY_DAYS * 86400)
             expect[key] = self.versions.get(key)
         return writes, expect
 
 
 class SessionHistory:
-    """Reads the memory of sessions from the store."""
+    """Reads session histories from the store."""
 
     def __init__(self, store: Store, keys: Keys) -> None:
         self._store = store
         self._keys = keys
 
     def load(self, walk: Walk, previous: Snapshot | None) -> SessionRecords:
-        """What is remembered of the sessions of *walk* and of *previous*."""
+        """The records of the sessions of *walk* and of *previous*."""
         identities = {session.identity for session in walk.sessions}
         identities.update(previous.by_identity if previous else ())
         names = {self._keys.session(*identity): identity for identity in identities}
@@ -58,12 +58,12 @@ class SessionHistory:
             try:
                 published[names[name]] = decode_session(entry.value)
             except ValueError:
-                # Of an older form: counted as new, and written over.
+                # Stored in an older format: treated as new, and overwritten.
                 continue
         return SessionRecords(published, versions, self._keys)
 
-    def load_one(self, source: str, identity: int) -> Published | None:
-        """What is remembered of one session."""
+    def load_session(self, source: str, identity: int) -> Published | None:
+        """The last published form of one session."""
         name = self._keys.session(source, identity)
         entry = self._store.read([name]).get(name)
         try:

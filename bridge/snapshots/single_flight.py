@@ -1,8 +1,9 @@
-"""Flights: one refresh per key in this process, however many wait for it."""
+"""Single flight: concurrent requests for the same key share one refresh in this process."""
 
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -11,16 +12,16 @@ from bridge.snapshots.backoff import Failure
 
 log = structlog.get_logger()
 
-_AT_A_TIME = {False: 16, True: 4}
-_PARTING = 1.0
+_THREADS, _LOW_PRIORITY_THREADS = 16, 4
+_CLOSE_TIMEOUT = 1.0
 
 
 class Flight:
-    """A refresh under way.
+    """A running refresh.
 
     Attributes:
-        failure: why it failed, once it has.
-        closing: set when the process is about to end.
+        failure: why the refresh failed, if it did.
+        closing: set when the process is about to exit.
     """
 
     def __init__(self, clock: Clock, closing: threading.Event) -> None:
@@ -30,11 +31,11 @@ class Flight:
         self._done = threading.Event()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for it to end, for at most *seconds*; whether it has."""
+        """Wait until the refresh ends, for at most *seconds*; whether it has ended."""
         return self._clock.wait(self._done, seconds)
 
     def finish(self) -> None:
-        """Let go of all who wait."""
+        """Wake all waiting threads."""
         self._done.set()
 
 
@@ -42,80 +43,82 @@ Work = Callable[[Flight], None]
 
 
 class SingleFlight:
-    """Runs flights in threads of its own: a request that began one may go, the flight stays.
-
-    The threads are daemons: a process that is told to end does not wait for upstream.
+    """Runs refreshes in threads of its own, so that they outlive the requests that started them.
 
     Attributes:
-        landed: how many have ended.
+        finished: the number of refreshes that have ended.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.finished = 0
         self._clock = clock
         self._lock = threading.Lock()
-        self._under_way: dict[str, Flight] = {}
+        self._flights: dict[str, Flight] = {}
         self._closing = threading.Event()
-        self._crews = {patient: _ThreadPool(hands) for patient, hands in _AT_A_TIME.items()}
+        self._threads = _DaemonPool(_THREADS)
+        self._low_priority_threads = _DaemonPool(_LOW_PRIORITY_THREADS)
 
-    def join(self, key: str, work: Work, *, patient: bool = False) -> Flight:
-        """The flight of *key* that is under way, or a new one that does *work*.
+    def join(self, key: str, work: Work, *, low_priority: bool = False) -> Flight:
+        """The running refresh of *key*, or a new one that calls *work*.
 
         Args:
-            patient: it may have to wait long for its turn, and must not hold up the others.
+            low_priority: run it in the smaller pool, because it may wait long for the request
+                budget and must not delay other refreshes.
         """
         with self._lock:
-            flight = self._under_way.get(key)
+            flight = self._flights.get(key)
             if flight is None:
                 flight = Flight(self._clock, self._closing)
-                self._under_way[key] = flight
-                self._crews[patient].take_on((key, flight, work), self._run)
+                self._flights[key] = flight
+                threads = self._low_priority_threads if low_priority else self._threads
+                threads.submit(partial(self._run, key, flight, work))
             return flight
 
     def stop(self) -> None:
-        """Start no more, and tell those under way to end."""
+        """Start no more refreshes, and ask the running ones to end."""
         self._closing.set()
 
     def close(self) -> None:
-        """See those under way end, for a moment: their leases are given back."""
+        """Stop, and wait briefly for the running refreshes, so that they release their leases."""
         self.stop()
         with self._lock:
-            under_way = list(self._under_way.values())
-        until = self._clock.monotonic() + _PARTING
-        for flight in under_way:
-            flight.wait(max(0.0, until - self._clock.monotonic()))
+            flights = list(self._flights.values())
+        deadline = self._clock.monotonic() + _CLOSE_TIMEOUT
+        for flight in flights:
+            flight.wait(max(0.0, deadline - self._clock.monotonic()))
 
     def _run(self, key: str, flight: Flight, work: Work) -> None:
         try:
             if not self._closing.is_set():
                 work(flight)
         except Exception:
-            # Nobody looks at the result of a flight but through what it published.
-            log.exception("refresh broke off", key=key)
+            # No caller can handle the error: waiting requests only check what was published.
+            log.exception("refresh failed unexpectedly", key=key)
         finally:
             with self._lock:
-                del self._under_way[key]
+                del self._flights[key]
                 self.finished += 1
             flight.finish()
 
 
-_Job = tuple[str, Flight, Work]
+class _DaemonPool:
+    """A thread pool whose threads do not keep the process from exiting.
 
+    The threads of the standard library's ``ThreadPoolExecutor`` do: the interpreter joins them at
+    exit, and would wait for upstream.
+    """
 
-class _ThreadPool:
-    """Threads that share a queue; as many as there is work for, up to a limit."""
+    def __init__(self, max_workers: int) -> None:
+        self._unstarted = max_workers
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
-    def __init__(self, hands: int) -> None:
-        self._free = hands
-        self._waiting: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+    def submit(self, job: Callable[[], None]) -> None:
+        """Run *job* when a thread is free. The caller must prevent concurrent calls."""
+        self._jobs.put(job)
+        if self._unstarted:
+            self._unstarted -= 1
+            threading.Thread(target=self._work, name="refresh", daemon=True).start()
 
-    def take_on(self, job: _Job, run: Callable[[str, Flight, Work], None]) -> None:
-        """Do *job* by *run*, as soon as there is a hand for it."""
-        self._waiting.put(job)
-        if self._free:
-            self._free -= 1
-            threading.Thread(target=self._work, args=(run,), name="flight", daemon=True).start()
-
-    def _work(self, run: Callable[[str, Flight, Work], None]) -> None:
+    def _work(self) -> None:
         while True:
-            run(*self._waiting.get())
+            self._jobs.get()()

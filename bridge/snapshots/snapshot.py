@@ -1,4 +1,4 @@
-"""The snapshot: what one complete walk left published, and its form in the store."""
+"""Snapshots: the published sessions of a filter set after one complete walk, and their encoding."""
 
 import json
 import math
@@ -29,14 +29,14 @@ Identity = tuple[str, int]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A filter set's sessions as published: the unit that is shared, kept and served.
+    """A filter set's sessions as published. Snapshots are stored, shared and served as a whole.
 
     Attributes:
         walked: when the walk began, in seconds since 1970.
-        covers_from: every session that ended at or after it is here, in seconds since 1970;
-            minus infinity where the filter set asked for all.
+        covers_from: the snapshot contains every session that ended at or after this time, in
+            seconds since 1970; minus infinity if the filter set has no lower bound.
         published: ordered by start and identity.
-        tally: dropped and repaired rows of the walk, by reason.
+        tally: number of dropped and repaired rows of the walk, by reason.
     """
 
     walked: float
@@ -51,37 +51,36 @@ class Snapshot:
 
     @cached_property
     def by_identity(self) -> Mapping[Identity, Published]:
-        """Each session by what makes it the same one."""
-        return {one.session.identity: one for one in self.published}
+        """The published sessions by source and id."""
+        return {entry.session.identity: entry for entry in self.published}
 
     @cached_property
     def _index(self) -> Index:
         return Index(self.published)
 
     def matching(self, filter_set: FilterSet) -> Iterator[Published]:
-        """The sessions of *filter_set*, in order, found by the index."""
+        """The sessions that match *filter_set*, in order."""
         window = filter_set.window(self.day)
-        places = self._index.places(filter_set, window)
-        for place in places:
-            one = self.published[place]
-            if filter_set.admits(one.session, window):
-                yield one
+        for position in self._index.positions(filter_set, window):
+            entry = self.published[position]
+            if filter_set.admits(entry.session, window):
+                yield entry
 
-    def sharing(self, before: "Snapshot") -> "Snapshot":
-        """The same; what did not change since *before* is the very object that it was there.
+    def sharing_with(self, previous: "Snapshot") -> "Snapshot":
+        """An equal snapshot that shares the instances of unchanged sessions with *previous*.
 
-        What is made of a session is then found again by it, and it is in memory once.
+        This saves memory, and speeds up caches that are keyed by session: equal keys are identical.
         """
-        known = before.by_identity
+        by_identity = previous.by_identity
         published = []
-        for one in self.published:
-            was = known.get(one.session.identity)
-            published.append(was if was is not None and was == one else one)
+        for entry in self.published:
+            old = by_identity.get(entry.session.identity)
+            published.append(old if old is not None and old == entry else entry)
         return replace(self, published=tuple(published))
 
 
-# What garbage may raise on its way through zlib, JSON, enums and dates.
-_UNREADABLE = (
+# The exceptions that zlib, JSON, enums and dates raise for invalid data.
+_INVALID_DATA_ERRORS = (
     zlib.error,
     ArithmeticError,
     AttributeError,
@@ -94,92 +93,94 @@ _UNREADABLE = (
 
 
 def ordered(published: Mapping[Identity, Published]) -> tuple[Published, ...]:
-    """The values, by start and identity."""
-    return tuple(sorted(published.values(), key=lambda o: (o.session.start, o.session.identity)))
+    """The values, ordered by start and identity."""
+    return tuple(
+        sorted(published.values(), key=lambda entry: (entry.session.start, entry.session.identity))
+    )
 
 
 def encode(snapshot: Snapshot) -> bytes:
-    """The snapshot as compressed JSON; parts that sessions share stand in it once."""
-    parts = _Parts()
-    rows = [_row(one, parts) for one in snapshot.published]
+    """The snapshot as compressed JSON, with venues and other shared parts stored once."""
+    parts = _PartTable()
+    rows = [_encode_row(entry, parts) for entry in snapshot.published]
     data = {
         "walked": snapshot.walked,
         "covers_from": None if snapshot.covers_from == float("-inf") else snapshot.covers_from,
         "tally": dict(snapshot.tally),
-        "parts": parts.listed,
+        "parts": parts.rows,
         "rows": rows,
     }
     return zlib.compress(_json(data).encode(), 6)
 
 
 def decode(value: bytes) -> Snapshot:
-    """The snapshot that *value* holds.
+    """The inverse of :func:`encode`.
 
     Raises:
-        ValueError: *value* is no snapshot of this version of the program.
+        ValueError: *value* is invalid, or was stored in another format.
     """
     try:
         data = json.loads(zlib.decompress(value))
-        parts = [_part(*one) for one in data["parts"]]
+        parts = [_decode_part(*row) for row in data["parts"]]
         covers_from, walked = data["covers_from"], float(data["walked"])
         if not math.isfinite(walked):
-            raise ValueError("walked at no time")
+            raise ValueError("the time of the walk is not finite")
         return Snapshot(
             walked=walked,
             covers_from=float("-inf") if covers_from is None else float(covers_from),
-            published=tuple(_published(row, parts) for row in data["rows"]),
+            published=tuple(_decode_row(row, parts) for row in data["rows"]),
             tally=dict(data["tally"]),
         )
-    except _UNREADABLE as err:
-        raise ValueError(f"no snapshot: {type(err).__name__}") from err
+    except _INVALID_DATA_ERRORS as err:
+        raise ValueError(f"invalid snapshot: {type(err).__name__}") from err
 
 
 def encode_session(published: Published) -> bytes:
-    """One session, by itself, as JSON."""
-    parts = _Parts()
-    row = _row(published, parts)
-    return _json({"parts": parts.listed, "row": row}).encode()
+    """One session as JSON."""
+    parts = _PartTable()
+    row = _encode_row(published, parts)
+    return _json({"parts": parts.rows, "row": row}).encode()
 
 
 def decode_session(value: bytes) -> Published:
-    """The session that *value* holds.
+    """The inverse of :func:`encode_session`.
 
     Raises:
-        ValueError: *value* is no session of this version of the program.
+        ValueError: *value* is invalid, or was stored in another format.
     """
     try:
         data = json.loads(value)
-        return _published(data["row"], [_part(*one) for one in data["parts"]])
-    except _UNREADABLE as err:
-        raise ValueError(f"no session: {type(err).__name__}") from err
+        return _decode_row(data["row"], [_decode_part(*row) for row in data["parts"]])
+    except _INVALID_DATA_ERRORS as err:
+        raise ValueError(f"invalid session: {type(err).__name__}") from err
 
 
 Part = Venue | Instructor | Course | OfferingType
 
-_KINDS: Mapping[str, Callable[..., Part]] = {
+_CONSTRUCTORS: Mapping[str, Callable[..., Part]] = {
     "venue": Venue,
     "instructor": Instructor,
     "course": Course,
-    "type": lambda *values: _with_visibility(OfferingType(*values)),
+    "type": lambda *values: _with_enum_visibility(OfferingType(*values)),
 }
 _NAMES = {Venue: "venue", Instructor: "instructor", Course: "course", OfferingType: "type"}
-# dataclasses.astuple copies each value deeply, and these are copied a few times for each session.
-_VALUES = {
-    kind: attrgetter(*(field.name for field in fields(kind))) for kind in (*_NAMES, Revision)
+# dataclasses.astuple would copy each value deeply, several times per session.
+_FIELD_VALUES = {
+    cls: attrgetter(*(field.name for field in fields(cls))) for cls in (*_NAMES, Revision)
 }
 _json = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def _with_visibility(kind: OfferingType) -> OfferingType:
-    told = kind.visibility
-    return replace(kind, visibility=None if told is None else Visibility(told))
+def _with_enum_visibility(offering_type: OfferingType) -> OfferingType:
+    text = offering_type.visibility
+    return replace(offering_type, visibility=None if text is None else Visibility(text))
 
 
-class _Parts:
+class _PartTable:
     """Numbers the parts that sessions share."""
 
     def __init__(self) -> None:
-        self.listed: list[list[Any]] = []
+        self.rows: list[list[Any]] = []
         self._numbers: dict[Part, int] = {}
 
     def number(self, part: Part | None) -> int | None:
@@ -187,21 +188,23 @@ class _Parts:
             return None
         number = self._numbers.get(part)
         if number is None:
-            number = self._numbers[part] = len(self.listed)
-            values = _VALUES[type(part)](part)
-            told = (one.value if isinstance(one, Visibility) else one for one in values)
-            self.listed.append([_NAMES[type(part)], *told])
+            number = self._numbers[part] = len(self.rows)
+            values = (
+                value.value if isinstance(value, Visibility) else value
+                for value in _FIELD_VALUES[type(part)](part)
+            )
+            self.rows.append([_NAMES[type(part)], *values])
         return number
 
 
-# The same part of two snapshots is one object: they are compared often, and mostly alike.
+# Equal parts of different snapshots share one instance: most comparisons then end at identity.
 @lru_cache(maxsize=8_192, typed=True)
-def _part(name: str, *values: Any) -> Part:
-    return _KINDS[name](*values)
+def _decode_part(name: str, *values: Any) -> Part:
+    return _CONSTRUCTORS[name](*values)
 
 
-def _row(one: Published, parts: _Parts) -> list[Any]:
-    session = one.session
+def _encode_row(entry: Published, parts: _PartTable) -> list[Any]:
+    session = entry.session
     return [
         session.source,
         session.id,
@@ -218,18 +221,18 @@ def _row(one: Published, parts: _Parts) -> list[Any]:
         session.booking_url,
         session.staff_url,
         session.complete,
-        [*_VALUES[Revision](one.revision)],
-        one.lacking_since,
-        one.held,
-        one.vanished,
+        [*_FIELD_VALUES[Revision](entry.revision)],
+        entry.missing_since,
+        entry.held,
+        entry.vanished,
     ]
 
 
-def _published(row: list[Any], parts: list[Any]) -> Published:
+def _decode_row(row: list[Any], parts: list[Any]) -> Published:
     (
         source, identity, title, start, end, status, attending, capacity,
-        venue, people, course, kind, booking, staff, complete,
-        revision, lacking_since, held, vanished,
+        venue, instructors, course, offering_type, booking_url, staff_url, complete,
+        revision, missing_since, held, vanished,
     ) = row  # fmt: skip
     session = ClassSession(
         source=source,
@@ -241,11 +244,11 @@ def _published(row: list[Any], parts: list[Any]) -> Published:
         attending=attending,
         capacity=capacity,
         venue=None if venue is None else parts[venue],
-        instructors=tuple(parts[person] for person in people),
+        instructors=tuple(parts[number] for number in instructors),
         course=None if course is None else parts[course],
-        offering_type=None if kind is None else parts[kind],
-        booking_url=booking,
-        staff_url=staff,
+        offering_type=None if offering_type is None else parts[offering_type],
+        booking_url=booking_url,
+        staff_url=staff_url,
         complete=complete,
     )
-    return Published(session, Revision(*revision), lacking_since, held, vanished)
+    return Published(session, Revision(*revision), missing_since, held, vanished)

@@ -1,1 +1,1 @@
-"""The key-value store that workers and machines share, and what is built on it."""
+"""The key-value store that workers and machines share, and the structures built on it."""

@@ -1,4 +1,4 @@
-"""A bounded map in the store: what is used once goes before what is used again and again."""
+"""A map in the store with bounded size, which evicts the least used entries first."""
 
 import hashlib
 import json
@@ -14,41 +14,43 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is kept under a name.
+    """The value of a name.
 
     Attributes:
-        data: JSON.
-        seen: when it was put last, in seconds since 1970.
-        times: how often it was put.
+        data: any JSON value.
+        seen: when it was last put, in seconds since 1970.
+        puts: how often it was put.
     """
 
     data: Any
     seen: float
-    times: int
+    puts: int
 
     @property
-    def worth(self) -> tuple[int, float]:
-        """What was seen once may be made up; what comes back is used by somebody."""
-        return (min(self.times, 2), self.seen)
+    def priority(self) -> tuple[int, float]:
+        """The lowest is evicted first: names that were put only once, since they may be made up."""
+        return (min(self.puts, 2), self.seen)
 
 
 Change = Callable[[Any], Any]
 
 
-def _nothing_besides(names: list[str]) -> Mapping[str, Write]:
+def _no_writes(names: list[str]) -> Mapping[str, Write]:
     return {}
 
 
 class BoundedMap:
-    """Names and what is kept of them, at most *buckets* × *size*.
+    """A map from names to JSON values, with at most *buckets* × *size* entries.
 
-    Names fall into buckets by their hash. A bucket is one entry of the store, so that a change
-    costs the same however many names there are.
+    Names are assigned to buckets by their hash. A bucket is one key of the store, so that the cost
+    of a change does not depend on the number of names.
 
     Args:
-        key_of: the store's key of a bucket.
-        ttl: seconds after its last change for which a bucket is kept.
-        besides: further writes for names that have to go.
+        key_of: the store key of a bucket, by its number.
+        buckets: the number of buckets.
+        size: the largest number of names in a bucket.
+        ttl: seconds after its last change until a bucket expires.
+        eviction_writes: further writes that are committed when these names are evicted.
     """
 
     def __init__(
@@ -59,71 +61,84 @@ class BoundedMap:
         buckets: int,
         size: int,
         ttl: float,
-        besides: Callable[[list[str]], Mapping[str, Write]] = _nothing_besides,
+        eviction_writes: Callable[[list[str]], Mapping[str, Write]] = _no_writes,
     ) -> None:
         self._store = store
         self._key_of = key_of
         self._buckets = buckets
         self._size = size
         self._ttl = ttl
-        self._besides = besides
+        self._eviction_writes = eviction_writes
 
     def get(self, name: str) -> Record | None:
-        """What is kept under *name*."""
+        """The record of *name*, or None."""
         key = self._key(name)
         entry = self._store.read([key]).get(key)
         return _decode(entry.value).get(name) if entry else None
 
     def put(self, name: str, data: Any, seen: float) -> None:
-        """Keep *data* under *name*; the least worth goes where there is no room."""
-        self.update({name: lambda before: data}, seen=seen)
+        """Set the value of *name*. In a full bucket the record of the lowest priority is evicted.
+
+        Args:
+            seen: the time of use, in seconds since 1970.
+        """
+        self.update({name: lambda previous: data}, seen=seen)
 
     def update(self, changes: Mapping[str, Change], *, seen: float) -> None:
-        """Keep under each name what its change makes of what was kept there; None: nothing was."""
+        """Replace each name's value by the result of its function.
+
+        Args:
+            changes: functions of the previous value, which is None for a new name.
+            seen: the time of use, in seconds since 1970.
+        """
         by_key: dict[str, dict[str, Change]] = {}
         for name, change in changes.items():
             by_key.setdefault(self._key(name), {})[name] = change
-        for key, some in by_key.items():
-            self._update(key, some, seen)
+        for key, bucket_changes in by_key.items():
+            self._update(key, bucket_changes, seen)
 
     def _update(self, key: str, changes: Mapping[str, Change], seen: float) -> None:
         for _ in range(_TRIES):
             entry = self._store.read([key]).get(key)
             bucket = _decode(entry.value) if entry else {}
-            news = {}
+            changed = {}
             for name, change in changes.items():
-                before = bucket.pop(name, None)
-                data = change(before.data if before else None)
-                news[name] = Record(data, seen, before.times + 1 if before else 1)
-            # One of the new ones always has a place; of the others, many may be made up.
-            first = _best(news, 1)
-            others = {one: record for one, record in {**bucket, **news}.items() if one not in first}
+                previous = bucket.pop(name, None)
+                data = change(previous.data if previous else None)
+                changed[name] = Record(data, seen, previous.puts + 1 if previous else 1)
+            # One changed record is always kept, whatever its priority: a new name must be able to
+            # enter a full bucket.
+            first = _best(changed, 1)
+            others = {
+                name: record for name, record in {**bucket, **changed}.items() if name not in first
+            }
             kept = {**_best(others, self._size - 1), **first}
-            gone = [other for other in bucket if other not in kept]
-            writes = {**self._besides(gone), key: Write(_encode(kept), self._ttl)}
+            evicted = [name for name in bucket if name not in kept]
+            writes = {**self._eviction_writes(evicted), key: Write(_encode(kept), self._ttl)}
             if self._store.commit(writes, expect={key: entry.version if entry else None}):
                 return
-        # Others keep changing the bucket: the note of this one use is what is lost.
+        # Other processes keep changing the bucket: this update is lost, which is harmless.
 
     def records(self) -> dict[str, Record]:
-        """All that is kept."""
+        """All records, by name."""
         entries = self._store.read([self._key_of(number) for number in range(self._buckets)])
-        found: dict[str, Record] = {}
+        records: dict[str, Record] = {}
         for entry in entries.values():
-            found.update(_decode(entry.value))
-        return found
+            records.update(_decode(entry.value))
+        return records
 
     def _key(self, name: str) -> str:
         digest = hashlib.sha256(name.encode()).digest()
         return self._key_of(int.from_bytes(digest[:4], "big") % self._buckets)
 
 
-def _best(bucket: Mapping[str, Record], number: int) -> dict[str, Record]:
-    return dict(sorted(bucket.items(), key=lambda item: item[1].worth, reverse=True)[:number])
+def _best(records: Mapping[str, Record], number: int) -> dict[str, Record]:
+    """The *number* records of the highest priority."""
+    return dict(sorted(records.items(), key=lambda item: item[1].priority, reverse=True)[:number])
 
 
 def _encode(bucket: Mapping[str, Record]) -> bytes:
-    rows = {name: [one.data, one.seen, one.times] for name, one in bucket.items()}
+    rows = {name: [record.data, record.seen, record.puts] for name, record in bucket.items()}
     return json.dumps(rows, separators=(",", ":")).encode()
 
 
@@ -131,9 +146,8 @@ def _decode(value: bytes) -> dict[str, Record]:
     rows = decode_json(value)
     try:
         return {
-            name: Record(data, float(seen), int(times))
-            for name, (data, seen, times) in rows.items()
+            name: Record(data, float(seen), int(puts)) for name, (data, seen, puts) in rows.items()
         }
     except (ValueError, TypeError, AttributeError):
-        # of another version of the program: begun anew
+        # written by another version of the program: start with an empty bucket
         return {}

@@ -1,4 +1,4 @@
-"""A store that may fail: behind it stands this process's memory until it is well again."""
+"""A wrapper for a store that may fail: it falls back to this process's memory until recovery."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -26,19 +26,20 @@ T = TypeVar("T")
 COOL_DOWN_SECONDS = 10.0
 
 
-class _Rest:
-    """How long the primary is left alone, on the monotonic clock."""
+class _CoolDown:
+    """Until when operations of the primary are skipped, on the monotonic clock."""
 
     reads_until = writes_until = float("-inf")
 
 
 class FallbackStore:
-    """*primary* while it works. While it does not, nothing here raises.
+    """Uses *primary* while it works. No method raises while it fails.
 
-    Once an operation failed, the primary is left alone for a while: each try may cost its full
-    timeout. Where it failed somebody in a hurry, those who are not still ask it. Meanwhile writes
-    go to this process's memory, which is read before the primary, and is forgotten when the
-    primary takes writes again: what the fleet agreed on counts.
+    After a failure the primary is skipped for :data:`COOL_DOWN_SECONDS`, because each attempt may
+    take the full timeout. A failure within the short request timeout does not stop background work
+    from trying the primary. Meanwhile writes go to this process's memory, which is read before the
+    primary. It is discarded when the primary accepts writes again: the shared state takes
+    precedence.
     """
 
     def __init__(
@@ -49,14 +50,16 @@ class FallbackStore:
         self._instrumentation = instrumentation
         self._lock = threading.Lock()
         self._overlay: MemoryStore | None = None
-        # what was deleted here, and may still stand in the primary
+        # keys that were deleted in memory only and may still exist in the primary
         self._deleted: set[str] = set()
-        self._rests = {timeout: _Rest() for timeout in (REQUEST_TIMEOUT, BACKGROUND_TIMEOUT)}
+        self._cool_downs = {
+            timeout: _CoolDown() for timeout in (REQUEST_TIMEOUT, BACKGROUND_TIMEOUT)
+        }
         self.errors = 0
 
     @property
     def failing(self) -> bool:
-        """Whether writes go to this process's memory at present."""
+        """Whether writes currently go to this process's memory."""
         return self._overlay is not None
 
     def now(self) -> float:
@@ -64,29 +67,29 @@ class FallbackStore:
         return self._primary.now()
 
     def read(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """Those of *keys* that can be had."""
-        return self._through(keys, self._primary.read, lambda memory, k: memory.read(k))
+        """The entries of those of *keys* that are available."""
+        return self._read_both(keys, self._primary.read, lambda memory, k: memory.read(k))
 
     def versions(self, keys: Sequence[str]) -> dict[str, str]:
-        """The versions of those of *keys* that can be had."""
-        return self._through(keys, self._primary.versions, lambda memory, k: memory.versions(k))
+        """The versions of those of *keys* that are available."""
+        return self._read_both(keys, self._primary.versions, lambda memory, k: memory.versions(k))
 
     def commit(
         self, writes: Mapping[str, Write], *, expect: Mapping[str, str | None] | None = None
     ) -> str | None:
-        """Make all *writes*, or none of them; in this process only while the primary fails."""
-        if self._clock.monotonic() >= self._rest.writes_until:
+        """Apply all *writes*, or none of them; in memory only while the primary fails."""
+        if self._clock.monotonic() >= self._cool_down.writes_until:
             try:
                 version = self._primary.commit(writes, expect=expect)
             except StoreError as err:
-                self._failed(err, writing=True)
+                self._record_failure(err, writing=True)
             else:
-                self._recovered()
+                self._record_recovery()
                 return version
         memory = self._memory()
-        # Of what stands in the primary alone, nobody can say any more if it is still so.
+        # Expectations can be checked only for keys in memory: the primary's versions are unknown.
         known = memory.versions(list(expect or {}))
-        checked = {key: one for key, one in (expect or {}).items() if key in known}
+        checked = {key: expected for key, expected in (expect or {}).items() if key in known}
         version = memory.commit(writes, expect=checked)
         if version is not None:
             for key, write in writes.items():
@@ -94,35 +97,36 @@ class FallbackStore:
         return version
 
     def names(self, prefix: str) -> list[str]:
-        """The keys that begin with *prefix*, as far as they can be had."""
+        """The available keys that begin with *prefix*."""
         overlay = self._overlay
-        found = set(overlay.names(prefix)) if overlay else set()
-        if self._clock.monotonic() >= self._rest.reads_until:
+        keys = set(overlay.names(prefix)) if overlay else set()
+        if self._clock.monotonic() >= self._cool_down.reads_until:
             try:
-                found.update(set(self._primary.names(prefix)) - self._deleted)
+                keys.update(set(self._primary.names(prefix)) - self._deleted)
             except StoreError as err:
-                self._failed(err, writing=False)
-        return list(found)
+                self._record_failure(err, writing=False)
+        return list(keys)
 
     def close(self) -> None:
         """Close the primary."""
         self._primary.close()
 
-    def _through(
+    def _read_both(
         self,
         keys: Sequence[str],
-        ask: Callable[[Sequence[str]], dict[str, T]],
-        recall: Callable[[MemoryStore, Sequence[str]], dict[str, T]],
+        read_primary: Callable[[Sequence[str]], dict[str, T]],
+        read_memory: Callable[[MemoryStore, Sequence[str]], dict[str, T]],
     ) -> dict[str, T]:
+        """Read *keys* from memory, and those that are missing there from the primary."""
         overlay = self._overlay
-        found = recall(overlay, keys) if overlay else {}
-        missing = [key for key in keys if key not in found and key not in self._deleted]
-        if missing and self._clock.monotonic() >= self._rest.reads_until:
+        values = read_memory(overlay, keys) if overlay else {}
+        missing = [key for key in keys if key not in values and key not in self._deleted]
+        if missing and self._clock.monotonic() >= self._cool_down.reads_until:
             try:
-                found.update(ask(missing))
+                values.update(read_primary(missing))
             except StoreError as err:
-                self._failed(err, writing=False)
-        return found
+                self._record_failure(err, writing=False)
+        return values
 
     def _memory(self) -> MemoryStore:
         with self._lock:
@@ -131,21 +135,23 @@ class FallbackStore:
             return self._overlay
 
     @property
-    def _rest(self) -> _Rest:
-        return self._rests[TIMEOUT.get()]
+    def _cool_down(self) -> _CoolDown:
+        return self._cool_downs[TIMEOUT.get()]
 
-    def _failed(self, err: StoreError, *, writing: bool) -> None:
+    def _record_failure(self, err: StoreError, *, writing: bool) -> None:
         until = self._clock.monotonic() + COOL_DOWN_SECONDS
-        # What failed within a long timeout would fail within a shorter one as well.
-        for rest in [one for timeout, one in self._rests.items() if timeout <= TIMEOUT.get()]:
-            rest.writes_until = until
+        for timeout, cool_down in self._cool_downs.items():
+            # An operation that failed within a long timeout would fail within a shorter one, too.
+            if timeout > TIMEOUT.get():
+                continue
+            cool_down.writes_until = until
             if not (writing and err.readable):
-                rest.reads_until = until
+                cool_down.reads_until = until
         self.errors += 1
         self._instrumentation.store_failed("write" if writing else "read")
         log.warning("the store failed", error=str(err), seconds=COOL_DOWN_SECONDS)
 
-    def _recovered(self) -> None:
+    def _record_recovery(self) -> None:
         if self._overlay is None:
             return
         with self._lock:

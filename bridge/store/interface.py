@@ -1,4 +1,10 @@
-"""The store that workers and machines share: a small key-value interface with one transaction."""
+"""The interface of the shared store: a key-value store with one transactional operation.
+
+Optimistic locking: read an entry, then commit with its version as the expectation::
+
+    entry = store.read([key]).get(key)
+    store.commit({key: Write(value)}, expect={key: entry.version if entry else None})
+"""
 
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
@@ -6,26 +12,26 @@ from dataclasses import dataclass
 from typing import Protocol
 
 SHORT_LIVED = 600.0
-"""Seconds. A value with at most this TTL is treated as expired when it seems to have been written
-in the future: a clock that was set back must not keep a lease for ever."""
+"""Seconds. A value with at most this TTL counts as expired if its time of writing is in the future:
+after a clock was set back, a lease must not last forever."""
 
 REQUEST_TIMEOUT, BACKGROUND_TIMEOUT = 0.2, 2.0
-"""Seconds. An HTTP request does without a slow store; a walk waits for it, because taking a slow
-store for a failed one would repeat a walk that another machine is making."""
+"""Seconds. An HTTP request proceeds without a slow store. A walk waits for it: without the store it
+would repeat a walk that another machine is making."""
 
 TIMEOUT: ContextVar[float] = ContextVar("store_timeout", default=BACKGROUND_TIMEOUT)
-"""The longest that one operation on a networked store may take in the current context, in seconds.
+"""The timeout for an operation of a networked store in the current context, in seconds.
 
 A new thread starts with the default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A value as it stands in the store.
+    """A value in the store.
 
     Attributes:
         value: bytes, opaque to the store.
-        version: differs after every write of the key, whoever made it.
+        version: changes with every write of the key, by any process.
     """
 
     value: bytes
@@ -38,7 +44,7 @@ class Write:
 
     Attributes:
         value: None deletes the key.
-        ttl: seconds after which the key expires, by the store's own clock; None: never.
+        ttl: seconds until the key expires, by the store's clock; None: never.
     """
 
     value: bytes | None
@@ -46,7 +52,7 @@ class Write:
 
 
 class Store(Protocol):
-    """A key-value store. The backends differ in who shares them and in what they survive.
+    """A key-value store. The backends differ in which processes share the data, and for how long.
 
     Every method raises :class:`~bridge.errors.StoreError` when the backend fails.
     """
@@ -56,7 +62,7 @@ class Store(Protocol):
         """Whether writes currently go to this process's memory instead of the shared store."""
 
     def now(self) -> float:
-        """Seconds since 1970, by the clock of the store: the same for all who share it."""
+        """Seconds since 1970 by the store's clock, which is the same for all processes."""
 
     def read(self, keys: Sequence[str]) -> dict[str, Entry]:
         """The entries of those of *keys* that exist."""
@@ -70,17 +76,16 @@ class Store(Protocol):
         """Apply all *writes* in one transaction, or none of them.
 
         Args:
-            expect: the version that each key must have (None: must not exist) for the writes
-                to be applied.
+            expect: the version that each key must have; None: the key must not exist.
 
         Returns:
             The new version of the written keys, or None if an expectation failed.
         """
 
     def names(self, prefix: str) -> list[str]:
-        """The keys that begin with *prefix*, in no order.
+        """The keys that begin with *prefix*, in no particular order.
 
-        It scans every key: for operators' commands, never for a request or a timer.
+        This scans all keys: use it in operators' commands only, never in a request or a timer.
         """
 
     def close(self) -> None:

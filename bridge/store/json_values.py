@@ -1,14 +1,14 @@
-"""Values in the store that are JSON, and what garbage in their place comes to."""
+"""Decoding of JSON values from the store, which may be invalid."""
 
 import json
 from typing import Any
 
 
 def decode_json(value: bytes) -> Any:
-    """What *value* says; None where it is no JSON.
+    """Decode *value*; None if it is not JSON.
 
-    The store outlives versions of the program, and disks fail: whatever is in it is at worst a
-    miss.
+    The store may contain data of other versions of the program, or be corrupt. Callers treat an
+    invalid value like a missing one.
     """
     try:
         return json.loads(value)

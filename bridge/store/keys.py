@@ -1,16 +1,17 @@
-"""Keys of the store: each begins with the account and the version of the stored format."""
+"""Names of the store's keys. Each begins with the account and the version of the stored format."""
 
 from dataclasses import dataclass
 
 FORMAT = "1"
-"""Raised when the form of a stored value changes; values of other versions are never read."""
+"""The version of the stored format. Increase it when the format of a value changes; values of other
+versions are never read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
     """The store's keys for one account.
 
-    The words inside the keys stay as they are: stored data of earlier versions is found by them.
+    The words inside the keys must not change: earlier versions stored their data under them.
     """
 
     account: str
@@ -23,25 +24,25 @@ class Keys:
         return self._key("snapshot", filter_key)
 
     def lease(self, name: str) -> str:
-        """The lease of that name."""
+        """The lease *name*."""
         return self._key("lease", name)
 
     def failure(self, filter_key: str | None = None) -> str:
-        """The failure of one filter set, or (None) of upstream as a whole, until it is over."""
+        """The current failure of one filter set, or (None) of upstream as a whole."""
         return self._key("failure", "of-all" if filter_key is None else f"of:{filter_key}")
 
     @property
     def last_failure(self) -> str:
-        """The last failure of any kind, kept after it is over."""
+        """The last failure of any kind; it is kept after recovery."""
         return self._key("last-failure")
 
     @property
     def budget(self) -> str:
-        """The requests of the last minute, and the end of the cool-down."""
+        """The upstream requests of the last minute, and the end of the cool-down."""
         return self._key("budget")
 
     def hint(self, name: str) -> str:
-        """Something that was learnt about upstream."""
+        """A hint: something that was learned about upstream."""
         return self._key("learnt", name)
 
     def session(self, source: str, identity: int) -> str:
@@ -65,14 +66,14 @@ class Keys:
         return self._key("alert", topic)
 
     def last_modified(self, bucket: int) -> str:
-        """A bucket of feeds with their current tag and the date of its last change."""
+        """A bucket of feeds with their current entity tag and the time of its last change."""
         return self._key("validators", str(bucket))
 
     @property
     def client_usage(self) -> str:
-        """Requests by family of clients."""
+        """Request counts by family of clients."""
         return self._key("readers")
 
     def feed_usage(self, bucket: int) -> str:
-        """A bucket of feeds with their requests by family of clients."""
+        """A bucket of feeds with their request counts by family of clients."""
         return self._key("read-feeds", str(bucket))

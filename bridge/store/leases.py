@@ -1,4 +1,7 @@
-"""Leases: who is at work on something, for as long as it shows signs of life."""
+"""Leases: locks in the store that expire unless their holder renews them.
+
+``lease = acquire(store, keys, name)`` returns None while another process holds the lease.
+"""
 
 import threading
 
@@ -9,14 +12,11 @@ LEASE_SECONDS = 15.0
 
 
 class LostLeaseError(Exception):
-    """The lease ran out, and its holder's work is no longer wanted."""
+    """The lease expired: its holder has to abandon its work."""
 
 
 class Lease:
-    """The right to work on *name*, until it runs out, is renewed or given back.
-
-    Safe to renew from several threads.
-    """
+    """An exclusive lock for :data:`LEASE_SECONDS`. Thread-safe."""
 
     def __init__(self, store: Store, key: str, version: str) -> None:
         self._store = store
@@ -26,14 +26,14 @@ class Lease:
 
     @property
     def expectation(self) -> dict[str, str | None]:
-        """What a commit must expect to be made only while the lease is held."""
+        """The expectation that makes a commit fail if the lease is no longer held."""
         return {self.key: self._version}
 
     def renew(self) -> None:
-        """Hold it for another term.
+        """Extend the lease to :data:`LEASE_SECONDS` from now.
 
         Raises:
-            LostLeaseError: it ran out, and may be somebody else's.
+            LostLeaseError: it expired, and another process may hold it.
         """
         with self._lock:
             version = self._store.commit(
@@ -44,12 +44,12 @@ class Lease:
             self._version = version
 
     def release(self) -> None:
-        """Give it back, if it is still held."""
+        """Release the lease, if it is still held."""
         self._store.commit({self.key: Write(None)}, expect=self.expectation)
 
 
 def acquire(store: Store, keys: Keys, name: str) -> Lease | None:
-    """Take the lease on *name*; None while somebody else holds it."""
+    """Acquire the lease *name*. Returns None while another process holds it."""
     key = keys.lease(name)
     version = store.commit({key: Write(b"held", LEASE_SECONDS)}, expect={key: None})
     return None if version is None else Lease(store, key, version)

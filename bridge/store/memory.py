@@ -1,4 +1,4 @@
-"""The store of a single process: everything is gone with it."""
+"""A store in the memory of a single process; its data are lost when the process ends."""
 
 import itertools
 import threading
@@ -21,16 +21,17 @@ class _Row:
     def alive(self, now: float) -> bool:
         if self.expires is None:
             return True
-        # A clock that was set back must not keep a lease for ever.
-        lasting = self.expires - self.written > SHORT_LIVED
-        return now < self.expires and (lasting or self.written - 1 <= now)
+        # After a clock was set back, a lease must not last forever.
+        long_lived = self.expires - self.written > SHORT_LIVED
+        return now < self.expires and (long_lived or self.written - 1 <= now)
 
 
 class MemoryStore:
     """A store in this process's memory.
 
     Args:
-        maxsize: bytes of values that are kept; beyond it the least recently used go.
+        maxsize: the largest total size of all values, in bytes; beyond it the least recently used
+            entries are evicted.
     """
 
     def __init__(self, clock: Clock, *, maxsize: int = 256 * 1024 * 1024) -> None:
@@ -39,13 +40,13 @@ class MemoryStore:
         self._rows: LRUCache[str, _Row] = LRUCache(
             maxsize, getsizeof=lambda row: len(row.entry.value) + 200
         )
-        # told apart from the versions of every other store
+        # makes versions differ from those of every other store
         self._name = uuid.uuid4().hex
         self._versions = itertools.count(1)
 
     @property
     def failing(self) -> bool:
-        """Never: see :class:`~bridge.store.interface.Store`."""
+        """Always false: see :class:`~bridge.store.interface.Store`."""
         return False
 
     def now(self) -> float:
@@ -53,18 +54,18 @@ class MemoryStore:
         return self._clock.now()
 
     def read(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """Those of *keys* that are there."""
+        """The entries of those of *keys* that exist."""
         with self._lock:
             return {key: row.entry for key in keys if (row := self._alive(key))}
 
     def versions(self, keys: Sequence[str]) -> dict[str, str]:
-        """The versions of those of *keys* that are there."""
+        """The versions of those of *keys* that exist."""
         return {key: entry.version for key, entry in self.read(keys).items()}
 
     def commit(
         self, writes: Mapping[str, Write], *, expect: Mapping[str, str | None] | None = None
     ) -> str | None:
-        """Make all *writes*, or none of them (see :class:`~bridge.store.interface.Store`)."""
+        """Apply all *writes*, or none of them (see :class:`~bridge.store.interface.Store`)."""
         with self._lock:
             for key, version in (expect or {}).items():
                 row = self._alive(key)
@@ -85,7 +86,7 @@ class MemoryStore:
             return [key for key in list(self._rows) if key.startswith(prefix) and self._alive(key)]
 
     def close(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
         with self._lock:
             self._rows.clear()
 

@@ -1,4 +1,4 @@
-"""The upstream ledger, kept in the store, so that it holds for the whole fleet."""
+"""The rate limit for requests to upstream, kept in the store and shared by the whole fleet."""
 
 import json
 import math
@@ -11,19 +11,24 @@ from bridge.upstream.budget import Purpose
 
 _MINUTE = 60
 _TRIES = 50
-_CONTENDED = 0.05
-_LEARNT_SECONDS = 30 * 86400.0
+_RETRY_SECONDS = 0.05
+_HINT_SECONDS = 30 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Spent:
-    """Requests of the last minute by second and purpose, and when a cool-down ends."""
+class _RequestLog:
+    """The requests of the last minute, and when the cool-down ends.
+
+    Attributes:
+        rows: second, purpose, number of requests.
+        quiet_until: seconds since 1970.
+    """
 
     rows: tuple[tuple[int, str, int], ...] = ()
     quiet_until: float = 0.0
 
     @classmethod
-    def decode(cls, value: bytes) -> "_Spent":
+    def decode(cls, value: bytes) -> "_RequestLog":
         data = decode_json(value)
         try:
             rows = tuple((int(second), str(name), int(n)) for second, name, n in data["rows"])
@@ -34,31 +39,31 @@ class _Spent:
     def encode(self) -> bytes:
         return json.dumps({"rows": self.rows, "quiet_until": self.quiet_until}).encode()
 
-    def at(self, now: float) -> "_Spent":
-        # What lies in the future was written before a clock was set back; a cool-down is at most
+    def at(self, now: float) -> "_RequestLog":
+        """The log without rows that are older than a minute."""
+        # Times in the future were written before a clock was set back; a cool-down lasts at most
         # five minutes.
         rows = tuple(row for row in self.rows if now - _MINUTE < row[0] + 1 <= now + 2)
-        quiet = self.quiet_until if self.quiet_until <= now + 301 else 0.0
-        return _Spent(rows, quiet)
+        quiet_until = self.quiet_until if self.quiet_until <= now + 301 else 0.0
+        return _RequestLog(rows, quiet_until)
 
     def count(self, purpose: Purpose | None = None) -> int:
-        return sum(n for _, p, n in self.rows if purpose is None or p == purpose.account)
+        return sum(n for _, p, n in self.rows if purpose is None or p == purpose.counted_as)
 
-    def plus_one(self, now: float, purpose: Purpose) -> "_Spent":
+    def plus_one(self, now: float, purpose: Purpose) -> "_RequestLog":
         rows = {(second, name): n for second, name, n in self.rows}
-        place = (int(now), purpose.account)
-        rows[place] = rows.get(place, 0) + 1
-        return _Spent(tuple((s, p, n) for (s, p), n in sorted(rows.items())), self.quiet_until)
+        row_key = (int(now), purpose.counted_as)
+        rows[row_key] = rows.get(row_key, 0) + 1
+        return _RequestLog(tuple((s, p, n) for (s, p), n in sorted(rows.items())), self.quiet_until)
 
 
 class SharedRequestBudget:
-    """Budget, cool-down and knowledge of the upstream's ways, shared through *store*.
+    """Request budget, cool-down and hints, shared through *store*.
 
-    The budget is counted over every span of 60 seconds, not by the clock's minutes: two full
-    minutes' worth never falls into one.
+    A sliding-window limit: it holds for any 60 seconds, not only for calendar minutes.
 
     Args:
-        per_minute: requests in any 60 seconds.
+        per_minute: the largest number of requests in any 60 seconds.
     """
 
     def __init__(self, store: Store, keys: Keys, *, per_minute: int) -> None:
@@ -67,54 +72,53 @@ class SharedRequestBudget:
         self._per_minute = per_minute
 
     def reserve(self, purpose: Purpose) -> float:
-        """Take one request out of the budget: 0.0, or the seconds to wait before asking again."""
+        """Reserve one request. Returns 0.0, or the seconds until the next attempt."""
         key = self._keys.budget
         for _ in range(_TRIES):
             entry = self._store.read([key]).get(key)
             now = self._store.now()
-            spent = (_Spent.decode(entry.value) if entry else _Spent()).at(now)
-            if spent.quiet_until > now:
-                return spent.quiet_until - now
+            requests = (_RequestLog.decode(entry.value) if entry else _RequestLog()).at(now)
+            if requests.quiet_until > now:
+                return requests.quiet_until - now
             share = max(1, math.floor(self._per_minute * purpose.share))
-            used = spent.count(), spent.count(purpose)
-            if used[0] >= self._per_minute or used[1] >= share:
-                return max(_CONTENDED, spent.rows[0][0] + 1 + _MINUTE - now)
-            spent = spent.plus_one(now, purpose)
+            if requests.count() >= self._per_minute or requests.count(purpose) >= share:
+                return max(_RETRY_SECONDS, requests.rows[0][0] + 1 + _MINUTE - now)
+            requests = requests.plus_one(now, purpose)
             expect = {key: entry.version if entry else None}
-            if self._store.commit({key: Write(spent.encode(), 400)}, expect=expect):
+            if self._store.commit({key: Write(requests.encode(), 400)}, expect=expect):
                 return 0.0
-        return _CONTENDED
+        return _RETRY_SECONDS
 
     def cool_down(self, seconds: float) -> None:
-        """Let nobody ask for *seconds*; a longer cool-down that is under way stays."""
+        """Block all requests for *seconds*; a cool-down that ends later is not shortened."""
         key = self._keys.budget
         for _ in range(_TRIES):
             entry = self._store.read([key]).get(key)
             now = self._store.now()
-            spent = (_Spent.decode(entry.value) if entry else _Spent()).at(now)
-            spent = _Spent(spent.rows, max(spent.quiet_until, now + seconds))
+            requests = (_RequestLog.decode(entry.value) if entry else _RequestLog()).at(now)
+            requests = _RequestLog(requests.rows, max(requests.quiet_until, now + seconds))
             expect = {key: entry.version if entry else None}
-            if self._store.commit({key: Write(spent.encode(), 400)}, expect=expect):
+            if self._store.commit({key: Write(requests.encode(), 400)}, expect=expect):
                 return
 
     def cooldown_left(self) -> float:
-        """Seconds that the cool-down still lasts; 0.0 outside of one."""
+        """Seconds until the end of the cool-down; 0.0 if there is none."""
         entry = self._store.read([self._keys.budget]).get(self._keys.budget)
         now = self._store.now()
-        return max(0.0, _Spent.decode(entry.value).at(now).quiet_until - now) if entry else 0.0
+        return max(0.0, _RequestLog.decode(entry.value).at(now).quiet_until - now) if entry else 0.0
 
     def left(self) -> int:
-        """Requests that the budget still has for the next moment."""
+        """The number of requests that the budget currently allows."""
         entry = self._store.read([self._keys.budget]).get(self._keys.budget)
-        spent = _Spent.decode(entry.value).at(self._store.now()) if entry else _Spent()
-        return max(0, self._per_minute - spent.count())
+        log = _RequestLog.decode(entry.value).at(self._store.now()) if entry else _RequestLog()
+        return max(0, self._per_minute - log.count())
 
     def hint(self, name: str) -> str | None:
-        """What was learnt under *name*, if anything."""
+        """The hint *name*, or None."""
         key = self._keys.hint(name)
         entry = self._store.read([key]).get(key)
         return entry.value.decode(errors="replace") if entry else None
 
     def remember_hint(self, name: str, value: str) -> None:
-        """Remember *value* under *name* for everybody."""
-        self._store.commit({self._keys.hint(name): Write(value.encode(), _LEARNT_SECONDS)})
+        """Store the hint *name* for the whole fleet."""
+        self._store.commit({self._keys.hint(name): Write(value.encode(), _HINT_SECONDS)})

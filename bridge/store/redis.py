@@ -1,4 +1,4 @@
-"""The store of a fleet: Redis or Valkey."""
+"""A store in Redis or Valkey, shared by several machines."""
 
 import threading
 import time
@@ -23,12 +23,13 @@ from bridge.store.interface import (
 )
 
 _SYNC_SECONDS = 60.0
-# Others would change what the library returns, or how long it takes to fail.
+# Other options would change the types that the library returns, or its timeouts.
 _OPTIONS = frozenset({"db", "client_name"})
-_VERSION = 32
-# KEYS: first those that something is expected of, then those that are written. ARGV: how many of
-# the first, the new version, what is expected ("" for nothing), then for each write "0" to delete
-# or milliseconds to live ("-" for ever), and the value. A value begins with its version.
+_VERSION_LENGTH = 32
+# KEYS: first the keys with an expectation, then the keys to write. ARGV: the number of
+# expectations, the new version, the expected versions ("" for a missing key), then for each write
+# "0" to delete or the milliseconds to live ("-" for no expiry), and the value. A stored value
+# begins with its version.
 _COMMIT = """
 local expected = tonumber(ARGV[1])
 for i = 1, expected do
@@ -44,14 +45,14 @@ for i = expected + 1, #KEYS do
 end
 return 1
 """
-_GLOB = str.maketrans({one: f"\\{one}" for one in "\\*?[]^-"})
+_GLOB_ESCAPES = str.maketrans({character: f"\\{character}" for character in "\\*?[]^-"})
 
 
 class RedisStore:
-    """A store in a Redis or Valkey server, by whose clock the whole fleet goes.
+    """A store in a Redis or Valkey server. The whole fleet uses the server's clock.
 
     Raises:
-        ValueError: the address cannot be used.
+        ValueError: the URL is invalid.
     """
 
     def __init__(self, url: str, clock: Clock) -> None:
@@ -59,58 +60,58 @@ class RedisStore:
         options = parse_qs(urlsplit(url).query)
         if any(name not in _OPTIONS and not name.startswith("ssl_") for name in options):
             raise ValueError("an option of the address is unknown")
-        # With the library's own timeout and retries an operation takes 3.8 seconds when the server
-        # refuses connections, and 6 when it hangs.
+        # With the library's default timeout and retries, an operation takes 3.8 seconds if the
+        # server refuses connections, and 6 if it hangs.
         timeouts = (REQUEST_TIMEOUT, BACKGROUND_TIMEOUT)
         self._clients = {timeout: _client(url, timeout) for timeout in timeouts}
         try:
-            # The library looks at most of an address only when it first connects.
+            # The library validates most of a URL only when it first connects.
             self._clients[BACKGROUND_TIMEOUT].connection_pool.make_connection()
         except (TypeError, redis.RedisError) as err:
             raise ValueError("an option of the address cannot be used") from err
         self._commit: Any = self._clients[BACKGROUND_TIMEOUT].register_script(_COMMIT)
         self._lock = threading.Lock()
-        self._ahead = 0.0
+        self._clock_offset = 0.0
         self._synced: float | None = None
 
     @property
     def failing(self) -> bool:
-        """Never: see :class:`~bridge.store.interface.Store`."""
+        """Always false: see :class:`~bridge.store.interface.Store`."""
         return False
 
     def now(self) -> float:
-        """Seconds since 1970 by the server's clock, as of the last time it told."""
-        return self._clock.now() + self._ahead
+        """Seconds since 1970 by the server's clock, with the offset of the last synchronisation."""
+        return self._clock.now() + self._clock_offset
 
     def read(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """Those of *keys* that are there."""
-        values = self._ask(lambda: self._redis.mget(keys)) if keys else []
+        """The entries of those of *keys* that exist."""
+        values = self._run(lambda: self._redis.mget(keys)) if keys else []
         return {
-            key: Entry(value[_VERSION:], value[:_VERSION].decode())
+            key: Entry(value[_VERSION_LENGTH:], value[:_VERSION_LENGTH].decode())
             for key, value in zip(keys, values, strict=True)
             if value is not None
         }
 
     def versions(self, keys: Sequence[str]) -> dict[str, str]:
-        """The versions of those of *keys* that are there."""
+        """The versions of those of *keys* that exist."""
 
-        def ask() -> list[bytes]:
+        def read_versions() -> list[bytes]:
             with self._redis.pipeline(transaction=False) as pipe:
                 for key in keys:
-                    pipe.getrange(key, 0, _VERSION - 1)
+                    pipe.getrange(key, 0, _VERSION_LENGTH - 1)
                 return list(pipe.execute())
 
-        found = zip(keys, self._ask(ask), strict=True)
-        return {key: version.decode() for key, version in found if version}
+        versions = zip(keys, self._run(read_versions), strict=True)
+        return {key: version.decode() for key, version in versions if version}
 
     def commit(
         self, writes: Mapping[str, Write], *, expect: Mapping[str, str | None] | None = None
     ) -> str | None:
-        """Make all *writes*, or none of them (see :class:`~bridge.store.interface.Store`)."""
+        """Apply all *writes*, or none of them (see :class:`~bridge.store.interface.Store`)."""
         expect = expect or {}
         version = uuid.uuid4().hex
         arguments: list[str | bytes] = [str(len(expect)), version]
-        arguments.extend(wanted or "" for wanted in expect.values())
+        arguments.extend(expected or "" for expected in expect.values())
         for write in writes.values():
             if write.value is None:
                 arguments.extend(("0", ""))
@@ -122,13 +123,13 @@ class RedisStore:
         def commit() -> Any:
             return self._commit(keys=keys, args=arguments, client=self._redis)
 
-        return version if self._ask(commit) else None
+        return version if self._run(commit) else None
 
     def names(self, prefix: str) -> list[str]:
         """The keys that begin with *prefix*."""
-        pattern = prefix.translate(_GLOB) + "*"
-        found = self._ask(lambda: list(self._redis.scan_iter(match=pattern, count=1000)))
-        return [name.decode() for name in found]
+        pattern = prefix.translate(_GLOB_ESCAPES) + "*"
+        keys = self._run(lambda: list(self._redis.scan_iter(match=pattern, count=1000)))
+        return [key.decode() for key in keys]
 
     def close(self) -> None:
         """Close the connections."""
@@ -139,30 +140,30 @@ class RedisStore:
     def _redis(self) -> Any:
         return self._clients[TIMEOUT.get()]
 
-    def _ask(self, work: Any) -> Any:
+    def _run(self, operation: Any) -> Any:
         try:
-            self._sync()
-            return work()
+            self._sync_clock()
+            return operation()
         except redis.exceptions.AuthenticationError as err:
             raise StoreError("Redis refuses the user or the password", readable=False) from err
         except redis.exceptions.ResponseError as err:
-            # full, or a replica: what is there can still be read
-            raise StoreError(f"Redis refuses: {_first_word(err)}", readable=True) from err
+            # full, or a read-only replica: reads still work
+            raise StoreError(f"Redis refuses: {_error_code(err)}", readable=True) from err
         except (redis.RedisError, OSError) as err:
             raise StoreError(f"Redis: {_reason(err)}", readable=False) from err
 
-    def _sync(self) -> None:
-        """Learn by how much the server's clock is ahead."""
-        at = self._clock.monotonic()
+    def _sync_clock(self) -> None:
+        """Measure by how much the server's clock is ahead, once in :data:`_SYNC_SECONDS`."""
+        now = self._clock.monotonic()
         with self._lock:
-            if self._synced is not None and 0 <= at - self._synced < _SYNC_SECONDS:
+            if self._synced is not None and 0 <= now - self._synced < _SYNC_SECONDS:
                 return
         began = time.monotonic()
         seconds, micros = self._redis.time()
-        took = time.monotonic() - began
+        round_trip = time.monotonic() - began
         with self._lock:
-            self._ahead = seconds + micros / 1e6 - took / 2 - self._clock.now()
-            self._synced = at
+            self._clock_offset = seconds + micros / 1e6 - round_trip / 2 - self._clock.now()
+            self._synced = now
 
 
 def _client(url: str, timeout: float) -> Any:
@@ -177,10 +178,10 @@ def _client(url: str, timeout: float) -> Any:
 def _reason(err: Exception) -> str:
     if isinstance(err, redis.exceptions.TimeoutError):
         return f"no answer within {TIMEOUT.get():g} seconds"
-    return network_errors.why(err)
+    return network_errors.describe(err)
 
 
-def _first_word(err: Exception) -> str:
-    """The server's error code: the rest of its text may quote what was sent."""
+def _error_code(err: Exception) -> str:
+    """The first word of the server's error. The rest of the text may quote the request."""
     words = str(err).split()
     return words[0] if words else type(err).__name__

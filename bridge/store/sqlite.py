@@ -1,4 +1,4 @@
-"""The store of one machine: a SQLite file, shared by its workers and there after a restart."""
+"""A store in a SQLite file. The workers of one machine share it, and it survives restarts."""
 
 import os
 import sqlite3
@@ -18,10 +18,10 @@ from bridge.store.interface import SHORT_LIVED, Entry, Write
 T = TypeVar("T")
 
 _BUSY_MILLISECONDS = 500
-_TIDY_EVERY = 500
-_ATTEMPTS = 20
+_COMMITS_PER_PURGE = 500
+_SCHEMA_ATTEMPTS = 20
 # SQLite's limit on variables in a statement is at least 999 in every version.
-_AT_ONCE = 900
+_KEYS_PER_STATEMENT = 900
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
     key TEXT PRIMARY KEY,
@@ -32,8 +32,8 @@ CREATE TABLE IF NOT EXISTS entries (
 );
 CREATE INDEX IF NOT EXISTS entries_by_expiry ON entries (expires) WHERE expires IS NOT NULL;
 """
-# A clock that was set back must not keep a lease for ever: what was written later is gone, if it
-# was meant to go soon.
+# After a clock was set back, a lease must not last forever: an entry that was written in the future
+# counts as expired if its TTL is short.
 _ALIVE = f"""(expires IS NULL OR (
     expires > :now AND (written <= :now + 1 OR expires - written > {SHORT_LIVED})
 ))"""
@@ -43,8 +43,8 @@ _CORRUPT = ("malformed", "not a database", "file is encrypted", "disk image")
 class SqliteStore:
     """A store in a SQLite file in WAL mode.
 
-    A folder that has to be made is for its owner alone, and so is the file, which holds what is
-    not public. A corrupt file is set aside and a new one begun.
+    Only the owner can access the file, which contains data that are not public, and folders that
+    have to be created for it. A corrupt file is renamed and replaced by a new one.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -57,7 +57,7 @@ class SqliteStore:
 
     @property
     def failing(self) -> bool:
-        """Never: see :class:`~bridge.store.interface.Store`."""
+        """Always false: see :class:`~bridge.store.interface.Store`."""
         return False
 
     def now(self) -> float:
@@ -65,25 +65,25 @@ class SqliteStore:
         return self._clock.now()
 
     def read(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """Those of *keys* that are there."""
+        """The entries of those of *keys* that exist."""
         rows = self._select("key, value, version", keys)
         return {key: Entry(bytes(value), version) for key, value, version in rows}
 
     def versions(self, keys: Sequence[str]) -> dict[str, str]:
-        """The versions of those of *keys* that are there."""
+        """The versions of those of *keys* that exist."""
         return dict(self._select("key, version", keys))
 
     def commit(
         self, writes: Mapping[str, Write], *, expect: Mapping[str, str | None] | None = None
     ) -> str | None:
-        """Make all *writes*, or none of them (see :class:`~bridge.store.interface.Store`)."""
-        return self._do(lambda connection: self._commit(connection, writes, expect or {}))
+        """Apply all *writes*, or none of them (see :class:`~bridge.store.interface.Store`)."""
+        return self._run(lambda connection: self._commit(connection, writes, expect or {}))
 
     def names(self, prefix: str) -> list[str]:
         """The keys that begin with *prefix*."""
         query = f"SELECT key FROM entries WHERE substr(key, 1, :length) = :prefix AND {_ALIVE}"  # noqa: S608
-        given = {"length": len(prefix), "prefix": prefix, "now": self.now()}
-        return self._do(lambda connection: [row[0] for row in connection.execute(query, given)])
+        params = {"length": len(prefix), "prefix": prefix, "now": self.now()}
+        return self._run(lambda connection: [row[0] for row in connection.execute(query, params)])
 
     def close(self) -> None:
         """Close the file."""
@@ -93,15 +93,15 @@ class SqliteStore:
     def _select(self, columns: str, keys: Sequence[str]) -> list[Any]:
         def select(connection: sqlite3.Connection) -> list[Any]:
             rows: list[Any] = []
-            for start in range(0, len(keys), _AT_ONCE):
-                some = keys[start : start + _AT_ONCE]
-                given = {f"k{number}": key for number, key in enumerate(some)}
-                named = ",".join(f":{name}" for name in given)
-                query = f"SELECT {columns} FROM entries WHERE key IN ({named}) AND {_ALIVE}"  # noqa: S608
-                rows.extend(connection.execute(query, {**given, "now": self.now()}))
+            for start in range(0, len(keys), _KEYS_PER_STATEMENT):
+                chunk = keys[start : start + _KEYS_PER_STATEMENT]
+                params = {f"k{number}": key for number, key in enumerate(chunk)}
+                names = ",".join(f":{name}" for name in params)
+                query = f"SELECT {columns} FROM entries WHERE key IN ({names}) AND {_ALIVE}"  # noqa: S608
+                rows.extend(connection.execute(query, {**params, "now": self.now()}))
             return rows
 
-        return self._do(select)
+        return self._run(select)
 
     def _commit(
         self,
@@ -111,55 +111,55 @@ class SqliteStore:
     ) -> str | None:
         version = uuid.uuid4().hex
         now = self.now()
-        # IMMEDIATE: a transaction that begins by reading could not be made a writing one later.
+        # IMMEDIATE, because upgrading a read transaction to a write transaction may fail.
         connection.execute("BEGIN IMMEDIATE")
         try:
             query = f"SELECT version FROM entries WHERE key = :key AND {_ALIVE}"  # noqa: S608
-            for key, wanted in expect.items():
+            for key, expected in expect.items():
                 row = connection.execute(query, {"key": key, "now": now}).fetchone()
-                if (row[0] if row else None) != wanted:
+                if (row[0] if row else None) != expected:
                     connection.execute("ROLLBACK")
                     return None
-            gone = [(key,) for key, write in writes.items() if write.value is None]
-            kept = [
+            deleted = [(key,) for key, write in writes.items() if write.value is None]
+            rows = [
                 (key, write.value, version, now, None if write.ttl is None else now + write.ttl)
                 for key, write in writes.items()
                 if write.value is not None
             ]
-            connection.executemany("DELETE FROM entries WHERE key = ?", gone)
-            connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", kept)
+            connection.executemany("DELETE FROM entries WHERE key = ?", deleted)
+            connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", rows)
             self._commits += 1
-            if self._commits % _TIDY_EVERY == 1:
+            if self._commits % _COMMITS_PER_PURGE == 1:
                 connection.execute("DELETE FROM entries WHERE expires <= ?", (now,))
             connection.execute("COMMIT")
         except BaseException:
-            with suppress(sqlite3.Error):  # the error that led here is the one to tell
+            with suppress(sqlite3.Error):  # the first error is the one to report
                 connection.execute("ROLLBACK")
             raise
         return version
 
-    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _run(self, operation: Callable[[sqlite3.Connection], T]) -> T:
         with self._lock:
             try:
-                return work(self._connected())
+                return operation(self._connect())
             except sqlite3.Error as err:
                 if isinstance(err, sqlite3.DatabaseError) and _is_corrupt(err):
-                    self._set_aside()
+                    self._rename_corrupt_file()
                 else:
-                    # The connection may be what is wrong: the file was replaced, or went away.
+                    # The connection may be unusable, because the file was replaced or removed.
                     self._disconnect()
-                # locked, full or read-only: what is in the file can still be read
+                # locked, full or read-only: the file can still be read
                 raise StoreError(f"SQLite: {err}", readable=not _is_corrupt(err)) from err
             except OSError as err:
                 raise StoreError(f"SQLite: {err.strerror or err}", readable=False) from err
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         if self._connection is not None:
             if self._inode == _inode(self._path):
                 return self._connection
-            # The file was removed or replaced: what others write goes into the new one.
+            # The file was removed or replaced: other processes write to the new file.
             self._disconnect()
-        _make_private(self._path.parent)
+        _create_private_folder(self._path.parent)
         if not self._path.exists():
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         self._inode = _inode(self._path)
@@ -168,7 +168,7 @@ class SqliteStore:
         except sqlite3.OperationalError as err:
             if not any(word in str(err) for word in ("unable to open", "readonly")):
                 raise
-            # Where nothing can be written SQLite cannot share the file, but it can read it.
+            # In a read-only folder SQLite cannot share the file, but it can read it.
             connection = self._open(f"file:{quote(str(self._path))}?mode=ro&immutable=1")
         self._connection = connection
         return connection
@@ -183,7 +183,7 @@ class SqliteStore:
         )
         try:
             connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
-            self._prepare(connection)
+            self._create_schema(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
         except BaseException:
             connection.close()
@@ -191,34 +191,33 @@ class SqliteStore:
         return connection
 
     @staticmethod
-    def _prepare(connection: sqlite3.Connection) -> None:
-        """Make the table, unless it is there: a read-only file need not be changed."""
+    def _create_schema(connection: sqlite3.Connection) -> None:
+        """Create the table if it is missing. A read-only file that contains it still works."""
         query = "SELECT 1 FROM sqlite_master WHERE name = 'entries_by_expiry'"
-        for attempts_left in reversed(range(_ATTEMPTS)):
+        for attempts_left in reversed(range(_SCHEMA_ATTEMPTS)):
             try:
                 if connection.execute(query).fetchone() is None:
                     connection.execute("PRAGMA journal_mode = WAL")
                     connection.executescript(_SCHEMA)
                 return
             except sqlite3.OperationalError as err:
-                # The change to WAL does not wait for other workers that are about to make it too.
+                # Switching to WAL ignores the busy timeout when other workers do the same.
                 if "locked" not in str(err) or not attempts_left:
                     raise
-                time.sleep(_BUSY_MILLISECONDS / 1000 / _ATTEMPTS)
+                time.sleep(_BUSY_MILLISECONDS / 1000 / _SCHEMA_ATTEMPTS)
 
     def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _set_aside(self) -> None:
-        """Move the corrupt file away, unless another worker has done so already."""
+    def _rename_corrupt_file(self) -> None:
+        """Move the corrupt file away, unless another worker has already done so."""
         self._disconnect()
         if self._inode is None or _inode(self._path) != self._inode:
             return
         with suppress(FileNotFoundError):
-            aside = f"{self._path}.corrupt-{time.time_ns()}"
-            os.rename(self._path, aside)
+            os.rename(self._path, f"{self._path}.corrupt-{time.time_ns()}")
             for suffix in ("-wal", "-shm"):
                 with suppress(FileNotFoundError):
                     os.remove(f"{self._path}{suffix}")
@@ -231,11 +230,11 @@ def _inode(path: Path) -> int | None:
         return None
 
 
-def _make_private(folder: Path) -> None:
-    """Make *folder*, and those above it, for their owner alone; leave one that is there."""
-    for one in (*reversed(folder.parents), folder):
-        if not one.exists():
-            one.mkdir(mode=0o700, exist_ok=True)
+def _create_private_folder(folder: Path) -> None:
+    """Create *folder* and missing parents for their owner only; existing folders are unchanged."""
+    for path in (*reversed(folder.parents), folder):
+        if not path.exists():
+            path.mkdir(mode=0o700, exist_ok=True)
 
 
 def _is_corrupt(err: sqlite3.Error) -> bool:

@@ -1,1 +1,1 @@
-"""TeamUp: the only package that knows the vendor."""
+"""The client for TeamUp's API. No other package contains details of the vendor."""

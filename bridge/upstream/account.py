@@ -1,4 +1,4 @@
-"""The account in whose name upstream is asked."""
+"""The TeamUp account that the bridge uses: base URL, token and request headers."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from bridge.config import Config
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Where to ask, and as whom.
+    """The address of the API and the credentials.
 
     Attributes:
-        token: secret; in no ``repr``.
-        schemes: Authorization schemes to try on a 401, in this order, until one has worked.
-        base_url: without a trailing slash.
-        provider_id: sent as ``TeamUp-Provider-ID``.
-        request_mode: sent as ``Teamup-Request-Mode``.
+        token: the secret token; excluded from ``repr``.
+        schemes: the Authorization schemes to try in this order on a 401, until one has worked.
+        base_url: the base URL without a trailing slash.
+        provider_id: the value of the ``TeamUp-Provider-ID`` header, or None.
+        request_mode: the value of the ``Teamup-Request-Mode`` header, or None.
     """
 
     token: str = field(repr=False)
@@ -27,7 +27,7 @@ class Account:
 
     @classmethod
     def of(cls, config: Config) -> "Account":
-        """The account that the settings name."""
+        """The account of the settings."""
         return cls(
             token=config.token,
             schemes=config.schemes,
@@ -38,21 +38,21 @@ class Account:
 
     @property
     def name(self) -> str:
-        """Starts every key in the store.
+        """The prefix of the account's keys in the store.
 
-        The token is no part of it: a token that is replaced must find the history of the one
-        before, and one that suddenly sees less must be noticed.
+        It does not depend on the token: a new token continues the history of the old one, and if
+        it has access to fewer sessions, that is detected.
         """
-        who = "\n".join((self.base_url, self.provider_id or "", self.request_mode or ""))
-        return hashlib.sha256(who.encode()).hexdigest()[:12]
+        text = "\n".join((self.base_url, self.provider_id or "", self.request_mode or ""))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def token_mark(self) -> str:
-        """Tells one token from another without telling the token."""
+        """A hash that identifies the token without revealing it."""
         return hashlib.sha256(f"{self.name}\n{self.token}".encode()).hexdigest()[:8]
 
     @property
     def origin(self) -> str:
-        """Scheme and host of the upstream, against which its relative links are resolved."""
+        """Scheme and host of the base URL; relative links are resolved against it."""
         parts = urlsplit(self.base_url)
         return f"{parts.scheme}://{parts.netloc}"

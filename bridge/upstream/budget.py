@@ -1,48 +1,49 @@
-"""What all who ask upstream must agree on, wherever they run."""
+"""The interface of the request budget, which all clients of upstream share."""
 
 from enum import Enum
 from typing import Protocol
 
 
 class Purpose(Enum):
-    """Why upstream is asked.
+    """The purpose of a request to upstream.
 
     Attributes:
-        account: what such requests are counted under.
-        share: of the budget, that all under that account may have taken for one more to be granted.
+        counted_as: the group of purposes whose requests are counted together.
+        share: the fraction of the budget that the group may use.
     """
 
     LIVE = "live", 1.0
-    """Somebody waits for it, or just took an old copy."""
+    """A client waits for the data, or was just served a stale copy."""
     ADMISSION = "new", 0.25
-    """Somebody asks for what nobody asked for before: it may be made up. Taken before its walk."""
+    """The first request for a new filter set, which may be made up. Reserved before its walk."""
     NEW = "new", 0.5
-    """The walk of what was admitted: its other pages may exceed the share of admissions."""
+    """The walk of an admitted filter set: its other pages may exceed the share of admissions."""
     AHEAD = "ahead", 0.5
-    """Refreshing what was asked for lately, so that nobody will have to wait."""
+    """Prefetching of recently requested filter sets, so that no client has to wait."""
 
-    def __init__(self, account: str, share: float) -> None:
-        self.account = account
+    def __init__(self, counted_as: str, share: float) -> None:
+        self.counted_as = counted_as
         self.share = share
 
 
 class RequestBudget(Protocol):
-    """The request budget, the cool-down and what was learnt of the upstream's ways."""
+    """The request budget, the cool-down, and hints about upstream."""
 
     def reserve(self, purpose: Purpose) -> float:
-        """Take one request out of the budget: 0.0, or the seconds until it is worth asking again.
+        """Reserve one request.
 
-        While a cool-down lasts, nothing is granted.
+        Returns:
+            0.0, or the seconds until the next attempt. During a cool-down no request is granted.
         """
 
     def cool_down(self, seconds: float) -> None:
-        """Let nobody ask for *seconds*."""
+        """Block all requests for *seconds*."""
 
     def cooldown_left(self) -> float:
-        """Seconds that a cool-down still lasts; 0.0 outside of one."""
+        """Seconds until the end of the cool-down; 0.0 if there is none."""
 
     def hint(self, name: str) -> str | None:
-        """What was learnt under *name*, if anything."""
+        """The hint *name*, or None."""
 
     def remember_hint(self, name: str, value: str) -> None:
-        """Remember *value* under *name* for everybody."""
+        """Store the hint *name* for all clients."""

@@ -1,4 +1,4 @@
-"""What went wrong upstream, as causes that say what to do about it."""
+"""Translation of upstream's error responses to causes, with advice on how to fix them."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,9 @@ from bridge.filters import PARAMETERS
 
 _MIN_RETRY, _MAX_RETRY, _DEFAULT_RETRY = 1.0, 300.0, 60.0
 
-_REFUSED = "TeamUp refused the token: check TEAMUP_API_TOKEN, and TEAMUP_AUTH_SCHEME if it is set"
+_UNAUTHENTICATED = (
+    "TeamUp refused the token: check TEAMUP_API_TOKEN, and TEAMUP_AUTH_SCHEME if it is set"
+)
 _PERMISSION = (
     "the token's user lacks permission: give it one of manage_events, attendances,"
     " instructor_manage_events, instructor_attendances or developer in TeamUp, or use another"
@@ -24,8 +26,8 @@ _NO_PROVIDER = "the token reaches several providers: set TEAMUP_PROVIDER_ID to t
 _Advice = tuple[ProblemArea, str]
 
 _BY_CODE: Mapping[str, _Advice] = {
-    "authentication_failed": (ProblemArea.TOKEN, _REFUSED),
-    "not_authenticated": (ProblemArea.TOKEN, _REFUSED),
+    "authentication_failed": (ProblemArea.TOKEN, _UNAUTHENTICATED),
+    "not_authenticated": (ProblemArea.TOKEN, _UNAUTHENTICATED),
     "permission_denied": (ProblemArea.PERMISSION, _PERMISSION),
     "mode_not_allowed": (ProblemArea.MODE, _MODE),
     "provider_invalid": (ProblemArea.PROVIDER, _PROVIDER),
@@ -37,68 +39,68 @@ _BY_WORD: tuple[tuple[str, _Advice], ...] = (
     (r"(^|_)provider(_|$)", (ProblemArea.PROVIDER, _PROVIDER)),
 )
 _BY_STATUS: Mapping[int, _Advice] = {
-    401: (ProblemArea.TOKEN, _REFUSED),
+    401: (ProblemArea.TOKEN, _UNAUTHENTICATED),
     403: (ProblemArea.PERMISSION, _PERMISSION),
-    404: (ProblemArea.ADDRESS, "TeamUp knows no such address: check TEAMUP_BASE_URL"),
+    404: (ProblemArea.ADDRESS, "TeamUp has no such address: check TEAMUP_BASE_URL"),
 }
 
 
-def refusal(status: int, body: Any, retry_after: str | None, now: float) -> Cause:
-    """The cause that an answer other than 200 stands for.
+def cause_of_response(status: int, body: Any, retry_after: str | None, now: float) -> Cause:
+    """The cause of a response whose status is not 200.
 
     Args:
-        status: HTTP status.
-        body: the decoded body, or None. Of it only the code and parameters' names are kept.
-        retry_after: the header as it came.
-        now: seconds since 1970, for a Retry-After that is a date.
+        status: the HTTP status.
+        body: the decoded body, or None. Only its code and names of known parameters are used.
+        retry_after: the value of the ``Retry-After`` header, or None.
+        now: seconds since 1970, for a ``Retry-After`` that is a date.
     """
     code = body.get("code") if isinstance(body, Mapping) else None
     if not (isinstance(code, str) and re.fullmatch(r"[a-z][a-z0-9_]{1,60}", code)):
         code = f"http_{status}"
     if status == 429:
-        seconds = pause(retry_after, now)
+        seconds = retry_after_seconds(retry_after, now)
         return Cause(
             code,
-            f"TeamUp asks for a pause (429), {seconds:.0f} seconds are kept: lower"
+            f"TeamUp limits the request rate (429), the bridge waits {seconds:.0f} seconds: lower"
             " TEAMUP_REQUESTS_PER_MINUTE if this happens often",
             Scope.ACCOUNT,
             seconds,
             transient=True,
-            matter=ProblemArea.PACE,
+            problem_area=ProblemArea.PACE,
         )
     advice = _advice(code) if 400 <= status < 500 else None
     if advice or status in (401, 403):
-        matter, text = advice or _BY_STATUS[status]
-        return Cause(code, text, Scope.ACCOUNT, matter=matter)
+        problem_area, text = advice or _BY_STATUS[status]
+        return Cause(code, text, Scope.ACCOUNT, problem_area=problem_area)
     if status in range(300, 400):
         return Cause(
             "redirect",
             "TeamUp answered with a redirect, which is not followed: check TEAMUP_BASE_URL",
-            matter=ProblemArea.ADDRESS,
+            problem_area=ProblemArea.ADDRESS,
         )
     if status == 400:
-        return Cause(code, f"TeamUp does not accept the question{_named(body)}")
+        return Cause(code, f"TeamUp does not accept the request{_rejected_params(body)}")
     if status in _BY_STATUS:
-        matter, text = _BY_STATUS[status]
-        return Cause(code, text, matter=matter)
+        problem_area, text = _BY_STATUS[status]
+        return Cause(code, text, problem_area=problem_area)
     return Cause(code, f"TeamUp answered with status {status}", transient=status >= 500)
 
 
 def _advice(code: str) -> _Advice | None:
-    found = (said for word, said in _BY_WORD if re.search(word, code))
-    return _BY_CODE.get(code) or next(found, None)
+    matches = (advice for pattern, advice in _BY_WORD if re.search(pattern, code))
+    return _BY_CODE.get(code) or next(matches, None)
 
 
-def _named(body: Any) -> str:
-    """Those of the bridge's own parameters that an error body names."""
+def _rejected_params(body: Any) -> str:
+    """The known parameters that an error body names, in parentheses."""
     errors = body.get("field_errors") if isinstance(body, Mapping) else None
-    known = {*PARAMETERS, "expand", "fields", "sort", "page", "page_size"}
-    names = sorted(known.intersection(errors)) if isinstance(errors, Mapping) else []
+    parameters = {*PARAMETERS, "expand", "fields", "sort", "page", "page_size"}
+    names = sorted(parameters.intersection(errors)) if isinstance(errors, Mapping) else []
     return f" ({', '.join(names)})" if names else ""
 
 
-def pause(retry_after: str | None, now: float) -> float:
-    """Seconds that a Retry-After asks for, from 1 to 300; 60 where it cannot be used.
+def retry_after_seconds(retry_after: str | None, now: float) -> float:
+    """The value of a ``Retry-After`` header in seconds, from 1 to 300; 60 if it is invalid.
 
     Source: RFC 9110, 10.2.3: a number of seconds, or a date.
     """

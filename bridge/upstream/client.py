@@ -1,4 +1,4 @@
-"""One page from upstream: sent with care, read against a deadline, tried at most three times."""
+"""The HTTP client for upstream: requests one page, with a deadline and at most three attempts."""
 
 import json
 import random
@@ -26,36 +26,35 @@ MAX_BYTES = 8 * 1024 * 1024
 _ATTEMPTS = 3
 _CONNECT_SECONDS = 5.0
 _CHUNK = 64 * 1024
-_LAST_WAIT = 2.0
-_SIGN_OF_LIFE = 5.0
+_MAX_BACKOFF = 2.0
+_HEARTBEAT_SECONDS = 5.0
 
 Params = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
-    """What a page has of the walk that it belongs to."""
+class _WalkContext:
+    """The parameters of the walk that a page belongs to."""
 
     limit: Deadline
     purpose: Purpose
     cancelled: threading.Event
-    alive: Callable[[], None]
+    heartbeat: Callable[[], None]
 
 
 class MissingPageError(UpstreamError):
-    """Upstream has no page of that number: rows went while the walk was under way."""
+    """There is no page of this number: rows were deleted during the walk."""
 
 
 class Client:
-    """Asks upstream as one account.
-
-    Safe to use from several threads at once.
+    """Sends requests to upstream for one account. Thread-safe.
 
     Args:
-        connections: how many pages are fetched at a time.
+        connections: how many pages are requested at the same time.
 
     Attributes:
-        skew: seconds by which upstream's clock was ahead of this machine's at the last answer.
+        skew: seconds by which upstream's clock was ahead of this machine's at the last response;
+            None if the response had no usable date.
     """
 
     def __init__(
@@ -73,20 +72,21 @@ class Client:
         self._instrumentation = instrumentation
         self.skew: float | None = None
         self._guards = Guards()
-        # another token may want another scheme
-        self._scheme_name = f"scheme of {account.token_mark}"
-        self._http = _Direct()
-        # A .netrc would replace the Authorization header, a proxy variable would see the token.
+        # another token may need another scheme
+        self._scheme_hint = f"scheme of {account.token_mark}"
+        self._http = _NoRedirectSession()
+        # A .netrc file would replace the Authorization header; a proxy from the environment would
+        # receive the token.
         self._http.trust_env = False
-        self._http.cookies.set_policy(_NoCookies())
+        self._http.cookies.set_policy(_NoCookiesPolicy())
         adapter = GuardedAdapter(pool_connections=2, pool_maxsize=connections * 2, max_retries=0)
         for scheme in ("https://", "http://"):
             self._http.mount(scheme, adapter)
 
     @property
     def scheme(self) -> str | None:
-        """The Authorization scheme that has worked, if one has."""
-        return self._budget.hint(self._scheme_name)
+        """The Authorization scheme that has worked, or None."""
+        return self._budget.hint(self._scheme_hint)
 
     def page(
         self,
@@ -96,24 +96,24 @@ class Client:
         limit: Deadline,
         purpose: Purpose = Purpose.LIVE,
         cancelled: threading.Event | None = None,
-        alive: Callable[[], None] = lambda: None,
+        heartbeat: Callable[[], None] = lambda: None,
     ) -> Mapping[str, Any]:
-        """The decoded body of one page.
+        """Request one page and return its decoded body.
 
         Args:
-            path: below the base address.
+            path: the path relative to the base URL.
             limit: the deadline of the walk that the page belongs to.
-            cancelled: set when the walk has failed elsewhere.
-            alive: called before each attempt, and every few seconds of waiting for it.
+            cancelled: set when another page of the walk has failed.
+            heartbeat: called before each attempt, and every few seconds while waiting for it.
 
         Raises:
-            UpstreamError: what went wrong at the last attempt.
+            UpstreamError: the last attempt failed.
         """
-        turn = _Turn(limit, purpose, cancelled or threading.Event(), alive)
+        context = _WalkContext(limit, purpose, cancelled or threading.Event(), heartbeat)
         for attempt in range(1, _ATTEMPTS + 1):
-            self._await(turn)
+            self._wait_for_budget(context)
             try:
-                return self._with_scheme(path, params, turn)
+                return self._get_with_scheme(path, params, context)
             except UpstreamError as err:
                 cause = err.cause
                 if cause.retry_after is not None:
@@ -123,70 +123,74 @@ class Client:
                 if attempt == _ATTEMPTS or not cause.transient or limit.passed:
                     raise
                 if cause.retry_after is None:
-                    # jitter of a whole step, so that pages that failed together part
-                    pause = random.uniform(0.5, 1.0) * min(_LAST_WAIT, 0.25 * 2**attempt)  # noqa: S311
-                    self._clock.wait(turn.cancelled, min(pause, limit.remaining))
+                    # equal jitter, so that pages that failed together are not retried together
+                    pause = random.uniform(0.5, 1.0) * min(_MAX_BACKOFF, 0.25 * 2**attempt)  # noqa: S311
+                    self._clock.wait(context.cancelled, min(pause, limit.remaining))
         raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
-        """Close the connections; what is under way fails."""
+        """Close the connections. Current requests fail."""
         self._guards.close()
         self._http.close()
 
-    def _await(self, turn: "_Turn") -> None:
-        while not turn.cancelled.is_set() and (wait := self._budget.reserve(turn.purpose)):
-            if wait >= turn.limit.remaining:
+    def _wait_for_budget(self, context: "_WalkContext") -> None:
+        while not context.cancelled.is_set() and (wait := self._budget.reserve(context.purpose)):
+            if wait >= context.limit.remaining:
                 raise UpstreamError(
                     Cause(
                         "budget",
                         "the budget of TEAMUP_REQUESTS_PER_MINUTE is used up for now",
-                        matter=ProblemArea.PACE,
+                        problem_area=ProblemArea.PACE,
                     )
                 )
-            turn.alive()
-            self._clock.wait(turn.cancelled, min(wait, _SIGN_OF_LIFE))
-        if turn.cancelled.is_set():
+            context.heartbeat()
+            self._clock.wait(context.cancelled, min(wait, _HEARTBEAT_SECONDS))
+        if context.cancelled.is_set():
             raise UpstreamError(Cause("cancelled", "another page of the same walk failed"))
-        turn.alive()
+        context.heartbeat()
 
-    def _with_scheme(self, path: str, params: Params, turn: "_Turn") -> Mapping[str, Any]:
-        """Ask with the scheme that has worked, or else with each in turn until one does."""
+    def _get_with_scheme(
+        self, path: str, params: Params, context: "_WalkContext"
+    ) -> Mapping[str, Any]:
+        """Request with the scheme that has worked, or else with each scheme until one works."""
         known = self.scheme
         schemes = (known,) if known in self._account.schemes else self._account.schemes
         for scheme in schemes:
             if scheme != schemes[0]:
-                self._await(turn)
+                self._wait_for_budget(context)
             try:
-                body = self._ask(path, params, scheme, turn.limit)
-                self._instrumentation.attempted("complete")
+                body = self._get(path, params, scheme, context.limit)
+                self._instrumentation.page_requested("complete")
             except UpstreamError as err:
-                self._instrumentation.attempted(err.cause.code)
-                if isinstance(err, _Unauthorised) and scheme != schemes[-1]:
+                self._instrumentation.page_requested(err.cause.code)
+                if isinstance(err, _UnauthorizedError) and scheme != schemes[-1]:
                     continue
                 raise
             if scheme != known:
-                self._budget.remember_hint(self._scheme_name, scheme)
+                self._budget.remember_hint(self._scheme_hint, scheme)
             return body
         raise AssertionError("an account has at least one scheme")
 
-    def _ask(self, path: str, params: Params, scheme: str, limit: Deadline) -> Mapping[str, Any]:
+    def _get(self, path: str, params: Params, scheme: str, limit: Deadline) -> Mapping[str, Any]:
         deadline = Deadline(self._clock, PAGE_SECONDS, limit)
         with self._guards.guard(deadline.remaining) as guard:
             try:
                 status, headers, content = self._fetch(path, params, scheme, deadline)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as err:
-                raise UpstreamError(_broken(err, deadline, guard)) from None
+                raise UpstreamError(_cause_of_error(err, deadline, guard)) from None
             if guard.fired or deadline.passed:
-                raise UpstreamError(_slow())
+                raise UpstreamError(_timeout_cause())
         self._compare_clocks(headers.get("Date"))
-        body = _decoded(content, status)
+        body = _decode(content, status)
         if status == 200:
             return body
         if self._account.token in str(body.get("code")):
             body = {}
-        cause = causes.refusal(status, body, headers.get("Retry-After"), self._clock.now())
+        cause = causes.cause_of_response(
+            status, body, headers.get("Retry-After"), self._clock.now()
+        )
         if status == 401:
-            raise _Unauthorised(cause)
+            raise _UnauthorizedError(cause)
         if status == 404:
             raise MissingPageError(cause)
         raise UpstreamError(cause)
@@ -210,18 +214,18 @@ class Client:
             headers["TeamUp-Provider-ID"] = self._account.provider_id
         if self._account.request_mode:
             headers["Teamup-Request-Mode"] = self._account.request_mode
-        left = max(0.05, deadline.remaining)
+        timeout = max(0.05, deadline.remaining)
         with self._http.get(
             f"{self._account.base_url}/{path}?{urlencode(params)}",
             headers=headers,
-            timeout=(min(_CONNECT_SECONDS, left), left),
+            timeout=(min(_CONNECT_SECONDS, timeout), timeout),
             allow_redirects=False,
             stream=True,
         ) as response:
             try:
                 content = _read(response, deadline)
             except requests.RequestException:
-                # An error whose body is broken is still that error.
+                # An error response is reported by its status, even if its body is incomplete.
                 if response.status_code == 200:
                     raise
                 content = b""
@@ -235,20 +239,20 @@ _UNREACHABLE = (
 )
 
 
-class _Unauthorised(UpstreamError):
-    """401: the scheme may be the wrong one."""
+class _UnauthorizedError(UpstreamError):
+    """401: the scheme may be wrong."""
 
 
-class _Direct(requests.Session):
-    """Asks what it is told to ask: a redirect is an answer like any other."""
+class _NoRedirectSession(requests.Session):
+    """A session that treats a redirect like any other response."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        # The library reads it even where it is not to follow it, and stumbles over bad ones.
+        # Even without following redirects, the library parses their target, and fails on bad ones.
         return None
 
 
-class _NoCookies(DefaultCookiePolicy):
-    """Nothing that upstream sends is kept for a later request."""
+class _NoCookiesPolicy(DefaultCookiePolicy):
+    """Rejects all cookies of upstream."""
 
     def set_ok(self, cookie: object, request: object) -> bool:
         return False
@@ -267,28 +271,28 @@ def _read(response: requests.Response, deadline: Deadline) -> bytes:
     return bytes(content)
 
 
-def _slow() -> Cause:
+def _timeout_cause() -> Cause:
     return Cause(
         "timeout",
         f"TeamUp did not answer within {PAGE_SECONDS:.0f} seconds",
         Scope.ACCOUNT,
         transient=True,
-        matter=ProblemArea.NETWORK,
+        problem_area=ProblemArea.NETWORK,
     )
 
 
-def _broken(err: Exception, deadline: Deadline, guard: Guard) -> Cause:
-    """The cause of a failed exchange; the library's own text stays out, it may hold the address."""
-    # While a body is read requests wraps a timeout of urllib3's in a ConnectionError.
+def _cause_of_error(err: Exception, deadline: Deadline, guard: Guard) -> Cause:
+    """The cause of a failed exchange, without the library's text, which may contain the address."""
+    # While a body is read, requests wraps a timeout of urllib3 in a ConnectionError.
     timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError)
     if guard.fired or deadline.passed or any(isinstance(e, timeouts) for e in (err, *err.args)):
-        return _slow()
+        return _timeout_cause()
     if isinstance(err, requests.exceptions.SSLError):
         return Cause(
             "tls",
             "the secure connection to TeamUp failed: check TEAMUP_BASE_URL",
             Scope.ACCOUNT,
-            matter=ProblemArea.NETWORK,
+            problem_area=ProblemArea.NETWORK,
         )
     if isinstance(err, _UNREACHABLE):
         return Cause(
@@ -296,14 +300,14 @@ def _broken(err: Exception, deadline: Deadline, guard: Guard) -> Cause:
             "TeamUp cannot be reached: check the network, and TEAMUP_BASE_URL",
             Scope.ACCOUNT,
             transient=True,
-            matter=ProblemArea.NETWORK,
+            problem_area=ProblemArea.NETWORK,
         )
     return Cause("malformed", "TeamUp's answer was cut short or garbled", transient=True)
 
 
-def _decoded(content: bytes, status: int) -> Mapping[str, Any]:
+def _decode(content: bytes, status: int) -> Mapping[str, Any]:
     try:
-        body = json.loads(content, parse_constant=_not_json)
+        body = json.loads(content, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         body = None
     if isinstance(body, Mapping):
@@ -312,12 +316,12 @@ def _decoded(content: bytes, status: int) -> Mapping[str, Any]:
         raise UpstreamError(
             Cause(
                 "malformed",
-                "TeamUp's answer is not the JSON object that was expected",
+                "TeamUp's answer is not a JSON object",
                 transient=True,
             )
         )
     return {}
 
 
-def _not_json(constant: str) -> object:
+def _reject_constant(constant: str) -> object:
     raise ValueError(f"{constant} is not JSON")

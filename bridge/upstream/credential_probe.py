@@ -1,4 +1,4 @@
-"""A trial: one small question in an account's name, to learn whether it is accepted."""
+"""A minimal request with an account's credentials, to check whether upstream accepts them."""
 
 from bridge.clock import Clock
 from bridge.errors import Cause, UpstreamError
@@ -10,7 +10,7 @@ from bridge.upstream.sources import Source
 
 
 def probe(account: Account, source: Source, budget: RequestBudget, clock: Clock) -> Cause | None:
-    """Why upstream does not answer *account*; None where it does."""
+    """Request one row. Returns the cause of the failure, or None if upstream answered."""
     client = Client(account, budget, clock, connections=1)
     try:
         client.page(

@@ -1,4 +1,4 @@
-"""Deadlines on a monotonic clock, and the connections that obey them."""
+"""Deadlines on the monotonic clock, and connections that are cut when a deadline passes."""
 
 import socket
 import threading
@@ -14,11 +14,11 @@ from bridge.clock import Clock
 
 
 class Deadline:
-    """A moment on the monotonic clock.
+    """A point in time on the monotonic clock.
 
     Args:
-        seconds: from now on.
-        limit: another deadline that this one never exceeds.
+        seconds: the time from now.
+        limit: another deadline that this one must not exceed.
     """
 
     def __init__(self, clock: Clock, seconds: float, limit: "Deadline | None" = None) -> None:
@@ -34,7 +34,7 @@ class Deadline:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is left."""
+        """Whether no time is left."""
         return self.remaining == 0.0
 
 
@@ -42,10 +42,13 @@ _current = threading.local()
 
 
 class Guard:
-    """Cuts the connection that this thread reads from when its time is up.
+    """Cuts the connection that the current thread reads from after *seconds*.
 
-    A socket's timeout starts anew with every byte, so a slow sender passes it for ever; headers
-    are read where no deadline can be checked in between.
+    A socket's timeout restarts with every byte, so that a slow sender never exceeds it; and while
+    the library reads headers, no deadline can be checked.
+
+    Attributes:
+        fired: whether the connection was cut.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -55,8 +58,8 @@ class Guard:
         self._timer = threading.Timer(seconds, self.cut)
         self._timer.daemon = True
 
-    def watch(self, connection: socket.socket | None) -> None:
-        """The socket to cut."""
+    def attach(self, connection: socket.socket | None) -> None:
+        """Set the socket to cut; cut it at once if the time is over."""
         with self._lock:
             self._socket = connection
             if self.fired:
@@ -79,7 +82,7 @@ class Guard:
             self._socket = None
 
     def cut(self) -> None:
-        """Cut it now."""
+        """Cut the connection now."""
         with self._lock:
             self.fired = True
             self._shut()
@@ -88,15 +91,15 @@ class Guard:
         if self._socket is None:
             return
         try:
-            # The plain method: the one of a TLS socket would take its state from under the reader.
+            # The base method: SSLSocket.shutdown would remove the TLS state that the reader uses.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         except OSError:
-            # It was closed in the meantime, which is all that was wanted.
+            # The socket has been closed in the meantime.
             self._socket = None
 
 
 class Guards:
-    """All guards of a client, so that its closing can cut what is under way."""
+    """The guards of a client: closing the client cuts all its connections."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -104,7 +107,7 @@ class Guards:
         self._closed = False
 
     def guard(self, seconds: float) -> Guard:
-        """A new one."""
+        """Create a guard."""
         guard = Guard(seconds)
         with self._lock:
             self._all.add(guard)
@@ -113,30 +116,30 @@ class Guards:
         return guard
 
     def close(self) -> None:
-        """Cut all there are, and all that come."""
+        """Cut the connections of all guards, including those created later."""
         with self._lock:
             self._closed = True
             for guard in self._all:
                 guard.cut()
 
 
-class _Watched:
-    """Shows its socket to the guard of the thread that is about to read from it."""
+class _GuardedConnection:
+    """Mixin: passes the socket to the current thread's guard before a response is read."""
 
     sock: Any
 
     def getresponse(self) -> Any:
         guard: Guard | None = getattr(_current, "guard", None)
         if guard is not None:
-            guard.watch(self.sock)
-        return super().getresponse()  # type: ignore[misc]  # the connection that it is mixed into
+            guard.attach(self.sock)
+        return super().getresponse()  # type: ignore[misc]  # defined by the other base class
 
 
-class _PlainConnection(_Watched, HTTPConnection):
+class _PlainConnection(_GuardedConnection, HTTPConnection):
     pass
 
 
-class _TlsConnection(_Watched, HTTPSConnection):
+class _TlsConnection(_GuardedConnection, HTTPSConnection):
     pass
 
 
@@ -149,9 +152,9 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
 
 
 class GuardedAdapter(requests.adapters.HTTPAdapter):
-    """Requests' transport, over connections that a :class:`Guard` can cut."""
+    """The transport adapter of requests, with connections that a :class:`Guard` can cut."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the pools (called by requests)."""
+        """Create the connection pools (called by requests)."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}

@@ -1,4 +1,4 @@
-"""The walk: every page of one question, complete or failed, never partial."""
+"""Walks: reading all pages of a filter set from upstream. A walk is complete, or it fails."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -14,30 +14,31 @@ from bridge.model import ClassSession
 from bridge.upstream.budget import Purpose, RequestBudget
 from bridge.upstream.client import Client, MissingPageError, Params
 from bridge.upstream.deadline import Deadline
-from bridge.upstream.parser import Parsed, lacking, parse, row_id, together
-from bridge.upstream.sources import Source, questions
+from bridge.upstream.parser import Parsed, combine, lacks_required_fields, parse, row_id
+from bridge.upstream.sources import Source, walk_params
 from bridge.upstream.thread_pool import ThreadPool
 
 WALK_SECONDS = 120.0
 MAX_PAGES = 1_000
 
-_FIELDS, _SPOIL = "fields", "spoil the answer"
+# the hint that upstream does not support the parameter ``fields``; both are stored values
+_FIELDS_HINT, _FIELDS_UNSUPPORTED = "fields", "spoil the answer"
 
 _INCONSISTENT = Cause(
-    "inconsistent", "TeamUp's pages did not fit together, twice in a row: rows were moving"
+    "inconsistent", "TeamUp's pages were inconsistent, twice in a row: rows were moving"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What upstream said, all of it.
+    """The result of a complete walk.
 
     Attributes:
         started: seconds since 1970; the sessions are at least as new.
-        sessions: by id, each once.
-        unusable: ids of rows that could not be used.
-        tally: dropped and repaired rows, by reason.
-        pages: how many were read.
+        sessions: the sessions, without duplicates.
+        unusable: the ids of rows that could not be used.
+        tally: the number of dropped and repaired rows, by reason.
+        pages: the number of pages that were read.
     """
 
     started: float
@@ -53,12 +54,13 @@ class Walk:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """What a page came to; its rows are let go.
+class _ParsedPage:
+    """A page after parsing; the rows themselves are not kept.
 
     Attributes:
-        count: of the rows of all pages.
-        ids: of its own rows; None for each without one that can be used.
+        count: the number of rows on all pages, as stated on this page.
+        ids: the ids of the page's rows; None for a row without a usable id.
+        parsed: the page's sessions.
     """
 
     count: int
@@ -71,10 +73,13 @@ Heartbeat = Callable[[], None]
 
 
 class Walker:
-    """Walks one source with one client.
+    """Reads all pages of a source with one client.
 
     Args:
-        now: the time that walks are dated with: seconds since 1970, the same for the whole fleet.
+        origin: scheme and host against which relative links are resolved.
+        style: how a parameter with several values is sent.
+        concurrency: how many pages are requested at the same time.
+        now: the time with which walks are dated: seconds since 1970, the same for the whole fleet.
     """
 
     def __init__(
@@ -100,7 +105,7 @@ class Walker:
 
     @property
     def row_object(self) -> str:
-        """What the source calls its rows: part of a session's identity."""
+        """The source's name for a row, which is part of a session's identity."""
         return self._source.object
 
     def walk(
@@ -110,126 +115,128 @@ class Walker:
         purpose: Purpose = Purpose.LIVE,
         heartbeat: Heartbeat = lambda: None,
     ) -> Walk:
-        """All sessions that upstream has for *filter_set*, filtered again here.
+        """Read all sessions of *filter_set* from upstream, and apply the filters again.
 
         Raises:
-            UpstreamError: the walk failed; nothing of it is to be used.
+            UpstreamError: the walk failed; there is no partial result.
         """
         started = self._now()
         day = datetime.fromtimestamp(started, UTC).date()
         progress = _Progress(heartbeat, Deadline(self._clock, WALK_SECONDS), purpose)
         pages: list[Parsed] = []
-        for question in questions(self._source, filter_set, day, self._style):
-            pages.extend(self._consistent(question, progress))
-        parsed = together(pages)
-        # An unknown parameter is ignored upstream without a word, and everything returned.
-        kept = tuple(one for one in parsed.sessions if filter_set.matches(one, day))
-        # Without its expansions a session cannot tell where it belongs: it is not lost for that.
-        vague = {one.id for one in parsed.sessions if not one.complete} - {one.id for one in kept}
-        return Walk(started, kept, parsed.unusable | vague, parsed.tally, progress.pages)
+        for params in walk_params(self._source, filter_set, day, self._style):
+            pages.extend(self._consistent_pages(params, progress))
+        parsed = combine(pages)
+        # Upstream silently ignores unknown parameters and then returns unfiltered rows.
+        sessions = tuple(session for session in parsed.sessions if filter_set.matches(session, day))
+        # An incomplete session may fail a filter for lack of data: it counts as unusable, not as
+        # missing.
+        incomplete = {session.id for session in parsed.sessions if not session.complete}
+        unusable = parsed.unusable | (incomplete - {session.id for session in sessions})
+        return Walk(started, sessions, unusable, parsed.tally, progress.pages)
 
-    def _consistent(self, question: Params, progress: "_Progress") -> list[Parsed]:
+    def _consistent_pages(self, params: Params, progress: "_Progress") -> list[Parsed]:
         for _ in range(2):
-            pages = self._all_pages(question, progress)
+            pages = self._all_pages(params, progress)
             if pages is not None:
                 return pages
         raise UpstreamError(_INCONSISTENT)
 
-    def _all_pages(self, question: Params, progress: "_Progress") -> list[Parsed] | None:
-        """All pages in their order, or None where they do not fit together."""
-        first = self._first_page(question, progress)
+    def _all_pages(self, params: Params, progress: "_Progress") -> list[Parsed] | None:
+        """All pages in their order, or None if they are inconsistent."""
+        first = self._first_page(params, progress)
         count, rows = _envelope(first)
         pages = 1
-        # Whatever size was asked for, and however often a row is repeated: what a page has counts.
+        # The actual page size: upstream may ignore the requested one, or repeat rows.
         size = _distinct([row_id(row) for row in rows])
         if first.get("next") is not None and size:
             pages = -(-count // size)
         if pages > MAX_PAGES:
-            raise UpstreamError(Cause("too_many", f"TeamUp tells of more than {MAX_PAGES} pages"))
-        read: dict[int, _Read | UpstreamError] = {}
+            raise UpstreamError(Cause("too_many", f"TeamUp reports more than {MAX_PAGES} pages"))
+        parsed_pages: dict[int, _ParsedPage | UpstreamError] = {}
         try:
-            with self._crew(question, range(2, pages + 1), progress) as crew:
-                # Here the time is free: the rest is waited for in any case.
-                read[1] = self._read(first)
-                for number, page in crew:
-                    read[number] = self._read(page)
+            with self._thread_pool(params, range(2, pages + 1), progress) as pool:
+                # Parsed while the other pages are being requested.
+                parsed_pages[1] = self._parse(first)
+                for number, page in pool:
+                    parsed_pages[number] = self._parse(page)
         except MissingPageError:
             return None
         ids: list[int | None] = []
         parsed: list[Parsed] = []
         for number in range(1, pages + 1):
-            one = read[number]
-            if isinstance(one, UpstreamError):
-                raise one
-            if one.count != count:
+            parsed_page = parsed_pages[number]
+            if isinstance(parsed_page, UpstreamError):
+                raise parsed_page
+            if parsed_page.count != count:
                 return None
-            ids.extend(one.ids)
-            parsed.append(one.parsed)
+            ids.extend(parsed_page.ids)
+            parsed.append(parsed_page.parsed)
         return parsed if _distinct(ids) == count else None
 
-    def _read(self, page: Mapping[str, Any]) -> _Read | UpstreamError:
-        """What *page* comes to, or why it cannot be used: that counts once all pages are there."""
+    def _parse(self, page: Mapping[str, Any]) -> _ParsedPage | UpstreamError:
+        """The parsed page, or the error, which is raised only when all pages have been read."""
         try:
             count, rows = _envelope(page)
         except UpstreamError as err:
             return err
         ids = [row_id(row) for row in rows]
-        return _Read(count, ids, parse(rows, self._source, self._origin))
+        return _ParsedPage(count, ids, parse(rows, self._source, self._origin))
 
-    def _first_page(self, question: Params, progress: "_Progress") -> Mapping[str, Any]:
-        """Page 1; where ``fields`` turns out to spoil the answer, asked once more without it."""
-        if self._budget.hint(_FIELDS) == _SPOIL:
-            return self._page(question, 1, progress, with_fields=False)
-        refused: UpstreamError | None = None
+    def _first_page(self, params: Params, progress: "_Progress") -> Mapping[str, Any]:
+        """Page 1. If upstream does not support ``fields``, it is requested again without it."""
+        if self._budget.hint(_FIELDS_HINT) == _FIELDS_UNSUPPORTED:
+            return self._page(params, 1, progress, with_fields=False)
+        rejected = False
         try:
-            page = self._page(question, 1, progress, with_fields=True)
+            page = self._page(params, 1, progress, with_fields=True)
         except UpstreamError as err:
             if err.cause.code != "parameter_invalid":
                 raise
-            refused = err
+            rejected = True
         else:
-            if not lacking(_envelope(page)[1], self._source):
+            if not lacks_required_fields(_envelope(page)[1], self._source):
                 return page
-        page = self._page(question, 1, progress, with_fields=False)
-        if refused or not lacking(_envelope(page)[1], self._source):
-            self._budget.remember_hint(_FIELDS, _SPOIL)
+        page = self._page(params, 1, progress, with_fields=False)
+        if rejected or not lacks_required_fields(_envelope(page)[1], self._source):
+            self._budget.remember_hint(_FIELDS_HINT, _FIELDS_UNSUPPORTED)
         return page
 
-    def _crew(
-        self, question: Params, numbers: Sequence[int], progress: "_Progress"
+    def _thread_pool(
+        self, params: Params, numbers: Sequence[int], progress: "_Progress"
     ) -> ThreadPool[Mapping[str, Any]]:
-        fields = self._budget.hint(_FIELDS) != _SPOIL
+        with_fields = self._budget.hint(_FIELDS_HINT) != _FIELDS_UNSUPPORTED
         return ThreadPool(
-            lambda number, enough: self._page(question, number, progress, fields, enough),
+            lambda number, cancelled: self._page(params, number, progress, with_fields, cancelled),
             numbers,
-            hands=self._concurrency,
+            max_workers=self._concurrency,
         )
 
     def _page(
         self,
-        question: Params,
+        params: Params,
         number: int,
         progress: "_Progress",
         with_fields: bool,
         cancelled: threading.Event | None = None,
     ) -> Mapping[str, Any]:
-        params = [*question, ("page", str(number)), ("expand", ",".join(self._source.expand))]
+        page_params = [*params, ("page", str(number)), ("expand", ",".join(self._source.expand))]
         if with_fields:
-            params.append(("fields", ",".join(self._source.fields)))
+            page_params.append(("fields", ",".join(self._source.fields)))
         page = self._client.page(
             self._source.path,
-            params,
+            page_params,
             limit=progress.limit,
             purpose=progress.purpose,
             cancelled=cancelled,
-            alive=progress.alive,
+            heartbeat=progress.heartbeat,
         )
-        progress.step()
+        progress.count_page()
         return page
 
 
 class _Progress:
-    """What the pages of one walk share."""
+    """State that the pages of one walk share."""
 
     def __init__(self, heartbeat: Heartbeat, limit: Deadline, purpose: Purpose) -> None:
         self.limit = limit
@@ -238,21 +245,22 @@ class _Progress:
         self._lock = threading.Lock()
         self.pages = 0
 
-    def alive(self) -> None:
+    def heartbeat(self) -> None:
         with self._lock:
             self._heartbeat()
 
-    def step(self) -> None:
+    def count_page(self) -> None:
         with self._lock:
             self.pages += 1
 
 
 def _distinct(ids: Sequence[int | None]) -> int:
-    """How many rows there are: each id counts once, and so does each row without one."""
-    return len({one for one in ids if one is not None}) + ids.count(None)
+    """The number of different rows: each id counts once, and so does each row without an id."""
+    return len({identity for identity in ids if identity is not None}) + ids.count(None)
 
 
 def _envelope(page: Mapping[str, Any]) -> tuple[int, list[object]]:
+    """The number of rows on all pages, and the rows of *page*."""
     count, rows = page.get("count"), page.get("results")
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
         raise UpstreamError(Cause("malformed", "TeamUp's answer has no usable count of its rows"))

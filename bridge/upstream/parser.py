@@ -1,4 +1,4 @@
-"""From TeamUp's rows to class sessions: what is needed is kept, staff data dropped at once."""
+"""Parsing of TeamUp's rows to class sessions. Staff data and other unneeded data are dropped."""
 
 import re
 from collections import Counter
@@ -26,19 +26,19 @@ Row = Mapping[str, Any]
 _MAX_NAME = 1_000
 _MAX_DESCRIPTION = 8_000
 _MAX_URL = 2_000
-_MAX_PEOPLE = 50
+_MAX_INSTRUCTORS = 50
 _UNTITLED = "Class"
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What rows came to.
+    """The result of parsing rows.
 
     Attributes:
-        sessions: by id, each once.
-        unusable: ids of rows that were dropped.
-        tally: how many rows were dropped or repaired, by reason; reasons that begin with
-            ``dropped`` cost the row.
+        sessions: the sessions, without duplicates.
+        unusable: the ids of rows that were dropped.
+        tally: the number of dropped and repaired rows, by reason; a reason that begins with
+            ``dropped`` means that the row was dropped.
     """
 
     sessions: tuple[ClassSession, ...]
@@ -47,14 +47,14 @@ class Parsed:
 
 
 class _DroppedError(Exception):
-    """One record cannot be shown; its text is the reason that is counted."""
+    """A row is unusable. The text is the reason in the tally."""
 
 
 def parse(rows: Iterable[object], source: Source, origin: str) -> Parsed:
-    """Parse *rows*; one bad record costs that record alone.
+    """Parse *rows*. A bad row does not affect the others.
 
     Args:
-        origin: scheme and host that relative links are resolved against.
+        origin: scheme and host against which relative links are resolved.
     """
     sessions: dict[int, ClassSession] = {}
     unusable: set[int] = set()
@@ -71,31 +71,31 @@ def parse(rows: Iterable[object], source: Source, origin: str) -> Parsed:
     return Parsed(tuple(sessions.values()), frozenset(unusable - set(sessions)), dict(tally))
 
 
-def together(parts: Iterable[Parsed]) -> Parsed:
-    """What the rows of all *parts* come to, in their order, as if they had been parsed at once."""
+def combine(parts: Iterable[Parsed]) -> Parsed:
+    """Merge *parts* in their order: the result is as if all rows had been parsed at once."""
     sessions: dict[int, ClassSession] = {}
     unusable: set[int] = set()
     tally: Counter[str] = Counter()
     for part in parts:
-        sessions.update((one.id, one) for one in part.sessions)
+        sessions.update((session.id, session) for session in part.sessions)
         unusable |= part.unusable
         tally.update(part.tally)
     return Parsed(tuple(sessions.values()), frozenset(unusable - set(sessions)), dict(tally))
 
 
 def row_id(row: object) -> int | None:
-    """The id of a row, or None where it has none that can be used."""
+    """The id of a row, or None if it has no usable id."""
     value = row.get("id") if isinstance(row, Mapping) else None
     return None if isinstance(value, str) else _integer(value)
 
 
-def lacking(rows: Iterable[object], source: Source) -> bool:
-    """Whether something that the parser needs is missing from every row.
+def lacks_required_fields(rows: Iterable[object], source: Source) -> bool:
+    """Whether a field that the parser needs is missing from every row.
 
-    That is what an answer looks like when upstream understood ``fields`` in another way. A single
-    row that lacks something is a bad record, and no such sign.
+    This happens if upstream interprets the parameter ``fields`` differently. A field that is
+    missing from some rows only is not a sign of it: those are bad rows.
     """
-    usable = [row for row in rows if isinstance(row, Mapping)]
+    records = [row for row in rows if isinstance(row, Mapping)]
     checks: list[Callable[[Row], bool]] = [
         *(partial(_has, path=(name,)) for name in _PLAIN_FIELDS),
         # a session may have no venue
@@ -103,10 +103,10 @@ def lacking(rows: Iterable[object], source: Source) -> bool:
         lambda row: _instructors(row.get("instructors", _ABSENT))[1],
         partial(_has, path=(*source.offering_type, "customer_visibility")),
     ]
-    return bool(usable) and not all(any(check(row) for row in usable) for check in checks)
+    return bool(records) and not all(any(check(row) for row in records) for check in checks)
 
 
-# Not told, which is not the same as null.
+# A missing field, as opposed to null.
 _ABSENT = object()
 _PLAIN_FIELDS = ("id", "starts_at", "ends_at", "status", "attending_count", "max_occupancy")
 
@@ -123,10 +123,10 @@ def _session(row: object, source: Source, origin: str, tally: Counter[str]) -> C
     identity = row_id(row)
     if identity is None:
         raise _DroppedError("no usable id")
-    venue, venue_told = _venue(row.get("venue", _ABSENT))
-    people, people_told = _instructors(row.get("instructors", _ABSENT))
-    kind, kind_told = _offering_type(_walk(row, source.offering_type))
-    course, course_told = _course(row.get("course"))
+    venue, venue_complete = _venue(row.get("venue", _ABSENT))
+    instructors, instructors_complete = _instructors(row.get("instructors", _ABSENT))
+    offering_type, type_complete = _offering_type(_get_path(row, source.offering_type))
+    course, course_complete = _course(row.get("course"))
     zone = venue.zone if venue else None
     start = _time(row.get("starts_at"), zone)
     if start is None:
@@ -135,27 +135,31 @@ def _session(row: object, source: Source, origin: str, tally: Counter[str]) -> C
     if end is None or end <= start:
         end = None
         tally["repaired: no end after its start"] += 1
-    named = (_name(row.get("name")), course.name if course else "", kind.name if kind else "")
+    titles = (
+        _name(row.get("name")),
+        course.name if course else "",
+        offering_type.name if offering_type else "",
+    )
     return ClassSession(
         source=source.object,
         id=identity,
-        title=next(filter(None, named), _UNTITLED),
+        title=next(filter(None, titles), _UNTITLED),
         start=start,
         end=end,
         status=_status(row.get("status"), tally),
         attending=max(0, _integer(row.get("attending_count")) or 0),
         capacity=_capacity(row.get("max_occupancy")),
         venue=venue,
-        instructors=people,
+        instructors=instructors,
         course=course,
-        offering_type=kind,
+        offering_type=offering_type,
         booking_url=_link(row.get("customer_url"), origin),
         staff_url=_link(row.get("provider_url"), origin),
-        complete=venue_told and people_told and kind_told and course_told,
+        complete=venue_complete and instructors_complete and type_complete and course_complete,
     )
 
 
-def _walk(row: Any, path: tuple[str, ...]) -> object:
+def _get_path(row: Any, path: tuple[str, ...]) -> object:
     for name in path:
         row = row.get(name) if isinstance(row, Mapping) else None
     return row
@@ -170,7 +174,7 @@ def _integer(value: object) -> int | None:
 
 
 def _capacity(value: object) -> int | None:
-    # The vendor's page: None and 0 both mean unlimited.
+    # According to the vendor's documentation, null and 0 both mean unlimited.
     return _integer(value) or None
 
 
@@ -187,19 +191,19 @@ def _status(value: object, tally: Counter[str]) -> Status:
 
 
 def _time(value: object, zone: str | None) -> datetime | None:
-    written = times.read(value.strip()) if isinstance(value, str) else None
-    if written is None or written.is_date:
+    parsed = times.read(value.strip()) if isinstance(value, str) else None
+    if parsed is None or parsed.is_date:
         return None
-    if written.value.tzinfo is None:
+    if parsed.value.tzinfo is None:
         if zone is None:
             return None
-        # zoneinfo's default fold is what is documented: the first of two, the offset before a gap
-        return written.value.replace(tzinfo=times.zone(zone)).astimezone(UTC)
-    return written.value
+        # zoneinfo's default fold is as documented: the first of two times, the offset before a gap
+        return parsed.value.replace(tzinfo=times.zone(zone)).astimezone(UTC)
+    return parsed.value
 
 
 def _venue(value: object) -> tuple[Venue | None, bool]:
-    """A venue as an object, an id or nothing; and whether it came as it was asked for."""
+    """The venue, and whether it was sent as requested: as an object or null, not as an id."""
     if value is None:
         return None, True
     identity = _reference(value)
@@ -222,9 +226,9 @@ def _venue(value: object) -> tuple[Venue | None, bool]:
 
 
 def _address(venue: Row) -> str:
-    written = _name(venue.get("address"))
-    if written:
-        return written
+    address = _name(venue.get("address"))
+    if address:
+        return address
     parts = venue.get("physical_address")
     if not isinstance(parts, Mapping):
         return ""
@@ -233,11 +237,11 @@ def _address(venue: Row) -> str:
 
 
 def _position(venue: Row) -> tuple[float, float] | tuple[None, None]:
-    for place in (venue, venue.get("physical_address")):
-        if not isinstance(place, Mapping):
+    for position in (venue, venue.get("physical_address")):
+        if not isinstance(position, Mapping):
             continue
-        latitude, longitude = (_degrees(place.get(n), m) for n, m in (("lat", 90), ("lng", 180)))
-        # 0, 0 is in the sea: it is what an address that was never placed has.
+        latitude, longitude = (_degrees(position.get(n), m) for n, m in (("lat", 90), ("lng", 180)))
+        # 0, 0 is in the sea: it is the default of an address without coordinates.
         if latitude is not None and longitude is not None and (latitude or longitude):
             return latitude, longitude
     return None, None
@@ -256,15 +260,15 @@ def _instructors(value: object) -> tuple[tuple[Instructor, ...], bool]:
         value = [value]
     if not isinstance(value, list):
         return (), False
-    people: dict[int, Instructor] = {}
-    told = True
-    for one in value[:_MAX_PEOPLE]:
-        identity = _reference(one)
+    instructors: dict[int, Instructor] = {}
+    complete = True
+    for item in value[:_MAX_INSTRUCTORS]:
+        identity = _reference(item)
         if identity is not None:
-            name = _name(one.get("name")) if isinstance(one, Mapping) else ""
-            people[identity] = Instructor(identity, name)
-        told = told and isinstance(one, Mapping) and identity is not None
-    return tuple(people.values()), told
+            name = _name(item.get("name")) if isinstance(item, Mapping) else ""
+            instructors[identity] = Instructor(identity, name)
+        complete = complete and isinstance(item, Mapping) and identity is not None
+    return tuple(instructors.values()), complete
 
 
 def _course(value: object) -> tuple[Course | None, bool]:
@@ -277,14 +281,14 @@ def _course(value: object) -> tuple[Course | None, bool]:
 
 
 def _offering_type(value: object) -> tuple[OfferingType | None, bool]:
-    """An offering type, and whether it came with a visibility: without one, nobody may see it."""
+    """The offering type, and whether it was sent with a visibility: without one it is hidden."""
     if not isinstance(value, Mapping):
         identity = _reference(value)
         return (None if identity is None else OfferingType(identity)), False
     category = value.get("category")
     description = value.get("description")
     visibility = value.get("customer_visibility")
-    known = {one.value: one for one in Visibility}
+    members = {member.value: member for member in Visibility}
     return OfferingType(
         id=_reference(value),
         name=_name(value.get("name")),
@@ -293,19 +297,19 @@ def _offering_type(value: object) -> tuple[OfferingType | None, bool]:
         else "",
         category=_name(category.get("name")) if isinstance(category, Mapping) else "",
         colour=_colour(value.get("background_color")) or _colour(value.get("color")),
-        visibility=known.get(visibility) if isinstance(visibility, str) else None,
-        # anything but a plain no counts as a draft
+        visibility=members.get(visibility) if isinstance(visibility, str) else None,
+        # any value other than false or null counts as a draft
         draft=value.get("is_draft") not in (None, False),
     ), isinstance(visibility, str)
 
 
 def _reference(value: object) -> int | None:
-    """The id of something that came as an id, a URL that ends in one, or an object."""
+    """The id in a reference: an id, a URL that ends with an id, or an object."""
     if isinstance(value, Mapping):
         return _integer(value.get("id"))
     if isinstance(value, str):
-        last = re.fullmatch(r"https?://[^?#]{1,2000}/([0-9]{1,18})/?", value)
-        return int(last[1]) if last else _integer(value)
+        match = re.fullmatch(r"https?://[^?#]{1,2000}/([0-9]{1,18})/?", value)
+        return int(match[1]) if match else _integer(value)
     return _integer(value)
 
 
@@ -316,10 +320,10 @@ def _colour(value: object) -> str | None:
 
 
 def _link(value: object, origin: str | None) -> str | None:
-    """An http or https address, or None.
+    """A safe http or https URL, or None.
 
     Args:
-        origin: what a path with exactly one leading slash is resolved against, if anything.
+        origin: the scheme and host for a path with exactly one leading slash; None: reject paths.
     """
     if not isinstance(value, str) or len(value) > _MAX_URL:
         return None
@@ -332,20 +336,21 @@ def _link(value: object, origin: str | None) -> str | None:
         parts = urlsplit(value)
     except ValueError:
         return None
-    server = _server(parts.netloc)
-    if server is None or parts.scheme not in ("http", "https"):
+    host_and_port = _host_and_port(parts.netloc)
+    if host_and_port is None or parts.scheme not in ("http", "https"):
         return None
-    # A user name in an address is there to mislead; it and anything not ASCII does not stay.
+    # User names, which can disguise the host, are removed; non-ASCII characters are encoded.
     safe = "/:?#[]@!$&'()*+,;=%~"
-    tail = (quote(part, safe=safe) for part in (parts.path, parts.query, parts.fragment))
-    path, query, fragment = tail
-    return urlunsplit((parts.scheme, server, path, query, fragment))
+    path, query, fragment = (
+        quote(part, safe=safe) for part in (parts.path, parts.query, parts.fragment)
+    )
+    return urlunsplit((parts.scheme, host_and_port, path, query, fragment))
 
 
-# Nearly all links of a timetable lead to the same few.
+# Cached, because nearly all links of a timetable have the same few hosts.
 @lru_cache(maxsize=256)
-def _server(netloc: str) -> str | None:
-    """The host of an address, with its port if one is given, in ASCII; None: it is not usable."""
+def _host_and_port(netloc: str) -> str | None:
+    """The host of *netloc* in ASCII, with the port if there is one; None if it is invalid."""
     parts = SplitResult("", netloc, "", "", "")
     try:
         host = (parts.hostname or "").encode("idna").decode("ascii")

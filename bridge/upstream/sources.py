@@ -1,4 +1,4 @@
-"""The table of sources: what can be asked of TeamUp, and under which names."""
+"""The table of sources: TeamUp's lists of sessions, with the vendor's paths, fields and filters."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ from bridge.model import Status
 
 PAGE_SIZE = 100
 
-# A window is asked for by start, the one bound that the vendor's page types and describes. What
-# began before it and is still under way would be missed, so the edge is moved back.
-_UNDER_WAY = timedelta(days=7)
-# Local times are asked for as instants, which leaves no doubt about the zone: the earliest zone
-# is 14 hours ahead of UTC, the latest 12 behind.
-_EARLIEST, _LATEST = timedelta(hours=14), timedelta(hours=12)
+# A window is requested by start, the only bound that the vendor's page types and describes. The
+# bound is moved back, because sessions that began before the window may still be under way in it.
+_MAX_DURATION = timedelta(days=7)
+# Bounds in local time are requested as UTC times, which are unambiguous: the earliest zone is 14
+# hours ahead of UTC, the latest 12 hours behind.
+_MAX_AHEAD, _MAX_BEHIND = timedelta(hours=14), timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One list that TeamUp keeps sessions in.
+    """An endpoint of TeamUp that lists sessions.
 
     Attributes:
-        path: below the base address.
+        path: the path relative to the base URL.
         object: the vendor's name for a row, and part of a session's identity.
-        expand: what is asked to come as an object instead of an id.
-        offering_type: where the offering type stands in a row.
-        fields: what is read of a row, in the vendor's dot notation.
+        expand: the fields that are requested as objects instead of ids.
+        offering_type: the path of the offering type in a row.
+        fields: the fields that are read from a row, in the vendor's dot notation.
         filters: the vendor's parameter for each field of a filter set.
-        single: the parameters among them that take one value only.
+        single: those vendor parameters that accept only one value.
     """
 
     path: str
@@ -77,15 +77,16 @@ COURSE_SESSIONS = Source(
 )
 
 
-def questions(
+def walk_params(
     source: Source, filter_set: FilterSet, day: date, style: ListStyle
 ) -> Iterator[list[tuple[str, str]]]:
-    """The parameters of each walk whose rows together answer *filter_set*.
+    """The query parameters of the walks whose rows together contain the sessions of *filter_set*.
 
-    One walk, except where a parameter takes a single value and several are wanted.
+    There is one walk, or several if a parameter that accepts one value has several.
 
     Args:
         day: the UTC day against which a relative window is resolved.
+        style: how a parameter with several values is sent.
     """
     common: list[tuple[str, str]] = [("sort", "start"), ("page_size", str(PAGE_SIZE))]
     repeated: list[tuple[str, list[str]]] = [("", [])]
@@ -104,26 +105,26 @@ def questions(
 
 def _values(filter_set: FilterSet) -> dict[str, list[str]]:
     values = {
-        name: [str(one) for one in getattr(filter_set, name)]
+        name: [str(identity) for identity in getattr(filter_set, name)]
         for name in ("course", "venues", "instructors", "offering_types")
     }
-    # What upstream takes for granted about the status is not known: say it.
-    values["status"] = [one.value for one in filter_set.status or tuple(Status)]
-    # The counts decide all but the waitlist here, and by one definition.
+    # Always sent, because upstream's default for the status is unknown.
+    values["status"] = [status.value for status in filter_set.status or tuple(Status)]
+    # All but the waitlist is evaluated here, by the counts, so that there is only one definition.
     if Occupancy.HAS_WAITLIST in filter_set.occupancy_status:
-        values["occupancy_status"] = [one.value for one in filter_set.occupancy_status]
-    return {name: listed for name, listed in values.items() if listed}
+        values["occupancy_status"] = [status.value for status in filter_set.occupancy_status]
+    return {name: texts for name, texts in values.items() if texts}
 
 
 def _bounds(filter_set: FilterSet, day: date) -> Iterator[tuple[str, str]]:
     earliest, latest = filter_set.window(day)
-    first = [filter_set.starts_at_gte, _instant(filter_set.local_starts_at_gte, -_EARLIEST)]
-    last = [filter_set.starts_at_lte, _instant(filter_set.local_starts_at_lte, _LATEST), latest]
+    lower = [filter_set.starts_at_gte, _as_utc(filter_set.local_starts_at_gte, -_MAX_AHEAD)]
+    upper = [filter_set.starts_at_lte, _as_utc(filter_set.local_starts_at_lte, _MAX_BEHIND), latest]
     if earliest is not None:
-        first.append(earliest - _UNDER_WAY)
+        lower.append(earliest - _MAX_DURATION)
     for parameter, bound in (
-        ("starts_at_gte", max((one for one in first if one), default=None)),
-        ("starts_at_lte", min((one for one in last if one), default=None)),
+        ("starts_at_gte", max((bound for bound in lower if bound), default=None)),
+        ("starts_at_lte", min((bound for bound in upper if bound), default=None)),
         ("ends_at_gte", filter_set.ends_at_gte),
         ("ends_at_lte", filter_set.ends_at_lte),
     ):
@@ -131,8 +132,8 @@ def _bounds(filter_set: FilterSet, day: date) -> Iterator[tuple[str, str]]:
             yield parameter, bound.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _instant(bound: datetime | None, slack: timedelta) -> datetime | None:
-    """A local bound as an instant that surely lies outside of it."""
+def _as_utc(bound: datetime | None, margin: timedelta) -> datetime | None:
+    """*bound* in UTC. To a naive bound the margin is added, so that no zone's sessions are lost."""
     if bound is None or bound.tzinfo is not None:
         return bound
-    return bound.replace(tzinfo=UTC) + slack
+    return bound.replace(tzinfo=UTC) + margin

@@ -1,4 +1,4 @@
-"""A crew: a few threads that share out a list of jobs, and all stop when one of them fails."""
+"""A thread pool that maps a function over numbers and stops at the first error."""
 
 import queue
 import threading
@@ -10,38 +10,42 @@ T = TypeVar("T")
 
 
 class ThreadPool(Generic[T]):
-    """Does *work* for each of *numbers*, at most *hands* at a time, within ``with``.
+    """Calls *work* for each of *numbers* in at most *max_workers* threads::
 
-    To iterate over it gives each number with what came of it, as soon as it is there and in no
-    order. Leaving it early ends the rest; however it is left, no thread is at work afterwards.
+        with ThreadPool(work, range(2, 10), max_workers=4) as pool:
+            for number, result in pool:
+                ...
 
-    The threads are daemons, unlike those of the standard library's pools: a process that is told
-    to end must not wait for upstream.
+    Results are yielded in the order in which they become available. Leaving the ``with`` block
+    cancels the remaining work; afterwards no thread is running.
+
+    The threads are daemons, unlike those of the standard library's pools: a process that shuts
+    down must not wait for upstream.
 
     Args:
-        work: also gets an event that is set once the rest is not wanted any more.
+        work: called with a number and with an event that is set when the rest is cancelled.
     """
 
     def __init__(
-        self, work: Callable[[int, threading.Event], T], numbers: Sequence[int], *, hands: int
+        self, work: Callable[[int, threading.Event], T], numbers: Sequence[int], *, max_workers: int
     ) -> None:
         self._work = work
-        self._left = iter(numbers)
+        self._numbers = iter(numbers)
         self._lock = threading.Lock()
-        self._enough = threading.Event()
-        self._failed: list[BaseException] = []
-        # None: one of the hands has nothing left to do.
-        self._done: queue.SimpleQueue[tuple[int, T] | None] = queue.SimpleQueue()
-        self._hands = [
-            threading.Thread(target=self._hand, name="page", daemon=True)
-            for _ in range(min(hands, len(numbers)))
+        self._cancelled = threading.Event()
+        self._errors: list[BaseException] = []
+        # None: a thread has ended.
+        self._results: queue.SimpleQueue[tuple[int, T] | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._run, name="page", daemon=True)
+            for _ in range(min(max_workers, len(numbers)))
         ]
 
     def __enter__(self) -> Self:
         try:
-            for one in self._hands:
-                one.start()
-        except BaseException:  # the system has no thread left, and nobody would stop the others
+            for thread in self._threads:
+                thread.start()
+        except BaseException:  # no more threads are available; __exit__ would not be called
             self._stop()
             raise
         return self
@@ -55,35 +59,35 @@ class ThreadPool(Generic[T]):
         self._stop()
 
     def __iter__(self) -> Iterator[tuple[int, T]]:
-        """What is done.
+        """Yield each number with the result of its call.
 
         Raises:
-            Exception: the first that *work* raised, once all have stopped.
+            Exception: the first error of *work*, after all threads have ended.
         """
-        for _ in self._hands:
-            while (done := self._done.get()) is not None:
-                if not self._failed:
-                    yield done
-        if self._failed:
-            raise self._failed[0]
+        for _ in self._threads:
+            while (result := self._results.get()) is not None:
+                if not self._errors:
+                    yield result
+        if self._errors:
+            raise self._errors[0]
 
     def _stop(self) -> None:
-        self._enough.set()
-        for one in self._hands:
-            if one.ident is not None:  # it was started
-                one.join()
+        self._cancelled.set()
+        for thread in self._threads:
+            if thread.ident is not None:  # it was started
+                thread.join()
 
-    def _hand(self) -> None:
+    def _run(self) -> None:
         try:
-            while not self._enough.is_set():
+            while not self._cancelled.is_set():
                 with self._lock:
-                    number = next(self._left, None)
+                    number = next(self._numbers, None)
                 if number is None:
                     return
-                self._done.put((number, self._work(number, self._enough)))
+                self._results.put((number, self._work(number, self._cancelled)))
         except BaseException as err:  # noqa: BLE001 - raised again in the thread that iterates
             with self._lock:
-                self._failed.append(err)
-            self._enough.set()
+                self._errors.append(err)
+            self._cancelled.set()
         finally:
-            self._done.put(None)
+            self._results.put(None)

@@ -1,4 +1,4 @@
-"""HTTP: the only package that knows Flask."""
+"""HTTP: routes, pages and middleware. Except for the command line, only this package uses Flask."""
 
 from bridge.web.application import create_app, create_asgi
 

@@ -1,4 +1,4 @@
-"""The Flask application: routes, errors, and the parts behind them."""
+"""The Flask application: services, routes, error pages and middleware."""
 
 import atexit
 import gc
@@ -8,17 +8,18 @@ import sys
 
 import structlog
 from flask import Flask, request
+from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
-from bridge import cli, config, services
+from bridge import cli, config
 from bridge.errors import ConfigError
 from bridge.feeds.formats import FORMATS
 from bridge.feeds.formats.base import Format
 from bridge.filters import MAX_ID
 from bridge.ops import log_config
 from bridge.ops.log_stream import STDERR
-from bridge.services import Services
+from bridge.services import Services, build
 from bridge.store.interface import BACKGROUND_TIMEOUT, REQUEST_TIMEOUT, TIMEOUT
 from bridge.web import assets, error_pages, feed_routes, operator_routes
 from bridge.web.asgi import Asgi
@@ -30,87 +31,88 @@ from bridge.web.pages.page_cache import PageCache
 log = structlog.get_logger()
 
 
-def create_app(parts: Services | None = None) -> Flask:
-    """The application.
+def create_app(services: Services | None = None) -> Flask:
+    """Create the application.
+
+    If the settings are not valid, the process exits with one line that names the variable. Under
+    ``flask`` the commands are available all the same, because ``check`` reports what is wrong.
 
     Args:
-        parts: a bridge that is put together already; otherwise the environment says which.
-
-    Without usable settings the process ends here, with one line that names the variable; under
-    ``flask`` the commands remain, since ``check`` has to say what is wrong.
+        services: the services to use; by default they are built from the settings.
     """
     app = Flask("bridge.web", static_folder=None)
     cli.register(app)
-    if parts is not None:
-        _put_together(app, parts)
+    if services is not None:
+        _configure(app, services)
         return app
     try:
-        parts = services.build(config.load())
+        services = build(config.load())
     except ConfigError as err:
         if not _commands_only():
             sys.exit(f"the bridge cannot start. {err}")
         return app
-    log_config.configure(parts.config.log_format, parts.config.log_level)
-    STDERR.on_drop = parts.metrics.log_line_dropped
-    _put_together(app, parts)
+    log_config.configure(services.config.log_format, services.config.log_level)
+    STDERR.on_drop = services.metrics.log_line_dropped
+    _configure(app, services)
     if not _commands_only():
-        _serve(parts)
+        _start(services)
     return app
 
 
 def create_asgi(app: Flask) -> Asgi | None:
-    """The ASGI application in front of *app*; None where only *app*'s commands can run."""
+    """The ASGI application for *app*; None if *app* has no services, only its commands."""
     return Asgi(app) if "bridge" in app.extensions else None
 
 
-def _serve(parts: Services) -> None:
-    """Begin what runs beside requests, and see to its end."""
-    for warning in parts.config.warnings:
+def _start(services: Services) -> None:
+    """Start the background tasks, and stop them when the process exits."""
+    for warning in services.config.warnings:
         log.warning("settings", text=warning)
-    # What is there now stays: to look through it for garbage again and again would hold up answers.
+    # Exclude the objects created so far from garbage collection, which would delay responses.
     gc.collect()
     gc.freeze()
-    parts.start()
-    atexit.register(parts.close)
+    services.start()
+    atexit.register(services.close)
 
 
-def _put_together(app: Flask, parts: Services) -> None:
-    """Give *app* its routes, and the layers around it."""
-    app.extensions["bridge"] = parts
+def _configure(app: Flask, services: Services) -> None:
+    """Add routes, error pages and middleware to *app*."""
+    app.extensions["bridge"] = services
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.url_map.converters.update(feed_id=_FeedId, feed_format=_FeedFormat)
-    app.extensions["pages"] = PageCache(parts.first_renders)
-    # Half of a page would be the indentation of its template.
+    app.extensions["pages"] = PageCache(services.first_renders)
+    # Otherwise half of a page would be the indentation of its template.
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    for area in (feed_routes, routes, embed, assets, operator_routes):
-        app.register_blueprint(area.blueprint)
+    app.jinja_env.undefined = StrictUndefined
+    for module in (feed_routes, routes, embed, assets, operator_routes):
+        app.register_blueprint(module.blueprint)
     _limit_store_waits(app)
-    _note_routes(app)
+    _record_routes(app)
     error_pages.register(app)
     security_headers.register(app)
-    logged = AccessLog(
+    access_logger = AccessLog(
         app.wsgi_app,
-        metrics=parts.metrics,
-        usage=parts.usage,
-        which=parts.config.log_requests,
+        metrics=services.metrics,
+        usage=services.usage,
+        log_requests=services.config.log_requests,
     )
-    parts.periodic.add(logged.sum_up)
-    app.extensions["access_log"] = logged
-    app.wsgi_app = logged  # type: ignore[method-assign]  # Flask's way
-    if hops := parts.config.trusted_proxies:
+    services.periodic.add(access_logger.log_summary)
+    app.extensions["access_log"] = access_logger
+    app.wsgi_app = access_logger  # type: ignore[method-assign]  # as Flask documents it
+    if hops := services.config.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as above
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops
         )
 
 
 def _commands_only() -> bool:
-    """Whether Flask's command line loads the application, and not a server."""
+    """Whether Flask's command line loads the application, not a server."""
     return os.environ.get("FLASK_RUN_FROM_CLI") == "true"
 
 
 def _limit_store_waits(app: Flask) -> None:
-    """Give store operations made for a request the short timeout."""
+    """Use the short timeout for store operations during a request."""
 
     @app.before_request
     def shorten() -> None:
@@ -121,22 +123,22 @@ def _limit_store_waits(app: Flask) -> None:
         TIMEOUT.set(BACKGROUND_TIMEOUT)
 
 
-def _note_routes(app: Flask) -> None:
-    """Tell the layers around *app* which rule a request matched."""
+def _record_routes(app: Flask) -> None:
+    """Record the URL rule of each request for the access log."""
 
     @app.before_request
-    def note() -> None:
+    def record() -> None:
         if request.url_rule is not None:
-            request.environ[access_log.ROUTE] = request.url_rule.rule
+            request.environ[access_log.ROUTE_KEY] = request.url_rule.rule
 
 
 class _FeedId(BaseConverter):
-    """An id, and maybe a slug: for people, and for clients that name a calendar after it."""
+    """An id with an optional slug, which is ignored. Some clients use it as the calendar's name."""
 
     regex = r"[0-9]{1,19}(?:-[^/]*)?"
 
     def to_python(self, value: str) -> int:
-        """The id."""
+        """Convert to the id, without the slug."""
         digits = re.match(r"[0-9]+", value, re.ASCII)
         if digits is None or int(digits[0]) > MAX_ID:
             raise ValidationError
@@ -144,14 +146,14 @@ class _FeedId(BaseConverter):
 
 
 class _FeedFormat(BaseConverter):
-    """The form that an address ends in."""
+    """The suffix of a feed's address."""
 
     regex = "|".join(FORMATS)
 
     def to_python(self, value: str) -> Format:
-        """The form."""
+        """Convert to the format."""
         return FORMATS[value]
 
     def to_url(self, value: Format) -> str:
-        """Its spelling."""
+        """Convert from the format."""
         return value.suffix

@@ -1,7 +1,7 @@
 """The ASGI application: the response cache in the event loop, Flask in worker threads.
 
 Cached responses and the probes are sent from the event loop, which never blocks. All other requests
-go to the Flask application, which runs in threads (a2wsgi). ``app:asgi`` is one::
+go to the Flask application, which runs in threads (a2wsgi).
 
     asgi = Asgi(create_app())
 """
@@ -24,7 +24,13 @@ from bridge.ops.log_stream import STDERR
 from bridge.services import Services
 from bridge.snapshots.bulkhead import THREADS
 from bridge.web import operator_routes
-from bridge.web.middleware.access_log import HEADER, PROBES, AccessLog, Noted, new_identity
+from bridge.web.middleware.access_log import (
+    PROBES,
+    REQUEST_ID_HEADER,
+    AccessLog,
+    RouteInfo,
+    new_request_id,
+)
 from bridge.web.middleware.limits import MAX_HEADER, is_host
 from bridge.web.middleware.response_cache import (
     CacheRequest,
@@ -32,8 +38,8 @@ from bridge.web.middleware.response_cache import (
     RawHeaders,
     ResponseCache,
 )
-from bridge.web.negotiation import wants_gzip, wants_language
-from bridge.web.representation import REPRESENTATION
+from bridge.web.negotiation import accepts_gzip, preferred_language
+from bridge.web.representation import REPRESENTATION_KEY
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -41,24 +47,24 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_IDENTITY = HEADER.lower().encode()
-# What a trusted proxy says of an address (werkzeug's ProxyFix reads it).
+_REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
+# Headers of a trusted proxy that change the address of a page (werkzeug's ProxyFix).
 _FORWARDED = ("x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix")
-_LONGEST_LANGUAGES = 1_000
+_MAX_ACCEPT_LANGUAGE = 1_000
 
 
 class Asgi:
-    """An ASGI application around the bridge's Flask application."""
+    """The ASGI application, around the bridge's Flask application."""
 
     def __init__(self, app: Flask) -> None:
         self._services: Services = app.extensions["bridge"]
         self._access_log: AccessLog = app.extensions["access_log"]
         self._app = app.wsgi_app
-        self._flask = WSGIMiddleware(self._wsgi, workers=THREADS)  # type: ignore[arg-type]  # its own types
+        self._flask = WSGIMiddleware(self._wsgi, workers=THREADS)  # type: ignore[arg-type]  # a2wsgi has its own WSGI types
         self._forwarded = _FORWARDED if self._services.config.trusted_proxies else ()
         # Clients poll with identical requests, so each is parsed once.
-        self._parse = lru_cache(maxsize=256)(_parsed)
-        # Of CACHE_MAX_BYTES the other half is for rendered feeds (services.py).
+        self._parse = lru_cache(maxsize=256)(_parse)
+        # The other half of CACHE_MAX_BYTES is for rendered feeds (services.py).
         self.cache = ResponseCache(
             self._services.clock,
             max_bytes=self._services.config.cache_max_bytes // 2,
@@ -66,73 +72,76 @@ class Asgi:
         )
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Answer one request, or go through the life of the worker."""
+        """Handle one request, or the lifespan of the worker."""
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._lifespan(receive, send)
             return
         if scope["type"] != "http":
             return
         method: str = scope["method"]
-        request = self._parsed(scope)
-        prepared = self._ready(scope["path"], request)
+        request = self._request(scope)
+        prepared = self._prepared_response(scope["path"], request)
         if prepared is None:
-            await self._flask(_for_wsgi(scope), receive, send)
+            await self._flask(_sanitised(scope), receive, send)
             return
-        identity = new_identity()
-        self._access_log.note(
-            prepared.noted,
+        request_id = new_request_id()
+        self._access_log.record(
+            prepared.route_info,
             method=method,
             path=scope["path"],
             user_agent=request.user_agent,
             status=prepared.status,
-            served=prepared.served,
-            identity=identity,
+            outcome=prepared.outcome,
+            request_id=request_id,
         )
-        headers = [*prepared.headers, (_IDENTITY, identity.encode())]
+        headers = [*prepared.headers, (_REQUEST_ID, request_id.encode())]
         await send({"type": "http.response.start", "status": prepared.status, "headers": headers})
         body = b"" if method == "HEAD" else prepared.body
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def _parsed(self, scope: "HTTPScope") -> "_Request":
+    def _request(self, scope: "HTTPScope") -> "_Request":
         address = (scope["scheme"], scope["path"], scope["query_string"])
         version, headers = scope["http_version"], tuple(scope["headers"])
         return self._parse(version, scope["method"], address, headers, self._forwarded)
 
-    def _ready(self, path: str, request: "_Request") -> PreparedResponse | None:
-        if request.cached is None:
+    def _prepared_response(self, path: str, request: "_Request") -> PreparedResponse | None:
+        if request.cache_request is None:
             return None
-        return _probe(path) if path in PROBES else self.cache.get(request.cached)
+        return _probe_response(path) if path in PROBES else self.cache.get(request.cache_request)
 
     def _wsgi(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Ask the Flask application, and keep what it says; in a thread."""
+        """Call the Flask application in a thread, and cache its response."""
         token = self.cache.token()
         chunks = self._app(environ, start_response)
-        request = self._parsed(environ["asgi.scope"])
-        if request.cached is not None and not request.no_store:
+        request = self._request(environ["asgi.scope"])
+        if request.cache_request is not None and not request.no_store:
             self.cache.put(
-                request.cached, environ.get(REPRESENTATION), token=token, noted=Noted.of(environ)
+                request.cache_request,
+                environ.get(REPRESENTATION_KEY),
+                token=token,
+                route_info=RouteInfo.of(environ),
             )
         return chunks
 
-    async def _live(self, receive: "Receive", send: "Send") -> None:
-        """Watch over the worker from its start to its end (the ASGI lifespan protocol)."""
+    async def _lifespan(self, receive: "Receive", send: "Send") -> None:
+        """Start and stop the worker (the ASGI lifespan protocol)."""
         await receive()
-        dog = asyncio.create_task(watchdog.watch())
+        watchdog_task = asyncio.create_task(watchdog.watch())
         log.info("worker started")
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        # Now, and not as the process exits: leases are given back, and counts stored.
+        # Release leases and store counts now, not when the process exits.
         atexit.unregister(self._services.close)
         with ThreadPoolExecutor(1) as thread:
             await asyncio.get_running_loop().run_in_executor(thread, self._close)
-        dog.cancel()
+        watchdog_task.cancel()
         STDERR.drain(1.0)
         await send({"type": "lifespan.shutdown.complete"})
 
     def _close(self) -> None:
-        """Let requests whose clients have gone end, which the server does not wait for, and close.
+        """Wait for the threads of requests whose clients have disconnected, and close the services.
 
-        Their threads need the event loop to the end.
+        The server does not wait for these threads, and they need the running event loop.
         """
         self._services.stop_refreshing()
         self._flask.executor.shutdown()
@@ -141,68 +150,67 @@ class Asgi:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What an HTTP request says.
+    """The parsed headers of an HTTP request.
 
     Attributes:
-        cached: for the response cache; None: there is no ready answer to it.
-        user_agent: what the client calls itself.
-        no_store: the answer must not be kept (RFC 9111, 5.2.1.5).
+        cache_request: for the response cache; None if the response cannot be cached.
+        no_store: whether the response must not be stored (RFC 9111, 5.2.1.5).
     """
 
-    cached: CacheRequest | None
+    cache_request: CacheRequest | None
     user_agent: str
     no_store: bool
 
 
-def _parsed(
+def _parse(
     version: str,
     method: str,
     address: tuple[Hashable, ...],
     headers: tuple[tuple[bytes, bytes], ...],
     forwarded: tuple[str, ...],
 ) -> _Request:
-    """The request.
+    """Parse a request.
 
     Args:
         address: scheme, path and query.
-        forwarded: the headers of a trusted proxy that count.
+        forwarded: names of the headers of a trusted proxy.
     """
     length = sum(len(name) + len(value) for name, value in headers)
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for raw_name, raw_value in headers:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        found[name] = f"{found[name]},{value}" if name in found else value
-    languages = found.get("accept-language", "")
-    cached: CacheRequest | None = None
-    host = found.get("host", "")
-    # All others the Flask application answers, or refuses (limits.py).
+        values[name] = f"{values[name]},{value}" if name in values else value
+    languages = values.get("accept-language", "")
+    cache_request: CacheRequest | None = None
+    host = values.get("host", "")
+    # All other requests go to the Flask application, which may reject them (limits.py).
     if (
         method in ("GET", "HEAD")
         and is_host(host, f"HTTP/{version}")
         and length <= MAX_HEADER
-        and len(languages) <= _LONGEST_LANGUAGES
+        and len(languages) <= _MAX_ACCEPT_LANGUAGE
     ):
-        cached = CacheRequest(
-            address=(*address, host, *map(found.get, forwarded)),
-            language=wants_language(languages),
-            zipped=wants_gzip(found.get("accept-encoding", "")),
-            if_none_match=found.get("if-none-match"),
-            if_modified_since=found.get("if-modified-since"),
+        cache_request = CacheRequest(
+            address=(*address, host, *map(values.get, forwarded)),
+            language=preferred_language(languages),
+            gzipped=accepts_gzip(values.get("accept-encoding", "")),
+            if_none_match=values.get("if-none-match"),
+            if_modified_since=values.get("if-modified-since"),
         )
     return _Request(
-        cached=cached,
-        user_agent=found.get("user-agent", ""),
-        no_store="no-store" in found.get("cache-control", "").lower(),
+        cache_request=cache_request,
+        user_agent=values.get("user-agent", ""),
+        no_store="no-store" in values.get("cache-control", "").lower(),
     )
 
 
-def _for_wsgi(scope: "HTTPScope") -> Any:
-    """*scope* as a WSGI environment can be made of it.
+def _sanitised(scope: "HTTPScope") -> Any:
+    """*scope* without what a WSGI environment cannot represent.
 
-    A header whose name has an underscore is left out: it would pass for another one, such as those
-    that a trusted proxy sets. So is ``Upgrade``: a server may ignore it (RFC 9110, 7.8), and Flask
-    answers 400 where a WebSocket is offered. An address is ASCII (RFC 3986, 2.1), but curl sends
-    what was typed.
+    Headers with an underscore in their name are removed: in WSGI they look like the header with a
+    hyphen, for example one that a trusted proxy sets. ``Upgrade`` is removed: a server may ignore
+    it (RFC 9110, 7.8), but Flask would answer an offered WebSocket with 400. Non-ASCII characters
+    in the query, which some clients send although RFC 3986, 2.1 forbids it, are percent-encoded.
     """
     headers: RawHeaders = [
         pair for pair in scope["headers"] if b"_" not in pair[0] and pair[0] != b"upgrade"
@@ -214,13 +222,13 @@ def _for_wsgi(scope: "HTTPScope") -> Any:
 
 
 @cache
-def _probe(path: str) -> PreparedResponse:
+def _probe_response(path: str) -> PreparedResponse:
     status, body, headers = operator_routes.probe(path)
     return PreparedResponse(
         status=status,
         headers=[(name.lower().encode(), value.encode()) for name, value in headers.items()]
         + [(b"content-length", b"%d" % len(body))],
         body=body,
-        served=None,
-        noted=Noted(path, None),
+        outcome=None,
+        route_info=RouteInfo(path, None),
     )

@@ -1,4 +1,4 @@
-"""Assets: the bridge's own styles, scripts and pictures, under addresses that change with them."""
+"""Static assets, under versioned paths: /static/<digest>/<name>."""
 
 import gzip
 import hashlib
@@ -12,7 +12,7 @@ from flask import Blueprint, Response, abort, request
 from bridge.feeds.feed import Body
 from bridge.web.feed_responses import CORS
 from bridge.web.middleware import security_headers
-from bridge.web.representation import Representation, answer
+from bridge.web.representation import Representation, respond
 
 blueprint = Blueprint("assets", __name__)
 
@@ -22,19 +22,19 @@ _MIME_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_YEAR = 31_536_000
-# A page that a cache kept over a new version asks for the old one: it gets what there is.
-_BRIEFLY = 300
-_HOUR = 3_600
-_NONE: Mapping[str, str] = {}
+_YEAR_SECONDS = 31_536_000
+# For a request with an old digest, from a cached page: it gets the current file.
+_OUTDATED_SECONDS = 300
+_HOUR_SECONDS = 3_600
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file as it is served.
+    """A static file.
 
     Attributes:
-        body: its tag is the version, which changes with its bytes.
+        body: its tag is the digest in the path.
     """
 
     mime_type: str
@@ -42,13 +42,13 @@ class Asset:
 
     @classmethod
     def of(cls, path: Path) -> "Asset":
-        """The asset that a file is."""
+        """Read the file at *path*."""
         plain = path.read_bytes()
         return cls(
             _MIME_TYPES[path.suffix],
             Body(
                 plain=plain,
-                zipped=gzip.compress(plain, 9, mtime=0),
+                gzipped=gzip.compress(plain, 9, mtime=0),
                 tag=hashlib.sha256(plain).hexdigest()[:10],
                 changed=0.0,
                 name=path.name,
@@ -57,27 +57,27 @@ class Asset:
         )
 
     def response(
-        self, max_age: int, *, immutable: bool = False, headers: Mapping[str, str] = _NONE
+        self, max_age: int, *, immutable: bool = False, headers: Mapping[str, str] = _NO_HEADERS
     ) -> Response:
-        """The file, or 304.
+        """A 200 with the file, or a 304.
 
         Args:
-            max_age: seconds for which it may be kept.
-            immutable: its address never holds anything else (RFC 8246).
-            headers: further ones.
+            max_age: seconds for which caches may keep it.
+            immutable: whether the content at its address never changes (RFC 8246).
+            headers: additional headers.
         """
-        lifetime = f"public, max-age={max_age}{', immutable' if immutable else ''}"
-        every = {
+        cache_control = f"public, max-age={max_age}{', immutable' if immutable else ''}"
+        all_headers = {
             **security_headers.SAFE,
-            "Cache-Control": lifetime,
+            "Cache-Control": cache_control,
             "Vary": "Accept-Encoding",
             **headers,
         }
-        return answer(
+        return respond(
             request,
             Representation(
                 self.body,
-                headers=[*every.items()],
+                headers=[*all_headers.items()],
                 content=[("Content-Type", self.mime_type)],
                 max_age=max_age,
             ),
@@ -91,24 +91,24 @@ def _assets() -> Mapping[str, Asset]:
 
 
 def path(name: str) -> str:
-    """Where the asset of that name is found: an address that never holds anything else."""
+    """The versioned path of an asset; the content at this path never changes."""
     return f"/static/{_assets()[name].body.tag}/{name}"
 
 
 @blueprint.route("/static/<version>/<name>")
 def show(version: str, name: str) -> Response:
-    """An asset."""
+    """Serve an asset."""
     asset = _assets().get(name)
     if asset is None:
         abort(404)
     if version != asset.body.tag:
-        return asset.response(_BRIEFLY)
-    return asset.response(_YEAR, immutable=True)
+        return asset.response(_OUTDATED_SECONDS)
+    return asset.response(_YEAR_SECONDS, immutable=True)
 
 
 @blueprint.route("/embed.js")
 def embed_script() -> Response:
-    """The script that fits a frame to its content; sites hold on to its address."""
-    # A page that isolates itself may load it all the same.
-    isolated = {**CORS, "Cross-Origin-Resource-Policy": "cross-origin"}
-    return _assets()["embed.js"].response(_HOUR, headers=isolated)
+    """The script that resizes embedded frames. Other sites contain this address."""
+    # Pages with cross-origin isolation may load it, too.
+    headers = {**CORS, "Cross-Origin-Resource-Policy": "cross-origin"}
+    return _assets()["embed.js"].response(_HOUR_SECONDS, headers=headers)

@@ -1,4 +1,4 @@
-"""Errors as a visitor sees them: what is wrong and what to do, in the form that was asked for."""
+"""Error responses: what is wrong and what to do, in the format of the requested address."""
 
 from contextlib import suppress
 
@@ -30,34 +30,34 @@ _CODES: dict[type[BridgeError], int] = {
     UnavailableError: 503,
 }
 _TITLES = {
-    400: "This address asks for something that is not offered",
-    401: "This page is for whoever runs the bridge",
-    404: "There is nothing at this address",
-    405: "This address is read only",
+    400: "This address is not valid",
+    401: "This page is for the operator of the bridge",
+    404: "Nothing was found at this address",
+    405: "This address is read-only",
     414: "This address is too long",
-    429: "Too much at once",
+    429: "Too many requests",
     431: "The request's headers are too long",
-    500: "The bridge failed",
-    503: "The timetable cannot be had at present",
+    500: "Internal error of the bridge",
+    503: "The timetable is not available right now",
 }
-# The page's own words say it all; of others the text tells what, exactly.
-_SAID_BY_THE_PAGE = (404, 405, 414, 431)
-_OPERATOR = 'Basic realm="operator", charset="UTF-8"'
+# The translated page explains these completely; for others it also shows the English text.
+_WITHOUT_DETAIL = (404, 405, 414, 431)
+_AUTHENTICATE = 'Basic realm="operator", charset="UTF-8"'
 _ADVICE = {
-    404: "The address may be misspelled. Feeds are at /venues/<id>.ics, /instructors/<id>.ics,"
+    404: "Check the address. Feeds are at /venues/<id>.ics, /instructors/<id>.ics,"
     " /courses/<id>.ics and /sessions.ics.",
-    401: "Give the operator's token as the password, with any user.",
-    405: "GET and HEAD are accepted.",
-    414: "Ask for fewer things at once.",
-    431: "Send shorter ones.",
+    401: "Enter the operator's token as the password, with any user name.",
+    405: "Use GET or HEAD.",
+    414: "Request fewer items at once.",
+    431: "Send fewer or shorter headers.",
 }
 
 
 class UnknownPageError(NotFound):
-    """There is no page, because the public may know nothing of what it would be about.
+    """There is no such page: the public may not see any session of its object.
 
     Args:
-        word: what that is: ``venue``, ``instructor``, ``course`` or ``class``.
+        word: ``venue``, ``instructor``, ``course`` or ``class``.
     """
 
     def __init__(self, word: str) -> None:
@@ -66,46 +66,50 @@ class UnknownPageError(NotFound):
 
 
 def register(app: Flask) -> None:
-    """Make *app* answer errors so."""
+    """Register the error handlers with *app*."""
 
     @app.before_request
-    def refuse() -> None:
-        refusal = limits.refusal(request.environ)
-        if refusal is not None:
-            raise refusal
+    def check_limits() -> None:
+        error = limits.violation(request.environ)
+        if error is not None:
+            raise error
 
     @app.errorhandler(BridgeError)
-    def expected(err: BridgeError) -> Response:
+    def bridge_error(err: BridgeError) -> Response:
         code = _CODES.get(type(err))
         if code is None:
-            return broken(err)
-        after = getattr(err, "retry_after", None)
-        headers = {} if after is None else {"Retry-After": str(after)}
-        # Of a private feed nobody learns what is wrong with its address.
-        return _answer(code, _ADVICE[404] if code == 404 else str(err), headers)
+            return unexpected_error(err)
+        retry_after = getattr(err, "retry_after", None)
+        headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        # For private feeds the response must not tell what is wrong with the address.
+        return _respond(code, _ADVICE[404] if code == 404 else str(err), headers)
 
     @app.errorhandler(UnknownPageError)
-    def nothing_known(err: UnknownPageError) -> Response:
-        return _answer(404, _ADVICE[404], unknown=err.word)
+    def unknown_page(err: UnknownPageError) -> Response:
+        return _respond(404, _ADVICE[404], unknown=err.word)
 
     @app.errorhandler(HTTPException)
-    def refused(err: HTTPException) -> Response:
+    def http_error(err: HTTPException) -> Response:
         code = err.code or 500
-        headers = {405: {"Allow": ALLOWED}, 401: {"WWW-Authenticate": _OPERATOR}}.get(code, {})
-        return _answer(code, _ADVICE.get(code, "The request cannot be answered."), headers)
+        headers = {405: {"Allow": ALLOWED}, 401: {"WWW-Authenticate": _AUTHENTICATE}}.get(code, {})
+        return _respond(
+            code, _ADVICE.get(code, "Check the address and the headers of the request."), headers
+        )
 
     @app.errorhandler(Exception)
-    def broken(err: Exception) -> Response:
+    def unexpected_error(err: Exception) -> Response:
         log.error("request failed", exc_info=err, route=str(request.url_rule))
-        identity = request.environ[access_log.REQUEST_ID]
-        return _answer(500, f"The fault is logged under {identity}; ask again in a moment.")
+        request_id = request.environ[access_log.REQUEST_ID_KEY]
+        return _respond(
+            500, f"The error is logged with the ID {request_id}; try again in a moment."
+        )
 
 
-def _answer(
+def _respond(
     code: int, text: str, headers: dict[str, str] | None = None, unknown: str | None = None
 ) -> Response:
     services: Services = current_app.extensions["bridge"]
-    title = _TITLES.get(code, "This cannot be answered")
+    title = _TITLES.get(code, "The request failed")
     path = request.path
     _, dot, suffix = path.rpartition(".")
     form = FORMATS.get(suffix) if dot else None
@@ -128,33 +132,33 @@ def _answer(
 
 
 def _page(code: int, text: str, unknown: str | None) -> str:
-    """The error as a page, in the visitor's language; only *text* is in the bridge's own."""
-    visit = _visit()
+    """The error as a page in the visitor's language; only *text* is in English."""
+    context = _page_context()
     embedded = request.path.startswith(security_headers.EMBEDDED)
-    words = visit.language.words
-    known = f"error_{code}" in words
-    return visit.render(
+    words = context.language.words
+    suffix = code if f"error_{code}" in words else "other"
+    return context.render(
         "error.html",
-        here=None,
+        page_path=None,
         embedded=embedded,
         theme=_theme() if embedded else None,
-        title=words[f"unknown_{unknown}" if unknown else f"error_{code if known else 'other'}"],
-        advice=words["unknown_help" if unknown else f"help_{code if known else 'other'}"],
-        text=None if code in _SAID_BY_THE_PAGE else text,
+        title=words[f"unknown_{unknown}" if unknown else f"error_{suffix}"],
+        advice=words["unknown_help" if unknown else f"help_{suffix}"],
+        text=None if code in _WITHOUT_DETAIL else text,
     )
 
 
 def _theme() -> str | None:
-    """That of the page that is not there, if one was asked for."""
-    if limits.refusal(request.environ) is not None:
+    """The theme that the request has for an embedded page, if any."""
+    if limits.violation(request.environ) is not None:
         return None
-    asked = request.args.get("theme")
-    return asked if asked in ("light", "dark") else None
+    theme = request.args.get("theme")
+    return theme if theme in ("light", "dark") else None
 
 
-def _visit() -> PageContext:
-    if limits.refusal(request.environ) is None:
-        # What is wrong may be the language or the host: then neither is taken from the request.
+def _page_context() -> PageContext:
+    if limits.violation(request.environ) is None:
+        # If the language or the host of the request is not valid, neither is used.
         with suppress(BridgeError, HTTPException):
             return PageContext.of(request)
     services: Services = current_app.extensions["bridge"]

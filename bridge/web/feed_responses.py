@@ -1,4 +1,4 @@
-"""Responses of feeds."""
+"""The responses of feeds: their headers and file names."""
 
 import re
 
@@ -10,7 +10,7 @@ from bridge.feeds.formats.base import Format
 from bridge.feeds.spec import FeedSpec
 from bridge.text_cleanup import folded
 from bridge.web.middleware.security_headers import SAFE
-from bridge.web.representation import Freshness, Representation, answer
+from bridge.web.representation import Freshness, Representation, respond
 
 CORS = {"Access-Control-Allow-Origin": "*"}
 EXPOSED = "Age, Cache-Status, Content-Disposition, ETag, Last-Modified, Link, Retry-After"
@@ -20,7 +20,7 @@ ALLOWED = "GET, HEAD, OPTIONS"
 def feed_response(
     request: Request, feed: Feed, spec: FeedSpec, form: Format, config: Config
 ) -> Response:
-    """The feed, or 304 where the client has it already."""
+    """A 200 with the feed, or a 304."""
     private = bool(spec.audience.private)
     headers = {
         "Cache-Control": cache_control(config, private=private),
@@ -37,7 +37,7 @@ def feed_response(
         "Content-Type": form.media_type,
         "Content-Disposition": f'inline; filename="{filename}"',
     }
-    return answer(
+    return respond(
         request,
         Representation(
             feed.body,
@@ -51,7 +51,7 @@ def feed_response(
 
 
 def cache_control(config: Config, *, private: bool = False) -> str:
-    """How long others may keep an answer."""
+    """The Cache-Control header of feeds and pages."""
     return (
         f"{'private' if private else 'public'}, max-age={config.cache_ttl},"
         f" stale-while-revalidate={config.stale_while_revalidate},"
@@ -64,6 +64,6 @@ def _filename(body: Body) -> str:
 
 
 def slug(name: str) -> str:
-    """*name* for an address: ASCII letters, digits and hyphens."""
+    """*name* as part of an address: ASCII letters, digits and hyphens."""
     ascii_name = folded(name).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", ascii_name)[:60].strip("-")

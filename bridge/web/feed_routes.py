@@ -1,4 +1,4 @@
-"""The routes of the feeds: of a venue, an instructor, a course, a session, any filter set."""
+"""The routes of the feeds: venues, instructors, courses, sessions, filter sets, private feeds."""
 
 from dataclasses import replace
 
@@ -25,37 +25,37 @@ blueprint = Blueprint("feeds", __name__)
 @blueprint.route("/sessions/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.SESSION})
 @blueprint.route("/sessions.<feed_format:form>", defaults={"kind": Kind.SESSION, "identity": None})
 def show(kind: Kind, identity: int | None, form: Format) -> Response:
-    """A feed, in the form that its address ends in."""
+    """A public feed, in the format of its suffix."""
     services: Services = current_app.extensions["bridge"]
     pairs = request.args.items(multi=True)
-    spec = feed_spec(kind, identity, pairs, services.defaults, besides=form.params)
-    return _answer(services, spec, form)
+    spec = feed_spec(kind, identity, pairs, services.defaults, extra_params=form.params)
+    return _respond(services, spec, form)
 
 
 @blueprint.route("/private/<path:token>.<feed_format:form>")
 def show_private(token: str, form: Format) -> Response:
-    """A signed feed. Whatever is wrong with its address, the answer is the same."""
+    """A private feed. All errors in its address get the same response."""
     services: Services = current_app.extensions["bridge"]
-    grant = services.private.open(token)
+    grant = services.private.verify(token)
     defaults = replace(services.defaults, audience=grant.audience)
     spec = feed_spec(grant.kind, grant.identity, grant.pairs, defaults)
-    return _answer(services, spec, form)
+    return _respond(services, spec, form)
 
 
-def _answer(services: Services, spec: FeedSpec, form: Format) -> Response:
+def _respond(services: Services, spec: FeedSpec, form: Format) -> Response:
     feed = services.feeds.get(spec, form)
-    request.environ[access_log.FEED] = _read(spec, feed)
+    request.environ[access_log.FEED_KEY] = _feed_info(spec, feed)
     return feed_responses.feed_response(
         request, feed.narrowed(form, request.args), spec, form, services.config
     )
 
 
-def _read(spec: FeedSpec, feed: Feed) -> FeedInfo:
-    who, body = spec.audience, feed.body
+def _feed_info(spec: FeedSpec, feed: Feed) -> FeedInfo:
+    private, body = spec.audience.private, feed.body
     return FeedInfo(
-        name=who.private or spec.path(f".{ICS.suffix}"),
+        name=private or spec.path(f".{ICS.suffix}"),
         key=spec.filter_set.key,
-        private=who.private is not None,
+        private=private is not None,
         title=body.name,
         sessions=body.sessions,
         trimmed=body.trimmed,
@@ -65,7 +65,7 @@ def _read(spec: FeedSpec, feed: Feed) -> FeedInfo:
 
 @blueprint.after_request
 def preflight(response: Response) -> Response:
-    """Let other origins read feeds, and ask first (the Fetch standard's preflight)."""
+    """Answer CORS preflight requests (Fetch standard), so that other origins can read feeds."""
     if request.method == "OPTIONS" and response.status_code == 200:
         response.headers.update(feed_responses.CORS)
         response.headers["Access-Control-Allow-Methods"] = feed_responses.ALLOWED

@@ -1,4 +1,4 @@
-"""Languages: the interface's own words, and dates and times as a locale writes them."""
+"""Translations of the pages' texts, and formatting of dates and times by locale (CLDR)."""
 
 import re
 import tomllib
@@ -25,13 +25,13 @@ from markupsafe import Markup
 from werkzeug.datastructures import LanguageAccept
 
 from bridge.errors import ParameterError
-from bridge.filters import shown
+from bridge.filters import quoted
 
 _FOLDER = Path(__file__).parent / "locales"
 _FALLBACK = "en"
-# Who asks for English and says no more gets what most of the world reads: Monday first, 18:30.
+# The locale of "en" without a territory: weeks begin on Monday, and 18:30 is written so.
 _ENGLISH = "en_GB"
-# At some 200 kB each; there are over a thousand, and nobody is to make a worker load them all.
+# About 200 kB each; there are over a thousand, and requests must not make a worker load them all.
 _MOST_LOCALES = 150
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}", re.ASCII)
 
@@ -40,11 +40,12 @@ Words = Mapping[str, str | Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Language:
-    """The words of one language, and the manner of one locale.
+    """The texts of one language, and the date formats of one locale.
 
     Attributes:
-        tag: of the words, as HTML has it.
-        locale: of dates and times; its language may have no words here.
+        tag: the language of the texts, as in HTML's ``lang``.
+        locale: the locale of dates and times; it may be in a language without translation.
+        words: the texts by key; a mapping by plural form for texts with a count.
     """
 
     tag: str
@@ -52,144 +53,146 @@ class Language:
     words: Words = field(repr=False, compare=False, hash=False)
 
     def __call__(self, key: str, count: int | None = None, **values: Any) -> Markup:
-        """The text of *key*, with *values* put in and made safe.
+        """The text of *key*, with *values* inserted and escaped.
 
         Args:
-            count: chooses among plural forms; it is ``{count}`` in the text.
+            count: selects the plural form, and is inserted as ``{count}``.
         """
         text = self.words[key]
         if count is not None:
-            values["count"] = format_decimal(count, locale=self._own)
+            values["count"] = format_decimal(count, locale=self._text_locale)
         if isinstance(text, Mapping):
-            form = self._own.plural_form(count or 0)
+            form = self._text_locale.plural_form(count or 0)
             text = text.get(form) or text["other"]
-        return Markup(text).format(**values)  # noqa: S704 - the bridge's own text
+        return Markup(text).format(**values)  # noqa: S704 - a text of the bridge
 
     @cached_property
-    def _own(self) -> Locale:
+    def _text_locale(self) -> Locale:
         return Locale.parse(self.tag, sep="-")
 
     @property
     def direction(self) -> str:
-        """``ltr`` or ``rtl``, of the words."""
-        return self._own.text_direction
+        """The direction of the texts, ``ltr`` or ``rtl``."""
+        return self._text_locale.text_direction
 
     @cached_property
-    def dates(self) -> str:
-        """The tag of the locale."""
+    def locale_tag(self) -> str:
+        """The tag of the locale, as in HTML's ``lang``."""
         return str(self.locale).replace("_", "-")
 
     @cached_property
-    def foreign(self) -> Markup:
-        """Attributes for dates whose language is not that of the words around them."""
-        if self.locale.language == self._own.language:
+    def date_attributes(self) -> Markup:
+        """HTML attributes for dates, if their language is not that of the texts."""
+        if self.locale.language == self._text_locale.language:
             return Markup("")
-        return Markup(' lang="{}" dir="{}"').format(self.dates, self.locale.text_direction)
+        return Markup(' lang="{}" dir="{}"').format(self.locale_tag, self.locale.text_direction)
 
     @cached_property
     def first_weekday(self) -> int:
-        """The day that a week begins with, 0 for Monday."""
+        """The first day of the week, 0 for Monday."""
         locale = self.locale
         if locale.territory is None:
-            # Of a language alone: as most who speak it have it. The library takes the world's.
+            # Without a territory babel takes the world's default, not that of the likely territory.
             likely = get_global("likely_subtags").get(str(locale))
             locale = Locale.parse(likely) if likely else locale
         return locale.first_week_day
 
     def weekday(self, day: date) -> str:
-        """Its name, standing alone."""
+        """The name of the weekday (stand-alone form)."""
         names = get_day_names("wide", context="stand-alone", locale=self.locale)
         return str(names[day.weekday()])
 
     def month_day(self, day: date) -> str:
-        """Day and month."""
+        """Format day and month."""
         return str(format_skeleton("MMMMd", day, locale=self.locale))
 
     def days(self, first: date, last: date) -> str:
-        """From one day to another."""
+        """Format a range of days."""
         return str(format_interval(first, last, "yMMMd", locale=self.locale))
 
     def full(self, day: date) -> str:
-        """Weekday, day, month and year."""
+        """Format weekday, day, month and year."""
         return str(format_date(day, "full", locale=self.locale))
 
-    def moment(self, at: datetime, *, exact: bool = False) -> str:
-        """Day and time of day, to the minute or, where it is to be exact, to the second."""
+    def date_time(self, at: datetime, *, exact: bool = False) -> str:
+        """Format day and time of day, to the minute; with *exact* to the second."""
         form = str(get_datetime_format("medium", locale=self.locale)).replace("'", "")
         day = str(format_date(at, "medium", locale=self.locale))
         time = str(format_time(at, "medium", locale=self.locale)) if exact else self.time(at)
         return form.replace("{1}", day).replace("{0}", time)
 
     def ago(self, seconds: float) -> str:
-        """How long ago something was, roughly, in the language of the words."""
+        """How long ago something happened, rounded, in the language of the texts."""
         past = timedelta(seconds=-max(1.0, seconds))
-        return str(format_timedelta(past, add_direction=True, threshold=1.5, locale=self._own))
+        return str(
+            format_timedelta(past, add_direction=True, threshold=1.5, locale=self._text_locale)
+        )
 
     def time(self, at: datetime) -> str:
-        """The time of day."""
+        """Format a time of day."""
         return str(format_time(at, "short", locale=self.locale))
 
     def times(self, start: datetime, end: datetime | None) -> str:
-        """From one time of day to another; both in the same zone."""
+        """Format a range of times of day in the same zone."""
         if end is None or end.utcoffset() != start.utcoffset():
-            # Across a clock change the library would take one offset for both.
+            # Across a change of the clocks babel would use one offset for both.
             return self.time(start) + (f" – {self.time(end)}" if end else "")
         skeleton = "Hm" if "H" in self.locale.time_formats["short"].pattern else "hm"
         zone = start.tzinfo
         try:
             text = str(format_interval(start, end, skeleton, tzinfo=zone, locale=self.locale))
-        except NotImplementedError:  # of a few locales: "in the afternoon" and its like
+        except NotImplementedError:  # in a few locales: "in the afternoon" etc.
             return f"{self.time(start)}–{self.time(end)}"
-        # In a column of times the word for "o'clock" is noise.
+        # Remove the German word for "o'clock".
         return text.removesuffix(" Uhr")
 
     def place(self, zone: str) -> str:
-        """The city that *zone* is known by, for a sentence of the words."""
+        """The city of a time zone, in the language of the texts."""
         if zone in ("UTC", "Etc/UTC"):
             return "UTC"
-        known = self._own.time_zones.get(zone, {})
-        return str(known.get("city") or zone.rpartition("/")[2].replace("_", " "))
+        names = self._text_locale.time_zones.get(zone, {})
+        return str(names.get("city") or zone.rpartition("/")[2].replace("_", " "))
 
 
 @cache
 def available() -> Mapping[str, Words]:
-    """The words of every language that there is a file of, by its tag."""
-    read = {path.stem: tomllib.loads(path.read_text("utf-8")) for path in _FOLDER.glob("*.toml")}
-    # What a translation lacks yet is said in English.
-    return {tag: {**read[_FALLBACK], **words} for tag, words in sorted(read.items())}
+    """The texts of each language that has a file in ``locales``, by its tag."""
+    texts = {path.stem: tomllib.loads(path.read_text("utf-8")) for path in _FOLDER.glob("*.toml")}
+    # Texts without a translation are shown in English.
+    return {tag: {**texts[_FALLBACK], **words} for tag, words in sorted(texts.items())}
 
 
-def negotiate(asked: str | None, accepted: LanguageAccept) -> Language:
-    """The language of a page.
+def negotiate(lang: str | None, accepted: LanguageAccept) -> Language:
+    """The language and locale of a page.
 
     Args:
-        asked: the parameter ``lang``; it comes before what the browser accepts.
+        lang: the query parameter; it takes precedence over *accepted*.
 
     Raises:
-        ParameterError: *asked* names no language.
+        ParameterError: *lang* is not the tag of a language.
     """
     tags = [tag for tag, _ in accepted if tag != "*"][:20]
-    if asked is not None:
-        if _locale(asked) is None:
+    if lang is not None:
+        if _locale(lang) is None:
             raise ParameterError(
-                "lang", f"lang: {shown(asked)} is no language; accepted: a tag such as en or de-AT"
+                "lang", f"lang: {quoted(lang)} is no language; accepted: a tag such as en or de-AT"
             )
-        tags.insert(0, asked)
-    known = [locale for tag in tags if (locale := _locale(tag))]
-    locale = known[0] if known else Locale.parse(_ENGLISH)
-    spoken = (str(one) for one in known)
-    tag = next((own for one in spoken if (own := _words_of(one))), _FALLBACK)
+        tags.insert(0, lang)
+    locales = [locale for tag in tags if (locale := _locale(tag))]
+    locale = locales[0] if locales else Locale.parse(_ENGLISH)
+    translations = map(_translation, map(str, locales))
+    tag = next(filter(None, translations), _FALLBACK)
     return Language(tag, locale, available()[tag])
 
 
 @cache
 def default() -> Language:
-    """The language of those who asked for none."""
+    """The language for requests without ``lang`` and Accept-Language."""
     return negotiate(None, LanguageAccept())
 
 
-def _words_of(locale: str) -> str | None:
-    """The tag of the words for *locale*: its own, or its language's."""
+def _translation(locale: str) -> str | None:
+    """The tag of the translation for *locale* or, if there is none, for its language."""
     parts = locale.split("_")
     tags = ("-".join(parts[:length]) for length in range(len(parts), 0, -1))
     return next((tag for tag in tags if tag in available()), None)
@@ -197,7 +200,7 @@ def _words_of(locale: str) -> str | None:
 
 @lru_cache(maxsize=1000)
 def _locale(tag: str) -> Locale | None:
-    """The locale that *tag* names, or the nearest that is known; None for no language."""
+    """The locale for *tag*, or the nearest one that babel has; None if it is not a language."""
     if not _TAG.fullmatch(tag):
         return None
     parts = tag.replace("_", "-").split("-")
@@ -205,10 +208,10 @@ def _locale(tag: str) -> Locale | None:
         return Locale.parse(_ENGLISH)
     while parts:
         name = "-".join(parts)
-        # the library follows aliases: zh-TW is zh_Hant_TW
+        # For example, zh-TW is zh_Hant_TW.
         name = get_global("language_aliases").get(name.lower(), name)
         try:
-            return _admitted(Locale.parse(name, sep="-"))
+            return _limited(Locale.parse(name, sep="-"))
         except (UnknownLocaleError, ValueError):
             parts.pop()
     return None
@@ -217,8 +220,8 @@ def _locale(tag: str) -> Locale | None:
 _seen: set[str] = set()
 
 
-def _admitted(locale: Locale) -> Locale:
-    """*locale*, unless too many others were asked for: the library keeps the data of each."""
+def _limited(locale: Locale) -> Locale:
+    """*locale*, or the default once the limit is reached: babel keeps all loaded locales."""
     if len(_seen) >= _MOST_LOCALES and str(locale) not in _seen:
         return Locale.parse(_ENGLISH)
     _seen.add(str(locale))

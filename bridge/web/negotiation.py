@@ -1,4 +1,4 @@
-"""Negotiation: what a request's headers ask for."""
+"""Content negotiation and conditional requests, from the headers of a request."""
 
 from functools import lru_cache
 
@@ -10,30 +10,30 @@ from bridge.web import languages
 
 
 @lru_cache(maxsize=256)
-def wants_gzip(accept_encoding: str) -> bool:
-    """Whether gzip is welcome (RFC 9110, 12.5.3)."""
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether the client accepts gzip, and does not prefer no coding (RFC 9110, 12.5.3)."""
     accepted = parse_accept_header(accept_encoding)
     return bool(0 < accepted.quality("gzip") >= accepted.quality("identity"))
 
 
 @lru_cache(maxsize=256)
-def wants_language(accept_language: str) -> tuple[str, str]:
-    """The language and the locale of a page whose address asks for none."""
+def preferred_language(accept_language: str) -> tuple[str, str]:
+    """The tags of language and locale for a page, if its address has no ``lang``."""
     language = languages.negotiate(None, parse_accept_header(accept_language, LanguageAccept))
-    return (language.tag, language.dates)
+    return (language.tag, language.locale_tag)
 
 
-def unmodified(
+def is_not_modified(
     if_none_match: str | None, if_modified_since: str | None, *, etag: str, last_modified: str
 ) -> bool:
-    """Whether the client has the answer to a GET or HEAD request already (RFC 9110, 13.2.2).
+    """Whether the response to a GET or HEAD request is a 304 (RFC 9110, 13.2.2).
 
-    If-Match is for requests that write, and is ignored.
+    If-Match is for requests that change a resource, and is ignored.
 
     Args:
-        if_none_match, if_modified_since: the request's headers, None where it has none.
-        etag: the answer's, quoted.
-        last_modified: the answer's, as an HTTP date.
+        if_none_match, if_modified_since: the headers of the request; None if missing.
+        etag: of the response, quoted.
+        last_modified: of the response, as an HTTP date.
     """
     if if_none_match is None and if_modified_since is None:
         return False

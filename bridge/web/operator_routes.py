@@ -1,4 +1,4 @@
-"""The routes for machines that look after the bridge."""
+"""The routes for operation: probes, robots.txt, status and metrics."""
 
 import hmac
 import json
@@ -12,11 +12,11 @@ from bridge.services import Services
 from bridge.web.middleware import security_headers
 from bridge.web.pages import status_page
 from bridge.web.pages.page_context import PageContext
-from bridge.web.representation import Representation, answer
+from bridge.web.representation import Representation, respond
 
 blueprint = Blueprint("operations", __name__)
 
-_UNKEPT = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Language, Authorization"}
+_NO_STORE = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Language, Authorization"}
 _HTML = "text/html; charset=utf-8"
 _PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
 _PROBE = {**security_headers.SAFE, **_PLAIN, "Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
@@ -34,10 +34,10 @@ _ROBOTS = Representation(
 
 
 def probe(path: str) -> tuple[int, bytes, Mapping[str, str]]:
-    """The status, body and headers of a probe's answer.
+    """The status, body and headers of the response to a probe.
 
-    ``/healthz`` is liveness: the process answers. ``/readyz`` is readiness: it can answer feeds; an
-    upstream that is down does not change that.
+    ``/healthz`` is liveness: the process responds. ``/readyz`` is readiness: it can serve feeds,
+    even if upstream is down.
     """
     return 200, {"/healthz": b"ok\n", "/readyz": b"ready\n"}[path], _PROBE
 
@@ -45,57 +45,57 @@ def probe(path: str) -> tuple[int, bytes, Mapping[str, str]]:
 @blueprint.route("/healthz")
 @blueprint.route("/readyz")
 def probes() -> Response:
-    """Liveness and readiness, where no ASGI server answers them by itself."""
+    """Liveness and readiness, if the ASGI application does not respond itself."""
     status, body, headers = probe(request.path)
     return Response(body, status, headers)
 
 
 @blueprint.route("/robots.txt")
 def robots() -> Response:
-    """Closes nothing: Google's importer of calendars obeys it."""
-    return answer(request, _ROBOTS)
+    """Allows everything: Google's calendar importer obeys robots.txt."""
+    return respond(request, _ROBOTS)
 
 
 @blueprint.route("/status")
 def status() -> Response:
-    """How things stand, for the owner: 404 unless there is a token for it."""
+    """The status report, as a page or as JSON; 404 if no operator token is set."""
     services = _for_operators()
-    standing = services.report.standing()
+    bridge_status = services.report.status()
     if _wants_json():
-        body = json.dumps(status_page.as_json(standing), ensure_ascii=False, indent=1) + "\n"
-        return Response(body, headers={**_UNKEPT, "Content-Type": "application/json"})
+        body = json.dumps(status_page.as_json(bridge_status), ensure_ascii=False, indent=1) + "\n"
+        return Response(body, headers={**_NO_STORE, "Content-Type": "application/json"})
     headers = security_headers.page_headers(request.path, services.config.embed_allowed_origins)
-    page = status_page.render(PageContext.of(request), standing)
-    return Response(page, headers={**headers, **_UNKEPT, "Content-Type": _HTML})
+    page = status_page.render(PageContext.of(request), bridge_status)
+    return Response(page, headers={**headers, **_NO_STORE, "Content-Type": _HTML})
 
 
 def _wants_json() -> bool:
-    """Whether the address asks for JSON, or else whether the reader likes it better than a page."""
-    asked = request.args.get("format")
-    if asked in ("json", "html"):
-        return asked == "json"
+    """Whether ``format`` is JSON or, without it, whether the client prefers JSON to HTML."""
+    requested = request.args.get("format")
+    if requested in ("json", "html"):
+        return requested == "json"
     kinds = ("text/html", "application/json")
     return request.accept_mimetypes.best_match(kinds, kinds[0]) == kinds[1]
 
 
 @blueprint.route("/metrics")
 def metrics() -> Response:
-    """For Prometheus: 404 unless there is a token for it."""
+    """The metrics for Prometheus; 404 if no operator token is set."""
     services = _for_operators()
     headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
     return Response(services.metrics.exposition(), headers=headers)
 
 
 def _for_operators() -> Services:
-    """The services, for whoever has the operator's token; anybody in the sandbox."""
+    """The services, if the request has the operator's token. The sandbox requires no token."""
     services: Services = current_app.extensions["bridge"]
     token = services.config.operator_token
     if token is None:
         if services.config.sandbox:
             return services
         abort(404)
-    given = request.authorization
-    said = (given.token or given.password or "") if given else ""
-    if not hmac.compare_digest(said.encode(), token.encode()):
+    credentials = request.authorization
+    given = (credentials.token or credentials.password or "") if credentials else ""
+    if not hmac.compare_digest(given.encode(), token.encode()):
         abort(401)
     return services

@@ -1,8 +1,9 @@
-"""Representations: a complete 200 answer in each content coding, and the heads that go with it.
+"""Representations: the content of a 200 response in each content coding, and its headers.
 
-A route makes a :class:`Representation` and returns ``answer(request, representation)``. The
-response cache keeps the same value and answers later requests from it, so that what both say
-(validators, ``CopyState``, ``Cache-Status``) is worked out here and nowhere else.
+    return respond(request, Representation(body, headers, content, freshness))
+
+The response cache keeps the same object and serves later requests from it, so only this module
+computes validators, ``Age`` and ``Cache-Status``.
 """
 
 from collections.abc import Sequence
@@ -14,15 +15,15 @@ from werkzeug.http import http_date
 
 from bridge.feeds.feed import Body
 from bridge.snapshots.cache import CacheOutcome, Lookup
-from bridge.web.negotiation import unmodified, wants_gzip
+from bridge.web.negotiation import accepts_gzip, is_not_modified
 
 Headers = Sequence[tuple[str, str]]
 
-REPRESENTATION = "bridge.representation"
-"""In the WSGI environment of a request: the :class:`Representation` that answers it."""
+REPRESENTATION_KEY = "bridge.representation"
+"""Key of the WSGI environment: the :class:`Representation`, if the response may be cached."""
 
-OUTCOME = "bridge.outcome"
-"""In the WSGI environment of a request: the :class:`CacheOutcome` of its answer."""
+OUTCOME_KEY = "bridge.outcome"
+"""Key of the WSGI environment: the :class:`CacheOutcome` of the response."""
 
 _STATES = {
     CacheOutcome.FETCHED: "fwd=miss; stored",
@@ -34,69 +35,71 @@ _DETAILS = {CacheOutcome.STALE: "stale", CacheOutcome.FAILED: "failed"}
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How fresh an answer is: what the snapshot cache did for it, and for how long it is right.
+    """How fresh a response is, at a certain time.
 
     Attributes:
-        served: what the snapshot cache did.
+        outcome: how the snapshot cache answered.
         age: seconds since the walk.
-        left: seconds for which it is fresh; negative once it is stale.
-        servable: seconds for which it may be served at all.
-        at: when this was so, in seconds on the monotonic clock.
-        trimmed: sessions were left out for the feed's size.
+        fresh_for: seconds for which it is still fresh; negative once it is stale.
+        servable_for: seconds for which it may still be served.
+        at: the time for which these values hold, on the monotonic clock.
+        trimmed: whether sessions were left out because of the feed's size.
     """
 
-    served: CacheOutcome
+    outcome: CacheOutcome
     age: float
-    left: float
-    servable: float
+    fresh_for: float
+    servable_for: float
     at: float
     trimmed: bool = False
 
     @classmethod
     def of(cls, lookup: Lookup, *, trimmed: bool = False) -> "Freshness":
-        """The freshness of what was cut from *lookup*."""
-        return cls(lookup.served, lookup.age, lookup.left, lookup.servable, lookup.at, trimmed)
+        """The freshness of a response that is made from *lookup*."""
+        return cls(
+            lookup.outcome, lookup.age, lookup.fresh_for, lookup.servable_for, lookup.at, trimmed
+        )
 
     def after(self, seconds: float) -> "Freshness":
-        """The same so many seconds later, when the response cache gives it again."""
+        """The freshness after *seconds* in the response cache."""
         return replace(
             self,
-            served=self.served if self.served in _DETAILS else CacheOutcome.HIT,
+            outcome=self.outcome if self.outcome in _DETAILS else CacheOutcome.HIT,
             age=self.age + seconds,
-            left=self.left - seconds,
-            servable=self.servable - seconds,
+            fresh_for=self.fresh_for - seconds,
+            servable_for=self.servable_for - seconds,
             at=self.at + seconds,
         )
 
     @property
     def headers(self) -> Headers:
-        """``CopyState`` (RFC 9111, 5.1) and ``Cache-Status`` (RFC 9211)."""
-        state = _STATES.get(self.served) or f"hit; ttl={int(self.left)}"
-        details = [_DETAILS[self.served]] if self.served in _DETAILS else []
+        """``Age`` (RFC 9111, 5.1) and ``Cache-Status`` (RFC 9211)."""
+        state = _STATES.get(self.outcome) or f"hit; ttl={int(self.fresh_for)}"
+        details = [_DETAILS[self.outcome]] if self.outcome in _DETAILS else []
         if self.trimmed:
             details.append("trimmed")
         if len(details) == 1:
             state += f"; detail={details[0]}"
         elif details:
-            # one word is a token, more are a string
+            # A single detail is a token; several are a string.
             state += f'; detail="{", ".join(details)}"'
         return (("Age", str(int(self.age))), ("Cache-Status", f"bridge; {state}"))
 
 
 @dataclass(frozen=True)
 class Representation:
-    """A complete 200 answer in each coding.
+    """The content of a 200 response in each coding.
 
     Attributes:
-        body: the bytes, and what they are known by.
-        headers: of a 200 and of a 304.
+        body: the bytes and their validators.
+        headers: headers of both a 200 and a 304.
         content: further headers of a 200.
-        freshness: None for what is cut from no snapshot.
-        max_age: seconds for which the response cache may keep it; 0 for not at all. Of what is cut
-            from a snapshot the freshness says more.
-        shared: whether it may be given to others than the client that asked.
+        freshness: None if it is not made from a snapshot.
+        max_age: seconds for which the response cache may keep it, if *freshness* is None; 0 if it
+            must not.
+        shared: whether caches may serve it to other clients.
         by_language: whether it depends on ``Accept-Language``.
-        accel: whether a proxy is told how long it may keep the answer (``X-Accel-Expires``).
+        accel: whether to send ``X-Accel-Expires``, the lifetime in a proxy's cache.
     """
 
     body: Body
@@ -110,60 +113,60 @@ class Representation:
 
     @cached_property
     def last_modified(self) -> str:
-        """The Last-Modified header; empty where nothing is known of it."""
+        """The value of Last-Modified; empty if the time of the last change is unknown."""
         return http_date(self.body.changed) if self.body.changed else ""
 
     @cached_property
     def etags(self) -> tuple[str, str]:
-        """The strong ETags: plain, and of the gzip coding."""
+        """The strong ETags: without a coding, and with gzip."""
         return f'"{self.body.tag}"', f'"{self.body.tag}-gz"'
 
     def head(
-        self, freshness: Freshness | None, *, zipped: bool, known: bool
+        self, freshness: Freshness | None, *, gzipped: bool, not_modified: bool
     ) -> list[tuple[str, str]]:
-        """The headers of an answer.
+        """The headers of a response.
 
         Args:
-            freshness: as it is by now.
-            zipped: the coding.
-            known: the client has it already, and gets 304 (RFC 9110, 15.4.5).
+            freshness: the current freshness.
+            gzipped: whether the coding is gzip.
+            not_modified: whether the response is a 304 (RFC 9110, 15.4.5).
         """
-        head = [("ETag", self.etags[zipped]), *self.headers]
+        head = [("ETag", self.etags[gzipped]), *self.headers]
         if freshness is not None:
             head += freshness.headers
         if self.accel:
-            left = self.max_age if freshness is None else int(freshness.left)
-            # nginx keeps nothing for 0, and a stale answer is worth a second
+            left = self.max_age if freshness is None else int(freshness.fresh_for)
+            # nginx does not cache for 0 seconds; a stale response may be cached for one.
             head.append(("X-Accel-Expires", str(max(1, left))))
-        if not known:
+        if not not_modified:
             if self.last_modified:
                 head.append(("Last-Modified", self.last_modified))
             head += self.content
-            if zipped:
+            if gzipped:
                 head.append(("Content-Encoding", "gzip"))
         return head
 
-    def bytes(self, *, zipped: bool) -> bytes:
-        """The body in a coding."""
-        return self.body.zipped if zipped else self.body.plain
+    def bytes(self, *, gzipped: bool) -> bytes:
+        """The body, compressed or not."""
+        return self.body.gzipped if gzipped else self.body.plain
 
 
-def answer(request: Request, representation: Representation) -> Response:
-    """*representation* in the coding that the client asks for, or 304 where it has that already."""
-    zipped = wants_gzip(request.headers.get("Accept-Encoding", ""))
-    known = unmodified(
+def respond(request: Request, representation: Representation) -> Response:
+    """The response to *request*: the body in an accepted coding, or a 304."""
+    gzipped = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+    not_modified = is_not_modified(
         request.headers.get("If-None-Match"),
         request.headers.get("If-Modified-Since"),
-        etag=representation.etags[zipped],
+        etag=representation.etags[gzipped],
         last_modified=representation.last_modified,
     )
     freshness = representation.freshness
     if representation.shared:
-        request.environ[REPRESENTATION] = representation
+        request.environ[REPRESENTATION_KEY] = representation
     if freshness is not None:
-        request.environ[OUTCOME] = freshness.served
+        request.environ[OUTCOME_KEY] = freshness.outcome
     return Response(
-        b"" if known else representation.bytes(zipped=zipped),
-        status=304 if known else 200,
-        headers=representation.head(freshness, zipped=zipped, known=known),
+        b"" if not_modified else representation.bytes(gzipped=gzipped),
+        status=304 if not_modified else 200,
+        headers=representation.head(freshness, gzipped=gzipped, not_modified=not_modified),
     )

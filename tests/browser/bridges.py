@@ -1,4 +1,4 @@
-"""Bridges over real HTTP, in front of the sandbox studio as it is today."""
+"""Bridges over real HTTP, in front of the demo studio as of today."""
 
 import os
 import re
@@ -11,11 +11,12 @@ from typing import Any
 from unittest.mock import patch
 
 from clocks import ManualClock
+from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from bridge import config, services
 from bridge.sandbox.api import create_api
-from bridge.sandbox.demo_timetable import believable_studio
+from bridge.sandbox.demo_timetable import demo_studio
 from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.studio import Studio
 from bridge.services import Services
@@ -26,10 +27,10 @@ TOKEN = "a-token-of-the-tests"
 
 @dataclass(frozen=True)
 class Bridge:
-    """A bridge that runs.
+    """A running bridge.
 
     Attributes:
-        clock: stands at this morning, so that there always is a today.
+        clock: stands at 05:00 today, so that some of today's sessions are in the future.
     """
 
     origin: str
@@ -39,12 +40,12 @@ class Bridge:
     clock: ManualClock
 
     def url(self, path: str) -> str:
-        """Where *path* is, with ``{session}`` and ``{cancelled}`` put in."""
+        """The URL of *path*; replaces ``{session}`` and ``{cancelled}`` by session ids."""
         session, cancelled = self._sessions()
         return self.origin + path.format(session=session, cancelled=cancelled)
 
     def _sessions(self) -> tuple[int, int]:
-        """The next public session at venue 12, and the next cancelled one anywhere."""
+        """Ids of the next public session at venue 12 and of the next cancelled session."""
         now = self.clock.now()
         client = create_app(self.parts).test_client()
 
@@ -64,36 +65,42 @@ class Bridge:
         )
 
 
-class _Quiet(WSGIRequestHandler):
+class _QuietHandler(WSGIRequestHandler):
     def log_request(self, *args: Any) -> None:
         pass
 
 
 def this_morning() -> datetime:
-    """Five o'clock today: the browser's own clock cannot be moved."""
+    """05:00 today (UTC): near the time of the browser, whose clock cannot be changed."""
     return datetime.now(UTC).replace(hour=5, minute=0, second=0, microsecond=0)
 
 
 @contextmanager
+def serve(app: Flask) -> Iterator[str]:
+    """Serve *app* on loopback until the end of the block; yields the origin."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_QuietHandler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
 def bridge(**fields: Any) -> Iterator[Bridge]:
-    """A bridge with these settings, by field name."""
+    """Run a bridge with the given settings (fields of Config) until the end of the block."""
     with patch.dict(os.environ, {"TEAMUP_API_TOKEN": TOKEN, "CACHE_URL": "memory://"}, clear=True):
         settings = config.load()
     now = this_morning()
-    studio = believable_studio(now.date())
+    studio = demo_studio(now.date())
     clock = ManualClock(now)
     with SandboxServer(create_api(studio, token=TOKEN, requests_per_minute=100_000)) as upstream:
         parts = services.build(replace(settings, base_url=upstream.url, **fields), clock=clock)
-        server = make_server(
-            "127.0.0.1", 0, create_app(parts), threaded=True, request_handler=_Quiet
-        )
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
         try:
-            origin = f"http://127.0.0.1:{server.server_port}"
-            yield Bridge(origin, parts, upstream, studio, clock)
+            with serve(create_app(parts)) as origin:
+                yield Bridge(origin, parts, upstream, studio, clock)
         finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
             parts.close()

@@ -1,4 +1,4 @@
-"""Chromium, with nobody's settings, as wide, as dark and as foreign as a test wants it."""
+"""Chromium with an empty profile; emulates screen sizes, colour schemes, agents and languages."""
 
 import base64
 import os
@@ -23,18 +23,18 @@ _SECONDS = 60
 _TALLEST = 9_000
 
 
-class Missing(Exception):
-    """There is no Chromium on this machine."""
+class ChromiumNotFound(Exception):
+    """Chromium or chromedriver is not installed."""
 
 
 class Chromium:
-    """A tab."""
+    """A browser tab."""
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
         self.width, self.height = 1280, 800
 
-    def look(
+    def emulate(
         self,
         *,
         width: int = 1280,
@@ -45,7 +45,7 @@ class Chromium:
         scripts: bool = True,
         media: str = "",
     ) -> "Chromium":
-        """Be another device from here on."""
+        """Emulate a device from now on."""
         self.width, self.height = width, height
         self._do(
             "Emulation.setDeviceMetricsOverride",
@@ -56,11 +56,11 @@ class Chromium:
         )
         features = {
             "prefers-color-scheme": "dark" if dark else "light",
-            # A click has to find its target where it was a moment ago.
+            # Without animations, so that targets of clicks do not move.
             "prefers-reduced-motion": "reduce",
         }
-        said = [{"name": name, "value": value} for name, value in features.items()]
-        self._do("Emulation.setEmulatedMedia", media=media, features=said)
+        media_features = [{"name": name, "value": value} for name, value in features.items()]
+        self._do("Emulation.setEmulatedMedia", media=media, features=media_features)
         agent = agent or str(self._do("Browser.getVersion")["userAgent"])
         self._do(
             "Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=f"{language},en;q=0.5"
@@ -69,43 +69,43 @@ class Chromium:
         return self
 
     def open(self, url: str) -> "Chromium":
-        """Go there, with nothing said on the console before."""
+        """Open *url* with an empty console log."""
         self.driver.get_log("browser")
         self.driver.get(url)
         return self
 
     def wait_until(self, script: str) -> None:
-        """Until *script* returns true."""
+        """Wait until *script* returns true."""
         WebDriverWait(self.driver, 20).until(lambda driver: driver.execute_script(script))
 
     def wait_for_preview(self) -> None:
-        """Until the start page's builder says what it has found; at once on other pages."""
+        """On the start page, wait until the builder shows its result."""
         self.wait_until(
             "return !document.querySelector('[data-preview]') || !!document.querySelector('.next')"
         )
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """What *script* returns in the page."""
+        """Run *script* in the page; return its result."""
         return self.driver.execute_script(script, *arguments)
 
     def console(self) -> list[str]:
-        """What was said there since the page was opened."""
-        return [f"{one['level']}: {one['message']}" for one in self.driver.get_log("browser")]
+        """The console messages since the page was opened."""
+        return [f"{entry['level']}: {entry['message']}" for entry in self.driver.get_log("browser")]
 
     def screenshot(self, path: Path, *, whole: bool = True) -> None:
-        """A picture of the page as a PNG file, also of what is below the fold."""
+        """Save a screenshot as a PNG file; *whole* includes the parts below the visible area."""
         size = self._do("Page.getLayoutMetrics")["cssContentSize"]
         height = min(int(size["height"]), _TALLEST) if whole else self.height
         clip = {"x": 0, "y": 0, "width": self.width, "height": height, "scale": 1}
-        taken = self._do("Page.captureScreenshot", captureBeyondViewport=whole, clip=clip)
+        image = self._do("Page.captureScreenshot", captureBeyondViewport=whole, clip=clip)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(base64.b64decode(taken["data"]))
+        path.write_bytes(base64.b64decode(image["data"]))
 
     def print(self, *, inches: tuple[float, float]) -> bytes:
-        """The page as a PDF, on paper of that width and height when upright."""
+        """Print the page as a PDF in landscape, on paper of this width and height."""
         width, height = inches
-        # preferCSSPageSize would take the machine's paper; the sheet is laid as the style has it
-        told = self._do(
+        # preferCSSPageSize would use the system's paper size. The margins are those of the CSS.
+        pdf = self._do(
             "Page.printToPDF",
             paperWidth=width,
             paperHeight=height,
@@ -116,7 +116,7 @@ class Chromium:
             marginLeft=0.394,
             marginRight=0.394,
         )
-        return base64.b64decode(told["data"])
+        return base64.b64decode(pdf["data"])
 
     def _do(self, command: str, **parameters: Any) -> Any:
         return self.driver.execute_cdp_cmd(command, parameters)
@@ -124,15 +124,15 @@ class Chromium:
 
 @contextmanager
 def chromium() -> Iterator[Chromium]:
-    """A browser; it ends with the block.
+    """Run Chromium until the end of the block.
 
     Raises:
-        Missing: there is none.
+        ChromiumNotFound: if it is not installed.
     """
     program, server = shutil.which("chromium"), shutil.which("chromedriver")
     if not program or not server:
-        raise Missing
-    # Nothing is to be looked for or fetched: both programs are named.
+        raise ChromiumNotFound
+    # Selenium must not search for or download programs.
     os.environ["SE_OFFLINE"] = "true"
     with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = Options()
@@ -143,7 +143,7 @@ def chromium() -> Iterator[Chromium]:
         driver = webdriver.Chrome(options=options, service=Service(server))
         try:
             driver.set_script_timeout(_SECONDS)
-            # What a page is now, and not what it was for an earlier test.
+            # Without the HTTP cache, which would keep pages of earlier tests.
             driver.execute_cdp_cmd("Network.enable", {})
             driver.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": True})
             yield Chromium(driver)

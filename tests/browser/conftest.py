@@ -1,13 +1,13 @@
-"""A bridge and a browser, made once and looked at by many tests."""
+"""Fixtures: a bridge and a browser, created once for all tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clients.programs import missing
+from clients.programs import skip_or_fail
 
 from browser.bridges import Bridge, bridge
-from browser.chromium import Chromium, Missing, chromium
+from browser.chromium import Chromium, ChromiumNotFound, chromium
 
 HERE = Path(__file__).parent
 ARTEFACTS = HERE.parent.parent / "artefacts"
@@ -15,29 +15,29 @@ ARTEFACTS = HERE.parent.parent / "artefacts"
 
 @pytest.fixture(scope="session")
 def live() -> Iterator[Bridge]:
-    with bridge() as one:
-        yield one
+    with bridge() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
 def _browser() -> Iterator[Chromium]:
     try:
-        with chromium() as one:
-            yield one
-    except Missing:
-        missing("Chromium (chromium, chromium-driver)", "make test-deps")
+        with chromium() as tab:
+            yield tab
+    except ChromiumNotFound:
+        skip_or_fail("Chromium (chromium, chromium-driver)", "make test-deps")
 
 
 @pytest.fixture
 def tab(_browser: Chromium) -> Chromium:
-    """A browser as it comes: at a desk, light, in British English, with scripts."""
-    return _browser.look()
+    """A browser with defaults: desktop, light, British English, scripts enabled."""
+    return _browser.emulate()
 
 
 @pytest.fixture(scope="session")
 def packages() -> Path:
-    """What npm installed to check pages with."""
-    found = HERE / "node_modules"
-    if not found.exists():
-        missing("tests/browser/node_modules", "make clients")
-    return found
+    """The folder of the npm packages that check pages."""
+    folder = HERE / "node_modules"
+    if not folder.exists():
+        skip_or_fail("tests/browser/node_modules", "make clients")
+    return folder

@@ -1,30 +1,30 @@
-"""The README's pictures: the pages as a visitor of the sandbox sees them."""
+"""Creates the README's screenshots from the demo studio."""
 
 import sys
 from pathlib import Path
 
 from browser.bridges import bridge
-from browser.chromium import Missing, chromium
+from browser.chromium import ChromiumNotFound, chromium
 
 IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
-PICTURES = {"start": "/", "venue": "/venues/12"}
-MOST_BYTES = 150_000
+SCREENSHOTS = {"start": "/", "venue": "/venues/12"}
+MAX_BYTES = 150_000
 
 
 def main() -> int:
-    """Take each picture, and say where it is."""
+    """Save all screenshots and print their paths."""
     try:
         with bridge(public_base_url="https://calendar.example.org") as live, chromium() as tab:
-            for name, path in PICTURES.items():
-                tab.look(width=1280, height=800).open(live.url(path))
+            for name, path in SCREENSHOTS.items():
+                tab.emulate(width=1280, height=800).open(live.url(path))
                 tab.wait_for_preview()
                 picture = IMAGES / f"{name}.png"
                 tab.screenshot(picture, whole=False)
                 size = picture.stat().st_size
                 sys.stdout.write(f"{picture.relative_to(IMAGES.parent.parent)}: {size} bytes\n")
-                if size > MOST_BYTES:
+                if size > MAX_BYTES:
                     return 1
-    except Missing:
+    except ChromiumNotFound:
         sys.exit("Chromium is missing: `make test-deps` installs it")
     return 0
 

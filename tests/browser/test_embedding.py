@@ -1,4 +1,4 @@
-"""Timetables in the frames of another site, and on paper."""
+"""Timetables in frames of another site, and printed."""
 
 import html
 import re
@@ -6,31 +6,31 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from clients.web import Site
+from clients.web import FileServer
 from selenium.webdriver.common.by import By
 
 from browser.bridges import Bridge, bridge
 from browser.chromium import Chromium
 from browser.conftest import ARTEFACTS
 
-PAPERS = {"A4": (8.27, 11.69), "Letter": (8.5, 11.0)}
+PAPER_SIZES = {"A4": (8.27, 11.69), "Letter": (8.5, 11.0)}
 
 
 @pytest.fixture(scope="module")
-def blog() -> Iterator[Site]:
-    """Somebody's site."""
-    with Site() as site:
-        site.put("/favicon.ico", b"")
-        yield site
+def blog() -> Iterator[FileServer]:
+    """Another site."""
+    with FileServer() as server:
+        server.put("/favicon.ico", b"")
+        yield server
 
 
 def snippet(tab: Chromium, live: Bridge) -> str:
-    """What a venue's page says to paste."""
+    """The embed code on a venue's page."""
     tab.open(live.url("/venues/12"))
     return str(tab.driver.find_element(By.ID, "code").get_property("value"))
 
 
-def paste(blog: Site, code: str) -> str:
+def paste(blog: FileServer, code: str) -> str:
     head = "<!doctype html><html lang=en><title>A blog</title><h1>Classes</h1>"
     return blog.put("/", f"{head}{code}<p>And so on.</p></html>".encode())
 
@@ -39,7 +39,9 @@ def in_frame(tab: Chromium) -> None:
     tab.driver.switch_to.frame(tab.driver.find_element(By.TAG_NAME, "iframe"))
 
 
-def test_the_frame_works_and_the_script_fits_it(live: Bridge, tab: Chromium, blog: Site) -> None:
+def test_the_script_fits_the_frame_to_its_content(
+    live: Bridge, tab: Chromium, blog: FileServer
+) -> None:
     code = snippet(tab, live)
     tab.open(paste(blog, code))
     tab.wait_until("return parseInt(document.querySelector('iframe').style.height) > 200")
@@ -54,13 +56,13 @@ def test_the_frame_works_and_the_script_fits_it(live: Bridge, tab: Chromium, blo
     assert tab.console() == []
 
 
-def test_without_scripts_it_scrolls_inside_its_height(
-    live: Bridge, tab: Chromium, blog: Site
+def test_without_the_script_the_frame_scrolls(
+    live: Bridge, tab: Chromium, blog: FileServer
 ) -> None:
     frame = snippet(tab, live).splitlines()[0].replace('height="600"', 'height="220"')
     tab.open(paste(blog, frame))
     in_frame(tab)
-    # Scripts of the page being off would stop the test's own as well: what they do is not there.
+    # The embed script is not included. Disabling scripts would also disable those of the test.
     heights = tab.run(
         "const main = document.querySelector('main');"
         "return [innerHeight, document.documentElement.scrollHeight, main.clientHeight,"
@@ -69,7 +71,7 @@ def test_without_scripts_it_scrolls_inside_its_height(
     assert heights[0] == heights[1] == 220
     assert heights[2] < heights[3]
     tab.driver.switch_to.default_content()
-    tab.look(scripts=False).open(paste(blog, frame))
+    tab.emulate(scripts=False).open(paste(blog, frame))
     in_frame(tab)
     assert "Vinyasa Flow" in tab.driver.find_element(By.TAG_NAME, "main").text
 
@@ -82,31 +84,33 @@ def test_the_snippet_is_a_plain_frame_and_an_optional_script(live: Bridge, tab: 
     assert script == f'<script src="{live.origin}/embed.js" async></script>'
 
 
-def test_who_may_frame_it_is_for_the_owner_to_say(tab: Chromium, blog: Site) -> None:
+def test_only_allowed_origins_can_frame_a_timetable(tab: Chromium, blog: FileServer) -> None:
     with bridge(embed_allowed_origins=("https://studio.example",)) as strict:
         tab.open(paste(blog, f'<iframe src="{strict.origin}/embed/venues/12" title="x"></iframe>'))
         in_frame(tab)
         assert tab.driver.find_elements(By.CSS_SELECTOR, ".bar") == []
 
 
-def test_other_pages_cannot_be_framed(live: Bridge, tab: Chromium, blog: Site) -> None:
+def test_other_pages_cannot_be_framed(live: Bridge, tab: Chromium, blog: FileServer) -> None:
     tab.open(paste(blog, f'<iframe src="{live.origin}/venues/12" title="x"></iframe>'))
     in_frame(tab)
     assert tab.driver.find_elements(By.ID, "subscribe") == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark", "auto"])
-def test_the_theme_is_the_sites_or_the_visitors(live: Bridge, tab: Chromium, theme: str) -> None:
-    tab.look(dark=True).open(live.url(f"/embed/venues/12?theme={theme}"))
+def test_the_theme_is_that_of_the_parameter_or_the_visitor(
+    live: Bridge, tab: Chromium, theme: str
+) -> None:
+    tab.emulate(dark=True).open(live.url(f"/embed/venues/12?theme={theme}"))
     ground = tab.run("return getComputedStyle(document.body).backgroundColor")
     assert ground == ("rgb(251, 250, 247)" if theme == "light" else "rgb(23, 22, 20)")
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_the_accent_is_the_sites_where_it_can_be_read(
+def test_the_accent_colour_is_used_where_it_is_legible(
     live: Bridge, tab: Chromium, dark: bool
 ) -> None:
-    tab.look(dark=dark).open(live.url("/embed/venues/12?accent=ffeb3b"))
+    tab.emulate(dark=dark).open(live.url("/embed/venues/12?accent=ffeb3b"))
     button = "getComputedStyle(document.querySelector('.bar .button'))"
     assert tab.run(f"return {button}.backgroundColor") == "rgb(255, 235, 59)"
     assert tab.run(f"return {button}.color") == "rgb(0, 0, 0)"
@@ -116,20 +120,20 @@ def test_the_accent_is_the_sites_where_it_can_be_read(
 
 @pytest.mark.parametrize("width", [320, 768, 1280])
 @pytest.mark.parametrize("view", ["agenda", "week"])
-def test_it_fits_any_width(live: Bridge, tab: Chromium, view: str, width: int) -> None:
-    tab.look(width=width, height=500).open(live.url(f"/embed/sessions?view={view}"))
+def test_the_embed_page_fits_any_width(live: Bridge, tab: Chromium, view: str, width: int) -> None:
+    tab.emulate(width=width, height=500).open(live.url(f"/embed/sessions?view={view}"))
     assert tab.run("return document.documentElement.scrollWidth") <= width
     assert tab.run("return document.querySelector('main').scrollWidth") <= width
 
 
-@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("paper", PAPER_SIZES)
 @pytest.mark.parametrize("path", ["/venues/12?view=week", "/sessions?view=week", "/venues/12"])
-def test_a_week_is_one_sheet_of_paper(live: Bridge, tab: Chromium, paper: str, path: str) -> None:
+def test_a_week_is_printed_on_one_page(live: Bridge, tab: Chromium, paper: str, path: str) -> None:
     tab.open(live.url(path))
-    assert sheets(tab.print(inches=PAPERS[paper])) == 1
+    assert page_count(tab.print(inches=PAPER_SIZES[paper])) == 1
 
 
-def test_a_very_full_week_is_one_sheet_too(tab: Chromium) -> None:
+def test_a_very_full_week_is_printed_on_one_page(tab: Chromium) -> None:
     with bridge() as busy:
         first = busy.clock.now()
         for day in range(14):
@@ -138,30 +142,30 @@ def test_a_very_full_week_is_one_sheet_too(tab: Chromium) -> None:
                 busy.studio.add(starts_at=_iso(start), ends_at=_iso(start + 2400), venue=12)
         tab.open(busy.url("/venues/12?view=week"))
         tab.screenshot(ARTEFACTS / "pages" / "venue-full-week.png")
-        for name, paper in PAPERS.items():
+        for name, paper in PAPER_SIZES.items():
             pdf = tab.print(inches=paper)
             (ARTEFACTS / "pages" / f"full-week-{name}.pdf").write_bytes(pdf)
-            assert sheets(pdf) == 1
+            assert page_count(pdf) == 1
 
 
-def test_on_paper_a_class_stands_beside_its_time(live: Bridge, tab: Chromium) -> None:
+def test_in_print_a_session_is_beside_its_time(live: Bridge, tab: Chromium) -> None:
     tab.open(live.url("/venues/12"))
-    tab.look(media="print", width=1040, height=720)
-    apart = tab.run(
-        "const edges = (one) => document.querySelector(one).getBoundingClientRect();"
+    tab.emulate(media="print", width=1040, height=720)
+    distance = tab.run(
+        "const edges = (selector) => document.querySelector(selector).getBoundingClientRect();"
         "return edges('.entry .what').left - edges('.entry .at time').right"
     )
-    assert 0 < apart < 100
+    assert 0 < distance < 100
 
 
-def test_a_day_of_any_number_of_classes_fits_on_the_sheet(tab: Chromium) -> None:
+def test_a_day_with_many_sessions_fits_on_the_page(tab: Chromium) -> None:
     with bridge() as busy:
         for row in busy.studio.sessions:
             busy.studio.delete(row["id"])
-        weeks = {many: busy.clock.now() + many * 7 * 86400 for many in (4, 5, 7, 8, 10, 11, 12)}
+        weeks = {count: busy.clock.now() + count * 7 * 86400 for count in (4, 5, 7, 8, 10, 11, 12)}
         name = "Rückenschulungsgymnastik für alle, die sehr lange sitzen"
-        for many, first in weeks.items():
-            for number in range(many):
+        for count, first in weeks.items():
+            for number in range(count):
                 start = first + number * 3600
                 busy.studio.add(
                     starts_at=_iso(start),
@@ -169,20 +173,23 @@ def test_a_day_of_any_number_of_classes_fits_on_the_sheet(tab: Chromium) -> None
                     name=name,
                     instructors=[11, 12],
                 )
-        for many, first in weeks.items():
+        for count, first in weeks.items():
             tab.open(f"{busy.origin}/sessions?view=week&from={_iso(first)[:10]}")
-            assert [sheets(tab.print(inches=one)) for one in PAPERS.values()] == [1, 1], many
+            assert [page_count(tab.print(inches=size)) for size in PAPER_SIZES.values()] == [
+                1,
+                1,
+            ], count
 
 
-def test_the_sheet_is_kept_to_be_looked_at(live: Bridge, tab: Chromium) -> None:
+def test_the_printed_week_has_a_qr_code_and_no_buttons(live: Bridge, tab: Chromium) -> None:
     tab.open(live.url("/venues/12?view=week"))
-    tab.look(media="print", width=1040, height=720)
+    tab.emulate(media="print", width=1040, height=720)
     tab.screenshot(ARTEFACTS / "pages" / "venue-week-printed.png")
     assert tab.driver.find_element(By.CSS_SELECTOR, ".qr").is_displayed()
     assert not tab.driver.find_element(By.CSS_SELECTOR, ".acts").is_displayed()
 
 
-def sheets(pdf: bytes) -> int:
+def page_count(pdf: bytes) -> int:
     return len(re.findall(rb"/Type\s*/Page\b", pdf))
 
 

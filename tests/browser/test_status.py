@@ -1,4 +1,4 @@
-"""The owner's page, in a browser: in order, in either language, at either width."""
+"""The operator's status page in a browser, in both languages and widths."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ import requests
 from browser.bridges import Bridge, bridge
 from browser.chromium import Chromium
 from browser.conftest import ARTEFACTS
-from browser.test_every_page import MOST_BYTES, complaints, violations
+from browser.test_every_page import MAX_BYTES, console_messages, violations
 
 CLIENTS = (
     "Google-Calendar-Importer",
@@ -20,8 +20,8 @@ FEEDS = ("/venues/12.ics", "/sessions.ics?venues=12%2C13&future=365&past=365", "
 
 
 @pytest.fixture(scope="module")
-def watched() -> Iterator[Bridge]:
-    """The sandbox, with readers, and an upstream that has failed since."""
+def failing() -> Iterator[Bridge]:
+    """A bridge whose feeds were read, and whose upstream has failed since."""
     with bridge(sandbox=True) as running:
         for feed, client in zip(FEEDS, CLIENTS, strict=True):
             requests.get(running.url(feed), headers={"User-Agent": client}, timeout=10)
@@ -33,27 +33,27 @@ def watched() -> Iterator[Bridge]:
 
 
 @pytest.mark.parametrize(
-    ("look", "language"),
+    ("device", "language"),
     [
         ({"width": 390, "height": 844, "dark": False}, "de"),
         ({"width": 1280, "height": 800, "dark": True}, "en"),
     ],
-    ids=["phone, German", "desk, dark"],
+    ids=["phone, German", "desktop, dark"],
 )
-def test_nothing_is_wrong_with_it_and_there_is_a_picture(
-    watched: Bridge,
+def test_the_status_page_has_no_errors_or_accessibility_violations(
+    failing: Bridge,
     tab: Chromium,
     packages: Path,
-    look: dict[str, int],
+    device: dict[str, int],
     language: str,
 ) -> None:
-    tab.look(**look).open(watched.url(f"/status?lang={language}"))
+    tab.emulate(**device).open(failing.url(f"/status?lang={language}"))
     tab.screenshot(ARTEFACTS / "pages" / f"status-{language}.png", whole=True)
-    said = tab.driver.find_element("css selector", "main").text
-    assert {"de": "Apple Kalender", "en": "Apple Calendar"}[language] in said
-    assert "TEAMUP_BASE_URL" in said
+    text = tab.driver.find_element("css selector", "main").text
+    assert {"de": "Apple Kalender", "en": "Apple Calendar"}[language] in text
+    assert "TEAMUP_BASE_URL" in text
     assert tab.run("return document.documentElement.scrollWidth") <= tab.width
-    assert complaints(tab) == []
+    assert console_messages(tab) == []
     assert violations(tab, packages) == []
-    page = requests.get(watched.url("/status"), timeout=10)
-    assert len(page.content) < MOST_BYTES
+    page = requests.get(failing.url("/status"), timeout=10)
+    assert len(page.content) < MAX_BYTES

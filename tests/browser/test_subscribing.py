@@ -1,4 +1,4 @@
-"""From the start page to an address that a calendar accepts."""
+"""Subscribing: from the start page to the URL of a calendar."""
 
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -17,16 +17,16 @@ WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/1
 
 def links(tab: Chromium, selector: str = ".ways a") -> list[str]:
     return [
-        one.get_attribute("href") for one in tab.driver.find_elements(By.CSS_SELECTOR, selector)
+        link.get_attribute("href") for link in tab.driver.find_elements(By.CSS_SELECTOR, selector)
     ]
 
 
 def summaries(address: str) -> list[str]:
     body = requests.get(address, timeout=10).content
-    return [str(one["SUMMARY"]) for one in Calendar.from_ical(body).walk("VEVENT")]
+    return [str(event["SUMMARY"]) for event in Calendar.from_ical(body).walk("VEVENT")]
 
 
-def test_the_links_are_those_of_the_profile(live: Bridge, tab: Chromium) -> None:
+def test_a_page_links_to_the_common_calendars(live: Bridge, tab: Chromium) -> None:
     tab.open(live.url("/venues/12"))
     address = f"{live.origin}/venues/12-riverside-studio.ics"
     webcal = address.replace("http://", "webcal://")
@@ -41,21 +41,21 @@ def test_the_links_are_those_of_the_profile(live: Bridge, tab: Chromium) -> None
         ]
     )
     assert "https://calendar.google.com/calendar/u/0/r/settings/addbyurl" in links(tab, ".small a")
-    assert "Nobody can hurry it" in tab.driver.find_element(By.ID, "subscribe").text
+    assert "You cannot speed this up" in tab.driver.find_element(By.ID, "subscribe").text
 
 
 @pytest.mark.parametrize(
     ("agent", "way"), [(IPHONE, "apple"), (PIXEL, "google"), (WINDOWS, "outlook")]
 )
-def test_the_visitors_own_calendar_comes_first(
+def test_the_calendar_of_the_visitors_device_comes_first(
     live: Bridge, tab: Chromium, agent: str, way: str
 ) -> None:
-    tab.look(width=390, height=844, agent=agent).open(live.url("/venues/12"))
+    tab.emulate(width=390, height=844, agent=agent).open(live.url("/venues/12"))
     first = tab.driver.find_element(By.CSS_SELECTOR, "[data-ways] > li")
     assert first.get_attribute("data-way") == way
 
 
-def test_copying_says_that_it_did(live: Bridge, tab: Chromium) -> None:
+def test_copying_is_confirmed(live: Bridge, tab: Chromium) -> None:
     tab.open(live.url("/venues/12"))
     button = tab.driver.find_element(By.CSS_SELECTOR, "[data-copy=address]")
     button.click()
@@ -65,7 +65,7 @@ def test_copying_says_that_it_did(live: Bridge, tab: Chromium) -> None:
     ) == "Copied"  # fmt: skip
 
 
-def test_from_the_builder_to_a_calendar(live: Bridge, tab: Chromium) -> None:
+def test_the_builder_creates_the_url_of_a_feed(live: Bridge, tab: Chromium) -> None:
     tab.open(live.url("/"))
     tab.wait_for_preview()
     before = tab.driver.find_element(By.CSS_SELECTOR, ".count").text
@@ -82,19 +82,19 @@ def test_from_the_builder_to_a_calendar(live: Bridge, tab: Chromium) -> None:
     assert parse_qs(urlsplit(address).query) == {
         "venues": ["12,13"], "offering_types": ["31"], "_": [".ics"],
     }  # fmt: skip
-    found = summaries(address)
-    assert found
-    assert all("Vinyasa Flow" in one for one in found)
-    coming = requests.get(
+    titles = summaries(address)
+    assert titles
+    assert all("Vinyasa Flow" in title for title in titles)
+    upcoming = requests.get(
         f"{live.origin}/sessions.json?venues=12,13&offering_types=31",
         params={"start": tab.run("return new Date().toISOString().slice(0, 16) + 'Z'")},
         timeout=10,
     ).json()
-    assert tab.driver.find_element(By.CSS_SELECTOR, ".count").text.startswith(f"{len(coming)} ")
-    assert coming[0]["title"] in tab.driver.find_element(By.CSS_SELECTOR, ".next").text
+    assert tab.driver.find_element(By.CSS_SELECTOR, ".count").text.startswith(f"{len(upcoming)} ")
+    assert upcoming[0]["title"] in tab.driver.find_element(By.CSS_SELECTOR, ".next").text
 
 
-def test_one_venue_has_an_address_and_a_page_of_its_own(live: Bridge, tab: Chromium) -> None:
+def test_the_builder_uses_the_url_and_page_of_a_single_venue(live: Bridge, tab: Chromium) -> None:
     tab.open(live.url("/"))
     tab.driver.find_element(By.CSS_SELECTOR, "input[name=venues][value='12']").click()
     address = tab.driver.find_element(By.ID, "address").get_attribute("value")
@@ -104,23 +104,23 @@ def test_one_venue_has_an_address_and_a_page_of_its_own(live: Bridge, tab: Chrom
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_three_clicks_lead_to_an_address(live: Bridge, tab: Chromium, scripts: bool) -> None:
-    tab.look(scripts=scripts).open(live.url("/"))
+def test_three_clicks_lead_to_a_feed_url(live: Bridge, tab: Chromium, scripts: bool) -> None:
+    tab.emulate(scripts=scripts).open(live.url("/"))
     tab.driver.find_element(By.CSS_SELECTOR, "input[name=venues][value='13']").click()
     tab.driver.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
     tab.wait_until("return document.querySelector('[data-way=apple]') !== null")
-    [address] = [one for one in links(tab) if one.startswith("webcal://")]
+    [address] = [link for link in links(tab) if link.startswith("webcal://")]
     assert len(summaries(address.replace("webcal://", "http://"))) > 20
 
 
-def test_what_is_offered_upstream_down_is_said(live: Bridge, tab: Chromium) -> None:
+def test_an_outage_of_upstream_is_shown(live: Bridge, tab: Chromium) -> None:
     live.upstream.stop()
     before = live.clock.now()
     try:
         live.clock.move(3 * 3600)
         tab.open(live.url("/venues/12")).open(live.url("/venues/12"))
-        told = tab.driver.find_element(By.CSS_SELECTOR, ".notice").text
-        assert "This is the timetable as of" in told
+        notice = tab.driver.find_element(By.CSS_SELECTOR, ".notice").text
+        assert "This is the timetable as of" in notice
         assert len(links(tab)) == 4
     finally:
         live.clock.move(before - live.clock.now())

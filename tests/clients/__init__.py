@@ -1,1 +1,1 @@
-"""Real calendar clients, and what they make of the bridge's feeds."""
+"""Tests with real calendar clients: each must read all events of each feed correctly."""

@@ -1,4 +1,4 @@
-"""Chromium with a page that shows feeds by FullCalendar."""
+"""Chromium with a page that shows feeds with FullCalendar."""
 
 import os
 import shutil
@@ -13,8 +13,8 @@ from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
-from clients.programs import missing, needs_npm
-from clients.reading import Reading, Rejected
+from clients.events import Event, Rejected
+from clients.programs import needs_npm, skip_or_fail
 
 _SWITCHES = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run"
@@ -25,59 +25,59 @@ _SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What a browser made of a feed.
+class RenderedCalendar:
+    """A feed as FullCalendar shows it.
 
     Attributes:
-        read: every event of the range.
-        links: where a click on each leads.
-        seen: day, time and title of the events as they stand on the page.
+        events: all events of the range.
+        links: the URL of each event.
+        texts: day, time and title of each event on the page.
     """
 
-    read: list[Reading]
+    events: list[Event]
     links: list[str]
-    seen: list[tuple[str, str, str]]
+    texts: list[tuple[str, str, str]]
 
 
 class Browser:
-    """A tab on *page*, which is another site than the feeds'."""
+    """A tab with *page*, which has another origin than the feeds."""
 
     def __init__(self, driver: Any, page: str) -> None:
         self._driver = driver
         self._page = page
 
-    def month(self, url: str, form: str, month: date, *, zone: str) -> Shown:
-        """FullCalendar's month with the feed at *url*, for a person in *zone*."""
+    def month(self, url: str, form: str, month: date, *, zone: str) -> RenderedCalendar:
+        """Show a month of the feed at *url* in the time zone *zone*."""
         day = month.isoformat()
         settings = {"initialView": "dayGridMonth", "initialDate": day, "firstDay": 1}
         return self._show(url, form, settings, zone)
 
-    def everything(self, url: str, first: date, last: date) -> list[Reading]:
-        """All that FullCalendar reads of the feed at *url* between two days."""
+    def everything(self, url: str, first: date, last: date) -> list[Event]:
+        """All events of the feed at *url* between two days."""
         settings = {
             "initialView": "dayGrid",
             "visibleRange": {"start": first.isoformat(), "end": last.isoformat()},
-            # held, not drawn: thousands of boxes take their time
+            # Not drawn: thousands of elements are slow.
             "eventDisplay": "none",
         }
-        return self._show(url, "ics", settings, "Pacific/Marquesas").read
+        return self._show(url, "ics", settings, "Pacific/Marquesas").events
 
-    def _show(self, url: str, form: str, settings: dict[str, Any], zone: str) -> Shown:
+    def _show(self, url: str, form: str, settings: dict[str, Any], zone: str) -> RenderedCalendar:
         driver = self._driver
         driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": zone})
         driver.get(self._page)
-        told = driver.execute_async_script(
+        result = driver.execute_async_script(
             "const done = arguments[2]; window.show(arguments[0], arguments[1]).then(done);",
             settings,
             {"url": url, "format": form},
         )
-        if "rejected" in told:
-            raise Rejected(told["rejected"])
-        read = [
-            Reading.of("", title, _instant(start), None if end is None else _instant(end))
-            for _, title, start, end in told["events"]
+        if "rejected" in result:
+            raise Rejected(result["rejected"])
+        events = [
+            Event.of("", title, _instant(start), None if end is None else _instant(end))
+            for _, title, start, end in result["events"]
         ]
-        return Shown(read, told["links"], [tuple(one) for one in told["seen"]])
+        return RenderedCalendar(events, result["links"], [tuple(t) for t in result["texts"]])
 
 
 def _instant(seconds: Any) -> datetime:
@@ -88,12 +88,12 @@ def _instant(seconds: Any) -> datetime:
 
 @contextmanager
 def browser(page: str) -> Iterator[Browser]:
-    """A browser without anybody's settings; it ends with the block."""
+    """A browser with an empty profile, which ends with the block."""
     needs_npm()
     chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not chromedriver:
-        missing("Chromium (chromium, chromium-driver)", "make test-deps")
-    # Nothing is to be looked for or fetched: both programs are named.
+        skip_or_fail("Chromium (chromium, chromium-driver)", "make test-deps")
+    # Selenium must not search for or download programs.
     os.environ["SE_OFFLINE"] = "true"
     with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = Options()

@@ -1,4 +1,4 @@
-"""The clients by name, each behind the same interface: a calendar's bytes in, readings out."""
+"""The clients by name, each as a function from a calendar's bytes to its events."""
 
 import warnings
 from collections.abc import Callable
@@ -12,69 +12,72 @@ from ical.compat import enable_compat_mode
 from icalendar import Calendar
 
 from clients import programs, strict
-from clients.reading import Reading, Rejected
+from clients.events import Event, Rejected
 
-Load = Callable[[bytes], list[Reading]]
+Load = Callable[[bytes], list[Event]]
 
-# ics reads each line by itself, at half a millisecond; most lines of a calendar came before.
+# ics parses each line separately, at half a millisecond; most lines are repeated.
 _grammar = ics.grammar.parse.GRAMMAR
 _grammar.parse = lru_cache(maxsize=100_000)(_grammar.parse)
 
 
-def home_assistant(body: bytes) -> list[Reading]:
-    """ical, as Home Assistant's remote calendar calls it: forgiving where it knows how to be."""
+def home_assistant(body: bytes) -> list[Event]:
+    """ical in compatibility mode, as Home Assistant's remote calendar uses it."""
     with enable_compat_mode(body.decode()) as text:
         calendar = IcsCalendarStream.calendar_from_ics(text)
-    return [Reading.of(one.uid, one.summary or "", one.start, one.end) for one in calendar.timeline]
-
-
-def vobject_(body: bytes) -> list[Reading]:
-    """vobject, which servers and synchronisers check calendars with."""
-    calendar = vobject.readOne(body.decode(), validate=True)
     return [
-        Reading.of(
-            one.uid.value,
-            one.summary.value,
-            one.dtstart.value,
-            one.dtend.value if hasattr(one, "dtend") else None,
-        )
-        for one in calendar.contents.get("vevent", ())
+        Event.of(event.uid, event.summary or "", event.start, event.end)
+        for event in calendar.timeline
     ]
 
 
-def ics_(body: bytes) -> list[Reading]:
-    """ics: a grammar, and nothing beside it."""
+def vobject_(body: bytes) -> list[Event]:
+    """vobject, with which servers and synchronisers validate calendars."""
+    calendar = vobject.readOne(body.decode(), validate=True)
+    return [
+        Event.of(
+            event.uid.value,
+            event.summary.value,
+            event.dtstart.value,
+            event.dtend.value if hasattr(event, "dtend") else None,
+        )
+        for event in calendar.contents.get("vevent", ())
+    ]
+
+
+def ics_(body: bytes) -> list[Event]:
+    """ics, a parser with a formal grammar."""
     with warnings.catch_warnings():
-        # It warns of its own next version, and its grammar of the language's.
+        # ics and its parser library emit deprecation warnings.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         calendar = ics.Calendar(body.decode())
     return [
-        Reading.of(one.uid, _ics_title(one.name or ""), one.begin.datetime, one.end.datetime)
-        for one in calendar.events
+        Event.of(event.uid, _ics_title(event.name or ""), event.begin.datetime, event.end.datetime)
+        for event in calendar.events
     ]
 
 
 def _ics_title(name: str) -> str:
-    # A backslash before an n, escaped as it must be, ics 0.7.3 takes for one before a newline.
-    # No title of ours holds a newline, so that it can be nothing else.
+    # ics 0.7.3 reads an escaped backslash before an "n" as a newline. Titles have no newlines, so
+    # each newline stands for that.
     return name.replace("\n", "n")
 
 
-def icalendar_(body: bytes) -> list[Reading]:
-    """icalendar; what it cannot read of an event it leaves out, and says so."""
+def icalendar_(body: bytes) -> list[Event]:
+    """icalendar; it omits properties that it cannot parse and reports them in `errors`."""
     calendar = Calendar.from_ical(body)
     for part in calendar.walk():
         if part.errors:
             raise Rejected(str(part.errors))
     return [
-        Reading.of(
-            str(one.get("UID", "")),
-            str(one["SUMMARY"]),
-            one["DTSTART"].dt,
-            one["DTEND"].dt if "DTEND" in one else None,
+        Event.of(
+            str(event.get("UID", "")),
+            str(event["SUMMARY"]),
+            event["DTSTART"].dt,
+            event["DTEND"].dt if "DTEND" in event else None,
         )
-        for one in calendar.walk("VEVENT")
+        for event in calendar.walk("VEVENT")
     ]
 
 
@@ -83,7 +86,7 @@ IN_PROCESS: dict[str, Load] = {
     "vobject": vobject_,
     "ics": ics_,
     "icalendar": icalendar_,
-    "to the letter": strict.load,
+    "strict": strict.load,
 }
 PROGRAMS: dict[str, Load] = {
     "libical": programs.libical,

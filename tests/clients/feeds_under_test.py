@@ -1,4 +1,4 @@
-"""The feeds that every client is to take whole, and what upstream said of each."""
+"""The feeds that every client must read completely, with their expected events."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -14,39 +14,39 @@ from upstreams.rows import awkward_rows, timetable
 from upstreams.stub import StubUpstream
 
 from bridge.sandbox.api import create_api
-from bridge.sandbox.demo_timetable import believable_studio
+from bridge.sandbox.demo_timetable import demo_studio
 from bridge.sandbox.http_server import SandboxServer
-from clients import said
-from clients.reading import Reading
+from clients.events import Event
+from clients.expected_events import Row, end, events_of, public_rows, start
 
 MANY = 5_000
 
 
 class Upstream(Protocol):
-    """A server of the vendor's API."""
+    """A server with TeamUp's API."""
 
     @property
     def url(self) -> str: ...
 
 
 def sandbox() -> AbstractContextManager[Upstream]:
-    """The bundled studio around NOW."""
-    studio = believable_studio(NOW.date())
+    """The demo studio around NOW."""
+    studio = demo_studio(NOW.date())
     return SandboxServer(create_api(studio, token=TOKEN, requests_per_minute=100_000))
 
 
 def awkward() -> AbstractContextManager[Upstream]:
-    """Every kind of name, time and number that hurts."""
-    rows = [one.row for one in awkward_rows(NOW)]
-    parts = [rows[first : first + 100] for first in range(0, len(rows), 100)]
-    pages = [raw.page(part, count=len(rows), next="x") for part in parts[:-1]]
-    pages.append(raw.page(parts[-1], count=len(rows)))
+    """Sessions with every kind of difficult name, time and number."""
+    rows = [awkward.row for awkward in awkward_rows(NOW)]
+    chunks = [rows[first : first + 100] for first in range(0, len(rows), 100)]
+    pages = [raw.page(chunk, count=len(rows), next="x") for chunk in chunks[:-1]]
+    pages.append(raw.page(chunks[-1], count=len(rows)))
     return raw.RawUpstream(raw.switch({n: raw.ok(page) for n, page in enumerate(pages, start=1)}))
 
 
 def many() -> AbstractContextManager[Upstream]:
-    """A big provider's whole year: 5,000 public sessions."""
-    rows = said.public(timetable(2 * MANY, NOW, days=360))
+    """A year of a large provider: 5,000 public sessions."""
+    rows = public_rows(timetable(2 * MANY, NOW, days=360))
     return StubUpstream(islice(rows, MANY), token=TOKEN)
 
 
@@ -62,14 +62,14 @@ class FeedUnderTest:
     """A feed of one of the upstreams.
 
     Attributes:
-        where: which of upstream's rows belong into it, its window aside.
-        past, future: its window in days; None where it has none.
-        options: its presentation.
+        where: selects the rows of the feed, apart from its window.
+        past, future: the window in days; None for no limit.
+        options: presentation parameters.
     """
 
     upstream: str
     path: str
-    where: Callable[[said.Row], bool] = lambda row: True
+    where: Callable[[Row], bool] = lambda row: True
     past: int | None = 30
     future: int | None = 90
     options: dict[str, str] = field(default_factory=dict)
@@ -84,36 +84,36 @@ class FeedUnderTest:
         query = urlencode({**windows, **self.options})
         return self.path + (f"?{query}" if query else "")
 
-    def told(self, rows: list[Any]) -> list[Reading]:
-        """What upstream's *rows* say that this feed holds."""
+    def expected(self, rows: list[Any]) -> list[Event]:
+        """The expected events of this feed, from upstream's *rows*."""
         options = {name: value for name, value in self.options.items() if name != "tz"}
-        return said.readings(said.public(rows, self._within), **options)
+        return events_of(public_rows(rows, self._in_window_and_matching), **options)
 
-    def _within(self, row: said.Row) -> bool:
+    def _in_window_and_matching(self, row: Row) -> bool:
         if not self.where(row):
             return False
-        start, end = said.start(row), said.end(row)
-        assert start
-        assert end
+        begins, ends = start(row), end(row)
+        assert begins
+        assert ends
         day = NOW.replace(hour=0)
-        return (self.past is None or end >= day - timedelta(days=self.past)) and (
-            self.future is None or start < day + timedelta(days=self.future + 1)
+        return (self.past is None or ends >= day - timedelta(days=self.past)) and (
+            self.future is None or begins < day + timedelta(days=self.future + 1)
         )
 
 
-def _at(venue: int) -> Callable[[said.Row], bool]:
+def _at(venue: int) -> Callable[[Row], bool]:
     return lambda row: row["venue"]["id"] == venue
 
 
-def _by(instructor: int) -> Callable[[said.Row], bool]:
-    return lambda row: instructor in [one["id"] for one in row["instructors"]]
+def _by(instructor: int) -> Callable[[Row], bool]:
+    return lambda row: instructor in [person["id"] for person in row["instructors"]]
 
 
-def _of(course: int) -> Callable[[said.Row], bool]:
+def _of(course: int) -> Callable[[Row], bool]:
     return lambda row: row["course"]["id"] == course
 
 
-# Every value of every option, and each with each of another.
+# Every value of every option, and all pairs of values.
 _OPTIONS = (
     {"cancelled": "keep", "availability": "full"},
     {"cancelled": "hide", "availability": "spots"},

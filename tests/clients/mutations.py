@@ -1,7 +1,7 @@
-"""Mistakes that a writer of calendars makes, each put into a good feed.
+"""Typical mistakes in calendars, each applied to a correct feed, and the clients that notice it.
 
 Measured with the versions in requirements-dev.txt, requirements.txt, package-lock.json and
-Debian 12; each of the clients named is to notice, in one way or the other.
+Debian 12.
 """
 
 import re
@@ -13,7 +13,7 @@ Make = Callable[[bytes], bytes]
 _FIRST_EVENT = re.compile(rb"BEGIN:VEVENT.*?END:VEVENT\r\n", re.DOTALL)
 _JAVASCRIPT = ("ical.js", "ical.js 1", "ical-expander")
 _EVERY = (
-    "ical", "vobject", "ics", "icalendar", "to the letter", "libical", "recurring-ical-events",
+    "ical", "vobject", "ics", "icalendar", "strict", "libical", "recurring-ical-events",
     *_JAVASCRIPT, "fullcalendar", "vdirsyncer",
 )  # fmt: skip
 
@@ -23,8 +23,8 @@ class Mutation:
     """A mistake.
 
     Attributes:
-        rejects: the clients that show nothing for it.
-        misreads: those that show something else than what was said.
+        rejects: the clients that refuse the calendar.
+        misreads: the clients that read other events than expected.
     """
 
     make: Make
@@ -42,16 +42,16 @@ def _after_version(line: bytes) -> Make:
 
 def _in_first_event(pattern: bytes, new: bytes) -> Make:
     def make(body: bytes) -> bytes:
-        return _FIRST_EVENT.sub(lambda found: re.sub(pattern, new, found[0], count=1), body, 1)
+        return _FIRST_EVENT.sub(lambda event: re.sub(pattern, new, event[0], count=1), body, 1)
 
     return make
 
 
 def _first_event_twice(body: bytes) -> bytes:
-    return _FIRST_EVENT.sub(lambda found: found[0] * 2, body, 1)
+    return _FIRST_EVENT.sub(lambda event: event[0] * 2, body, 1)
 
 
-# The strict reader notices each of them: only who notices beside it is said.
+# The strict reader rejects all of them; only the other clients are listed.
 MUTATIONS = {
     "STATUS:CANCELED": Mutation(
         _in_first_event(rb"STATUS:\w+", b"STATUS:CANCELED"), rejects=("ical", "ics", "libical")
@@ -77,7 +77,7 @@ MUTATIONS = {
     "a control character": Mutation(
         _in_first_event(rb"SUMMARY:", b"SUMMARY:\x08"),
         rejects=("ical", "ics"),
-        misreads=tuple(one for one in _EVERY if one not in ("ical", "ics", "to the letter")),
+        misreads=tuple(client for client in _EVERY if client not in ("ical", "ics", "strict")),
     ),
     "PUBLISH without ORGANIZER": Mutation(_after_version(b"METHOD:PUBLISH"), rejects=("libical",)),
     "a UID of the calendar": Mutation(_after_version(b"UID:one"), misreads=("vdirsyncer",)),
@@ -86,15 +86,15 @@ MUTATIONS = {
     ),
     "REFRESH-INTERVAL misspelled": Mutation(
         _replaced(b"INTERVAL;VALUE=DURATION:", b"INTERVAL;DURATION:"),
-        rejects=tuple(one for one in _EVERY if one != "vobject"),
+        rejects=tuple(client for client in _EVERY if client != "vobject"),
     ),
-    "a fold amid a character": Mutation(
+    "a fold within a character": Mutation(
         lambda body: re.sub(rb"([\xc2-\xf4])([\x80-\xbf])", rb"\1\r\n \2", body, count=1),
         rejects=("ical", "vobject", "ics", "libical", "vdirsyncer"),
         misreads=("icalendar", "recurring-ical-events", *_JAVASCRIPT, "fullcalendar"),
     ),
-    "cut off": Mutation(lambda body: body[: len(body) // 2], rejects=_EVERY),
-    "a page in place of it": Mutation(
+    "truncated": Mutation(lambda body: body[: len(body) // 2], rejects=_EVERY),
+    "an HTML page": Mutation(
         lambda body: b"<!doctype html><title>Log in</title>\r\n", rejects=_EVERY
     ),
     "an event twice": Mutation(
@@ -102,7 +102,7 @@ MUTATIONS = {
         rejects=("vdirsyncer",),
         misreads=("ical", "vobject", "icalendar", "libical", *_JAVASCRIPT, "fullcalendar"),
     ),
-    "times of no zone": Mutation(
+    "times without a zone": Mutation(
         _replaced(b"00Z\r\n", b"00\r\n"),
         rejects=("vobject", "icalendar", "libical", *_JAVASCRIPT, "vdirsyncer"),
         misreads=("recurring-ical-events", "fullcalendar"),

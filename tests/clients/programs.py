@@ -1,9 +1,9 @@
-"""Clients that are programs of their own.
+"""Clients that run as separate programs.
 
-A reader in `readers/` is given a calendar on standard input and writes one JSON object: either
-`{"events": [[uid, title, start, end], …]}`, times in seconds since 1970, null for none and
-"floating" for one that is no instant; or `{"rejected": reason}`. A reader that ends with an error
-is broken, which is no verdict about a calendar.
+A reader in `readers/` gets a calendar on standard input and writes one JSON object: either
+`{"events": [[uid, title, start, end], …]}`, with times in seconds since 1970, null for none and
+"floating" for a time without a zone; or `{"rejected": reason}`. A reader that exits with an error
+is broken, which says nothing about the calendar.
 """
 
 import json
@@ -20,33 +20,33 @@ from tempfile import TemporaryDirectory
 import pytest
 from icalendar import Calendar
 
-from clients.reading import Reading, Rejected
+from clients.events import Event, Rejected
 
 HERE = Path(__file__).parent
 READERS = HERE / "readers"
 HOME = HERE.parent.parent
 NODE_MODULES = HERE / "node_modules"
-# The one Python that Debian's bindings are made for.
+# The Python that Debian's bindings are built for.
 SYSTEM_PYTHON = "/usr/bin/python3"
 _CLIENTS_PYTHON = HOME / ".venv-clients" / "bin" / "python"
-# Far from every zone in the tests, so that a time read as a local one is a wrong one; and with the
-# time zones of PyPI's tzdata, where those of the machine may be years old.
+# A zone far from all zones in the tests, so that a time read as local is wrong; and the time zones
+# of PyPI's tzdata, since those of the system may be years old.
 _ENVIRONMENT = {**os.environ, "TZ": "Pacific/Marquesas", "PYTHONTZPATH": ""}
 _SECONDS = 120
 
 
-def missing(what: str, command: str) -> None:
-    """Skip for want of *what*; where nothing may be skipped, fail. *command* brings it."""
-    told = f"{what} is missing: `{command}` installs it"
+def skip_or_fail(requirement: str, command: str) -> None:
+    """Skip the test because *requirement* is missing, or fail in CI; *command* installs it."""
+    message = f"{requirement} is missing: `{command}` installs it"
     if os.environ.get("CI") == "true":
-        pytest.fail(told, pytrace=False)
-    pytest.skip(told)
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
 
 
-def libical(body: bytes) -> list[Reading]:
-    """GNOME Calendar, Evolution, KDE: strict about components and their properties."""
+def libical(body: bytes) -> list[Event]:
+    """libical (GNOME Calendar, Evolution, KDE): strict about components and properties."""
     if not _has_libical():
-        missing("libical (gir1.2-ical-3.0, python3-gi)", "make test-deps")
+        skip_or_fail("libical (gir1.2-ical-3.0, python3-gi)", "make test-deps")
     return _read([SYSTEM_PYTHON, str(READERS / "libical.py")], body)
 
 
@@ -60,39 +60,39 @@ def _has_libical() -> bool:
     return done.returncode == 0
 
 
-def open_web_calendar(body: bytes) -> list[Reading]:
-    """icalendar, x-wr-timezone and recurring-ical-events, all as released last."""
+def open_web_calendar(body: bytes) -> list[Event]:
+    """The latest icalendar, x-wr-timezone and recurring-ical-events."""
     if not _CLIENTS_PYTHON.exists():
-        missing("Open Web Calendar's libraries (.venv-clients)", "make clients")
+        skip_or_fail("Open Web Calendar's libraries (.venv-clients)", "make clients")
     return _read([str(_CLIENTS_PYTHON), str(READERS / "open_web_calendar.py")], body)
 
 
-def thunderbird(body: bytes) -> list[Reading]:
+def thunderbird(body: bytes) -> list[Event]:
     """ical.js 2."""
     return _javascript("ical.js-2", body)
 
 
-def ical_js_1(body: bytes) -> list[Reading]:
-    """ical.js 1, which FullCalendar and many widgets hold on to."""
+def ical_js_1(body: bytes) -> list[Event]:
+    """ical.js 1, which FullCalendar and many widgets use."""
     return _javascript("ical.js", body)
 
 
-def ical_expander(body: bytes) -> list[Reading]:
-    """ical.js 1 with its own table of time zones, as in the widgets of many sites."""
+def ical_expander(body: bytes) -> list[Event]:
+    """ical-expander: ical.js 1 with its own table of time zones, used by many widgets."""
     return _javascript("ical-expander", body)
 
 
-def _javascript(library: str, body: bytes) -> list[Reading]:
+def _javascript(library: str, body: bytes) -> list[Event]:
     needs_npm()
     return _read([_node(), str(READERS / "javascript.cjs"), library], body)
 
 
 def needs_npm() -> None:
-    """Skip, or fail, where npm's packages are not installed."""
+    """Skip the test, or fail in CI, if npm's packages are not installed."""
     if not _node():
-        missing("Node.js (nodejs, npm)", "make test-deps")
+        skip_or_fail("Node.js (nodejs, npm)", "make test-deps")
     if not NODE_MODULES.exists():
-        missing("tests/clients/node_modules", "make clients")
+        skip_or_fail("tests/clients/node_modules", "make clients")
 
 
 @cache
@@ -100,7 +100,7 @@ def _node() -> str:
     return shutil.which("node") or ""
 
 
-def _read(command: Sequence[str], body: bytes) -> list[Reading]:
+def _read(command: Sequence[str], body: bytes) -> list[Event]:
     done = subprocess.run(
         command,
         input=body,
@@ -111,12 +111,12 @@ def _read(command: Sequence[str], body: bytes) -> list[Reading]:
         timeout=_SECONDS,
     )
     assert done.returncode == 0, done.stderr.decode()
-    told = json.loads(done.stdout)
-    if "rejected" in told:
-        raise Rejected(told["rejected"])
+    result = json.loads(done.stdout)
+    if "rejected" in result:
+        raise Rejected(result["rejected"])
     return [
-        Reading.of(uid, title, _instant(start), None if end is None else _instant(end))
-        for uid, title, start, end in told["events"]
+        Event.of(uid, title, _instant(start), None if end is None else _instant(end))
+        for uid, title, start, end in result["events"]
     ]
 
 
@@ -128,7 +128,7 @@ def _instant(seconds: float | str) -> datetime:
 
 _SETTINGS = """
 [general]
-status_path = "{place}/status"
+status_path = "{folder}/status"
 [pair bridge]
 a = "web"
 b = "files"
@@ -138,32 +138,32 @@ type = "http"
 url = "{url}"
 [storage files]
 type = "filesystem"
-path = "{place}/files"
+path = "{folder}/files"
 fileext = ".ics"
 """
 
 
-def vdirsyncer(url: str) -> list[Reading]:
-    """Synchronise the calendar at *url* to files, one an event, and read those."""
+def vdirsyncer(url: str) -> list[Event]:
+    """Synchronise the calendar at *url* to files, one per event, and read the files."""
     with TemporaryDirectory() as name:
-        place = Path(name)
-        (place / "files").mkdir()
-        settings = place / "settings"
-        settings.write_text(_SETTINGS.format(place=place, url=url))
+        folder = Path(name)
+        (folder / "files").mkdir()
+        settings = folder / "settings"
+        settings.write_text(_SETTINGS.format(folder=folder, url=url))
         command = [sys.executable, str(READERS / "synchronise.py"), str(settings)]
         done = subprocess.run(
             command, capture_output=True, check=False, env=_ENVIRONMENT, timeout=_SECONDS
         )
         if done.returncode:
             raise Rejected(done.stderr.decode()[-500:])
-        return [_item(path.read_bytes()) for path in sorted((place / "files").glob("*.ics"))]
+        return [_item(path.read_bytes()) for path in sorted((folder / "files").glob("*.ics"))]
 
 
-def _item(body: bytes) -> Reading:
+def _item(body: bytes) -> Event:
     events = Calendar.from_ical(body).walk("VEVENT")
     if len(events) != 1:
         raise Rejected(f"a file of {len(events)} events")
-    [one] = events
-    end = one["DTEND"].dt if "DTEND" in one else None
-    # The http storage gives items a UID of its own making, of their content.
-    return Reading.of("", str(one["SUMMARY"]), one["DTSTART"].dt, end)
+    [event] = events
+    end = event["DTEND"].dt if "DTEND" in event else None
+    # No UID: the http storage replaces it by a hash of the content.
+    return Event.of("", str(event["SUMMARY"]), event["DTSTART"].dt, end)

@@ -1,14 +1,14 @@
-"""RFC 5545 and the feed profile to the byte, which no client holds anybody to."""
+"""The strictest reader: checks every byte against RFC 5545 and the feed profile."""
 
 import ical_validator
 from ical_lines import MalformedError
 
-from clients.reading import Reading, Rejected
+from clients.events import Event, Rejected
 
 
-def load(body: bytes) -> list[Reading]:
-    """The events. Rejected: a byte, a line or a component is not as it should be."""
+def load(body: bytes) -> list[Event]:
+    """Return the events. Raises Rejected for any violation."""
     try:
-        return [Reading.of(*one) for one in ical_validator.check(body)]
+        return [Event.of(*fields) for fields in ical_validator.check(body)]
     except MalformedError as error:
         raise Rejected(str(error)) from error

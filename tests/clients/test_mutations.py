@@ -1,16 +1,16 @@
-"""A checker that cannot fail proves nothing: each client notices the mistakes it is here for."""
+"""Tests of the tests: the clients notice the mistakes in `mutations`."""
 
 import pytest
 
+from clients.events import Rejected, difference
 from clients.mutations import MUTATIONS
-from clients.reading import Rejected, difference
 from clients.test_acceptance import CLIENTS
 
 FEED = "venue 12"
 
 
-def noticed(load, body):
-    """Why the client does not show *body*. Whatever it raises, it shows nothing."""
+def read(load, body):
+    """Read *body*; return the reason for a rejection, and the events. Any exception rejects."""
     try:
         return "", load(body)
     except Rejected as error:
@@ -21,33 +21,33 @@ def noticed(load, body):
 
 @pytest.mark.parametrize(
     ("mistake", "client"),
-    [(name, client) for name, one in MUTATIONS.items() for client in one.rejects],
+    [(name, client) for name, mutation in MUTATIONS.items() for client in mutation.rejects],
 )
-def test_a_client_rejects(mistake, client, load, sample):
-    reason, _ = noticed(load(client), MUTATIONS[mistake].make(sample(FEED).body))
+def test_a_client_rejects_the_mistake(mistake, client, load, sample):
+    reason, _ = read(load(client), MUTATIONS[mistake].make(sample(FEED).body))
     assert reason
 
 
 @pytest.mark.parametrize(
     ("mistake", "client"),
-    [(name, client) for name, one in MUTATIONS.items() for client in one.misreads],
+    [(name, client) for name, mutation in MUTATIONS.items() for client in mutation.misreads],
 )
-def test_a_client_misreads(mistake, client, load, sample):
-    given = sample(FEED)
-    reason, read = noticed(load(client), MUTATIONS[mistake].make(given.body))
+def test_a_client_misreads_the_mistake(mistake, client, load, sample):
+    feed = sample(FEED)
+    reason, events = read(load(client), MUTATIONS[mistake].make(feed.body))
     assert not reason
-    assert difference(read, given.said)
+    assert difference(events, feed.expected)
 
 
 @pytest.mark.parametrize("mistake", MUTATIONS)
-def test_the_strict_reader_rejects(mistake, load, sample):
+def test_the_strict_reader_rejects_every_mistake(mistake, load, sample):
     body = sample(FEED).body
     mutated = MUTATIONS[mistake].make(body)
     assert mutated != body
-    reason, _ = noticed(load("to the letter"), mutated)
+    reason, _ = read(load("strict"), mutated)
     assert reason
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_every_client_rejects_something(client):
-    assert client == "to the letter" or any(client in one.rejects for one in MUTATIONS.values())
+    assert client == "strict" or any(client in m.rejects for m in MUTATIONS.values())

@@ -1,4 +1,4 @@
-"""Whatever upstream sends is written to the letter, and read as it was said."""
+"""Property tests: calendars of arbitrary upstream data are valid and read correctly."""
 
 import json
 from dataclasses import replace
@@ -15,33 +15,33 @@ from bridge.feeds.formats import FORMATS
 from bridge.feeds.spec import Cancelled, TimeStyle
 from bridge.upstream.parser import parse
 from bridge.upstream.sources import COURSE_SESSIONS
-from clients import said
 from clients.checkers import IN_PROCESS
-from clients.reading import Reading, difference
+from clients.events import Event, difference
+from clients.expected_events import events_of, public_rows
 
-# Everything a JSON string may hold, lone surrogates too; what hurts, often.
-_HURTS = (
+# Any JSON string, including lone surrogates; difficult characters are frequent.
+_DIFFICULT = (
     "\r\n\t\x00\x08\x0b\x0c\x1b\x1f\x7f\x80\x85\x9f\xa0\u2028\u2029\u200d\ufe0f\ufeff\ufffe\ud800"
 )
 _SIGNS = ",;:\\\"'^=<&ëé–🧘"
 TEXTS = st.text(
     st.one_of(
-        st.sampled_from(_HURTS + _SIGNS),
+        st.sampled_from(_DIFFICULT + _SIGNS),
         st.characters(codec=None, exclude_categories=()),
         st.just("n"),
     ),
     max_size=120,
 )
 NAMES = st.one_of(TEXTS, TEXTS.map(lambda text: text * 5), st.sampled_from(["", None, MISSING]))
-MOMENTS = st.integers(-40 * 86400, 360 * 86400).map(lambda s: NOW + timedelta(seconds=s))
+TIMES = st.integers(-40 * 86400, 360 * 86400).map(lambda s: NOW + timedelta(seconds=s))
 MINUTES = st.integers(1, 36 * 60)
 
 
 @st.composite
 def rows(draw):
-    """A row that can be placed in time; its words are anything at all."""
+    """A row with valid times and arbitrary texts."""
     index = draw(st.integers(0, 4))
-    start = draw(MOMENTS)
+    start = draw(TIMES)
     people = [
         instructor_row(draw(st.integers(0, 11)), name=draw(NAMES))
         for _ in range(draw(st.integers(0, 2)))
@@ -67,41 +67,41 @@ def rows(draw):
 FEEDS = st.lists(rows(), max_size=6, unique_by=lambda row: row["id"])
 
 
-def shown(given_rows, **options):
-    parsed = parse(given_rows, COURSE_SESSIONS, "https://goteamup.com")
+def content(rows, **options):
+    parsed = parse(rows, COURSE_SESSIONS, "https://goteamup.com")
     feed = samples.spec(**options)
-    held = samples.snapshot(*parsed.sessions)
-    return samples.content(held, feed)
+    return samples.content(samples.snapshot(*parsed.sessions), feed)
 
 
-def calendar(given_rows, **options):
-    content = replace(shown(given_rows, **options), base_url="https://bridge.example")
-    return FORMATS["ics"].render(content)
+def calendar(rows, **options):
+    return FORMATS["ics"].render(
+        replace(content(rows, **options), base_url="https://bridge.example")
+    )
 
 
-@pytest.mark.parametrize("client", ["to the letter", "icalendar", "ical", "vobject"])
+@pytest.mark.parametrize("client", ["strict", "icalendar", "ical", "vobject"])
 @pytest.mark.parametrize("times", TimeStyle)
 @settings(max_examples=60, deadline=None)
 @given(sent=FEEDS)
 @example(sent=[session_row(1, NOW, name="\ufeff", instructors=[])])
 @example(sent=[session_row(1, NOW, name="n\\n\\;\\,", instructors=[])])
-def test_what_a_client_reads_is_what_upstream_said(client, times, sent):
+def test_clients_read_the_expected_events(client, times, sent):
     read = IN_PROCESS[client](calendar(sent, times=times))
-    due = said.readings(said.public(sent))
-    assert difference(read, due) == ""
+    expected = events_of(public_rows(sent))
+    assert difference(read, expected) == ""
 
 
 @settings(max_examples=100, deadline=None)
 @given(sent=FEEDS)
-def test_hidden_sessions_and_no_others_are_left_out(sent):
-    read = IN_PROCESS["to the letter"](calendar(sent, cancelled=Cancelled.HIDE))
-    due = said.readings(said.public(sent), cancelled="hide")
-    assert difference(read, due) == ""
+def test_only_cancelled_sessions_are_hidden(sent):
+    read = IN_PROCESS["strict"](calendar(sent, cancelled=Cancelled.HIDE))
+    expected = events_of(public_rows(sent), cancelled="hide")
+    assert difference(read, expected) == ""
 
 
 @settings(max_examples=100, deadline=None)
 @given(sent=FEEDS, order=st.randoms(use_true_random=False))
-def test_the_order_of_upstreams_rows_changes_no_byte(sent, order):
+def test_the_order_of_rows_does_not_change_the_calendar(sent, order):
     shuffled = list(sent)
     order.shuffle(shuffled)
     assert calendar(shuffled) == calendar(sent)
@@ -109,20 +109,20 @@ def test_the_order_of_upstreams_rows_changes_no_byte(sent, order):
 
 @settings(max_examples=100, deadline=None)
 @given(sent=FEEDS)
-def test_json_says_the_same_as_the_calendar(sent):
-    told = [
-        Reading.of(
-            one["id"],
-            one["title"],
-            _instant(one["start"]),
-            _instant(one["end"]) if one["end"] else None,
+def test_json_has_the_same_events_as_the_calendar(sent):
+    from_json = [
+        Event.of(
+            event["id"],
+            event["title"],
+            _instant(event["start"]),
+            _instant(event["end"]) if event["end"] else None,
         )
-        for one in json.loads(FORMATS["json"].render(shown(sent)))
+        for event in json.loads(FORMATS["json"].render(content(sent)))
     ]
-    read = IN_PROCESS["to the letter"](calendar(sent))
-    # A calendar's titles are cut for Outlook's sake.
-    assert [one._replace(title=one.title[:120]) for one in told] == [
-        one._replace(title=one.title[:120]) for one in read
+    read = IN_PROCESS["strict"](calendar(sent))
+    # Titles in calendars are truncated for Outlook.
+    assert [event._replace(title=event.title[:120]) for event in from_json] == [
+        event._replace(title=event.title[:120]) for event in read
     ]
 
 

@@ -2,19 +2,20 @@
 
 import requests
 
-from clients import programs, said
-from clients.reading import difference
+from clients import programs
+from clients.events import difference
+from clients.expected_events import events_of, public_rows
 
 
-def test_a_venue_becomes_a_file_an_event(running):
-    # Wide enough for all that the studio has, so that midnight makes no difference.
+def test_a_venues_feed_becomes_one_file_per_event(running):
+    # A window with all sessions, so that the result does not change at midnight.
     address = f"{running.origin}/venues/12-riverside.ics?past=365&future=365"
-    due = said.readings(said.public(running.rows, lambda row: row["venue"]["id"] == 12))
-    assert len(due) > 60
-    assert difference(programs.vdirsyncer(address), due) == ""
+    expected = events_of(public_rows(running.rows, lambda row: row["venue"]["id"] == 12))
+    assert len(expected) > 60
+    assert difference(programs.vdirsyncer(address), expected) == ""
 
 
-def test_nothing_becomes_no_file(running):
+def test_an_empty_feed_becomes_no_file(running):
     address = f"{running.origin}/venues/999.ics"
     assert requests.get(address, timeout=30).status_code == 200
     assert programs.vdirsyncer(address) == []

@@ -1,20 +1,22 @@
-"""Two sites on loopback: one with calendars, as another server of theirs, and one with a page."""
+"""HTTP for these tests: a small file server, a page with FullCalendar, and a GET that retries."""
 
 import re
 import threading
+import time
 from collections.abc import Mapping
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from mimetypes import guess_type
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
+
+from flask.testing import FlaskClient
 
 from clients.programs import HERE
 
 
-class Site:
-    """A server of a few files in memory or below some folders; to be used with ``with``."""
+class FileServer:
+    """A server of files in memory; use with ``with``."""
 
     def __init__(self, headers: Mapping[str, str] | None = None) -> None:
         self.bodies: dict[str, bytes] = {}
@@ -27,7 +29,7 @@ class Site:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def put(self, path: str, body: bytes) -> str:
-        """Serve *body* at *path*; its address."""
+        """Serve *body* at *path*; return the URL."""
         self.bodies[path] = body
         return self.origin + path
 
@@ -35,39 +37,45 @@ class Site:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
 
 
-def page() -> Site:
-    """A site's own page, with FullCalendar from npm's packages beside it."""
-    site = Site()
+def calendar_page() -> FileServer:
+    """A server with a page that shows feeds by FullCalendar, from npm's packages."""
+    server = FileServer()
     body = (HERE / "page" / "index.html").read_bytes()
-    site.put("/", body)
+    server.put("/", body)
     for path in re.findall('src="(/node_modules/[^"]+)"', body.decode()):
-        site.put(path, (HERE / path[1:]).read_bytes())
-    return site
+        server.put(path, (HERE / path[1:]).read_bytes())
+    return server
+
+
+def get_with_retries(client: FlaskClient, path: str) -> bytes:
+    """Request *path* until the status is not 503, since a long walk may outlast a request."""
+    until = time.monotonic() + 120
+    response = client.get(path)
+    while response.status_code == 503 and time.monotonic() < until:
+        time.sleep(0.5)
+        response = client.get(path)
+    assert response.status_code == 200, response.text
+    return response.data
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, site: Site, *arguments: Any) -> None:
-        self.site = site
+    def __init__(self, server: FileServer, *arguments: Any) -> None:
+        self.files = server
         super().__init__(*arguments)
 
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
-        body = self.site.bodies.get(path)
+        body = self.files.bodies.get(path)
         self.send_response(404 if body is None else 200)
-        for name, value in self.site.headers.items():
+        for name, value in self.files.headers.items():
             self.send_header(name, value)
         kind = "text/html" if path.endswith("/") else guess_type(path)[0] or "text/plain"
         self.send_header("Content-Type", f"{kind}; charset=utf-8")

@@ -1,4 +1,4 @@
-"""A year of sessions where times go wrong: 10,000 of them, the same on every run."""
+"""A year of 10,000 sessions with difficult times, the same in every run."""
 
 import random
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ from zoneinfo import ZoneInfo
 
 from upstreams.rows import instructor_row, session_row, venue_row
 
-from clients.said import Row
+from clients.expected_events import Row
 
 MANY = 10_000
 
-#: Ahead of it are changes of the clocks in every zone that has them, Morocco's last one too.
+#: Followed by clock changes in every zone that has them, including Morocco's last one.
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 
-#: Half an hour of daylight saving; no whole hour; an hour from half past; by decree;
-#: none; none, west of those that have it; UTC itself; an hour.
+#: Daylight saving of half an hour; an offset with minutes; an offset of half an hour with daylight
+#: saving; daylight saving by decree; none; none, next to zones with it; UTC; one hour.
 ZONES = (
     "Australia/Lord_Howe", "Asia/Kathmandu", "America/St_Johns", "Africa/Casablanca",
     "Asia/Tokyo", "America/Phoenix", "Etc/UTC", "Europe/London",
@@ -30,8 +30,8 @@ _WORDS = (
 
 
 @dataclass(frozen=True)
-class Truth:
-    """A row, and when it is."""
+class TimedRow:
+    """A row and its true times."""
 
     row: Row
     start: datetime
@@ -39,7 +39,7 @@ class Truth:
 
 
 def changes(zone: str) -> list[datetime]:
-    """When the zone's offset changes in the year from NOW on."""
+    """The changes of the zone's offset in the year after NOW."""
     tz, step = ZoneInfo(zone), timedelta(minutes=15)
     start = NOW.replace(minute=0)
     moments = (start + step * n for n in range(365 * 24 * 4 - 200))
@@ -50,17 +50,17 @@ def changes(zone: str) -> list[datetime]:
     ]
 
 
-def sessions() -> list[Truth]:
-    """MANY sessions, in no order."""
-    dice = random.Random("a year of sessions")
+def sessions() -> list[TimedRow]:
+    """MANY sessions in random order."""
+    rng = random.Random("a year of sessions")
     starts = list(_around_changes())
     starts += list(_around_midnights())
     while len(starts) < MANY:
-        moment = NOW + timedelta(seconds=dice.randrange(360 * 86400))
-        starts.append((dice.choice(ZONES), moment))
-    dice.shuffle(starts)
+        moment = NOW + timedelta(seconds=rng.randrange(360 * 86400))
+        starts.append((rng.choice(ZONES), moment))
+    rng.shuffle(starts)
     return [
-        _truth(id, zone, start, dice)
+        _timed_row(id, zone, start, rng)
         for id, (zone, start) in zip(count(1), starts[:MANY], strict=False)
     ]
 
@@ -74,7 +74,7 @@ def _around_changes() -> Iterator[tuple[str, datetime]]:
 
 
 def _around_midnights() -> Iterator[tuple[str, datetime]]:
-    """The last hours of some days in each zone, and of the year, there and in UTC."""
+    """Times before midnight on some days in each zone, and around New Year there and in UTC."""
     for zone in ZONES:
         tz = ZoneInfo(zone)
         for day in [NOW.date() + timedelta(days=19 * n) for n in range(18)]:
@@ -86,25 +86,25 @@ def _around_midnights() -> Iterator[tuple[str, datetime]]:
                 yield zone, newyear + timedelta(minutes=minutes)
 
 
-def _truth(id: int, zone: str, start: datetime, dice: random.Random) -> Truth:
+def _timed_row(id: int, zone: str, start: datetime, rng: random.Random) -> TimedRow:
     start = start.replace(microsecond=0)
-    end = start + timedelta(minutes=dice.choice((1, 30, 45, 60, 90, 180, 300)))
+    end = start + timedelta(minutes=rng.choice((1, 30, 45, 60, 90, 180, 300)))
     number = ZONES.index(zone)
-    name = " ".join(dice.choices(_WORDS, k=dice.randrange(1, 6)))
+    name = " ".join(rng.choices(_WORDS, k=rng.randrange(1, 6)))
     row = session_row(
         id,
-        _written(start, zone, dice),
-        ends_at=_written(end, zone, dice),
+        _formatted(start, zone, rng),
+        ends_at=_formatted(end, zone, rng),
         name=name,
-        status="cancelled" if dice.random() < 0.05 else "active",
+        status="cancelled" if rng.random() < 0.05 else "active",
         venue=venue_row(id=500 + number, name=zone, timezone=zone),
-        instructors=[instructor_row(dice.randrange(12))],
+        instructors=[instructor_row(rng.randrange(12))],
     )
-    return Truth(row, start, end)
+    return TimedRow(row, start, end)
 
 
-def _written(moment: datetime, zone: str, dice: random.Random) -> str:
-    """The moment in one of the notations that the vendor's API may use."""
+def _formatted(moment: datetime, zone: str, rng: random.Random) -> str:
+    """Format the time in one of the notations that TeamUp's API may use."""
     tz = ZoneInfo(zone)
     local = moment.astimezone(tz)
     naive = local.replace(tzinfo=None, fold=0)
@@ -114,7 +114,7 @@ def _written(moment: datetime, zone: str, dice: random.Random) -> str:
         local.isoformat(),
         moment.astimezone(ZoneInfo("Asia/Kathmandu")).isoformat(),
     ]
-    # A naive time that comes twice is the first, so the second cannot be written so.
+    # An ambiguous naive time means the first of two, so the second cannot be written so.
     if naive.replace(tzinfo=tz).astimezone(UTC) == moment:
         forms.append(naive.isoformat())
-    return dice.choice(forms)
+    return rng.choice(forms)

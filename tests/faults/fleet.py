@@ -1,4 +1,4 @@
-"""Machines that run whole servers, as a host does, and herds that call on them."""
+"""Server processes, in-process workers and a stub of TeamUp, for tests of faults and of servers."""
 
 import http.client
 import os
@@ -12,12 +12,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import asgi_client
 from asgi_client import AsgiClient
+from clocks import wait_until
 from upstreams.rows import timetable
 from upstreams.stub import StubUpstream
 from valkey import free_port
@@ -33,14 +33,14 @@ T = TypeVar("T")
 TOKEN = "t0ken-of-the-fleet"
 HOME = Path(server.__file__).parent.parent
 HERE = Path(__file__).parent
-TIMETABLE = 250
+SESSION_COUNT = 250
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PAGES = 3
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a client got; the names of headers are in lower case."""
+class HttpResponse:
+    """A response as a client received it; header names are in lower case."""
 
     status: int
     body: bytes
@@ -49,12 +49,12 @@ class Answer:
 
     @property
     def validators(self) -> tuple[bytes, str, str]:
-        """All that must not differ between workers, machines and restarts."""
+        """Body, ETag and Last-Modified, which all workers and machines must agree on."""
         return self.body, self.headers["etag"], self.headers["last-modified"]
 
 
-def get(url: str, *, timeout: float = 20.0, **headers: str) -> Answer:
-    """Ask once, over a connection of its own."""
+def get(url: str, *, timeout: float = 20.0, **headers: str) -> HttpResponse:
+    """Send one request over a new connection."""
     parts = urlsplit(url)
     began = time.monotonic()
     connection = http.client.HTTPConnection(parts.netloc, timeout=timeout)
@@ -65,57 +65,48 @@ def get(url: str, *, timeout: float = 20.0, **headers: str) -> Answer:
         body = response.read()
     finally:
         connection.close()
-    told = {name.lower(): value for name, value in response.getheaders()}
-    return Answer(response.status, body, told, time.monotonic() - began)
+    lowered = {name.lower(): value for name, value in response.getheaders()}
+    return HttpResponse(response.status, body, lowered, time.monotonic() - began)
 
 
-def herd(asks: Sequence[Callable[[], T]]) -> list[T]:
-    """Call all of *asks* at the same moment, each in a thread; what they returned, in order."""
-    found: dict[int, T] = {}
+def run_concurrently(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """Call all functions at the same time, each in a thread; return their results in order."""
+    results: dict[int, T] = {}
     errors: list[BaseException] = []
-    barrier = threading.Barrier(len(asks))
+    barrier = threading.Barrier(len(calls))
 
-    def run(place: int) -> None:
+    def run(index: int) -> None:
         barrier.wait()
         try:
-            found[place] = asks[place]()
+            results[index] = calls[index]()
         except Exception as error:  # noqa: BLE001 - raised again in the test's own thread
             errors.append(error)
 
-    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(asks))]
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(calls))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     if errors:
         raise errors[0]
-    return [found[place] for place in range(len(asks))]
-
-
-def until(wanted: Callable[[], Any], *, seconds: float = 30.0, why: str = "") -> Any:
-    """Wait until *wanted* is true; what it returned."""
-    end = time.monotonic() + seconds
-    while True:
-        found = wanted()
-        if found:
-            return found
-        assert time.monotonic() < end, why or "it did not happen in time"
-        time.sleep(0.02)
+    return [results[index] for index in range(len(calls))]
 
 
 class Machine:
-    """One server on a port of its own, with the settings of a host.
+    """A ``bridge.server`` process on a free port.
 
     Args:
-        store: its CACHE_URL.
-        arguments: of the command.
-        target: another application, as ``module:name``; its module is in PYTHONPATH.
-        short_leases: leases of two seconds, so that a test need not wait for fifteen.
-        before: run in the new process before the server starts.
-        settings: further variables of the environment.
+        upstream: TEAMUP_BASE_URL.
+        store: CACHE_URL.
+        arguments: command-line arguments.
+        target: the application to serve instead, as ``module:name``; must be in PYTHONPATH.
+        short_leases: leases of two seconds instead of fifteen, so that tests take less time.
+        before: called in the new process before the server starts.
+        settings: further environment variables.
 
     Attributes:
-        environment: what it runs with, and so do its operator's commands.
+        environment: the process's environment, also for operator commands.
+        log: the lines of its output.
     """
 
     def __init__(
@@ -158,12 +149,7 @@ class Machine:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.kill()
 
     @property
@@ -176,17 +162,17 @@ class Machine:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the process and wait until it is ready."""
         self.launch()
-        self.await_start()
+        self.wait_until_ready()
 
     def launch(self) -> None:
-        """Start it, and leave it to itself."""
+        """Start the process without waiting."""
         self.log.clear()
         command = [sys.executable, "-m", "bridge.server", *self._arguments]
         if self._target:
-            serving = "from bridge import config, server; server.serve(config.load(), %r)"
-            command = [sys.executable, "-c", serving % self._target]
+            script = "from bridge import config, server; server.serve(config.load(), %r)"
+            command = [sys.executable, "-c", script % self._target]
         self._process = subprocess.Popen(
             command,
             env=self.environment,
@@ -201,45 +187,45 @@ class Machine:
         )
         self._reader.start()
 
-    def await_start(self) -> None:
-        """Wait until every worker answers."""
-        until(self._answers, seconds=30, why="the server did not start")
+    def wait_until_ready(self) -> None:
+        """Wait until every worker has started and the server answers."""
+        wait_until(self._answers, why="the server did not start")
 
-    def get(self, path: str, **headers: str) -> Answer:
+    def get(self, path: str, **headers: str) -> HttpResponse:
         return get(self.url + path, **headers)
 
-    def all_up(self) -> bool:
-        """Whether each worker has answered something: until then it may miss a signal."""
+    def all_workers_ready(self) -> bool:
+        """Whether every worker has answered a request; before that, a worker may miss a signal."""
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
         listening = [row for row in rows if row[3] == "0A" and row[1].endswith(f":{self.port:04X}")]
-        # the system spreads connections over the workers
+        # The kernel distributes connections over the workers.
         return len(listening) == self._workers and all(self._answers() for _ in range(20))
 
-    def tell(self, number: int) -> None:
-        """Send a signal to the server's own process."""
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the main process only."""
         os.kill(self.pid, number)
 
     def wait(self, seconds: float = 30.0) -> int:
-        """Wait until it has ended; its exit code."""
+        """Wait until the process has ended; return its exit code."""
         assert self._process is not None
         code = self._process.wait(seconds)
         self._end()
         return code
 
     def workers(self) -> list[int]:
-        """The process ids of its workers."""
-        listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
-        return [int(pid) for pid in listed.split()]
+        """The process ids of the workers."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(pid) for pid in children.split()]
 
-    def strike(self, number: int) -> list[int]:
-        """Send a signal to every worker, and to none but them."""
-        struck = self.workers()
-        for pid in struck:
+    def signal_workers(self, number: int) -> list[int]:
+        """Send a signal to every worker, not to the main process; return their process ids."""
+        pids = self.workers()
+        for pid in pids:
             os.kill(pid, number)
-        return struck
+        return pids
 
     def stop(self, *, seconds: float = 15.0) -> float:
-        """End it as a host does; the seconds that it took."""
+        """Terminate the server as a host does; return the seconds until it has ended."""
         assert self._process is not None
         began = time.monotonic()
         self._process.terminate()
@@ -247,7 +233,7 @@ class Machine:
         return time.monotonic() - began
 
     def kill(self) -> None:
-        """End it and its workers at once."""
+        """Kill the server and its workers."""
         if self._process is None:
             return
         workers = self.workers() if self.running else []
@@ -263,14 +249,14 @@ class Machine:
             self._reader.join(5)
         self._process = self._reader = None
 
-    def started(self) -> int:
-        """How many workers have started so far, those that are gone included."""
+    def workers_started(self) -> int:
+        """Number of workers started so far, including those that have ended."""
         return sum("Started worker" in line for line in list(self.log))
 
     def _answers(self) -> bool:
         assert self.running, "\n".join(self.log)
         quiet = self.environment.get("LOG_LEVEL") == "error"
-        if not quiet and self.started() < self._workers:
+        if not quiet and self.workers_started() < self._workers:
             return False
         try:
             return get(f"{self.url}/healthz", timeout=2).status == 200
@@ -283,13 +269,13 @@ class Machine:
 
 
 @contextmanager
-def together(*machines: Machine) -> Iterator[tuple[Machine, ...]]:
-    """Machines that start at the same time; all are ended at the end."""
+def running(*machines: Machine) -> Iterator[tuple[Machine, ...]]:
+    """Start the machines at the same time; kill all at the end of the block."""
     try:
         for machine in machines:
             machine.launch()
         for machine in machines:
-            machine.await_start()
+            machine.wait_until_ready()
         yield machines
     finally:
         for machine in machines:
@@ -297,17 +283,17 @@ def together(*machines: Machine) -> Iterator[tuple[Machine, ...]]:
 
 
 class RunningClock:
-    """Time as it passes from *at* on, and a test may let it leap; whoever waits leaps along."""
+    """Real time, starting at *at*; `move` makes it jump ahead, also for threads that wait."""
 
     def __init__(self, at: datetime = NOW) -> None:
-        self._ahead = at.timestamp() - time.time()
-        self._leapt = 0.0
+        self._shift = at.timestamp() - time.time()
+        self._offset = 0.0
 
     def now(self) -> float:
-        return time.time() + self._ahead + self._leapt
+        return time.time() + self._shift + self._offset
 
     def monotonic(self) -> float:
-        return time.monotonic() + self._leapt
+        return time.monotonic() + self._offset
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
         end = self.monotonic() + seconds
@@ -316,100 +302,103 @@ class RunningClock:
         return event.is_set()
 
     def move(self, seconds: float) -> None:
-        """Let that much time pass at once."""
-        self._leapt += seconds
+        """Advance the clock by *seconds*."""
+        self._offset += seconds
 
 
 class Worker:
-    """One process, as far as the store is concerned: a bridge in this one."""
+    """A bridge in this process that stands for a worker process: it shares only the store."""
 
     def __init__(self, parts: Services) -> None:
         self.parts = parts
         self._client = AsgiClient.of(parts)
 
-    def get(self, path: str, headers: Mapping[str, str] | None = None) -> asgi_client.Answer:
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> asgi_client.AsgiResponse:
         return self._client.get(path, headers)
 
     def timed(self, path: str) -> tuple[int, float]:
-        """The status, and the seconds that it took."""
+        """Request *path*; return the status and the seconds."""
         began = time.monotonic()
         status = self.get(path).status_code
         return status, time.monotonic() - began
 
-    def all(self, paths: Sequence[str]) -> dict[str, tuple[int, bytes, str, str]]:
-        """Status, body and validators of each."""
-        answers = {path: self.get(path) for path in paths}
+    def fetch_all(self, paths: Sequence[str]) -> dict[str, tuple[int, bytes, str, str]]:
+        """Request all *paths*; return status, body, ETag and Last-Modified of each."""
+        responses = {path: self.get(path) for path in paths}
         return {
             path: (
-                answer.status_code,
-                answer.data,
-                answer.headers.get("ETag", ""),
-                answer.headers.get("Last-Modified", ""),
+                response.status_code,
+                response.data,
+                response.headers.get("ETag", ""),
+                response.headers.get("Last-Modified", ""),
             )
-            for path, answer in answers.items()
+            for path, response in responses.items()
         }
 
-    def served(self, paths: Sequence[str]) -> dict[str, tuple[int, bytes, str, str]]:
-        """All of them, every one of which must be 200."""
-        found = self.all(paths)
-        assert {status for status, *_ in found.values()} == {200}
-        return found
+    def fetch_ok(self, paths: Sequence[str]) -> dict[str, tuple[int, bytes, str, str]]:
+        """Request all *paths*; every status must be 200."""
+        responses = self.fetch_all(paths)
+        assert {status for status, *_ in responses.values()} == {200}
+        return responses
 
     @property
     def failing(self) -> bool:
-        """Whether its store fails at present."""
+        """Whether the store currently fails."""
         store = self.parts.store
         assert isinstance(store, FallbackStore)
         return store.failing
 
 
 @dataclass
-class Hold:
-    """Keeps upstream's answers for some pages back until it is let go.
+class BlockedPages:
+    """Blocks the stub's responses for some pages until `release` is called.
 
     Attributes:
-        most: requests that are kept back; later ones are answered. None for all.
+        limit: number of requests that are blocked; later ones are answered. None for all.
+        count: number of requests that were blocked so far.
     """
 
     upstream: StubUpstream
     pages: tuple[int, ...] = (2,)
-    most: int | None = None
-    held: int = 0
-    gone: threading.Event = field(default_factory=threading.Event)
+    limit: int | None = None
+    count: int = 0
+    released: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.upstream.before_page = self
 
     def __call__(self, page: int) -> None:
-        if page in self.pages and (self.most is None or self.held < self.most):
-            self.held += 1
-            while not self.gone.wait(0.02) and self.upstream.running:
+        if page in self.pages and (self.limit is None or self.count < self.limit):
+            self.count += 1
+            while not self.released.wait(0.02) and self.upstream.running:
                 pass
 
-    def reached(self, count: int = 1) -> bool:
-        return self.held >= count
+    def reached(self) -> bool:
+        return self.count > 0
 
-    def let_go(self) -> None:
-        self.gone.set()
+    def release(self) -> None:
+        self.released.set()
 
 
-def studio(count: int = TIMETABLE, *, at: datetime | None = None, **options: Any) -> StubUpstream:
-    """An upstream with *count* sessions from three days before *at* on: today, unless told."""
+def stub_upstream(
+    count: int = SESSION_COUNT, *, at: datetime | None = None, **options: Any
+) -> StubUpstream:
+    """A stub of TeamUp with *count* sessions from three days before *at* (default: now)."""
     start = (at or datetime.now(UTC)) - timedelta(days=3)
     return StubUpstream(timetable(count, start, days=80), token=TOKEN, **options)
 
 
-def rename(upstream: StubUpstream, name: str) -> None:
-    """Give every session another name."""
+def rename_sessions(upstream: StubUpstream, name: str) -> None:
+    """Set the name of every session."""
     upstream.rows = [{**row, "name": name} for row in upstream.rows]
 
 
-def walks(upstream: StubUpstream) -> int:
-    """How often a walk was begun."""
+def count_walks(upstream: StubUpstream) -> int:
+    """Number of walks that were started."""
     return upstream.pages().count(1)
 
 
-def keys_of(upstream: StubUpstream) -> Keys:
-    """The store's keys of a machine in front of *upstream*."""
+def store_keys(upstream: StubUpstream) -> Keys:
+    """The store keys of a machine whose upstream is *upstream*."""
     account = Account(token=TOKEN, schemes=("Bearer",), base_url=upstream.url)
     return Keys(account.name)

@@ -1,70 +1,100 @@
-"""A way to a store that is slower than it should be."""
+"""TCP proxies on loopback: `TcpProxy` relays bytes, `SlowProxy` relays them late."""
 
 import socket
 import threading
 import time
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
 
-class SlowProxy:
-    """Passes bytes on to a loopback port.
+class TcpProxy:
+    """Accepts connections on *listener* and relays each to a loopback port.
+
+    Args:
+        target_port: where connections are relayed to.
+        listener: where the proxy listens; by default on a free port.
 
     Attributes:
-        delay: seconds that each answer is kept.
+        port: where the proxy listens.
     """
 
-    def __init__(self, port: int) -> None:
-        self.delay = 0.0
-        self._behind = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
-        self._open: list[socket.socket] = []
+    def __init__(self, target_port: int, listener: socket.socket | None = None) -> None:
+        self._target_port = target_port
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        self._begin(self._accept)
 
     def __enter__(self) -> Self:
+        self._start(self._accept)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
         self._threads[0].join()
-        for one in self._open:
+        self._listener.close()
+        for connection in self._sockets:
             with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads[1:]:
             thread.join()
-        for one in self._open:
-            one.close()
+        for connection in self._sockets:
+            connection.close()
 
-    def _begin(self, work: object, *given: object) -> None:
-        thread = threading.Thread(target=work, args=given)  # type: ignore[arg-type]
+    def _start(self, function: object, *args: object) -> None:
+        thread = threading.Thread(target=function, args=args)  # type: ignore[arg-type]
         self._threads.append(thread)
         thread.start()
 
     def _accept(self) -> None:
         while True:
             try:
-                front, _ = self._listener.accept()
-                back = socket.create_connection(("127.0.0.1", self._behind))
+                client, _ = self._listener.accept()
             except OSError:
                 return
-            self._open.extend((front, back))
-            self._begin(self._pass, front, back, False)
-            self._begin(self._pass, back, front, True)
+            self._sockets.append(client)
+            self._start(self._serve, client)
 
-    def _pass(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
+    def _serve(self, client: socket.socket) -> None:
+        try:
+            self.prepare(client)
+            server = socket.create_connection(("127.0.0.1", self._target_port))
+        except OSError:
+            client.close()
+            return
+        self._sockets.append(server)
+        self._start(self._relay, server, client, True)
+        self._relay(client, server, False)
+
+    def prepare(self, client: socket.socket) -> None:
+        """Called with each new connection, before anything is relayed."""
+
+    def delay_response(self) -> None:
+        """Called before each part of a response is relayed."""
+
+    def _relay(self, source: socket.socket, target: socket.socket, responses: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
-                if answers:
-                    time.sleep(self.delay)
+                if responses:
+                    self.delay_response()
                 target.sendall(data)
+        with suppress(OSError):
             target.shutdown(socket.SHUT_WR)
+
+
+class SlowProxy(TcpProxy):
+    """A slow connection to a store.
+
+    Attributes:
+        delay: seconds by which each part of a response is delayed.
+    """
+
+    delay = 0.0
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def delay_response(self) -> None:
+        time.sleep(self.delay)

@@ -1,7 +1,7 @@
-"""The application with leases of two seconds, for servers whose end a test waits for."""
+"""The application with leases of two seconds, so that tests need not wait for fifteen."""
 
 from bridge.store import leases
 
 leases.LEASE_SECONDS = 2.0
 
-from app import asgi  # noqa: E402, F401 - the workers' leases are read when they are taken
+from app import asgi  # noqa: E402, F401 - LEASE_SECONDS is read when a lease is taken

@@ -1,4 +1,4 @@
-"""Answers that are no answer, or not a whole one: rows 1, 6, 7, 10, 11 and 12."""
+"""Errors, truncated, malformed and oversize responses: docs/faults.md, rows 1, 6, 7, 10-12."""
 
 import socket
 import tracemalloc
@@ -6,19 +6,19 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import pytest
-from scenes import (
+from clocks import wait_until
+from faults.scenarios import (
     FEEDS,
     NOW,
     STALE,
     VENUE,
-    Reader,
-    Scene,
-    Vendor,
-    edited,
-    eventually,
-    owners_page,
-    spoilt,
+    FakeTeamUp,
+    FeedClient,
+    Scenario,
+    status_page,
     uids,
+    with_edited_page,
+    with_page,
 )
 from upstreams import raw
 from upstreams.raw import Script
@@ -30,21 +30,21 @@ _CAP = 8 * 1024 * 1024
 
 
 def causes(events: Events) -> set[str]:
-    """The codes of what failed."""
+    """The cause codes of failed walks."""
     return {event["cause"].partition(":")[0] for event in events if event["event"] == "walk failed"}
 
 
-def broke_off(events: Events) -> Events:
-    """What was raised and belongs to no tree of errors."""
+def unexpected_errors(events: Events) -> Events:
+    """Log events of exceptions that the bridge does not expect."""
     return [event for event in events if event.get("exc_info")]
 
 
 @pytest.mark.parametrize("page", [1, 2, 3])
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_server_error_on_any_page_leaves_the_last_good_copy(
-    scene: Scene, status: int, page: int
+    scenario: Scenario, status: int, page: int
 ) -> None:
-    scene.survives(page, raw.status(status, body=b"Oops"))
+    scenario.assert_survives(page, raw.status(status, body=b"Oops"))
 
 
 CUT_SHORT = {
@@ -57,10 +57,10 @@ CUT_SHORT = {
 
 
 @pytest.mark.parametrize("cut", CUT_SHORT)
-def test_a_page_that_is_cut_short_leaves_the_last_good_copy(
-    scene: Scene, vendor: Vendor, cut: str
+def test_a_truncated_page_leaves_the_last_good_copy(
+    scenario: Scenario, teamup: FakeTeamUp, cut: str
 ) -> None:
-    scene.survives(3, spoilt(vendor, CUT_SHORT[cut]))
+    scenario.assert_survives(3, with_page(teamup, CUT_SHORT[cut]))
 
 
 NOT_JSON = {
@@ -72,51 +72,53 @@ NOT_JSON = {
 }
 
 
-@pytest.mark.parametrize("answer", NOT_JSON)
-def test_what_is_not_json_with_200_is_one_kind_of_failure(
-    scene: Scene, events: Events, answer: str
+@pytest.mark.parametrize("content", NOT_JSON)
+def test_a_200_response_that_is_not_json_is_a_malformed_response(
+    scenario: Scenario, events: Events, content: str
 ) -> None:
-    scene.survives(2, NOT_JSON[answer])
+    scenario.assert_survives(2, NOT_JSON[content])
     assert causes(events) == {"malformed"}
-    assert not broke_off(events)
+    assert not unexpected_errors(events)
 
 
-def test_a_connection_that_is_reset_in_the_body_leaves_the_last_good_copy(
-    scene: Scene, vendor: Vendor
+def test_a_connection_reset_in_the_body_leaves_the_last_good_copy(
+    scenario: Scenario, teamup: FakeTeamUp
 ) -> None:
-    scene.survives(2, spoilt(vendor, raw.reset_in_body))
+    scenario.assert_survives(2, with_page(teamup, raw.reset_in_body))
 
 
-def test_a_name_that_no_longer_resolves_leaves_the_last_good_copy(
-    scene: Scene, vendor: Vendor, events: Events, monkeypatch: pytest.MonkeyPatch
+def test_a_failing_name_resolution_leaves_the_last_good_copy(
+    scenario: Scenario, teamup: FakeTeamUp, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve: Callable[..., Any] = socket.getaddrinfo
-    known = {"teamup.example": "127.0.0.1", "127.0.0.1": "127.0.0.1"}
-    asked: list[str] = []
+    resolvable = {"teamup.example": "127.0.0.1", "127.0.0.1": "127.0.0.1"}
+    lookups: list[str] = []
 
     def resolver(host: str, *args: Any, **kwargs: Any) -> Any:
-        asked.append(host)
-        if host not in known:
+        lookups.append(host)
+        if host not in resolvable:
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
-        return resolve(known[host], *args, **kwargs)
+        return resolve(resolvable[host], *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolver)
-    base_url = f"http://teamup.example:{vendor.port}/api/v2"
-    regular, newcomer = scene.reader(base_url=base_url).warm(), scene.reader(base_url=base_url)
-    name = known.pop("teamup.example")
-    asked.clear()
-    scene.clock.move(STALE)
-    regular.has_last_good()
-    eventually(lambda: regular.served() == "failed")
-    regular.has_last_good(also="failed")
-    assert 1 <= len(asked) <= 3
-    newcomer.is_put_off()
+    base_url = f"http://teamup.example:{teamup.port}/api/v2"
+    warm, cold = scenario.client(base_url=base_url).warm_up(), scenario.client(base_url=base_url)
+    address = resolvable.pop("teamup.example")
+    lookups.clear()
+    scenario.clock.move(STALE)
+    warm.assert_last_good()
+    wait_until(lambda: warm.state() == "failed")
+    warm.assert_last_good(states="failed")
+    assert 1 <= len(lookups) <= 3
+    cold.assert_unavailable()
     assert causes(events) == {"unreachable"}
-    known["teamup.example"] = name
-    scene.is_well_again(regular, newcomer)
+    resolvable["teamup.example"] = address
+    scenario.assert_recovers(warm, cold)
 
 
-UNUSABLE = {one.why: one.row for one in awkward_rows(NOW) if one.fate == "dropped"}
+UNUSABLE = {
+    record.description: record.row for record in awkward_rows(NOW) if record.fate == "dropped"
+}
 BAD_RECORDS = [
     "not an object but None",
     "not an object but 'session'",
@@ -130,88 +132,92 @@ BAD_RECORDS = [
 ]
 
 
-def with_record(vendor: Vendor, record: Any) -> Script:
-    """All rows, and *record* after the last of them."""
+def with_record(teamup: FakeTeamUp, record: Any) -> Script:
+    """All rows, followed by *record*."""
 
     def add(page: dict[str, Any]) -> None:
         page["count"] += 1
         if page["next"] is None:
             page["results"].append(record)
 
-    return edited(vendor, add)
+    return with_edited_page(teamup, add)
 
 
 @pytest.mark.parametrize("why", BAD_RECORDS)
-def test_one_bad_record_costs_that_record_and_no_other(
-    scene: Scene, vendor: Vendor, events: Events, why: str
+def test_one_bad_record_is_dropped_and_no_other(
+    scenario: Scenario, teamup: FakeTeamUp, events: Events, why: str
 ) -> None:
-    there = uids(scene.reader((VENUE,)).warm().good[VENUE])
+    expected = uids(scenario.client((VENUE,)).warm_up().good[VENUE])
     events.clear()
-    vendor.script = with_record(vendor, UNUSABLE[why])
-    assert uids(scene.reader().refreshed()) == there
+    teamup.script = with_record(teamup, UNUSABLE[why])
+    assert uids(scenario.client().get_fresh()) == expected
     (published,) = [event for event in events if event["event"] == "published"]
     assert sum(n for reason, n in published.items() if reason.startswith("dropped")) == 1
-    assert published["sessions"] == len(vendor.rows)
+    assert published["sessions"] == len(teamup.rows)
 
 
-def test_the_owner_is_shown_that_records_were_dropped(scene: Scene, vendor: Vendor) -> None:
-    vendor.script = with_record(vendor, UNUSABLE["starts_at 'soon'"])
-    regular = scene.reader(operator_token="the-owners").warm()
-    assert "dropped" in owners_page(regular, "the-owners").lower()
+def test_the_status_page_reports_dropped_records(scenario: Scenario, teamup: FakeTeamUp) -> None:
+    teamup.script = with_record(teamup, UNUSABLE["starts_at 'soon'"])
+    warm = scenario.client(operator_token="the-owners").warm_up()
+    assert "dropped" in status_page(warm, "the-owners").lower()
 
 
-def test_a_session_whose_record_turns_bad_stays_as_it_was(scene: Scene, vendor: Vendor) -> None:
-    regular = scene.reader().warm()
-    vendor.rows = [
-        {**row, "starts_at": "soon"} if row["venue"]["id"] == 11 else row for row in vendor.rows
+def test_a_session_whose_record_becomes_invalid_is_kept(
+    scenario: Scenario, teamup: FakeTeamUp
+) -> None:
+    warm = scenario.client().warm_up()
+    teamup.rows = [
+        {**row, "starts_at": "soon"} if row["venue"]["id"] == 11 else row for row in teamup.rows
     ]
     for _ in range(3):
-        scene.clock.move(STALE)
-        regular.refreshed()
-        regular.has_last_good(also="fresh")
+        scenario.clock.move(STALE)
+        warm.get_fresh()
+        warm.assert_last_good(states="fresh")
 
 
 OVERSIZE = {
     "spaces without end": raw.oversize(64 * 1024 * 1024),
-    "spaces whose size is told": raw.oversize(64 * 1024 * 1024, declared=True),
+    "spaces with a Content-Length": raw.oversize(64 * 1024 * 1024, declared=True),
     "a gzip bomb": raw.gzip_bomb(256),
 }
 
 
 @pytest.mark.parametrize("body", OVERSIZE)
-def test_a_body_too_large_is_left_at_the_cap(scene: Scene, events: Events, body: str) -> None:
-    regular = scene.reader().warm()
+def test_reading_an_oversize_body_stops_at_the_limit(
+    scenario: Scenario, events: Events, body: str
+) -> None:
+    warm = scenario.client().warm_up()
     tracemalloc.start()
     try:
-        assert_refused_once(scene, regular, OVERSIZE[body])
+        assert_refused_once(scenario, warm, OVERSIZE[body])
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert peak < 3 * _CAP
     assert causes(events) == {"oversize"}
-    newcomer = scene.reader()
-    newcomer.is_put_off()
-    scene.is_well_again(regular, newcomer)
+    cold = scenario.client()
+    cold.assert_unavailable()
+    scenario.assert_recovers(warm, cold)
 
 
-def assert_refused_once(scene: Scene, regular: Reader, fault: Script) -> None:
-    before = len(scene.vendor.requests)
-    scene.vendor.spoil(2, fault)
-    scene.clock.move(STALE)
-    regular.has_last_good()
-    eventually(lambda: regular.served() == "failed")
-    regular.has_last_good(also="failed")
-    assert scene.vendor.attempts(before)[2] == 1
+def assert_refused_once(scenario: Scenario, warm: FeedClient, fault: Script) -> None:
+    before = len(scenario.teamup.requests)
+    scenario.teamup.inject(2, fault)
+    scenario.clock.move(STALE)
+    warm.assert_last_good()
+    wait_until(lambda: warm.state() == "failed")
+    warm.assert_last_good(states="failed")
+    assert scenario.teamup.attempts(before)[2] == 1
 
 
-def test_the_last_good_copy_is_served_for_as_long_as_the_settings_say(
-    scene: Scene, vendor: Vendor
+def test_the_last_good_copy_is_served_for_stale_if_error_seconds(
+    scenario: Scenario, teamup: FakeTeamUp
 ) -> None:
-    regular = scene.reader(stale_if_error=86_400).warm()
-    vendor.spoil(None, raw.status(500))
-    scene.clock.move(86_000)
-    eventually(lambda: regular.served() == "failed")
-    regular.has_last_good(also="failed")
-    scene.clock.move(1_000)
+    warm = scenario.client(stale_if_error=86_400).warm_up()
+    teamup.inject(None, raw.status(500))
+    scenario.clock.move(86_000)
+    wait_until(lambda: warm.state() == "failed")
+    warm.assert_last_good(states="failed")
+    scenario.clock.move(1_000)
     for path in FEEDS:
-        regular.is_put_off(path)
+        warm.assert_unavailable(path)

@@ -1,4 +1,4 @@
-"""What expires at once, for many readers or for many feeds: nobody waits, and no more is asked."""
+"""Many clients or many feeds when copies expire: no client waits, upstream requests stay few."""
 
 import time
 from collections import Counter
@@ -8,8 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from clocks import wait_until
+from faults.fleet import RunningClock, run_concurrently
 from flask import request
-from fleet import RunningClock, herd, until
 from upstreams.rows import timetable
 from upstreams.stub import StubUpstream
 
@@ -25,47 +26,45 @@ PER_MINUTE = 25
 SLOW = 0.5
 STEP = 3.0
 
-Ask = Callable[[str], tuple[int, str, float]]
+Get = Callable[[str], tuple[int, str, float]]
 
 
-class Vendor(StubUpstream):
-    """Notes when it was asked, by the clock of the machines that ask."""
+class RecordingTeamUp(StubUpstream):
+    """Records its requests, with the times of the machines' clock."""
 
     def __init__(self, clock: RunningClock) -> None:
-        super().__init__(timetable(90, days=60), token=TOKEN, before_page=self._note)
-        self.asked: list[tuple[float, str]] = []
+        super().__init__(timetable(90, days=60), token=TOKEN, before_page=self._record_walk)
+        self.walks: list[tuple[float, str]] = []
         self._clock = clock
 
-    def _note(self, page: int) -> None:
+    def _record_walk(self, page: int) -> None:
         params = request.args.to_dict(flat=False)
-        question = "&".join(f"{name}={params[name]}" for name in sorted(params) if "_" in name)
-        self.asked.append((self._clock.now(), question))
+        filters = "&".join(f"{name}={params[name]}" for name in sorted(params) if "_" in name)
+        self.walks.append((self._clock.now(), filters))
 
 
 @pytest.fixture
-def running() -> RunningClock:
-    return RunningClock()
-
-
-@pytest.fixture
-def vendor(running: RunningClock) -> Iterator[Vendor]:
-    with Vendor(running) as server:
+def teamup(running_clock: RunningClock) -> Iterator[RecordingTeamUp]:
+    with RecordingTeamUp(running_clock) as server:
         yield server
 
 
 @pytest.fixture
 def two_machines(
-    make_bridge: Callable[..., Services], vendor: Vendor, running: RunningClock, tmp_path: Path
-) -> Callable[..., list[Ask]]:
-    """Machines over one store, as functions that ask them: status, state of the cache, seconds."""
+    make_bridge: Callable[..., Services],
+    teamup: RecordingTeamUp,
+    running_clock: RunningClock,
+    tmp_path: Path,
+) -> Callable[..., list[Get]]:
+    """Two bridges with one store, as functions: path → status, Cache-Status, seconds."""
 
-    def build(**fields: object) -> list[Ask]:
+    def build(**fields: object) -> list[Get]:
         return [
-            _asker(
+            _requester(
                 make_bridge(
-                    store=SqliteStore(tmp_path / "store.sqlite3", running),
-                    at=running,
-                    base_url=vendor.url,
+                    store=SqliteStore(tmp_path / "store.sqlite3", running_clock),
+                    at=running_clock,
+                    base_url=teamup.url,
                     **fields,
                 )
             )
@@ -75,95 +74,100 @@ def two_machines(
     return build
 
 
-def _asker(parts: Services) -> Ask:
+def _requester(parts: Services) -> Get:
     app = create_app(parts)
 
-    def ask(path: str) -> tuple[int, str, float]:
+    def get(path: str) -> tuple[int, str, float]:
         began = time.monotonic()
         response = app.test_client().get(path)
         took = time.monotonic() - began
         return response.status_code, response.headers.get("Cache-Status", ""), took
 
-    return ask
+    return get
 
 
-def _fresh(asks: Sequence[Ask], path: str) -> bool:
-    return all("hit" in state and "stale" not in state for _, state, _ in (a(path) for a in asks))
+def _fresh(machines: Sequence[Get], path: str) -> bool:
+    states = [get(path)[1] for get in machines]
+    return all("hit" in state and "stale" not in state for state in states)
 
 
-def test_a_herd_at_expiry_gets_the_old_copy_at_once_and_costs_one_walk(
-    two_machines: Callable[..., list[Ask]], vendor: Vendor, running: RunningClock
+def test_many_clients_at_expiry_get_the_stale_copy_at_once_and_cause_one_walk(
+    two_machines: Callable[..., list[Get]], teamup: RecordingTeamUp, running_clock: RunningClock
 ) -> None:
     machines = two_machines()
-    until(lambda: _fresh(machines, "/sessions.ics"))
-    assert len(vendor.asked) == 1
-    running.move(EXPIRED)
-    vendor.faults.set("delay", 4 * SLOW)
-    answers = herd([partial(machines[n % 2], "/sessions.ics") for n in range(40)])
-    assert {status for status, _, _ in answers} == {200}
-    assert all("hit" in state and "detail=stale" in state for _, state, _ in answers)
-    assert max(took for _, _, took in answers) < 2 * SLOW
-    until(lambda: _fresh(machines, "/sessions.ics"))
-    assert len(vendor.asked) == 2
+    wait_until(lambda: _fresh(machines, "/sessions.ics"))
+    assert len(teamup.walks) == 1
+    running_clock.move(EXPIRED)
+    teamup.faults.set("delay", 4 * SLOW)
+    responses = run_concurrently([partial(machines[n % 2], "/sessions.ics") for n in range(40)])
+    assert {status for status, _, _ in responses} == {200}
+    assert all("hit" in state and "detail=stale" in state for _, state, _ in responses)
+    assert max(took for _, _, took in responses) < 2 * SLOW
+    wait_until(lambda: _fresh(machines, "/sessions.ics"))
+    assert len(teamup.walks) == 2
 
 
-def test_many_keys_that_expire_together_are_walked_once_each_within_the_budget(
-    two_machines: Callable[..., list[Ask]], vendor: Vendor, running: RunningClock
+def test_many_keys_expired_together_are_walked_once_each_within_the_budget(
+    two_machines: Callable[..., list[Get]], teamup: RecordingTeamUp, running_clock: RunningClock
 ) -> None:
     paths = [f"/venues/12.ics?past=0&future={days}" for days in range(1, KEYS + 1)]
     generous = two_machines(plan=UpstreamPlan.NARROW, requests_per_minute=10_000)
     for path in paths:
         assert generous[0](path)[0] == 200
-    running.move(EXPIRED)
-    vendor.asked.clear()
+    running_clock.move(EXPIRED)
+    teamup.walks.clear()
     machines = two_machines(plan=UpstreamPlan.NARROW, requests_per_minute=PER_MINUTE)
-    vendor.faults.set("delay", SLOW / 10)
-    answers = herd(
-        [partial(_ask_all, machine, paths[start::4]) for machine in machines for start in range(4)]
+    teamup.faults.set("delay", SLOW / 10)
+    batches = run_concurrently(
+        [
+            partial(_request_all, machine, paths[start::4])
+            for machine in machines
+            for start in range(4)
+        ]
     )
-    flat = [one for several in answers for one in several]
-    assert {status for status, _, _ in flat} == {200}
-    assert all("hit" in state for _, state, _ in flat)
-    assert max(took for _, _, took in flat) < 2 * SLOW
-    until(lambda: len(vendor.asked) == PER_MINUTE)
-    # A little at a time, as it really passes: who waits for its turn must stay in the lead.
+    responses = [response for batch in batches for response in batch]
+    assert {status for status, _, _ in responses} == {200}
+    assert all("hit" in state for _, state, _ in responses)
+    assert max(took for _, _, took in responses) < 2 * SLOW
+    wait_until(lambda: len(teamup.walks) == PER_MINUTE)
+    # In small steps: each waiting walk must keep its place in the queue for the budget.
     for _ in range(60):
-        running.move(STEP)
+        running_clock.move(STEP)
         time.sleep(0.1)
-        if len(vendor.asked) >= KEYS:
+        if len(teamup.walks) >= KEYS:
             break
-    until(lambda: len(vendor.asked) >= KEYS)
-    # The clock leaps eighty times as fast as the threads run, so a lease may now and then be lost
-    # to the other machine: its walk is refused, and the key is walked a second time.
-    times = Counter(question for _, question in vendor.asked)
+    wait_until(lambda: len(teamup.walks) >= KEYS)
+    # The clock runs eighty times as fast as the threads, so a lease may expire during a walk: the
+    # walk's result is rejected, and the other machine walks the key a second time.
+    times = Counter(filters for _, filters in teamup.walks)
     assert len(times) == KEYS
     assert sum(times.values()) <= KEYS * 1.2
     assert max(times.values()) <= 2
-    _fits_budget([at for at, _ in vendor.asked])
+    _assert_within_budget([at for at, _ in teamup.walks])
 
 
-def _ask_all(ask: Ask, paths: Sequence[str]) -> list[tuple[int, str, float]]:
-    return [ask(path) for path in paths]
+def _request_all(get: Get, paths: Sequence[str]) -> list[tuple[int, str, float]]:
+    return [get(path) for path in paths]
 
 
-def _fits_budget(times: list[float]) -> None:
-    """No more than the budget within any sixty seconds.
+def _assert_within_budget(times: list[float]) -> None:
+    """At most PER_MINUTE requests within any sixty seconds.
 
-    A step of the clock may fall between a request's turn and its arrival.
+    The clock may move between the moment a request is allowed and its arrival.
     """
     assert all(earlier <= later for earlier, later in pairwise(times))
-    for place in range(len(times) - PER_MINUTE):
-        assert times[place + PER_MINUTE] - times[place] > 60 - 1 - STEP
+    for index in range(len(times) - PER_MINUTE):
+        assert times[index + PER_MINUTE] - times[index] > 60 - 1 - STEP
 
 
-def test_keys_that_were_filled_together_do_not_all_expire_together(
-    two_machines: Callable[..., list[Ask]], running: RunningClock
+def test_keys_filled_together_do_not_all_expire_together(
+    two_machines: Callable[..., list[Get]], running_clock: RunningClock
 ) -> None:
-    ask, _ = two_machines(plan=UpstreamPlan.NARROW, requests_per_minute=10_000)
+    get, _ = two_machines(plan=UpstreamPlan.NARROW, requests_per_minute=10_000)
     paths = [f"/venues/12.ics?past=0&future={days}" for days in range(1, KEYS + 1)]
     for path in paths:
-        ask(path)
-    # the middle of what the jitter spreads: 300 seconds, give or take a tenth
-    running.move(298)
-    stale = sum("stale" in ask(path)[1] for path in paths)
+        get(path)
+    # The middle of the jittered lifetimes: 300 seconds, plus or minus a tenth.
+    running_clock.move(298)
+    stale = sum("stale" in get(path)[1] for path in paths)
     assert KEYS / 4 < stale < KEYS * 3 / 4

@@ -1,33 +1,45 @@
-"""An upstream that comes and goes, and then stays: row 24."""
+"""An upstream that flaps, then recovers (docs/faults.md, row 24)."""
 
 import socket
 import threading
 from collections.abc import MutableMapping
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from scenes import LONGEST_PAUSE, OLD, STALE, VENUE, Reader, Scene, Vendor, eventually, how
+from clocks import wait_until
+from faults.fleet import run_concurrently
+from faults.scenarios import (
+    MAX_BACKOFF,
+    OLD,
+    STALE,
+    VENUE,
+    FakeTeamUp,
+    FeedClient,
+    Scenario,
+    cache_state,
+)
 from upstreams import raw
 from upstreams.raw import Script, pause
 
 Events = list[MutableMapping[str, Any]]
 
-OF_THEIR_OWN = tuple(f"/sessions.ics?starts_at_gte=2026-09-0{day}" for day in range(1, 7))
-"""Feeds that each ask upstream for themselves."""
+NARROW_FEEDS = tuple(f"/sessions.ics?starts_at_gte=2026-09-0{day}" for day in range(1, 7))
+"""Feeds that each need an upstream walk of their own."""
 PAGES = 3
 ROUNDS = 12
 
 
-def hung_up(connection: socket.socket, request: bytes, n: int) -> None:
-    """Close without a word."""
+def hang_up(connection: socket.socket, request: bytes, n: int) -> None:
+    """Close the connection without an answer."""
 
 
-class Counted:
-    """Has callers wait, and knows how many waited at once; then answers as *then* does.
+class CountedScript:
+    """Delays each request, then answers with *then*; `peak` is the most requests at one time.
 
-    Whoever was answered counts no more, so that the next caller is not counted with them.
+    A request counts until it is answered, so the next one is not counted together with it.
     """
 
     def __init__(self, then: Script) -> None:
@@ -41,29 +53,29 @@ class Counted:
             self._waiting += 1
             self.peak = max(self.peak, self._waiting)
         try:
-            self.hold(connection)
+            self.delay(connection)
         finally:
             with self._lock:
                 self._waiting -= 1
         self._then(connection, request, n)
 
-    def hold(self, connection: socket.socket) -> None:
+    def delay(self, connection: socket.socket) -> None:
         pause(connection, 0.02)
 
 
-class Gate(Counted):
-    """Holds every caller until one is let go."""
+class Gate(CountedScript):
+    """Blocks each request until `release` is called once for it."""
 
     def __init__(self, then: Script) -> None:
         super().__init__(then)
-        self._turns = threading.Semaphore(0)
+        self._releases = threading.Semaphore(0)
 
-    def hold(self, connection: socket.socket) -> None:
-        while not self._turns.acquire(blocking=False) and pause(connection, 0.005):
+    def delay(self, connection: socket.socket) -> None:
+        while not self._releases.acquire(blocking=False) and pause(connection, 0.005):
             pass
 
-    def let_go(self) -> None:
-        self._turns.release()
+    def release(self) -> None:
+        self._releases.release()
 
 
 def published(events: Events) -> list[str]:
@@ -71,155 +83,145 @@ def published(events: Events) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("fault", "attempts"), [(hung_up, 3), (raw.status(403), 1)], ids=["no answer", "403"]
+    ("fault", "attempts"), [(hang_up, 3), (raw.status(403), 1)], ids=["no answer", "403"]
 )
-def test_while_upstream_as_a_whole_is_down_one_probe_at_a_time_looks(
-    scene: Scene, vendor: Vendor, tmp_path: Path, fault: Script, attempts: int
+def test_during_an_outage_only_one_probe_runs_at_a_time(
+    scenario: Scenario, teamup: FakeTeamUp, tmp_path: Path, fault: Script, attempts: int
 ) -> None:
     shared = f"sqlite:///{tmp_path}/bridge.sqlite3"
-    feeds = (VENUE, *OF_THEIR_OWN)
-    fleet = [scene.reader(feeds, cache_url=shared).warm() for _ in range(2)]
-    vendor.script = raw.status(401)
-    scene.clock.move(STALE)
-    eventually(lambda: how(fleet[0].get()) == "failed")
-    scene.quiet()
-    counted = vendor.script = Counted(fault)
+    feeds = (VENUE, *NARROW_FEEDS)
+    fleet = [scenario.client(feeds, cache_url=shared).warm_up() for _ in range(2)]
+    teamup.script = raw.status(401)
+    scenario.clock.move(STALE)
+    wait_until(lambda: cache_state(fleet[0].get()) == "failed")
+    scenario.wait_until_idle()
+    counter = teamup.script = CountedScript(fault)
     probes = []
     for _ in range(ROUNDS):
-        before = len(vendor.requests)
-        scene.clock.move(30)
-        herd(fleet, feeds)
-        scene.quiet()
-        probes.append(len(vendor.requests) - before)
-    assert counted.peak == 1
-    # A probe at a time, and once it has failed no other before the pause is over.
+        before = len(teamup.requests)
+        scenario.clock.move(30)
+        request_all(fleet, feeds)
+        scenario.wait_until_idle()
+        probes.append(len(teamup.requests) - before)
+    assert counter.peak == 1
+    # One probe at a time, and after a failure none until the pause is over.
     assert set(probes) == {0, attempts}
 
 
-def test_an_outage_is_remembered_until_a_probe_ends_it(scene: Scene, vendor: Vendor) -> None:
-    """However seldom somebody asks: nobody waits, and every time one probe looks."""
-    regular = scene.reader((VENUE,)).warm()
-    vendor.script = raw.status(403)
-    scene.clock.move(OLD)
-    eventually(lambda: regular.served() == "failed")
-    scene.quiet()
-    for number in range(1, 6):
-        before = len(vendor.requests)
-        scene.clock.move(600)
-        scene.clock.waited.clear()
-        regular.has_last_good(also="failed")
-        assert not scene.clock.waited, f"round {number}"
-        eventually(lambda before=before: len(vendor.requests) == before + 1)
-        scene.quiet()
-    vendor.recover()
-    scene.clock.move(600)
-    assert regular.served() == "failed"
-    regular.refreshed()
-
-
-def herd(fleet: list[Reader], feeds: tuple[str, ...]) -> None:
-    """Ask every bridge for every feed, all at once; each answers with what it has."""
-    answers: list[str] = []
-
-    def ask(reader: Reader, path: str) -> None:
-        answers.append(reader.served(path))
-
-    callers = [
-        threading.Thread(target=ask, args=(reader, path)) for reader in fleet for path in feeds
-    ]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    assert set(answers) == {"failed"}
-    assert len(answers) == len(fleet) * len(feeds)
-
-
-def test_a_probe_that_takes_its_time_is_still_the_only_one(
-    scene: Scene, vendor: Vendor, tmp_path: Path
+def test_an_outage_is_remembered_until_a_probe_succeeds(
+    scenario: Scenario, teamup: FakeTeamUp
 ) -> None:
-    """Ten seconds an attempt: the second is under way when a lease of fifteen has run out."""
+    """With rare requests: none waits, and each starts one probe."""
+    warm = scenario.client((VENUE,)).warm_up()
+    teamup.script = raw.status(403)
+    scenario.clock.move(OLD)
+    wait_until(lambda: warm.state() == "failed")
+    scenario.wait_until_idle()
+    for number in range(1, 6):
+        before = len(teamup.requests)
+        scenario.clock.move(600)
+        scenario.clock.waited.clear()
+        warm.assert_last_good(states="failed")
+        assert not scenario.clock.waited, f"round {number}"
+        wait_until(lambda before=before: len(teamup.requests) == before + 1)
+        scenario.wait_until_idle()
+    teamup.recover()
+    scenario.clock.move(600)
+    assert warm.state() == "failed"
+    warm.get_fresh()
+
+
+def request_all(fleet: list[FeedClient], feeds: tuple[str, ...]) -> None:
+    """Request every feed from every bridge at the same time; each answers with its copy."""
+    calls = [partial(client.state, path) for client in fleet for path in feeds]
+    assert set(run_concurrently(calls)) == {"failed"}
+
+
+def test_a_slow_probe_stays_the_only_one(
+    scenario: Scenario, teamup: FakeTeamUp, tmp_path: Path
+) -> None:
+    """Attempts of ten seconds: a lease of fifteen expires during the second attempt."""
     shared = f"sqlite:///{tmp_path}/bridge.sqlite3"
-    one, other = (scene.reader((VENUE,), cache_url=shared).warm() for _ in range(2))
-    vendor.script = raw.status(401)
-    scene.clock.move(STALE)
-    eventually(lambda: one.served() == "failed")
-    scene.quiet()
-    gate = vendor.script = Gate(hung_up)
-    scene.clock.move(2)
-    one.has_last_good(also="failed")
-    eventually(lambda: vendor.in_flight == 1)
-    before = len(vendor.requests)
-    scene.clock.move(10)
-    gate.let_go()
-    eventually(lambda: len(vendor.requests) == before + 1)
+    first, second = (scenario.client((VENUE,), cache_url=shared).warm_up() for _ in range(2))
+    teamup.script = raw.status(401)
+    scenario.clock.move(STALE)
+    wait_until(lambda: first.state() == "failed")
+    scenario.wait_until_idle()
+    gate = teamup.script = Gate(hang_up)
+    scenario.clock.move(2)
+    first.assert_last_good(states="failed")
+    wait_until(lambda: teamup.in_flight == 1)
+    before = len(teamup.requests)
+    scenario.clock.move(10)
+    gate.release()
+    wait_until(lambda: len(teamup.requests) == before + 1)
     for _ in range(8):
-        scene.clock.move(1)
-        other.has_last_good(also="failed")
-        # the other bridge has every chance to take over
+        scenario.clock.move(1)
+        second.assert_last_good(states="failed")
+        # Give the other bridge time to take over.
         threading.Event().wait(0.02)
     assert gate.peak == 1
-    vendor.recover()
-    gate.let_go()
-    eventually(lambda: one.served() == "fresh")
+    teamup.recover()
+    gate.release()
+    wait_until(lambda: first.state() == "fresh")
 
 
-def test_once_upstream_is_well_everything_is_fresh_within_a_ttl_and_by_one_walk(
-    scene: Scene, vendor: Vendor, events: Events, tmp_path: Path
+def test_after_recovery_everything_is_fresh_within_a_ttl_by_one_walk(
+    scenario: Scenario, teamup: FakeTeamUp, events: Events, tmp_path: Path
 ) -> None:
     shared = f"sqlite:///{tmp_path}/bridge.sqlite3"
-    fleet = [scene.reader((VENUE,), cache_url=shared).warm() for _ in range(2)]
-    flap(scene, fleet)
+    fleet = [scenario.client((VENUE,), cache_url=shared).warm_up() for _ in range(2)]
+    flap(scenario, fleet)
     events.clear()
-    before = len(vendor.requests)
+    before = len(teamup.requests)
     for waited in count(5, 5):
-        scene.clock.move(5)
-        answers = [how(reader.get()) for reader in fleet]
+        scenario.clock.move(5)
+        answers = [cache_state(client.get()) for client in fleet]
         assert set(answers) <= {"failed", "stale", "fresh"}
-        scene.quiet()
+        scenario.wait_until_idle()
         if answers == ["fresh"] * 2:
             break
-        assert waited < LONGEST_PAUSE + 5
+        assert waited < MAX_BACKOFF + 5
     assert published(events) == ["past=30"]
-    assert len(vendor.requests) == before + PAGES
+    assert len(teamup.requests) == before + PAGES
 
 
-def flap(scene: Scene, fleet: list[Reader]) -> None:
-    """Down, up for too short, down again and so on, and at last well."""
-    vendor = scene.vendor
-    scene.clock.move(STALE)
-    for turn in range(12):
-        vendor.script = (hung_up, raw.status(500), raw.status(403))[turn % 3]
-        for reader in fleet:
-            reader.has_last_good()
-        scene.quiet()
-        scene.clock.move(2**turn % 97)
-    eventually(lambda: {how(reader.get()) for reader in fleet} == {"failed"})
-    scene.quiet()
-    vendor.recover()
+def flap(scenario: Scenario, fleet: list[FeedClient]) -> None:
+    """Fail, recover briefly, fail again and so on; finally recover."""
+    teamup = scenario.teamup
+    scenario.clock.move(STALE)
+    for step in range(12):
+        teamup.script = (hang_up, raw.status(500), raw.status(403))[step % 3]
+        for client in fleet:
+            client.assert_last_good()
+        scenario.wait_until_idle()
+        scenario.clock.move(2**step % 97)
+    wait_until(lambda: {cache_state(client.get()) for client in fleet} == {"failed"})
+    scenario.wait_until_idle()
+    teamup.recover()
 
 
-def test_an_upstream_that_flaps_is_walked_no_more_than_once_a_ttl(
-    scene: Scene, vendor: Vendor, events: Events, tmp_path: Path
+def test_a_flapping_upstream_is_walked_at_most_once_per_ttl(
+    scenario: Scenario, teamup: FakeTeamUp, events: Events, tmp_path: Path
 ) -> None:
-    """A quarter of an hour of twenty seconds up, twenty down, asked for every five seconds."""
+    """Fifteen minutes: twenty seconds up, twenty down, one request every five seconds."""
     shared = f"sqlite:///{tmp_path}/bridge.sqlite3"
-    fleet = [scene.reader((VENUE,), cache_url=shared).warm() for _ in range(2)]
+    fleet = [scenario.client((VENUE,), cache_url=shared).warm_up() for _ in range(2)]
     events.clear()
-    before = len(vendor.requests)
-    for turn in range(180):
-        vendor.script = hung_up if turn // 4 % 2 else vendor.well
-        scene.clock.move(5)
-        answer = fleet[turn % 2].get()
+    before = len(teamup.requests)
+    for step in range(180):
+        teamup.script = hang_up if step // 4 % 2 else teamup.healthy
+        scenario.clock.move(5)
+        answer = fleet[step % 2].get()
         assert answer.status_code == 200
         assert answer.data == fleet[0].good[VENUE].data
-        if how(answer) != "fresh":
-            scene.quiet()
+        if cache_state(answer) != "fresh":
+            scenario.wait_until_idle()
     walks = published(events)
     assert 900 / 450 <= len(walks) <= 900 / 270
     failures = [event for event in events if event["event"] == "walk failed"]
     assert len(failures) <= 3 * len(walks) + 3
-    # On a busy machine the clock may overtake a walk, which somebody else then begins anew.
+    # On a busy machine the clock may pass a walk's deadline; another bridge then starts it again.
     overtaken = [event for event in events if "took too long" in event["event"]]
     begun = len(walks) + len(overtaken)
-    assert len(vendor.requests) - before <= PAGES * begun + 3 * len(failures)
+    assert len(teamup.requests) - before <= PAGES * begun + 3 * len(failures)

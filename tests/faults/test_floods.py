@@ -1,6 +1,6 @@
-"""Filter sets that somebody makes up by the thousand: bounded in all they cost, and hot stays hot.
+"""A flood of made-up filter sets: its cost is bounded, and feeds in use are not slowed down.
 
-Three thousand here; ``make flood`` runs a hundred thousand.
+Three thousand filter sets here; ``make flood`` sends a hundred thousand.
 """
 
 import threading
@@ -14,13 +14,22 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from fleet import NOW, TOKEN, Hold, Machine, RunningClock, Worker, get, herd, studio, until
+from clocks import wait_until
+from faults.fleet import (
+    NOW,
+    BlockedPages,
+    Machine,
+    RunningClock,
+    Worker,
+    get,
+    run_concurrently,
+    stub_upstream,
+)
 from upstreams.stub import StubUpstream
 
 from bridge.config import UpstreamPlan
 from bridge.feeds.formats import FORMATS, ICS
 from bridge.feeds.formats.base import Content
-from bridge.services import Services
 from bridge.store.interface import Store
 from bridge.store.memory import MemoryStore
 
@@ -32,38 +41,13 @@ NEW_PER_MINUTE = PER_MINUTE // 4
 
 
 @pytest.fixture
-def vendor() -> Iterator[StubUpstream]:
-    with studio(40, at=NOW) as server:
+def teamup() -> Iterator[StubUpstream]:
+    with stub_upstream(40, at=NOW) as server:
         yield server
 
 
-@pytest.fixture
-def running() -> RunningClock:
-    return RunningClock()
-
-
-@pytest.fixture
-def store(running: RunningClock) -> MemoryStore:
-    return MemoryStore(running)
-
-
-@pytest.fixture
-def make_worker(
-    make_bridge: Callable[..., Services],
-    vendor: StubUpstream,
-    running: RunningClock,
-    store: MemoryStore,
-) -> Callable[..., Worker]:
-    def make(**fields: Any) -> Worker:
-        return Worker(
-            make_bridge(store=store, at=running, base_url=vendor.url, token=TOKEN, **fields)
-        )
-
-    return make
-
-
-def _made_up() -> Iterator[str]:
-    """Addresses that are each a filter set of its own, and none of which makes any sense."""
+def _made_up_paths() -> Iterator[str]:
+    """Paths with a different, meaningless filter set each."""
     for number in range(FLOOD):
         yield (
             f"/venues/{10_000 + number}.ics",
@@ -73,207 +57,210 @@ def _made_up() -> Iterator[str]:
         )[number % 4]
 
 
-def _kinds(store: Store) -> Counter[str]:
-    """How many entries there are of each kind."""
+def _entries_by_kind(store: Store) -> Counter[str]:
+    """Number of store entries of each kind."""
     return Counter(name.split(":")[2] for name in store.names(""))
 
 
-def test_what_is_cut_from_the_snapshot_at_hand_is_never_refused_and_costs_upstream_nothing(
+def test_filter_sets_covered_by_a_snapshot_are_never_refused_and_need_no_request(
     make_worker: Callable[..., Worker],
-    vendor: StubUpstream,
+    teamup: StubUpstream,
     store: MemoryStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("bridge.feeds.last_modified._BUCKETS", 8)
     rendered: Counter[str] = Counter()
 
-    def counted(content: Content) -> bytes:
+    def render(content: Content) -> bytes:
         rendered[content.spec.path()] += 1
         return ICS.render(content)
 
-    monkeypatch.setitem(FORMATS, "ics", replace(ICS, render=counted))
+    monkeypatch.setitem(FORMATS, "ics", replace(ICS, render=render))
     worker = make_worker(cache_max_bytes=300_000)
-    hot = worker.served([HOT])
-    once = rendered[HOT.removesuffix(".ics")]
-    assert once == 1
-    asked, before = len(vendor.requests), _kinds(store)
-    for number, path in enumerate(_made_up()):
+    hot = worker.fetch_ok([HOT])
+    assert rendered[HOT.removesuffix(".ics")] == 1
+    requests, before = len(teamup.requests), _entries_by_kind(store)
+    for number, path in enumerate(_made_up_paths()):
         assert worker.get(path).status_code == 200, path
         if number % 10 == 0:
-            assert worker.served([HOT]) == hot
-    assert len(vendor.requests) == asked
-    after = _kinds(store)
+            assert worker.fetch_ok([HOT]) == hot
+    assert len(teamup.requests) == requests
+    after = _entries_by_kind(store)
     assert after["validators"] <= 8
     assert after - before - Counter({"validators": 8}) == Counter()
-    assert rendered[HOT.removesuffix(".ics")] == once
+    assert rendered[HOT.removesuffix(".ics")] == 1
     assert worker.parts.feeds._bodies.size <= 150_000
 
 
-def test_made_up_filter_sets_do_not_wash_away_when_a_feed_changed(
+def test_made_up_filter_sets_do_not_evict_the_last_modified_of_a_feed_in_use(
     make_worker: Callable[..., Worker],
-    running: RunningClock,
+    running_clock: RunningClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("bridge.feeds.last_modified._BUCKETS", 8)
     worker = make_worker(cache_max_bytes=300_000)
-    first = worker.served([HOT])
-    # it comes back after a refresh: a feed that somebody reads
-    running.move(EXPIRED)
-    until(lambda: "stale" not in worker.get(HOT).headers["Cache-Status"])
-    assert worker.served([HOT]) == first
-    for path in islice(_made_up(), FLOOD // 8):
+    first = worker.fetch_ok([HOT])
+    # A feed that is requested again after a refresh counts as in use.
+    running_clock.move(EXPIRED)
+    wait_until(lambda: "stale" not in worker.get(HOT).headers["Cache-Status"])
+    assert worker.fetch_ok([HOT]) == first
+    for path in islice(_made_up_paths(), FLOOD // 8):
         worker.get(path)
-    assert make_worker().served([HOT]) == first
+    assert make_worker().fetch_ok([HOT]) == first
 
 
-def test_what_has_to_be_asked_upstream_is_admitted_within_a_share_of_the_budget(
+def test_filter_sets_that_need_upstream_get_only_a_share_of_the_budget(
     make_worker: Callable[..., Worker],
-    vendor: StubUpstream,
-    running: RunningClock,
+    teamup: StubUpstream,
+    running_clock: RunningClock,
     store: MemoryStore,
 ) -> None:
     worker = make_worker(plan=UpstreamPlan.NARROW, requests_per_minute=PER_MINUTE)
-    hot = worker.served([HOT])
-    # until the first is refused
-    before = len(vendor.requests)
+    hot = worker.fetch_ok([HOT])
+    # Until a request is refused.
+    before = len(teamup.requests)
     statuses = Counter[int]()
-    for number, path in enumerate(islice(_made_up(), FLOOD // 8)):
+    for number, path in enumerate(islice(_made_up_paths(), FLOOD // 8)):
         response = worker.get(path)
         statuses[response.status_code] += 1
         if response.status_code == 429:
             assert 1 <= int(response.headers["Retry-After"]) <= 61
             assert response.headers["Cache-Control"] == "no-store"
         if number % 10 == 0:
-            assert worker.served([HOT]) == hot
+            assert worker.fetch_ok([HOT]) == hot
     assert set(statuses) == {200, 429}
     assert statuses[200] >= NEW_PER_MINUTE // 3
-    assert len(vendor.requests) - before <= NEW_PER_MINUTE
-    kinds = _kinds(store)
+    assert len(teamup.requests) - before <= NEW_PER_MINUTE
+    kinds = _entries_by_kind(store)
     assert kinds["snapshot"] <= 1 + NEW_PER_MINUTE
     assert kinds["asked"] <= 1 + NEW_PER_MINUTE
     assert kinds["lease"] == kinds["failure"] == 0
-    # the flood goes on, and what is in use is refreshed all the same
-    running.move(EXPIRED)
-    flood = _made_up()
+    # The feed in use is refreshed although the flood continues.
+    running_clock.move(EXPIRED)
+    flood = _made_up_paths()
     for path in islice(flood, NEW_PER_MINUTE):
         worker.get(path)
-    until(
+    wait_until(
         lambda: worker.get(next(flood)) and "stale" not in worker.get(HOT).headers["Cache-Status"]
     )
 
 
-def test_a_burst_of_new_filter_sets_is_answered_and_does_not_hold_up_what_is_in_use(
-    make_worker: Callable[..., Worker], running: RunningClock
+def test_a_burst_of_new_filter_sets_does_not_delay_feeds_in_use(
+    make_worker: Callable[..., Worker], running_clock: RunningClock
 ) -> None:
     worker = make_worker(plan=UpstreamPlan.NARROW, requests_per_minute=PER_MINUTE)
-    worker.served([HOT])
-    running.move(EXPIRED)
-    burst = list(islice(_made_up(), NEW_PER_MINUTE))
-    answers: list[int] = []
+    worker.fetch_ok([HOT])
+    running_clock.move(EXPIRED)
+    burst = list(islice(_made_up_paths(), NEW_PER_MINUTE))
+    responses: list[int] = []
     thread = threading.Thread(
-        target=lambda: answers.extend(herd([partial(_status, worker, path) for path in burst]))
+        target=lambda: responses.extend(
+            run_concurrently([partial(_status, worker, path) for path in burst])
+        )
     )
     thread.start()
     time.sleep(0.8)
     try:
-        until(
+        wait_until(
             lambda: "stale" not in worker.get(HOT).headers["Cache-Status"],
             seconds=4,
-            why="walks that wait for their share of the budget hold up the others",
+            why="walks that wait for the budget block the refresh of feeds in use",
         )
     finally:
         thread.join()
-    counts = Counter(answers)
-    assert set(counts) <= {200, 429}, f"who is let in is answered: {counts}"
+    counts = Counter(responses)
+    assert set(counts) <= {200, 429}, f"admitted requests are answered: {counts}"
     assert counts[200] >= NEW_PER_MINUTE // 3
 
 
-def test_first_renders_wait_for_each_other_and_known_feeds_do_not(
-    make_worker: Callable[..., Worker], running: RunningClock, monkeypatch: pytest.MonkeyPatch
+def test_first_renders_are_serialised_and_do_not_block_known_feeds(
+    make_worker: Callable[..., Worker], running_clock: RunningClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = make_worker()
-    worker.served([HOT])
-    at_work, at_most = Counter[str](), Counter[str]()
-    go_on = threading.Event()
+    worker.fetch_ok([HOT])
+    rendering, peak = Counter[str](), Counter[str]()
+    release = threading.Event()
 
-    def slow(content: Content) -> bytes:
+    def slow_render(content: Content) -> bytes:
         kind = "known" if content.spec.path() == HOT.removesuffix(".ics") else "new"
-        at_work[kind] += 1
-        at_most[kind] = max(at_most[kind], at_work[kind])
+        rendering[kind] += 1
+        peak[kind] = max(peak[kind], rendering[kind])
         if kind == "new":
-            go_on.wait(20)
-        at_work[kind] -= 1
+            release.wait(20)
+        rendering[kind] -= 1
         return ICS.render(content)
 
-    monkeypatch.setitem(FORMATS, "ics", replace(ICS, render=slow))
-    running.move(EXPIRED)
+    monkeypatch.setitem(FORMATS, "ics", replace(ICS, render=slow_render))
+    running_clock.move(EXPIRED)
     flood = [
         threading.Thread(target=worker.get, args=(f"/venues/{10_000 + n}.ics",)) for n in range(6)
     ]
     for thread in flood:
         thread.start()
     try:
-        until(lambda: at_work["new"])
-        # rendered anew, for its timetable is
-        until(lambda: "stale" not in worker.get(HOT).headers["Cache-Status"])
-        assert at_most["known"] == 1
+        wait_until(lambda: rendering["new"])
+        # Rendered again, since its timetable was refreshed.
+        wait_until(lambda: "stale" not in worker.get(HOT).headers["Cache-Status"])
+        assert peak["known"] == 1
     finally:
-        go_on.set()
+        release.set()
         for thread in flood:
             thread.join()
-    assert at_most["new"] == 1
+    assert peak["new"] == 1
 
 
 def _status(worker: Worker, path: str) -> int:
     return worker.get(path).status_code
 
 
-def test_rarely_used_filter_sets_leave_the_store_first(
+def test_rarely_used_filter_sets_are_evicted_first(
     make_worker: Callable[..., Worker],
-    running: RunningClock,
+    running_clock: RunningClock,
     store: MemoryStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    most = 16
-    monkeypatch.setattr("bridge.snapshots.key_registry.MAX_KEYS", most)
+    max_keys = 16
+    monkeypatch.setattr("bridge.snapshots.key_registry.MAX_KEYS", max_keys)
     worker = make_worker(plan=UpstreamPlan.NARROW, requests_per_minute=1_000_000)
-    hot = worker.served([HOT])
-    running.move(700)
-    until(lambda: "stale" not in worker.get(HOT).headers["Cache-Status"])
-    for path in islice(_made_up(), 8 * most):
+    hot = worker.fetch_ok([HOT])
+    running_clock.move(700)
+    wait_until(lambda: "stale" not in worker.get(HOT).headers["Cache-Status"])
+    for path in islice(_made_up_paths(), 8 * max_keys):
         assert worker.get(path).status_code == 200
-    kinds = _kinds(store)
-    assert kinds["snapshot"] <= most
-    assert kinds["asked"] <= most
-    # one that starts now finds the hot one, and not a single question is new
-    assert make_worker(plan=UpstreamPlan.NARROW, requests_per_minute=1).served([HOT]) == hot
+    kinds = _entries_by_kind(store)
+    assert kinds["snapshot"] <= max_keys
+    assert kinds["asked"] <= max_keys
+    # A new worker finds the feed in use in the store and needs no upstream request.
+    assert make_worker(plan=UpstreamPlan.NARROW, requests_per_minute=1).fetch_ok([HOT]) == hot
 
 
-def test_a_flood_that_waits_for_upstream_leaves_threads_for_feeds_that_are_in_use(
+def test_a_flood_waiting_for_upstream_leaves_threads_for_feeds_in_use(
     tmp_path: Any,
 ) -> None:
     with (
-        studio(40) as vendor,
-        Machine(vendor.url, f"sqlite:///{tmp_path}/store.sqlite3") as machine,
+        stub_upstream(40) as teamup,
+        Machine(teamup.url, f"sqlite:///{tmp_path}/store.sqlite3") as machine,
     ):
         assert machine.get(HOT).status == 200
-        hold = Hold(vendor, pages=(1,))
+        blocked = BlockedPages(teamup, pages=(1,))
         flood = [
-            threading.Thread(target=_ask_in_vain, args=(f"{machine.url}/courses/{number}.ics",))
+            threading.Thread(
+                target=_request_ignoring_errors, args=(f"{machine.url}/courses/{number}.ics",)
+            )
             for number in range(1_000, 1_090)
         ]
         for thread in flood:
             thread.start()
-        until(hold.reached)
-        answers = [machine.get(HOT) for _ in range(30)]
+        wait_until(blocked.reached)
+        responses = [machine.get(HOT) for _ in range(30)]
         machine.kill()
         for thread in flood:
             thread.join()
-        hold.let_go()
-    assert {answer.status for answer in answers} == {200}
-    assert sorted(answer.seconds for answer in answers)[-2] < 0.5
+        blocked.release()
+    assert {answer.status for answer in responses} == {200}
+    assert sorted(answer.seconds for answer in responses)[-2] < 0.5
 
 
-def _ask_in_vain(url: str) -> None:
+def _request_ignoring_errors(url: str) -> None:
     with suppress(OSError):
         get(url)

@@ -1,4 +1,4 @@
-"""Whoever is at work on a refresh may die, sleep or fail: another takes over, nobody hangs."""
+"""The holder of a refresh lease is killed, stopped or fails: another process takes over."""
 
 import signal
 import threading
@@ -9,21 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clocks import ManualClock
-from fleet import (
+from clocks import ManualClock, wait_until
+from faults.fleet import (
     PAGES,
-    Answer,
-    Hold,
+    BlockedPages,
+    HttpResponse,
     Machine,
     RunningClock,
+    count_walks,
     get,
-    herd,
-    keys_of,
-    rename,
-    studio,
-    together,
-    until,
-    walks,
+    rename_sessions,
+    run_concurrently,
+    running,
+    store_keys,
+    stub_upstream,
 )
 from upstreams.stub import StubUpstream
 from valkey import Valkey
@@ -38,37 +37,35 @@ from bridge.store.redis import RedisStore
 from bridge.store.sqlite import SqliteStore
 from bridge.web import create_app
 
-WIDE = FilterSet(past=30).key
+SHARED_KEY = FilterSet(past=30).key
 
 
 @pytest.fixture
-def upstream_of_three_pages() -> Iterator[StubUpstream]:
-    with studio() as server:
+def teamup() -> Iterator[StubUpstream]:
+    with stub_upstream() as server:
         yield server
 
 
 @pytest.fixture
-def machines(
-    upstream_of_three_pages: StubUpstream, valkey: Valkey
-) -> Iterator[tuple[Machine, Machine]]:
-    """Two that share a store, with leases of two seconds."""
-    url = upstream_of_three_pages.url
-    one, other = (Machine(url, valkey.url, short_leases=True) for _ in range(2))
-    with together(one, other):
-        yield one, other
+def machines(teamup: StubUpstream, valkey: Valkey) -> Iterator[tuple[Machine, Machine]]:
+    """Two machines that share a store, with leases of two seconds."""
+    url = teamup.url
+    holder, other = (Machine(url, valkey.url, short_leases=True) for _ in range(2))
+    with running(holder, other):
+        yield holder, other
 
 
 class Call:
-    """A request under way in a thread of its own."""
+    """A request that runs in a thread."""
 
     def __init__(self, machine: Machine) -> None:
-        self.answer: Answer | None = None
+        self.answer: HttpResponse | None = None
         self._url = f"{machine.url}/sessions.ics"
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
-    def result(self) -> Answer | None:
-        """What came; None if the connection broke."""
+    def result(self) -> HttpResponse | None:
+        """Wait for the response; None if the connection failed."""
         self._thread.join(20)
         assert not self._thread.is_alive()
         return self.answer
@@ -82,7 +79,7 @@ class Call:
 
 def _stored(upstream: StubUpstream, valkey: Valkey) -> Entry:
     store = RedisStore(valkey.url, SystemClock())
-    key = keys_of(upstream).snapshot(WIDE)
+    key = store_keys(upstream).snapshot(SHARED_KEY)
     try:
         return store.read([key])[key]
     finally:
@@ -90,110 +87,106 @@ def _stored(upstream: StubUpstream, valkey: Valkey) -> Entry:
 
 
 def test_another_machine_takes_over_within_the_lease_when_the_holder_is_killed(
-    upstream_of_three_pages: StubUpstream, machines: tuple[Machine, Machine]
+    teamup: StubUpstream, machines: tuple[Machine, Machine]
 ) -> None:
     holder, other = machines
-    hold = Hold(upstream_of_three_pages, pages=(2,), most=1)
+    blocked = BlockedPages(teamup, pages=(2,), limit=1)
     first = Call(holder)
-    until(hold.reached)
+    wait_until(blocked.reached)
     second = Call(other)
-    killed = holder.strike(signal.SIGKILL)
+    killed = holder.signal_workers(signal.SIGKILL)
     began = time.monotonic()
     answer = second.result()
     took = time.monotonic() - began
-    hold.let_go()
+    blocked.release()
     assert answer is not None
     assert answer.status == 200
     assert took < 2 + 2, "a lease of two seconds, and the walk"
     assert first.result() is None
-    assert walks(upstream_of_three_pages) == 2
-    # a new worker stands in for the dead one, and has what the other published
-    until(lambda: holder.workers() and holder.workers() != killed)
-    assert until(lambda: _try(holder)).validators == answer.validators
-    assert walks(upstream_of_three_pages) == 2
+    assert count_walks(teamup) == 2
+    # A new worker replaces the killed one and serves what the other machine published.
+    wait_until(lambda: holder.workers() and holder.workers() != killed)
+    assert wait_until(lambda: _get_or_none(holder)).validators == answer.validators
+    assert count_walks(teamup) == 2
 
 
-def _try(machine: Machine) -> Answer | None:
+def _get_or_none(machine: Machine) -> HttpResponse | None:
     try:
         return machine.get("/sessions.ics")
     except OSError:
         return None
 
 
-def test_a_holder_stopped_past_its_lease_cannot_overwrite_what_was_published_since(
-    upstream_of_three_pages: StubUpstream, machines: tuple[Machine, Machine], valkey: Valkey
+def test_a_holder_stopped_past_its_lease_cannot_overwrite_a_newer_snapshot(
+    teamup: StubUpstream, machines: tuple[Machine, Machine], valkey: Valkey
 ) -> None:
-    upstream = upstream_of_three_pages
     holder, other = machines
-    hold = Hold(upstream, pages=(PAGES,), most=1)
+    blocked = BlockedPages(teamup, pages=(PAGES,), limit=1)
     first = Call(holder)
-    until(hold.reached)
-    holder.strike(signal.SIGSTOP)
-    rename(upstream, "Renamed since")
+    wait_until(blocked.reached)
+    holder.signal_workers(signal.SIGSTOP)
+    rename_sessions(teamup, "Renamed since")
     newer = other.get("/sessions.ics")
     assert newer.status == 200
     assert b"Renamed since" in newer.body
-    stored = _stored(upstream, valkey)
-    hold.let_go()
-    holder.strike(signal.SIGCONT)
+    stored = _stored(teamup, valkey)
+    blocked.release()
+    holder.signal_workers(signal.SIGCONT)
     answer = first.result()
     assert answer is not None
-    assert answer.validators == newer.validators, "the waiter gets what was published meanwhile"
-    assert _stored(upstream, valkey) == stored
-    assert walks(upstream) == 2
+    assert answer.validators == newer.validators, "the waiting client gets the newer snapshot"
+    assert _stored(teamup, valkey) == stored
+    assert count_walks(teamup) == 2
 
 
-def test_a_new_walk_follows_in_time_when_the_holder_is_terminated(
-    upstream_of_three_pages: StubUpstream, machines: tuple[Machine, Machine]
+def test_another_machine_walks_again_when_the_holder_is_terminated(
+    teamup: StubUpstream, machines: tuple[Machine, Machine]
 ) -> None:
     holder, other = machines
-    hold = Hold(upstream_of_three_pages, pages=(1,), most=1)
+    blocked = BlockedPages(teamup, pages=(1,), limit=1)
     first = Call(holder)
-    until(hold.reached)
+    wait_until(blocked.reached)
     second = Call(other)
-    # The request that waits is answered first; nobody waits for more than eight seconds.
+    # The waiting request is answered first; it waits for at most eight seconds.
     assert holder.stop() < 11
     answer = second.result()
-    hold.let_go()
+    blocked.release()
     assert answer is not None
     assert answer.status == 200
-    left = first.result()
-    assert left is None or left.status == 503
-    assert walks(upstream_of_three_pages) <= 2
+    interrupted = first.result()
+    assert interrupted is None or interrupted.status == 503
+    assert count_walks(teamup) <= 2
 
 
-# In one process, with a clock that is moved by hand.
-
-
-class Stalling(SqliteStore):
-    """Before it publishes, its machine sleeps."""
+class StallingStore(SqliteStore):
+    """A store whose `commit` of a snapshot blocks until `wake` is set."""
 
     def __init__(self, path: Path, clock: ManualClock) -> None:
         super().__init__(path, clock)
-        self.asleep = threading.Event()
+        self.blocked = threading.Event()
         self.wake = threading.Event()
 
     def commit(self, writes: Any, *, expect: Any = None) -> str | None:
         if any(":snapshot:" in key for key in writes):
-            self.asleep.set()
+            self.blocked.set()
             assert self.wake.wait(10)
         return super().commit(writes, expect=expect)
 
 
-def test_a_publication_that_wakes_past_its_lease_is_refused(
+def test_a_publication_after_the_lease_expired_is_rejected(
     make_bridge: Callable[..., Services],
     studio: Studio,
     clock: ManualClock,
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "store.sqlite3"
-    stalling, quick = Stalling(path, clock), SqliteStore(path, clock)
+    stalling, quick = StallingStore(path, clock), SqliteStore(path, clock)
     sleeper = create_app(make_bridge(store=stalling)).test_client()
     other = create_app(make_bridge(store=quick)).test_client()
-    late: list[bytes] = []
-    thread = threading.Thread(target=lambda: late.append(sleeper.get("/sessions.ics").data))
+    late_bodies: list[bytes] = []
+    thread = threading.Thread(target=lambda: late_bodies.append(sleeper.get("/sessions.ics").data))
     thread.start()
-    assert stalling.asleep.wait(10)
+    assert stalling.blocked.wait(10)
     clock.move(16)
     for session in studio.sessions:
         studio.rename(session["id"], "Renamed since")
@@ -203,12 +196,12 @@ def test_a_publication_that_wakes_past_its_lease_is_refused(
     stalling.wake.set()
     thread.join(10)
     assert b"Renamed since" in newer
-    assert late == [newer]
+    assert late_bodies == [newer]
     assert quick.versions(list(stored)) == stored
 
 
 @pytest.mark.parametrize("broken", ["walker", "publisher"])
-def test_waiters_here_and_elsewhere_are_let_go_when_the_holder_raises(
+def test_waiting_requests_on_all_workers_get_503_when_the_holder_raises(
     broken: str,
     make_bridge: Callable[..., Services],
     tmp_path: Path,
@@ -217,12 +210,12 @@ def test_waiters_here_and_elsewhere_are_let_go_when_the_holder_raises(
     path = tmp_path / "store.sqlite3"
     clock = RunningClock()
     parts = [make_bridge(store=SqliteStore(path, clock), at=clock) for _ in range(2)]
-    under_way = threading.Semaphore(0)
+    refreshes = threading.Semaphore(0)
 
     def fail(*given: Any, **named: Any) -> Any:
-        under_way.release()
+        refreshes.release()
         time.sleep(0.3)
-        raise RuntimeError("a mistake of ours")
+        raise RuntimeError("a bug")
 
     for part in parts:
         if broken == "walker":
@@ -231,20 +224,22 @@ def test_waiters_here_and_elsewhere_are_let_go_when_the_holder_raises(
             monkeypatch.setattr(part.refresher._publisher, "publish", fail)
     clients = [create_app(part).test_client for part in parts]
     began = time.monotonic()
-    answers = herd([partial(_show, clients[number % 2]) for number in range(12)])
+    answers = run_concurrently(
+        [partial(_status_and_retry_after, clients[number % 2]) for number in range(12)]
+    )
     assert time.monotonic() - began < 4
     assert {status for status, _ in answers} == {503}
     assert all(1 <= int(retry_after) <= 5 for _, retry_after in answers)
-    assert under_way.acquire(blocking=False)
-    assert not under_way.acquire(blocking=False), "one refresh failed, and nobody tried at once"
+    assert refreshes.acquire(blocking=False)
+    assert not refreshes.acquire(blocking=False), "only one refresh was attempted"
 
 
-def _show(make_client: Callable[[], Any]) -> tuple[int, str]:
+def _status_and_retry_after(make_client: Callable[[], Any]) -> tuple[int, str]:
     response = make_client().get("/sessions.ics")
     return response.status_code, response.headers["Retry-After"]
 
 
-def test_a_failure_of_ours_is_over_as_soon_as_a_walk_succeeds(
+def test_an_internal_error_is_cleared_when_a_walk_succeeds(
     make_bridge: Callable[..., Services],
     upstream: SandboxServer,
     clock: ManualClock,
@@ -254,12 +249,12 @@ def test_a_failure_of_ours_is_over_as_soon_as_a_walk_succeeds(
     client = create_app(parts).test_client()
 
     def fail(*given: Any, **named: Any) -> Any:
-        raise RuntimeError("a mistake of ours")
+        raise RuntimeError("a bug")
 
     with monkeypatch.context() as patch:
         patch.setattr(parts.walker, "walk", fail)
         assert client.get("/sessions.ics").status_code == 503
     clock.move(2)
-    assert until(lambda: client.get("/sessions.ics").status_code == 200)
+    assert wait_until(lambda: client.get("/sessions.ics").status_code == 200)
     parts.store.commit({"unrelated": Write(b"")})
     assert not [name for name in parts.store.names("") if ":failure:" in name]

@@ -1,4 +1,4 @@
-"""A log that cannot be written loses its lines; requests and walks go on."""
+"""A log that cannot be written: lines are dropped, requests and walks continue."""
 
 import fcntl
 import json
@@ -16,29 +16,32 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 import pytest
-from fleet import HOME, Machine, herd, studio, until
+from clocks import wait_until
+from faults.fleet import HOME, Machine, run_concurrently, stub_upstream
 from upstreams.stub import StubUpstream
 
 PASSWORD = "an-operators-password"
 BEARER = f"Bearer {PASSWORD}"
 FEED = "/venues/12.ics"
 DROPPED = "bridge_log_lines_dropped_total"
-# More lines than may wait to be written: 4 MiB, at more than 240 bytes a line.
-MANY = 18_000
-SERVING = "import sys; from bridge import config, server; server.serve(config.load(), sys.argv[1])"
+# More lines than the buffer of 4 MiB holds, at more than 240 bytes a line.
+LINES = 18_000
+SERVE_SCRIPT = (
+    "import sys; from bridge import config, server; server.serve(config.load(), sys.argv[1])"
+)
 HEALTH_CHECK = b"GET /healthz HTTP/1.1\r\nHost: bridge\r\n\r\n"
 
 pytestmark = pytest.mark.skipif(
-    not hasattr(fcntl, "F_SETPIPE_SZ"), reason="only Linux has pipes of a size to choose"
+    not hasattr(fcntl, "F_SETPIPE_SZ"), reason="only Linux can set the size of a pipe"
 )
 
 
-class Server(Machine):
-    """A server that logs every answer, as JSON, to a place of its own.
+class LoggingServer(Machine):
+    """A server that logs every request, as JSON, to *log*.
 
     Args:
-        log: its standard output and standard error; None: standard error is closed.
-        target: what it serves instead of the bridge.
+        log: standard output and standard error; None: standard error is closed.
+        target: the application to serve instead of the bridge.
     """
 
     def __init__(
@@ -60,7 +63,9 @@ class Server(Machine):
 
     def launch(self) -> None:
         command = (
-            ["-c", SERVING, self._application] if self._application else ["-m", "bridge.server"]
+            ["-c", SERVE_SCRIPT, self._application]
+            if self._application
+            else ["-m", "bridge.server"]
         )
         self._process = subprocess.Popen(
             [sys.executable, *command],
@@ -72,30 +77,30 @@ class Server(Machine):
             preexec_fn=(lambda: os.close(2)) if self._log is None else None,  # noqa: PLW1509 - no other thread of ours holds a lock here
         )
 
-    def await_start(self) -> None:
-        until(self._listening, why="the server did not start")
+    def wait_until_ready(self) -> None:
+        wait_until(self._listening, why="the server did not start")
 
     def _listening(self) -> bool:
-        """Whether every worker does; the log cannot tell."""
+        """Whether every worker listens; the log cannot be used to find out."""
         assert self.running
         sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
         ours = f"0100007F:{self.port:04X}"
-        listening = sum(one[1] == ours and one[3] == "0A" for one in sockets)
+        listening = sum(row[1] == ours and row[3] == "0A" for row in sockets)
         return listening == int(self.environment["WEB_CONCURRENCY"])
 
     def dropped(self) -> float:
-        """How many lines the metrics say were dropped."""
-        return self.number(DROPPED)
+        """Number of dropped lines according to the metrics."""
+        return self.metric(DROPPED)
 
-    def number(self, name: str) -> float:
-        """The sum of a metric of that name."""
+    def metric(self, name: str) -> float:
+        """The sum of all samples of a metric."""
         answer = self.get("/metrics", Authorization=BEARER)
         assert answer.status == 200
         lines = answer.body.decode().splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
 
     def exit_code(self) -> int:
-        """Stop it as a host does (SIGTERM), within a few seconds; its exit code."""
+        """Stop the server with SIGTERM, within a few seconds; return its exit code."""
         assert self._process is not None
         self._process.terminate()
         return self._process.wait(8)
@@ -110,7 +115,7 @@ class Destroyed:
         raise RuntimeError("in a destructor")
 
 def deep(level):
-    # through eval: a traceback leaves out frames that repeat
+    # With eval: a traceback omits repeated frames.
     if level == 0:
         raise RuntimeError("far down")
     return eval("deep(level - 1)", {"deep": deep, "level": level})
@@ -142,33 +147,33 @@ async def asgi(scope, receive, send):
 
 @pytest.fixture
 def upstream() -> Iterator[StubUpstream]:
-    with studio() as server:
+    with stub_upstream() as server:
         yield server
 
 
-def assert_well(server: Server, upstream: StubUpstream) -> None:
-    """Every kind of answer is what it should be, and upstream was read without a failure."""
-    cold = server.get(FEED)
-    assert cold.status == 200
-    assert b"BEGIN:VEVENT" in cold.body
+def assert_works(server: LoggingServer, upstream: StubUpstream) -> None:
+    """Every kind of response is correct, and upstream was walked once without a failure."""
+    first = server.get(FEED)
+    assert first.status == 200
+    assert b"BEGIN:VEVENT" in first.body
     for _ in range(10):
         assert server.get(FEED).status == 200
-        assert server.get(FEED, **{"If-None-Match": cold.headers["etag"]}).status == 304
+        assert server.get(FEED, **{"If-None-Match": first.headers["etag"]}).status == 304
         assert server.get("/nowhere").status == 404
         assert server.get(f"{FEED}?past=x").status == 400
         assert server.get("/healthz").status == 200
         assert server.get("/").status == 200
     assert sorted(upstream.pages()) == [1, 2, 3]
-    assert server.number('bridge_walks_total{outcome="complete"}') == 1
-    assert server.number("bridge_walks_total") == 1
+    assert server.metric('bridge_walks_total{outcome="complete"}') == 1
+    assert server.metric("bridge_walks_total") == 1
     status = json.loads(server.get("/status?format=json", Authorization=BEARER).body)
     assert status["upstream"]["failing"] is False
     assert status["upstream"]["last_failure"] is None
     assert status["upstream"]["last_success"] is not None
 
 
-class Log:
-    """A pipe that holds one page."""
+class LogPipe:
+    """A pipe with a buffer of one memory page."""
 
     def __init__(self) -> None:
         reader, writer = os.pipe()
@@ -184,75 +189,75 @@ class Log:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_answers_and_walks_survive_the_exit_of_the_log_reader(
+def test_requests_and_walks_continue_when_the_log_reader_exits(
     upstream: StubUpstream, tmp_path: Path, workers: int
 ) -> None:
     # python -m bridge.server 2>&1 | head -n 3
-    with Log() as log, Server(upstream, tmp_path, log.writer, workers=workers) as server:
+    with LogPipe() as log, LoggingServer(upstream, tmp_path, log.writer, workers=workers) as server:
         log.writer.close()
         subprocess.run(["head", "-n", "3"], stdin=log.reader, check=True, capture_output=True)
         log.reader.close()
-        assert_well(server, upstream)
-        until(lambda: server.dropped() > 50)
+        assert_works(server, upstream)
+        wait_until(lambda: server.dropped() > 50)
         assert server.exit_code() == 0
 
 
-def test_answers_and_walks_survive_a_full_disk(upstream: StubUpstream, tmp_path: Path) -> None:
-    with open("/dev/full", "wb") as full, Server(upstream, tmp_path, full) as server:
-        assert_well(server, upstream)
-        until(lambda: server.dropped() > 50)
+def test_requests_and_walks_continue_on_a_full_disk(upstream: StubUpstream, tmp_path: Path) -> None:
+    with open("/dev/full", "wb") as full, LoggingServer(upstream, tmp_path, full) as server:
+        assert_works(server, upstream)
+        wait_until(lambda: server.dropped() > 50)
         assert server.exit_code() == 0
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
-def test_answers_and_walks_survive_a_closed_standard_error(
+def test_requests_and_walks_continue_with_a_closed_standard_error(
     upstream: StubUpstream, tmp_path: Path, form: str
 ) -> None:
-    with Server(upstream, tmp_path, None, LOG_FORMAT=form) as server:
-        assert_well(server, upstream)
+    with LoggingServer(upstream, tmp_path, None, LOG_FORMAT=form) as server:
+        assert_works(server, upstream)
         [worker] = server.workers()
-        # no file or socket of the server has its number
+        # No file or socket of the server has file descriptor 2.
         for pid in (server.pid, worker):
             assert os.readlink(f"/proc/{pid}/fd/2") == "/dev/null"
         assert server.exit_code() == 0
 
 
-def check_health(server: Server, times: int) -> None:
-    """Send that many health checks over one connection; all succeed."""
+def check_health(server: LoggingServer, times: int) -> None:
+    """Send *times* health checks over one connection; all must succeed."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         sender = threading.Thread(target=connection.sendall, args=(HEALTH_CHECK * times,))
         sender.start()
-        answers, rest = 0, b""
-        while answers < times:
+        responses, rest = 0, b""
+        while responses < times:
             chunk = connection.recv(1 << 20)
-            assert chunk, answers
+            assert chunk, responses
             rest += chunk
-            answers += rest.count(b"\r\n\r\nok\n")
+            responses += rest.count(b"\r\n\r\nok\n")
             assert rest.count(b"HTTP/1.1 ") == rest.count(b"HTTP/1.1 200 ")
             rest = rest[rest.rfind(b"\r\n\r\nok\n") + 7 :]
         sender.join()
 
 
-def test_a_stalled_log_reader_stops_nothing_and_the_loss_is_reported(
+def test_a_stalled_log_reader_blocks_nothing_and_dropped_lines_are_reported(
     upstream: StubUpstream, tmp_path: Path
 ) -> None:
-    with Log() as log, Server(upstream, tmp_path, log.writer) as server:
+    with LogPipe() as log, LoggingServer(upstream, tmp_path, log.writer) as server:
         log.writer.close()
-        check_health(server, MANY)
-        assert_well(server, upstream)
-        dropped = until(server.dropped)
-        found = b""
-        while b'"log lines dropped"' not in found or found[-1:] != b"\n":
+        check_health(server, LINES)
+        assert_works(server, upstream)
+        dropped = wait_until(server.dropped)
+        output = b""
+        while b'"log lines dropped"' not in output or output[-1:] != b"\n":
             assert select.select([log.reader], [], [], 20)[0], "the loss was not reported"
-            found += log.reader.read(1 << 20)
-        lines = [json.loads(line) for line in found.splitlines()]
+            output += log.reader.read(1 << 20)
+        lines = [json.loads(line) for line in output.splitlines()]
         [notice] = [line for line in lines if line["event"] == "log lines dropped"]
         assert notice["level"] == "warning"
         assert notice["count"] >= dropped
         assert notice["count"] == server.dropped()
-        # every answer has a line, or is among the dropped ones
+        # Every response was logged or counted as dropped.
         requests = sum(line["event"] == "request" for line in lines)
-        assert requests + notice["count"] > MANY
+        assert requests + notice["count"] > LINES
         assert server.exit_code() == 0
 
 
@@ -260,31 +265,31 @@ def test_a_stalled_log_reader_stops_nothing_and_the_loss_is_reported(
 def test_a_stalled_log_reader_does_not_delay_shutdown(
     upstream: StubUpstream, tmp_path: Path, workers: int
 ) -> None:
-    with Log() as log, Server(upstream, tmp_path, log.writer, workers=workers) as server:
-        herd([lambda: check_health(server, 200)] * 4)
+    with LogPipe() as log, LoggingServer(upstream, tmp_path, log.writer, workers=workers) as server:
+        run_concurrently([lambda: check_health(server, 200)] * 4)
         assert server.exit_code() == 0
 
 
-def test_every_line_is_json_whatever_fails_and_whoever_logs(
+def test_every_line_is_json_for_all_kinds_of_errors_and_loggers(
     upstream: StubUpstream, tmp_path: Path
 ) -> None:
     (tmp_path / "failing.py").write_text(FAILING)
-    found: list[bytes] = []
-    with Log() as log:
+    output: list[bytes] = []
+    with LogPipe() as log:
         settings = {"PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "default"}
-        with Server(
+        with LoggingServer(
             upstream, tmp_path, log.writer, target="failing:asgi", workers=2, **settings
         ) as server:
             log.writer.close()
-            reader = threading.Thread(target=lambda: found.append(log.reader.readall()))
+            reader = threading.Thread(target=lambda: output.append(log.reader.readall()))
             reader.start()
             paths = ["/deep", "/callable", "/task", "/thread", "/destructor", "/warning", "/call"]
-            asks = [partial(server.get, path) for path in [*paths, *["/healthz"] * 40] * 2]
+            calls = [partial(server.get, path) for path in [*paths, *["/healthz"] * 40] * 2]
             for _ in range(10):
-                herd(asks)
+                run_concurrently(calls)
             assert server.exit_code() == 0
         reader.join(10)
-    lines = [json.loads(line) for line in b"".join(found).splitlines()]
+    lines = [json.loads(line) for line in b"".join(output).splitlines()]
     assert all({"event", "level", "timestamp"} <= line.keys() for line in lines)
     counts = Counter(re.split(r"[^\w ]", line["event"])[0].strip() for line in lines)
     for event in (
@@ -296,11 +301,11 @@ def test_every_line_is_json_whatever_fails_and_whoever_logs(
         "bad log call",
     ):
         assert counts[event] == 20, event
-    # all but /callable, which raises before the bridge is called
-    assert counts["request"] == 10 * (len(asks) - 2)
+    # All except /callable, which raises before the bridge is called.
+    assert counts["request"] == 10 * (len(calls) - 2)
     assert any("of a library" in line["event"] for line in lines)
     assert [line["event"] for line in lines if line.get("logger", "")[:8] == "_granian"]
     tracebacks = [line for line in lines if "far down" in line.get("exception", line["event"])]
     assert len(tracebacks) == 80
-    # longer than an atomic write to a pipe
+    # Longer than an atomic write to a pipe.
     assert all(len(json.dumps(line)) > select.PIPE_BUF for line in tracebacks)

@@ -1,4 +1,4 @@
-"""Sessions that are suddenly no longer listed: row 13."""
+"""Sessions that suddenly disappear from upstream (docs/faults.md, row 13)."""
 
 import copy
 import socket
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scenes import FEEDS, NOW, VENUE, Scene, Vendor, cancelled, uids
+from faults.scenarios import FEEDS, NOW, VENUE, FakeTeamUp, Scenario, cancelled, uids
 from upstreams import raw
 from upstreams.rows import session_row
 
@@ -16,16 +16,16 @@ Events = list[MutableMapping[str, Any]]
 
 HOLD = 21_600.0
 STEP = 3_000.0
-"""Between two walks: past the TTL, and within what is served while one refresh runs."""
-EVERYTHING = "/sessions.ics"
-ALL = (*FEEDS, EVERYTHING)
+"""Seconds between two walks: more than the TTL, less than STALE_WHILE_REVALIDATE."""
+ALL_SESSIONS = "/sessions.ics"
+ALL_FEEDS = (*FEEDS, ALL_SESSIONS)
 
 
 def without_visibility(rows: list[Any]) -> list[Any]:
-    bare = copy.deepcopy(rows)
-    for row in bare:
+    copies = copy.deepcopy(rows)
+    for row in copies:
         row["course"]["offering_type"].pop("customer_visibility", None)
-    return bare
+    return copies
 
 
 LOSSES: dict[str, Callable[[list[Any]], list[Any]]] = {
@@ -42,135 +42,135 @@ def alerts(events: Events, name: str = "alert") -> list[str]:
 
 
 @pytest.mark.parametrize("lost", LOSSES)
-def test_a_suspicious_loss_is_held_until_every_walk_for_hours_said_so(
-    scene: Scene, vendor: Vendor, events: Events, lost: str
+def test_a_suspicious_loss_is_held_until_all_walks_for_hours_confirm_it(
+    scenario: Scenario, teamup: FakeTeamUp, events: Events, lost: str
 ) -> None:
-    regular = scene.reader(ALL).warm()
-    ever_cancelled = {path: cancelled(answer) for path, answer in regular.good.items()}
-    vendor.rows = LOSSES[lost](vendor.rows)
+    warm = scenario.client(ALL_FEEDS).warm_up()
+    ever_cancelled = {path: cancelled(answer) for path, answer in warm.good.items()}
+    teamup.rows = LOSSES[lost](teamup.rows)
     for _ in range(int(HOLD / STEP) + 1):
-        scene.clock.move(STEP)
-        regular.refreshed()
-        regular.has_last_good(also="fresh")
+        scenario.clock.move(STEP)
+        warm.get_fresh()
+        warm.assert_last_good(states="fresh")
     assert alerts(events) == ["held past=30"]
     assert not alerts(events, "alert over")
-    scene.clock.move(STEP)
-    regular.refreshed()
-    for path, good in regular.good.items():
-        now = regular.get(path)
-        assert now.status_code == 200
-        assert set(uids(now)) <= set(uids(good))
-        assert cancelled(now) <= ever_cancelled[path]
-    # What is left is what a bridge shows that never knew more.
-    newcomer = scene.reader((EVERYTHING,)).warm()
-    assert uids(regular.get(EVERYTHING)) == uids(newcomer.good[EVERYTHING])
-    assert len(uids(regular.get(EVERYTHING))) < len(uids(regular.good[EVERYTHING]))
+    scenario.clock.move(STEP)
+    warm.get_fresh()
+    for path, good in warm.good.items():
+        response = warm.get(path)
+        assert response.status_code == 200
+        assert set(uids(response)) <= set(uids(good))
+        assert cancelled(response) <= ever_cancelled[path]
+    # The rest is the same as on a bridge that never had the lost sessions.
+    cold = scenario.client((ALL_SESSIONS,)).warm_up()
+    assert uids(warm.get(ALL_SESSIONS)) == uids(cold.good[ALL_SESSIONS])
+    assert len(uids(warm.get(ALL_SESSIONS))) < len(uids(warm.good[ALL_SESSIONS]))
     assert alerts(events) == ["held past=30"]
     assert alerts(events, "alert over") == ["held past=30"]
 
 
 @pytest.mark.parametrize("lost", ["a third", "every visibility"])
-def test_what_was_held_and_comes_back_was_never_away(
-    scene: Scene, vendor: Vendor, events: Events, lost: str
+def test_held_sessions_that_return_were_shown_all_the_time(
+    scenario: Scenario, teamup: FakeTeamUp, events: Events, lost: str
 ) -> None:
-    regular = scene.reader(ALL).warm()
-    whole = vendor.rows
+    warm = scenario.client(ALL_FEEDS).warm_up()
+    whole = teamup.rows
     for rows in (LOSSES[lost](whole), whole, LOSSES[lost](whole), whole):
-        vendor.rows = rows
+        teamup.rows = rows
         for _ in range(3):
-            scene.clock.move(STEP)
-            regular.refreshed()
-            regular.has_last_good(also="fresh")
+            scenario.clock.move(STEP)
+            warm.get_fresh()
+            warm.assert_last_good(states="fresh")
     assert alerts(events) == ["held past=30"] * 2
     assert alerts(events, "alert over") == ["held past=30"] * 2
 
 
 @pytest.mark.parametrize("lost", ["all", "one venue"])
 def test_accepting_a_loss_publishes_it_at_once(
-    scene: Scene, vendor: Vendor, events: Events, tmp_path: Path, lost: str
+    scenario: Scenario, teamup: FakeTeamUp, events: Events, tmp_path: Path, lost: str
 ) -> None:
     shared = f"sqlite:///{tmp_path}/bridge.sqlite3"
-    regular = scene.reader(ALL, cache_url=shared).warm()
-    vendor.rows = LOSSES[lost](vendor.rows)
-    scene.clock.move(STEP)
-    regular.refreshed()
-    regular.has_last_good(also="fresh")
-    requests = len(vendor.requests)
-    operator = scene.reader(cache_url=shared)
-    # what `flask --app app accept` does
+    warm = scenario.client(ALL_FEEDS, cache_url=shared).warm_up()
+    teamup.rows = LOSSES[lost](teamup.rows)
+    scenario.clock.move(STEP)
+    warm.get_fresh()
+    warm.assert_last_good(states="fresh")
+    requests = len(teamup.requests)
+    operator = scenario.client(cache_url=shared)
+    # Like `flask --app app accept`:
     assert operator.parts.refresher.accept() > 5
-    scene.clock.move(1)
-    newcomer = scene.reader((EVERYTHING,)).warm()
-    assert uids(regular.get(EVERYTHING)) == uids(newcomer.good[EVERYTHING])
-    assert cancelled(regular.get(EVERYTHING)) <= cancelled(regular.good[EVERYTHING])
+    scenario.clock.move(1)
+    cold = scenario.client((ALL_SESSIONS,)).warm_up()
+    assert uids(warm.get(ALL_SESSIONS)) == uids(cold.good[ALL_SESSIONS])
+    assert cancelled(warm.get(ALL_SESSIONS)) <= cancelled(warm.good[ALL_SESSIONS])
     assert alerts(events, "alert over") == ["held past=30"]
     assert operator.parts.refresher.accept() == 0
-    # nothing had to be asked for it: these are the newcomer's
-    assert len(vendor.requests) - requests <= 3
-    scene.clock.move(STEP)
-    regular.refreshed()
-    assert uids(regular.get(EVERYTHING)) == uids(newcomer.good[EVERYTHING])
+    # Accepting needs no upstream request: these are from the cold bridge.
+    assert len(teamup.requests) - requests <= 3
+    scenario.clock.move(STEP)
+    warm.get_fresh()
+    assert uids(warm.get(ALL_SESSIONS)) == uids(cold.good[ALL_SESSIONS])
     assert alerts(events) == ["held past=30"]
 
 
-def test_a_new_token_that_sees_a_tenth_empties_nobodys_calendar(
-    scene: Scene, vendor: Vendor, events: Events, tmp_path: Path
+def test_a_new_token_that_sees_a_tenth_does_not_empty_feeds(
+    scenario: Scenario, teamup: FakeTeamUp, events: Events, tmp_path: Path
 ) -> None:
-    """The bridge is restarted with the other token, as it would be."""
+    """The bridge is restarted with the new token."""
     shared = f"sqlite:///{tmp_path}/bridge.sqlite3"
-    # never started: it only makes pages
-    narrower = Vendor(vendor.rows[::10])
+    # Not started; only creates pages.
+    restricted = FakeTeamUp(teamup.rows[::10])
 
-    def by_token(connection: socket.socket, request: bytes, n: int) -> None:
-        allowed = narrower if b"another-token" in request else vendor
-        raw.ok(allowed.page(request))(connection, request, n)
+    def answer_by_token(connection: socket.socket, request: bytes, n: int) -> None:
+        source = restricted if b"another-token" in request else teamup
+        raw.ok(source.page(request))(connection, request, n)
 
-    vendor.script = by_token
-    before = scene.reader(ALL, cache_url=shared).warm()
+    teamup.script = answer_by_token
+    before = scenario.client(ALL_FEEDS, cache_url=shared).warm_up()
     before.parts.close()
-    after = scene.reader(ALL, cache_url=shared, token="another-token")
+    after = scenario.client(ALL_FEEDS, cache_url=shared, token="another-token")
     after.good = before.good
     for _ in range(3):
-        scene.clock.move(STEP)
-        after.refreshed()
-        after.has_last_good(also="fresh")
+        scenario.clock.move(STEP)
+        after.get_fresh()
+        after.assert_last_good(states="fresh")
     assert alerts(events) == ["held past=30"]
     assert "another-token" not in str(events)
     assert after.parts.refresher.accept() == 45
-    scene.clock.move(1)
-    after.refreshed()
-    assert len(uids(after.get(EVERYTHING))) < len(uids(before.good[EVERYTHING])) / 5
-    assert cancelled(after.get(EVERYTHING)) <= cancelled(before.good[EVERYTHING])
+    scenario.clock.move(1)
+    after.get_fresh()
+    assert len(uids(after.get(ALL_SESSIONS))) < len(uids(before.good[ALL_SESSIONS])) / 5
+    assert cancelled(after.get(ALL_SESSIONS)) <= cancelled(before.good[ALL_SESSIONS])
 
 
-def test_what_ends_while_it_is_held_holds_no_alert_up(
-    scene: Scene, vendor: Vendor, events: Events
+def test_the_alert_ends_when_all_held_sessions_have_ended(
+    scenario: Scenario, teamup: FakeTeamUp, events: Events
 ) -> None:
     today = [session_row(300 + n, NOW + timedelta(hours=1)) for n in range(8)]
-    vendor.rows = [*today, *vendor.rows]
-    regular = scene.reader((EVERYTHING,)).warm()
-    vendor.rows = []
+    teamup.rows = [*today, *teamup.rows]
+    warm = scenario.client((ALL_SESSIONS,)).warm_up()
+    teamup.rows = []
     for _ in range(int(HOLD / STEP) + 2):
-        scene.clock.move(STEP)
-        regular.refreshed()
+        scenario.clock.move(STEP)
+        warm.get_fresh()
     assert alerts(events, "alert over") == ["held past=30"]
-    # They took place, as far as anybody knows.
-    assert len(uids(regular.get(EVERYTHING))) == len(today)
-    assert regular.parts.refresher.accept() == 0
-    assert len(uids(regular.get(EVERYTHING))) == len(today)
+    # They are assumed to have taken place.
+    assert len(uids(warm.get(ALL_SESSIONS))) == len(today)
+    assert warm.parts.refresher.accept() == 0
+    assert len(uids(warm.get(ALL_SESSIONS))) == len(today)
 
 
-def test_a_loss_that_is_no_more_than_a_few_is_shown_as_cancelled_by_the_second_walk(
-    scene: Scene, vendor: Vendor, events: Events
+def test_a_small_loss_is_shown_as_cancelled_after_the_second_walk(
+    scenario: Scenario, teamup: FakeTeamUp, events: Events
 ) -> None:
-    regular = scene.reader((VENUE,)).warm()
-    before = regular.good[VENUE]
-    few = [row["id"] for row in vendor.rows if row["venue"]["id"] == 11][:3]
-    vendor.rows = [row for row in vendor.rows if row["id"] not in few]
-    scene.clock.move(STEP)
-    assert regular.refreshed().data == before.data
-    scene.clock.move(STEP)
-    after = regular.refreshed()
+    warm = scenario.client((VENUE,)).warm_up()
+    before = warm.good[VENUE]
+    few = [row["id"] for row in teamup.rows if row["venue"]["id"] == 11][:3]
+    teamup.rows = [row for row in teamup.rows if row["id"] not in few]
+    scenario.clock.move(STEP)
+    assert warm.get_fresh().data == before.data
+    scenario.clock.move(STEP)
+    after = warm.get_fresh()
     assert uids(after) == uids(before)
     assert 1 <= len(cancelled(after) - cancelled(before)) <= 3
     assert not alerts(events)

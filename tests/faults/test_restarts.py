@@ -1,4 +1,4 @@
-"""Servers end and start again, in an outage too: what was stored is served as it was."""
+"""Servers that restart, also during an outage, serve the stored feeds unchanged."""
 
 import signal
 import threading
@@ -8,7 +8,17 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from fleet import Hold, Machine, get, keys_of, rename, studio, together, until, walks
+from clocks import wait_until
+from faults.fleet import (
+    BlockedPages,
+    Machine,
+    count_walks,
+    get,
+    rename_sessions,
+    running,
+    store_keys,
+    stub_upstream,
+)
 from upstreams.stub import StubUpstream
 from valkey import Valkey
 
@@ -28,83 +38,83 @@ TTL = 1
 
 
 @pytest.fixture
-def vendor() -> Iterator[StubUpstream]:
-    with studio() as server:
+def teamup() -> Iterator[StubUpstream]:
+    with stub_upstream() as server:
         yield server
 
 
 @pytest.fixture(params=["sqlite", "valkey"])
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A store that outlives the servers."""
+    """The URL of a store that survives the servers."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/var/store.sqlite3"
     server: Valkey = request.getfixturevalue("valkey")
     return server.url
 
 
-def _all(machine: Machine) -> dict[str, tuple[bytes, str, str]]:
+def _fetch_all(machine: Machine) -> dict[str, tuple[bytes, str, str]]:
     answers = {path: machine.get(path) for path in FEEDS}
     assert {answer.status for answer in answers.values()} == {200}
     return {path: answer.validators for path, answer in answers.items()}
 
 
-def test_every_stored_feed_is_served_as_it_was_by_workers_restarted_in_an_outage(
-    vendor: StubUpstream, tmp_path: Path
+def test_workers_restarted_in_an_outage_serve_every_stored_feed_unchanged(
+    teamup: StubUpstream, tmp_path: Path
 ) -> None:
     store = f"sqlite:///{tmp_path}/var/store.sqlite3"
-    with Machine(vendor.url, store, workers=2, CACHE_TTL="1") as machine:
-        _all(machine)
-        # the content changes, so that Last-Modified is of a walk that was not the first
-        rename(vendor, "Renamed")
-        until(lambda: b"Renamed" in machine.get(FEEDS[0]).body)
+    with Machine(teamup.url, store, workers=2, CACHE_TTL="1") as machine:
+        _fetch_all(machine)
+        # A change of content, so that Last-Modified is not the time of the first walk.
+        rename_sessions(teamup, "Renamed")
+        wait_until(lambda: b"Renamed" in machine.get(FEEDS[0]).body)
         time.sleep(1.2)
-        before = _all(machine)
-        until(lambda: vendor.in_flight == 0)
-        vendor.stop()
-        machine.strike(signal.SIGKILL)
-        until(lambda: machine.started() == 4, seconds=15, why="no new workers")
-        assert _all(machine) == before
+        before = _fetch_all(machine)
+        wait_until(lambda: teamup.in_flight == 0)
+        teamup.stop()
+        machine.signal_workers(signal.SIGKILL)
+        wait_until(lambda: machine.workers_started() == 4, seconds=15, why="no new workers")
+        assert _fetch_all(machine) == before
         machine.stop()
         machine.start()
-        assert _all(machine) == before
+        assert _fetch_all(machine) == before
 
 
-def test_a_machine_that_is_restarted_agrees_with_the_one_that_is_not(
-    vendor: StubUpstream, shared: str
+def test_a_restarted_machine_agrees_with_one_that_kept_running(
+    teamup: StubUpstream, shared: str
 ) -> None:
-    with together(Machine(vendor.url, shared), Machine(vendor.url, shared)) as (stays, goes):
-        before = _all(stays)
-        assert _all(goes) == before
-        assert walks(vendor) == 2, "one for all feeds, one for the course's past"
-        vendor.stop()
-        goes.stop()
-        goes.start()
-        assert _all(goes) == before
-        assert _all(stays) == before
+    with running(Machine(teamup.url, shared), Machine(teamup.url, shared)) as (other, restarted):
+        before = _fetch_all(other)
+        assert _fetch_all(restarted) == before
+        assert count_walks(teamup) == 2, "one for all feeds, one for the past of the course"
+        teamup.stop()
+        restarted.stop()
+        restarted.start()
+        assert _fetch_all(restarted) == before
+        assert _fetch_all(other) == before
         tag = before[FEEDS[0]][1]
-        assert goes.get(FEEDS[0], **{"If-None-Match": tag}).status == 304
+        assert restarted.get(FEEDS[0], **{"If-None-Match": tag}).status == 304
 
 
-@pytest.mark.parametrize("cold", [False, True], ids=["nobody waits", "somebody waits"])
-def test_a_server_that_is_told_to_end_does_so_while_upstream_hangs(
-    cold: bool, vendor: StubUpstream, tmp_path: Path
+@pytest.mark.parametrize("cold", [False, True], ids=["no request waits", "a request waits"])
+def test_a_terminated_server_ends_while_upstream_hangs(
+    cold: bool, teamup: StubUpstream, tmp_path: Path
 ) -> None:
     store = f"sqlite:///{tmp_path}/store.sqlite3"
-    with Machine(vendor.url, store, workers=2, CACHE_TTL="1", REFRESH_AHEAD="on") as machine:
+    with Machine(teamup.url, store, workers=2, CACHE_TTL="1", REFRESH_AHEAD="on") as machine:
         if not cold:
             assert machine.get(FEEDS[0]).status == 200
-        hold = Hold(vendor, pages=(1,))
+        blocked = BlockedPages(teamup, pages=(1,))
         waiting = threading.Thread(target=_ignore_errors(machine, FEEDS[0]))
         if cold:
             waiting.start()
-        until(hold.reached)
-        # A request that waits is answered first; nobody waits for more than eight seconds.
+        wait_until(blocked.reached)
+        # The waiting request is answered first; it waits for at most eight seconds.
         assert machine.stop() < (11 if cold else 5)
-        # who is told more than once ends no sooner
+        # Workers get one signal only: a second one would not end them sooner.
         assert not any("CTRL+C" in line for line in machine.log)
         if cold:
             waiting.join()
-        hold.let_go()
+        blocked.release()
 
 
 def _ignore_errors(machine: Machine, path: str) -> Callable[[], None]:
@@ -118,42 +128,44 @@ def _ignore_errors(machine: Machine, path: str) -> Callable[[], None]:
 
 
 def test_refresh_ahead_runs_in_one_process_of_the_fleet_at_a_time(
-    vendor: StubUpstream, valkey: Valkey
+    teamup: StubUpstream, valkey: Valkey
 ) -> None:
-    given = {"CACHE_TTL": str(TTL), "REFRESH_AHEAD": "on"}
-    two = [Machine(vendor.url, valkey.url, **given) for _ in range(2)]
-    with together(*two) as machines:
+    settings = {"CACHE_TTL": str(TTL), "REFRESH_AHEAD": "on"}
+    with running(*(Machine(teamup.url, valkey.url, **settings) for _ in range(2))) as machines:
         assert machines[0].get(FEEDS[0]).status == 200
-        began = [_published(machine) for machine in machines]
-        until(lambda: walks(vendor) >= 4)
-        ahead = [_published(machine) - before for machine, before in zip(two, began, strict=True)]
-        assert 0 in ahead
-        assert sum(ahead) >= 2
+        before = [_published(machine) for machine in machines]
+        wait_until(lambda: count_walks(teamup) >= 4)
+        after = [_published(machine) for machine in machines]
+        published = [now - then for now, then in zip(after, before, strict=True)]
+        assert 0 in published
+        assert sum(published) >= 2
         for machine in machines:
-            until(lambda m=machine: "stale" not in m.get(FEEDS[0]).headers["cache-status"])
+            wait_until(lambda m=machine: "stale" not in m.get(FEEDS[0]).headers["cache-status"])
 
 
 def _published(machine: Machine) -> int:
     return sum('"event": "published"' in line for line in list(machine.log))
 
 
-def test_refresh_ahead_passes_on_at_once_when_its_process_is_told_to_end(
-    vendor: StubUpstream, valkey: Valkey
+def test_refresh_ahead_moves_at_once_when_its_process_is_terminated(
+    teamup: StubUpstream, valkey: Valkey
 ) -> None:
     store = RedisStore(valkey.url, SystemClock())
-    lease = keys_of(vendor).lease("ahead")
-    given = {"CACHE_TTL": str(TTL), "REFRESH_AHEAD": "on"}
-    one, other = (Machine(vendor.url, valkey.url, **given) for _ in range(2))
-    with together(one, other):
-        assert one.get(FEEDS[0]).status == 200
-        for goes, stays in ((one, other), (other, one)):
-            until(lambda: store.versions([lease]))
-            goes.stop()
-            before = _published(stays)
-            # far less than the fifteen seconds for which the lease would stand
-            until(lambda s=stays, b=before: _published(s) > b, seconds=TTL + 2, why="no successor")
-            goes.start()
-        one.stop()
-        other.stop()
+    lease = store_keys(teamup).lease("ahead")
+    settings = {"CACHE_TTL": str(TTL), "REFRESH_AHEAD": "on"}
+    first, second = (Machine(teamup.url, valkey.url, **settings) for _ in range(2))
+    with running(first, second):
+        assert first.get(FEEDS[0]).status == 200
+        for restarted, other in ((first, second), (second, first)):
+            wait_until(lambda: store.versions([lease]))
+            restarted.stop()
+            before = _published(other)
+            # Much less than the lease's fifteen seconds.
+            wait_until(
+                lambda s=other, b=before: _published(s) > b, seconds=TTL + 2, why="no successor"
+            )
+            restarted.start()
+        first.stop()
+        second.stop()
     assert not store.versions([lease])
     store.close()

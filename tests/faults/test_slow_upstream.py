@@ -1,32 +1,32 @@
-"""An upstream that does not answer, or never comes to an end: rows 4 and 5."""
+"""An upstream that does not answer or sends without end (docs/faults.md, rows 4 and 5)."""
 
 import socket
 import threading
 import time
 
 import pytest
-from scenes import (
+from clocks import wait_until
+from faults.scenarios import (
     FEEDS,
-    HURRY,
     OLD,
+    SPEEDUP,
     STALE,
     VENUE,
-    Reader,
-    Scene,
-    Vendor,
-    eventually,
-    how,
-    spoilt,
+    FakeTeamUp,
+    FeedClient,
+    Scenario,
+    cache_state,
     uids,
+    with_page,
 )
 from upstreams import raw
 from upstreams.raw import Script, pause, unanswered
 
-SECONDS_PER_BYTE = 1 / HURRY
+SECONDS_PER_BYTE = 1 / SPEEDUP
 
 
-def held_until(event: threading.Event, then: Script) -> Script:
-    """Answer only once *event* is set."""
+def answer_after(event: threading.Event, then: Script) -> Script:
+    """Answer when *event* is set."""
 
     def script(connection: socket.socket, request: bytes, n: int) -> None:
         while not event.is_set():
@@ -37,99 +37,101 @@ def held_until(event: threading.Event, then: Script) -> Script:
     return script
 
 
-def waits_for_nothing(scene: Scene, reader: Reader) -> bool:
-    """Ask, and tell whether that took none of the clock's time."""
-    scene.clock.waited.clear()
-    reader.get()
-    return not scene.clock.waited
+def answers_without_waiting(scenario: Scenario, client: FeedClient) -> bool:
+    """Send a request; return whether the bridge answered without waiting on the clock."""
+    scenario.clock.waited.clear()
+    client.get()
+    return not scenario.clock.waited
 
 
-def test_while_upstream_hangs_nobody_with_a_copy_waits(scene: Scene, vendor: Vendor) -> None:
-    regular = scene.reader().warm()
-    vendor.script = raw.silence()
-    before = len(vendor.requests)
-    scene.clock.move(STALE)
+def test_while_upstream_hangs_requests_with_a_copy_do_not_wait(
+    scenario: Scenario, teamup: FakeTeamUp
+) -> None:
+    warm = scenario.client().warm_up()
+    teamup.script = raw.silence()
+    before = len(teamup.requests)
+    scenario.clock.move(STALE)
     for _ in range(50):
-        regular.has_last_good(also="stale")
-    # Nothing had ended in the meantime that anybody could have waited for.
-    assert len(vendor.requests) <= before + 1
-    vendor.stop()
-    eventually(lambda: regular.served() == "failed")
+        warm.assert_last_good(states="stale")
+    # The walk is still running, so no request waited for its end.
+    assert len(teamup.requests) <= before + 1
+    teamup.stop()
+    wait_until(lambda: warm.state() == "failed")
 
 
-def test_a_copy_past_its_revalidation_waits_four_seconds_and_no_more(
-    scene: Scene, vendor: Vendor
+def test_a_request_for_an_old_copy_waits_at_most_four_seconds(
+    scenario: Scenario, teamup: FakeTeamUp
 ) -> None:
-    regular = scene.reader().warm()
-    vendor.script = raw.silence()
-    before = len(vendor.requests)
-    scene.clock.move(OLD)
+    warm = scenario.client().warm_up()
+    teamup.script = raw.silence()
+    before = len(teamup.requests)
+    scenario.clock.move(OLD)
     began = time.monotonic()
-    answer = regular.get()
-    assert 4 / HURRY <= time.monotonic() - began < 4 / HURRY + 2
-    assert how(answer) == "failed"
-    assert answer.data == regular.good[VENUE].data
-    assert len(vendor.requests) == before + 1
-    vendor.stop()
-    eventually(lambda: waits_for_nothing(scene, regular))
+    answer = warm.get()
+    assert 4 / SPEEDUP <= time.monotonic() - began < 4 / SPEEDUP + 2
+    assert cache_state(answer) == "failed"
+    assert answer.data == warm.good[VENUE].data
+    assert len(teamup.requests) == before + 1
+    teamup.stop()
+    wait_until(lambda: answers_without_waiting(scenario, warm))
 
 
-def test_a_copy_past_its_revalidation_is_refreshed_for_whoever_waits(
-    scene: Scene, vendor: Vendor
+def test_a_request_for_an_old_copy_gets_the_refreshed_copy(
+    scenario: Scenario, teamup: FakeTeamUp
 ) -> None:
-    regular = scene.reader().warm()
-    vendor.rows = [{**row, "name": "Renamed"} for row in vendor.rows]
-    scene.clock.hurry = 1.0
-    scene.clock.move(OLD)
-    answer = regular.get()
+    warm = scenario.client().warm_up()
+    teamup.rows = [{**row, "name": "Renamed"} for row in teamup.rows]
+    scenario.clock.speedup = 1.0
+    scenario.clock.move(OLD)
+    answer = warm.get()
     assert answer.headers["Cache-Status"] == "bridge; fwd=stale; stored"
     assert "SUMMARY:Renamed" in answer.text
 
 
-def test_a_failure_that_is_remembered_spares_everybody_the_wait(
-    scene: Scene, vendor: Vendor, short_pages: float
+def test_after_a_recorded_failure_requests_do_not_wait(
+    scenario: Scenario, teamup: FakeTeamUp, short_pages: float
 ) -> None:
-    regular, newcomer = scene.reader().warm(), scene.reader()
-    vendor.script = raw.silence()
-    scene.clock.move(OLD)
-    for reader in (regular, newcomer):
-        eventually(lambda reader=reader: "still being" not in reader.get().text)
-        eventually(lambda: vendor.in_flight == 0)
-    assert waits_for_nothing(scene, regular)
-    assert waits_for_nothing(scene, newcomer)
-    regular.has_last_good(also="failed")
-    newcomer.is_put_off()
+    warm, cold = scenario.client().warm_up(), scenario.client()
+    teamup.script = raw.silence()
+    scenario.clock.move(OLD)
+    for client in (warm, cold):
+        wait_until(lambda client=client: "still being" not in client.get().text)
+        wait_until(lambda: teamup.in_flight == 0)
+    assert answers_without_waiting(scenario, warm)
+    assert answers_without_waiting(scenario, cold)
+    warm.assert_last_good(states="failed")
+    cold.assert_unavailable()
 
 
-def test_a_cold_request_leaves_after_eight_seconds_and_the_walk_goes_on(
-    scene: Scene, vendor: Vendor
+def test_a_cold_request_ends_after_eight_seconds_and_the_walk_continues(
+    scenario: Scenario, teamup: FakeTeamUp
 ) -> None:
-    answering = threading.Event()
-    vendor.spoil(2, held_until(answering, vendor.well))
-    newcomer = scene.reader()
-    assert newcomer.is_put_off() == 5
-    assert newcomer.is_put_off(FEEDS[-1]) == 5
-    answering.set()
-    answer = newcomer.refreshed()
+    released = threading.Event()
+    teamup.inject(2, answer_after(released, teamup.healthy))
+    cold = scenario.client()
+    assert cold.assert_unavailable() == 5
+    assert cold.assert_unavailable(FEEDS[-1]) == 5
+    released.set()
+    answer = cold.get_fresh()
     assert len(uids(answer)) > 5
-    assert vendor.attempts(0) == {1: 1, 2: 1, 3: 1}
+    assert teamup.attempts(0) == {1: 1, 2: 1, 3: 1}
 
 
-def test_a_connection_that_is_never_made_ends_by_its_deadline(
-    scene: Scene, vendor: Vendor, short_pages: float
+def test_connecting_ends_at_its_deadline(
+    scenario: Scenario, teamup: FakeTeamUp, short_pages: float
 ) -> None:
-    regular, newcomer = scene.reader().warm(), scene.reader()
-    vendor.stop()
-    scene.clock.move(STALE)
-    with unanswered(vendor.port):
-        regular.has_last_good()
-        newcomer.is_put_off()
-        eventually(lambda: regular.served() == "failed", seconds=3 * short_pages + 2)
-        eventually(lambda: "(timeout)" in newcomer.get().text)
-        regular.has_last_good(also="failed")
-        newcomer.is_put_off()
-    vendor.start()
-    scene.is_well_again(regular, newcomer)
+    warm, cold = scenario.client().warm_up(), scenario.client()
+    teamup.stop()
+    scenario.clock.move(STALE)
+    with unanswered(teamup.port):
+        warm.assert_last_good()
+        cold.assert_unavailable()
+        wait_until(lambda: warm.state() == "failed", seconds=3 * short_pages + 2)
+        wait_until(lambda: "(timeout)" in cold.get().text)
+        warm.assert_last_good(states="failed")
+        cold.assert_unavailable()
+    teamup.start()
+    scenario.assert_recovers(warm, cold)
 
 
 SLOW = {
@@ -140,23 +142,23 @@ SLOW = {
 
 
 @pytest.mark.parametrize(
-    ("what", "page"), [("no answer", 1), ("headers", 1), ("headers", 2), ("body", 1), ("body", 3)]
+    ("kind", "page"), [("no answer", 1), ("headers", 1), ("headers", 2), ("body", 1), ("body", 3)]
 )
-def test_a_page_that_never_comes_to_an_end_is_given_up_at_its_deadline(
-    scene: Scene, vendor: Vendor, short_pages: float, what: str, page: int
+def test_reading_an_endless_page_ends_at_its_deadline(
+    scenario: Scenario, teamup: FakeTeamUp, short_pages: float, kind: str, page: int
 ) -> None:
-    regular, newcomer = scene.reader().warm(), scene.reader()
-    vendor.spoil(page, spoilt(vendor, SLOW[what]))
-    before = len(vendor.requests)
-    scene.clock.move(STALE)
+    warm, cold = scenario.client().warm_up(), scenario.client()
+    teamup.inject(page, with_page(teamup, SLOW[kind]))
+    before = len(teamup.requests)
+    scenario.clock.move(STALE)
     began = time.monotonic()
-    regular.has_last_good()
-    newcomer.is_put_off()
-    eventually(lambda: regular.served() == "failed")
-    eventually(lambda: "(timeout)" in newcomer.get().text)
-    # three attempts of ten seconds each, hurried, and the pauses between them
+    warm.assert_last_good()
+    cold.assert_unavailable()
+    wait_until(lambda: warm.state() == "failed")
+    wait_until(lambda: "(timeout)" in cold.get().text)
+    # Three attempts of ten seconds each, sped up, and the pauses between them.
     assert time.monotonic() - began < 3 * short_pages + 3
-    assert vendor.attempts(before)[page] == 3 * 2
-    regular.has_last_good(also="failed")
-    newcomer.is_put_off()
-    scene.is_well_again(regular, newcomer)
+    assert teamup.attempts(before)[page] == 3 * 2
+    warm.assert_last_good(states="failed")
+    cold.assert_unavailable()
+    scenario.assert_recovers(warm, cold)

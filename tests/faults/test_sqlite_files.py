@@ -1,4 +1,4 @@
-"""The store's file is damaged, full, locked, read-only or gone: reads go on, and it is mended."""
+"""The SQLite file is corrupt, full, locked, read-only or deleted: reads continue, it recovers."""
 
 import ctypes
 import os
@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fleet import NOW, TOKEN, Machine, RunningClock, Worker, herd, rename, studio, until
+from clocks import wait_until
+from faults.fleet import (
+    NOW,
+    TOKEN,
+    Machine,
+    RunningClock,
+    Worker,
+    rename_sessions,
+    run_concurrently,
+    stub_upstream,
+)
 from upstreams.stub import StubUpstream
 
 from bridge.errors import StoreError
@@ -28,12 +38,9 @@ EXPIRED = 400.0
 _DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
 _DROP = 24
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="the fault is injected in Linux's way")
-
-
-@pytest.fixture
-def running() -> RunningClock:
-    return RunningClock()
+linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="the fault is injected with Linux system calls"
+)
 
 
 @pytest.fixture
@@ -42,41 +49,48 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def vendor() -> Iterator[StubUpstream]:
-    with studio(30, at=NOW) as server:
+def teamup() -> Iterator[StubUpstream]:
+    with stub_upstream(30, at=NOW) as server:
         yield server
 
 
 @pytest.fixture
 def make_worker(
-    make_bridge: Callable[..., Services], vendor: StubUpstream, running: RunningClock, path: Path
+    make_bridge: Callable[..., Services],
+    teamup: StubUpstream,
+    running_clock: RunningClock,
+    path: Path,
 ) -> Callable[..., Worker]:
     def make(store: SqliteStore | None = None) -> Worker:
-        resilient = FallbackStore(store or SqliteStore(path, running), running)
-        return Worker(make_bridge(store=resilient, at=running, base_url=vendor.url, token=TOKEN))
+        fallback = FallbackStore(store or SqliteStore(path, running_clock), running_clock)
+        return Worker(
+            make_bridge(store=fallback, at=running_clock, base_url=teamup.url, token=TOKEN)
+        )
 
     return make
 
 
-def _goes_on(worker: Worker, vendor: StubUpstream, running: RunningClock, name: str) -> None:
-    """What changes upstream is in the feeds as soon as the copy has expired."""
-    rename(vendor, name)
-    running.move(EXPIRED)
-    until(lambda: name.encode() in worker.get(FEEDS[0]).data)
-    worker.served(FEEDS)
+def _assert_refreshes(
+    worker: Worker, teamup: StubUpstream, running_clock: RunningClock, name: str
+) -> None:
+    """A change upstream is in the feeds after the copy has expired."""
+    rename_sessions(teamup, name)
+    running_clock.move(EXPIRED)
+    wait_until(lambda: name.encode() in worker.get(FEEDS[0]).data)
+    worker.fetch_ok(FEEDS)
 
 
-def _is_shared_again(workers: list[Worker], make_worker: Callable[..., Worker]) -> None:
-    """All work on one file: of those who want the same lease, one gets it."""
+def _assert_store_is_shared(workers: list[Worker], make_worker: Callable[..., Worker]) -> None:
+    """All workers use the same file: of several that request the same lease, one gets it."""
     assert not any(worker.failing for worker in workers)
     stores = [worker.parts.store for worker in [*workers, make_worker()]]
     won = [store.commit({"lease": Write(b"", 15)}, expect={"lease": None}) for store in stores]
     assert sum(version is not None for version in won) == 1
-    newcomer = make_worker()
-    assert newcomer.all(FEEDS) == workers[0].all(FEEDS)
+    new_worker = make_worker()
+    assert new_worker.fetch_all(FEEDS) == workers[0].fetch_all(FEEDS)
 
 
-def _intact(path: Path) -> None:
+def _assert_intact(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -85,10 +99,10 @@ def _garbage(size: int) -> bytes:
     return random.Random(1).randbytes(size)
 
 
-def _scribble(path: Path, spare: int) -> None:
-    """Overwrite all but the first *spare* bytes, in place, as a dying disk might."""
+def _corrupt(path: Path, spare: int) -> None:
+    """Overwrite all but the first *spare* bytes in place, like a failing disk."""
     with closing(sqlite3.connect(path)) as connection:
-        # what is in the log would be read from there
+        # Empty the write-ahead log, from which data would still be read.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     size = path.stat().st_size
     with path.open("r+b") as file:
@@ -96,219 +110,230 @@ def _scribble(path: Path, spare: int) -> None:
         file.write(_garbage(size - spare))
 
 
-@pytest.mark.parametrize("spare", [0, 100, 4096], ids=["all of it", "but its header", "its data"])
-def test_a_file_that_was_corrupted_while_nobody_had_it_open_is_set_aside_and_made_anew(
+@pytest.mark.parametrize(
+    "spare", [0, 100, 4096], ids=["everything", "all but the header", "data pages"]
+)
+def test_a_corrupt_file_found_at_start_is_moved_away_and_recreated(
     spare: int,
     make_worker: Callable[..., Worker],
     path: Path,
-    running: RunningClock,
-    vendor: StubUpstream,
+    running_clock: RunningClock,
+    teamup: StubUpstream,
 ) -> None:
     before = make_worker()
-    before.all(FEEDS)
+    before.fetch_all(FEEDS)
     before.parts.close()
-    _scribble(path, spare)
+    _corrupt(path, spare)
     damaged = path.read_bytes()
     worker = make_worker()
-    worker.served(FEEDS)
-    running.move(COOLED_DOWN)
-    _goes_on(worker, vendor, running, "Made anew")
-    until(lambda: not worker.failing)
-    aside = list(path.parent.glob("*.corrupt-*"))
-    assert [one.read_bytes() for one in aside] == [damaged]
-    _intact(path)
-    _is_shared_again([worker], make_worker)
+    worker.fetch_ok(FEEDS)
+    running_clock.move(COOLED_DOWN)
+    _assert_refreshes(worker, teamup, running_clock, "Made anew")
+    wait_until(lambda: not worker.failing)
+    moved = list(path.parent.glob("*.corrupt-*"))
+    assert [file.read_bytes() for file in moved] == [damaged]
+    _assert_intact(path)
+    _assert_store_is_shared([worker], make_worker)
 
 
 @pytest.mark.parametrize(
     "content", [b"no database at all, but a text\n" * 200, b"SQLite format 3\0"]
 )
-def test_a_file_that_never_was_a_store_is_set_aside(
-    content: bytes, make_worker: Callable[..., Worker], path: Path, running: RunningClock
+def test_a_file_that_is_not_a_store_is_moved_away(
+    content: bytes, make_worker: Callable[..., Worker], path: Path, running_clock: RunningClock
 ) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
     worker = make_worker()
-    worker.served(FEEDS)
-    running.move(EXPIRED)
-    until(lambda: worker.get(FEEDS[0]) and not worker.failing)
-    _intact(path)
-    _is_shared_again([worker], make_worker)
+    worker.fetch_ok(FEEDS)
+    running_clock.move(EXPIRED)
+    wait_until(lambda: worker.get(FEEDS[0]) and not worker.failing)
+    _assert_intact(path)
+    _assert_store_is_shared([worker], make_worker)
 
 
-@pytest.mark.parametrize("spare", [0, 4096], ids=["all of it", "its data"])
-def test_a_file_that_is_corrupted_while_workers_have_it_open_is_set_aside_once(
+@pytest.mark.parametrize("spare", [0, 4096], ids=["everything", "data pages"])
+def test_a_file_corrupted_while_open_is_moved_away_once(
     spare: int,
     make_worker: Callable[..., Worker],
     path: Path,
-    running: RunningClock,
-    vendor: StubUpstream,
+    running_clock: RunningClock,
+    teamup: StubUpstream,
 ) -> None:
     workers = [make_worker(), make_worker()]
-    before = workers[0].all(FEEDS)
-    assert workers[1].all(FEEDS) == before
-    _scribble(path, spare)
-    running.move(EXPIRED)
+    before = workers[0].fetch_all(FEEDS)
+    assert workers[1].fetch_all(FEEDS) == before
+    _corrupt(path, spare)
+    running_clock.move(EXPIRED)
     for worker in workers:
-        assert worker.all(FEEDS) == before
+        assert worker.fetch_all(FEEDS) == before
     for worker in workers:
-        running.move(COOLED_DOWN)
-        _goes_on(worker, vendor, running, f"Anew {workers.index(worker)}")
-    # one after the other finds out, each at its own next look
+        running_clock.move(COOLED_DOWN)
+        _assert_refreshes(worker, teamup, running_clock, f"Anew {workers.index(worker)}")
+    # Each worker notices at its next access.
     for _ in range(3):
-        running.move(EXPIRED)
+        running_clock.move(EXPIRED)
         for worker in workers:
-            until(lambda worker=worker: b"stale" not in _state(worker))
-    until(lambda: not any(worker.failing for worker in workers))
+            wait_until(lambda worker=worker: b"stale" not in _state(worker))
+    wait_until(lambda: not any(worker.failing for worker in workers))
     assert len(list(path.parent.glob("*.corrupt-*"))) == 1
-    _intact(path)
-    _is_shared_again(workers, make_worker)
+    _assert_intact(path)
+    _assert_store_is_shared(workers, make_worker)
 
 
 def _state(worker: Worker) -> bytes:
     return worker.get(FEEDS[0]).headers["Cache-Status"].encode()
 
 
-def test_a_file_that_is_removed_under_the_workers_hands_is_made_anew_for_all(
-    make_worker: Callable[..., Worker], path: Path, running: RunningClock, vendor: StubUpstream
+def test_a_file_deleted_while_open_is_recreated_for_all_workers(
+    make_worker: Callable[..., Worker],
+    path: Path,
+    running_clock: RunningClock,
+    teamup: StubUpstream,
 ) -> None:
     workers = [make_worker(), make_worker()]
     for worker in workers:
-        worker.all(FEEDS)
+        worker.fetch_all(FEEDS)
     for file in list(path.parent.iterdir()):
         file.unlink()
     for _ in range(2):
-        running.move(EXPIRED)
+        running_clock.move(EXPIRED)
         for worker in workers:
-            until(lambda worker=worker: b"stale" not in _state(worker))
-    running.move(COOLED_DOWN)
-    _goes_on(workers[0], vendor, running, "Made anew")
-    until(lambda: b"Made anew" in workers[1].get(FEEDS[0]).data)
-    _is_shared_again(workers, make_worker)
+            wait_until(lambda worker=worker: b"stale" not in _state(worker))
+    running_clock.move(COOLED_DOWN)
+    _assert_refreshes(workers[0], teamup, running_clock, "Made anew")
+    wait_until(lambda: b"Made anew" in workers[1].get(FEEDS[0]).data)
+    _assert_store_is_shared(workers, make_worker)
 
 
-def test_a_file_that_another_program_has_locked_can_still_be_read(
-    make_worker: Callable[..., Worker], path: Path, running: RunningClock, vendor: StubUpstream
+def test_a_file_locked_by_another_program_can_still_be_read(
+    make_worker: Callable[..., Worker],
+    path: Path,
+    running_clock: RunningClock,
+    teamup: StubUpstream,
 ) -> None:
     worker = make_worker()
-    before = worker.all(FEEDS)
+    before = worker.fetch_all(FEEDS)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        newcomer = make_worker()
-        assert newcomer.all(FEEDS) == before
-        running.move(EXPIRED)
+        new_worker = make_worker()
+        assert new_worker.fetch_all(FEEDS) == before
+        running_clock.move(EXPIRED)
         answers = [worker.timed(feed) for feed in FEEDS * 3]
         assert {status for status, _ in answers} == {200}
-        # one at most waits with the refresh that waits for the lock, half a second in a cool-down
+        # At most one request waits for the lock, half a second per cool-down.
         slow = [took for _, took in answers if took > 0.2]
         assert len(slow) <= 1
         assert sum(slow) < 0.8
-        _goes_on(worker, vendor, running, "While it was locked")
+        _assert_refreshes(worker, teamup, running_clock, "While it was locked")
         other.execute("ROLLBACK")
-    running.move(COOLED_DOWN)
-    _goes_on(worker, vendor, running, "Unlocked")
-    until(lambda: not worker.failing)
-    _is_shared_again([worker], make_worker)
+    running_clock.move(COOLED_DOWN)
+    _assert_refreshes(worker, teamup, running_clock, "Unlocked")
+    wait_until(lambda: not worker.failing)
+    _assert_store_is_shared([worker], make_worker)
 
 
-class Limited(SqliteStore):
-    """On a disk that has so much room and no more, or that was mounted anew for reading alone."""
+class LimitedStore(SqliteStore):
+    """A store on a full or read-only disk, simulated with *pragma*."""
 
     pragma: str | None = None
 
-    def _connected(self) -> Any:
-        connection = super()._connected()
+    def _connect(self) -> Any:
+        connection = super()._connect()
         if self.pragma:
             connection.execute(self.pragma)
         return connection
 
 
-def _fill(store: Limited) -> None:
-    (pages,) = store._connected().execute("PRAGMA page_count").fetchone()
+def _fill(store: LimitedStore) -> None:
+    (pages,) = store._connect().execute("PRAGMA page_count").fetchone()
     store.pragma = f"PRAGMA max_page_count = {pages}"
     for size in (100_000, 3_000, 100):
         with pytest.raises(StoreError, match="full"):
-            _pour(store, size)
+            _write_until_full(store, size)
 
 
-def _pour(store: Limited, size: int) -> None:
+def _write_until_full(store: LimitedStore, size: int) -> None:
     for number in range(1_000):
         store.commit({f"filler {size} {number}": Write(_garbage(size))})
 
 
-def _make_room(store: Limited) -> None:
+def _make_room(store: LimitedStore) -> None:
     store.pragma = None
-    # the limit is the connection's own
+    # The limit belongs to the connection.
     store.close()
 
 
-def _shut(store: Limited) -> None:
+def _make_read_only(store: LimitedStore) -> None:
     store.pragma = "PRAGMA query_only = ON"
 
 
-@pytest.mark.parametrize("fault", [_fill, _shut], ids=["full", "read-only"])
-def test_a_disk_that_takes_no_more_is_read_and_written_again_when_it_does(
-    fault: Callable[[Limited], None],
+@pytest.mark.parametrize("fault", [_fill, _make_read_only], ids=["full", "read-only"])
+def test_a_full_or_read_only_disk_is_read_and_later_written_again(
+    fault: Callable[[LimitedStore], None],
     make_worker: Callable[..., Worker],
     path: Path,
-    running: RunningClock,
-    vendor: StubUpstream,
+    running_clock: RunningClock,
+    teamup: StubUpstream,
 ) -> None:
-    store = Limited(path, running)
+    store = LimitedStore(path, running_clock)
     worker = make_worker(store)
-    before = worker.all(FEEDS)
+    before = worker.fetch_all(FEEDS)
     fault(store)
-    assert worker.all(FEEDS) == before
-    assert make_worker(store).all(FEEDS) == before, "what is in the file is read"
-    letters = random.Random(1)
-    # names that no compression makes fit into the old one's place
-    vendor.rows = [
-        {**row, "name": f"Held in memory {letters.randbytes(60).hex()}"} for row in vendor.rows
+    assert worker.fetch_all(FEEDS) == before
+    assert make_worker(store).fetch_all(FEEDS) == before, "the file can be read"
+    generator = random.Random(1)
+    # Random names, which do not compress, so that the new entry needs more space.
+    teamup.rows = [
+        {**row, "name": f"Held in memory {generator.randbytes(60).hex()}"} for row in teamup.rows
     ]
-    running.move(EXPIRED)
-    until(lambda: b"Held in memory" in worker.get(FEEDS[0]).data)
-    until(lambda: worker.failing)
-    worker.served(FEEDS)
+    running_clock.move(EXPIRED)
+    wait_until(lambda: b"Held in memory" in worker.get(FEEDS[0]).data)
+    wait_until(lambda: worker.failing)
+    worker.fetch_ok(FEEDS)
     _make_room(store)
-    running.move(COOLED_DOWN)
-    _goes_on(worker, vendor, running, "With room again")
-    until(lambda: not worker.failing)
-    _is_shared_again([worker], make_worker)
+    running_clock.move(COOLED_DOWN)
+    _assert_refreshes(worker, teamup, running_clock, "With room again")
+    wait_until(lambda: not worker.failing)
+    _assert_store_is_shared([worker], make_worker)
 
 
-def test_where_no_file_can_be_had_a_worker_does_with_its_memory(
-    make_worker: Callable[..., Worker], path: Path, running: RunningClock, vendor: StubUpstream
+def test_a_worker_that_cannot_create_the_file_uses_memory(
+    make_worker: Callable[..., Worker],
+    path: Path,
+    running_clock: RunningClock,
+    teamup: StubUpstream,
 ) -> None:
     path.mkdir(parents=True)
     worker = make_worker()
-    worker.served(FEEDS)
-    _goes_on(worker, vendor, running, "From memory")
+    worker.fetch_ok(FEEDS)
+    _assert_refreshes(worker, teamup, running_clock, "From memory")
     path.rmdir()
-    running.move(COOLED_DOWN)
-    _goes_on(worker, vendor, running, "From a file")
-    until(lambda: not worker.failing)
-    _is_shared_again([worker], make_worker)
+    running_clock.move(COOLED_DOWN)
+    _assert_refreshes(worker, teamup, running_clock, "From a file")
+    wait_until(lambda: not worker.failing)
+    _assert_store_is_shared([worker], make_worker)
 
 
 @linux
-def test_a_server_that_can_write_no_byte_more_goes_on(path: Path) -> None:
+def test_a_server_that_cannot_write_to_disk_continues(path: Path) -> None:
     with (
-        studio(80) as vendor,
-        Machine(vendor.url, f"sqlite:///{path}", workers=2, CACHE_TTL="1") as machine,
+        stub_upstream(80) as teamup,
+        Machine(teamup.url, f"sqlite:///{path}", workers=2, CACHE_TTL="1") as machine,
     ):
         feeds = ("/sessions.ics", "/venues/11.ics", "/venues/12.json")
         assert {machine.get(feed).status for feed in feeds * 2} == {200}
         for pid in machine.workers():
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-        rename(vendor, "Past the end of the disk")
-        until(lambda: b"Past the end of the disk" in machine.get(feeds[0]).body)
-        answers = herd([lambda feed=feed: machine.get(feed) for feed in feeds * 8])
+        rename_sessions(teamup, "Past the end of the disk")
+        wait_until(lambda: b"Past the end of the disk" in machine.get(feeds[0]).body)
+        answers = run_concurrently([lambda feed=feed: machine.get(feed) for feed in feeds * 8])
         assert {answer.status for answer in answers} == {200}
         assert max(answer.seconds for answer in answers) < 2
 
 
-def _bind_by_permissions() -> None:
-    """Let file permissions hold for root too: give up the capability to pass over them."""
+def _drop_permission_override() -> None:
+    """Make file permissions apply to root too, by dropping the capability to override them."""
     if os.geteuid() == 0:
         library = ctypes.CDLL(None, use_errno=True)
         for capability in (_DAC_OVERRIDE, _DAC_READ_SEARCH):
@@ -316,10 +341,10 @@ def _bind_by_permissions() -> None:
 
 
 @contextmanager
-def _read_only(folder: Path, *, folder_too: bool) -> Iterator[None]:
+def _read_only(folder: Path, *, with_folder: bool) -> Iterator[None]:
     for file in folder.iterdir():
         file.chmod(0o400)
-    if folder_too:
+    if with_folder:
         folder.chmod(0o500)
     try:
         yield
@@ -331,29 +356,31 @@ def _read_only(folder: Path, *, folder_too: bool) -> Iterator[None]:
 
 @linux
 @pytest.mark.parametrize(
-    ("end", "folder_too"),
+    ("end", "with_folder"),
     [
-        pytest.param(signal.SIGTERM, False, id="the file"),
-        pytest.param(signal.SIGTERM, True, id="its folder too"),
-        pytest.param(signal.SIGKILL, True, id="its folder too, and a log was left"),
+        pytest.param(signal.SIGTERM, False, id="file"),
+        pytest.param(signal.SIGTERM, True, id="file and folder"),
+        pytest.param(signal.SIGKILL, True, id="file and folder, with a write-ahead log"),
     ],
 )
-def test_a_server_started_on_a_read_only_file_serves_what_is_in_it(
-    end: int, folder_too: bool, path: Path
+def test_a_server_started_with_a_read_only_file_serves_its_feeds(
+    end: int, with_folder: bool, path: Path
 ) -> None:
     feeds = ("/sessions.ics", "/venues/11.ics", "/venues/12.json")
-    with studio(80) as vendor:
-        address = vendor.url
-        with Machine(address, f"sqlite:///{path}") as machine:
+    with stub_upstream(80) as teamup:
+        upstream_url = teamup.url
+        with Machine(upstream_url, f"sqlite:///{path}") as machine:
             before = {feed: machine.get(feed).validators for feed in feeds}
             if end == signal.SIGTERM:
                 machine.stop()
     with (
-        _read_only(path.parent, folder_too=folder_too),
-        Machine(address, f"sqlite:///{path}", before=_bind_by_permissions) as machine,
+        _read_only(path.parent, with_folder=with_folder),
+        Machine(upstream_url, f"sqlite:///{path}", before=_drop_permission_override) as machine,
     ):
         after = {feed: machine.get(feed) for feed in feeds}
         assert {answer.status for answer in after.values()} == {200}
         assert {feed: answer.validators for feed, answer in after.items()} == before
-        # it could not write, indeed
-        until(lambda: any("readonly" in line or "unable to open" in line for line in machine.log))
+        # Writing did fail.
+        wait_until(
+            lambda: any("readonly" in line or "unable to open" in line for line in machine.log)
+        )

@@ -1,4 +1,4 @@
-"""Conditional requests, HEAD and gzip while the copy is stale: row 26."""
+"""Conditional requests, HEAD and gzip with a stale copy (docs/faults.md, row 26)."""
 
 import gzip
 from datetime import timedelta
@@ -6,7 +6,17 @@ from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
 
 import pytest
-from scenes import FEEDS, OLD, STALE, Reader, Scene, Vendor, eventually, how, steady
+from clocks import wait_until
+from faults.scenarios import (
+    FEEDS,
+    OLD,
+    STALE,
+    FakeTeamUp,
+    FeedClient,
+    Scenario,
+    cache_state,
+    stable_headers,
+)
 from upstreams import raw
 from werkzeug.test import TestResponse
 
@@ -17,56 +27,60 @@ each_coding = pytest.mark.parametrize("coding", CODINGS)
 
 @pytest.fixture(params=[0.0, STALE, OLD], ids=["fresh", "stale", "old"])
 def workers(
-    request: pytest.FixtureRequest, scene: Scene, vendor: Vendor, tmp_path: Path
-) -> list[Reader]:
-    """Two that were there before the outage, and one that was started in it."""
+    request: pytest.FixtureRequest, scenario: Scenario, teamup: FakeTeamUp, tmp_path: Path
+) -> list[FeedClient]:
+    """Two workers from before the outage and one started during it."""
     shared = f"sqlite:///{tmp_path}/bridge.sqlite3"
-    first, second = (scene.reader(cache_url=shared).warm() for _ in range(2))
-    vendor.script = raw.status(503)
-    scene.clock.move(request.param)
-    third = scene.reader(cache_url=shared)
+    first, second = (scenario.client(cache_url=shared).warm_up() for _ in range(2))
+    teamup.script = raw.status(503)
+    scenario.clock.move(request.param)
+    third = scenario.client(cache_url=shared)
     third.good = first.good
     if request.param:
         for worker in (first, second, third):
-            eventually(lambda worker=worker: worker.served() == "failed")
+            wait_until(lambda worker=worker: worker.state() == "failed")
     return [first, second, third]
 
 
-def settled(answer: TestResponse) -> tuple[int, object, bytes]:
-    """All of an answer that does not depend on when it was asked for."""
-    return answer.status_code, steady(answer), answer.data
+def time_independent(response: TestResponse) -> tuple[int, object, bytes]:
+    """The parts of a response that do not depend on the time of the request."""
+    return response.status_code, stable_headers(response), response.data
 
 
 @each_coding
-def test_all_workers_give_the_same_bytes_and_validators(workers: list[Reader], coding: str) -> None:
+def test_all_workers_give_the_same_bytes_and_validators(
+    workers: list[FeedClient], coding: str
+) -> None:
     for path in FEEDS:
-        answers = [worker.get(path, Accept_Encoding=coding) for worker in workers]
-        assert len({repr(settled(answer)) for answer in answers}) == 1
-        body = answers[0].data if coding == "identity" else gzip.decompress(answers[0].data)
+        responses = [worker.get(path, Accept_Encoding=coding) for worker in workers]
+        assert len({repr(time_independent(response)) for response in responses}) == 1
+        body = responses[0].data if coding == "identity" else gzip.decompress(responses[0].data)
         assert body == workers[0].good[path].data
     if coding == "identity":
         for worker in workers:
-            worker.has_last_good(also="fresh failed")
+            worker.assert_last_good(states="fresh failed")
 
 
 @each_coding
-def test_head_is_get_without_the_body(workers: list[Reader], coding: str) -> None:
+def test_head_is_get_without_the_body(workers: list[FeedClient], coding: str) -> None:
     for worker in workers:
         for path in FEEDS:
-            got = worker.get(path, Accept_Encoding=coding)
-            headed = worker.get(path, method="HEAD", Accept_Encoding=coding)
-            assert headed.status_code == 200
-            assert headed.data == b""
-            assert steady(headed) == steady(got)
-            assert headed.headers["Content-Length"] == str(len(got.data))
-            assert headed.headers["Age"] == got.headers["Age"]
+            get = worker.get(path, Accept_Encoding=coding)
+            head = worker.get(path, method="HEAD", Accept_Encoding=coding)
+            assert head.status_code == 200
+            assert head.data == b""
+            assert stable_headers(head) == stable_headers(get)
+            assert head.headers["Content-Length"] == str(len(get.data))
+            assert head.headers["Age"] == get.headers["Age"]
 
 
 @each_coding
-def test_who_has_the_copy_is_told_so_by_every_worker(workers: list[Reader], coding: str) -> None:
+def test_every_worker_answers_304_to_a_client_that_has_the_copy(
+    workers: list[FeedClient], coding: str
+) -> None:
     for path in FEEDS:
-        had = workers[0].get(path, Accept_Encoding=coding)
-        tag, date = had.headers["ETag"], had.headers["Last-Modified"]
+        full = workers[0].get(path, Accept_Encoding=coding)
+        tag, date = full.headers["ETag"], full.headers["Last-Modified"]
         later = format_datetime(parsedate_to_datetime(date) + timedelta(days=1), usegmt=True)
         conditions = [
             {"If_None_Match": tag},
@@ -80,33 +94,33 @@ def test_who_has_the_copy_is_told_so_by_every_worker(workers: list[Reader], codi
         for worker in workers:
             for condition in conditions:
                 for method in ("GET", "HEAD"):
-                    answer = worker.get(path, method=method, Accept_Encoding=coding, **condition)
-                    assert answer.status_code == 304, condition
-                    assert answer.data == b""
+                    response = worker.get(path, method=method, Accept_Encoding=coding, **condition)
+                    assert response.status_code == 304, condition
+                    assert response.data == b""
                     for name in ("ETag", "Cache-Control", "Vary"):
-                        assert answer.headers[name] == had.headers[name]
-                    assert how(answer) == how(had)
-                    assert answer.headers["Age"] == had.headers["Age"]
+                        assert response.headers[name] == full.headers[name]
+                    assert cache_state(response) == cache_state(full)
+                    assert response.headers["Age"] == full.headers["Age"]
 
 
 @each_coding
-def test_who_has_something_else_gets_the_copy_from_every_worker(
-    workers: list[Reader], coding: str
+def test_every_worker_sends_the_copy_to_a_client_with_another_version(
+    workers: list[FeedClient], coding: str
 ) -> None:
     other = CODINGS[1 - CODINGS.index(coding)]
     for path in FEEDS:
-        had = workers[0].get(path, Accept_Encoding=coding)
-        date = had.headers["Last-Modified"]
+        full = workers[0].get(path, Accept_Encoding=coding)
+        date = full.headers["Last-Modified"]
         earlier = format_datetime(parsedate_to_datetime(date) - timedelta(seconds=1), usegmt=True)
-        of_other = workers[0].get(path, Accept_Encoding=other).headers["ETag"]
-        assert of_other != had.headers["ETag"]
+        other_tag = workers[0].get(path, Accept_Encoding=other).headers["ETag"]
+        assert other_tag != full.headers["ETag"]
         for worker in workers:
             for condition in (
                 {"If_None_Match": '"another"'},
-                {"If_None_Match": of_other},
+                {"If_None_Match": other_tag},
                 {"If_None_Match": '"another"', "If_Modified_Since": date},
                 {"If_Modified_Since": earlier},
                 {"If_Modified_Since": "nonsense"},
             ):
-                answer = worker.get(path, Accept_Encoding=coding, **condition)
-                assert settled(answer) == settled(had), condition
+                response = worker.get(path, Accept_Encoding=coding, **condition)
+                assert time_independent(response) == time_independent(full), condition

@@ -1,4 +1,4 @@
-"""Sessions, snapshots and specifications with believable defaults."""
+"""Factories of sessions, snapshots, specifications and feeds, with realistic defaults."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -21,9 +21,9 @@ from bridge.model import (
 from bridge.snapshots import revisions
 from bridge.snapshots.snapshot import Snapshot, ordered
 
-#: When the sessions below were first seen: 153,750 minutes after 2026 began.
+#: When the sessions below were first seen: 153,750 minutes after the start of 2026.
 SEEN: Final = datetime(2026, 4, 17, 18, 30, tzinfo=UTC)
-#: A Tuesday, half past six in London.
+#: A Tuesday, 18:30 in London.
 START: Final = datetime(2026, 10, 20, 17, 30, tzinfo=UTC)
 
 YOGA: Final = OfferingType(
@@ -41,9 +41,9 @@ HALL: Final = Venue(
 
 
 def session(number: int = 1, **fields: Any) -> ClassSession:
-    """A public session: an hour of Vinyasa Flow with Zoë, ten places, three people in."""
+    """A public session: an hour of Vinyasa Flow with Zoë; three of ten places are booked."""
     start = fields.pop("start", START)
-    given: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "source": "course_session",
         "id": number,
         "title": "Vinyasa Flow",
@@ -58,33 +58,33 @@ def session(number: int = 1, **fields: Any) -> ClassSession:
         "booking_url": f"https://studio.example/p/1/c/{number}",
         "staff_url": f"https://staff.example/c/{number}?canary-staff-link",
     }
-    return ClassSession(**{**given, **fields})
+    return ClassSession(**{**defaults, **fields})
 
 
-def published(one: ClassSession, *, seen: datetime = SEEN, before: Any = None) -> Published:
-    """*one* as the cache publishes it: for the first time, or after *before*."""
-    return revisions.published(one, int(seen.timestamp()), before)
+def published(a_session: ClassSession, *, seen: datetime = SEEN, before: Any = None) -> Published:
+    """A session as published by the cache: for the first time, or after *before*."""
+    return revisions.with_revision(a_session, int(seen.timestamp()), before)
 
 
 def snapshot(*sessions: ClassSession | Published, walked: datetime = SEEN) -> Snapshot:
-    made = [one if isinstance(one, Published) else published(one) for one in sessions]
+    all_published = [item if isinstance(item, Published) else published(item) for item in sessions]
     return Snapshot(
         walked=walked.timestamp(),
         covers_from=float("-inf"),
-        published=ordered({one.session.identity: one for one in made}),
+        published=ordered({item.session.identity: item for item in all_published}),
         tally={},
     )
 
 
 def spec(kind: Kind = Kind.SESSION, identity: int | None = None, **fields: Any) -> FeedSpec:
-    """The specification of a feed that leaves out nothing public."""
+    """The specification of a feed that shows everything that is public."""
     audience = fields.pop("audience", None) or Audience(
         visibilities=frozenset({Visibility.PUBLIC}), availability=Availability.SPOTS
     )
     filters = fields.pop("filters", {})
-    named = {Kind.VENUE: "venues", Kind.INSTRUCTOR: "instructors", Kind.COURSE: "course"}
-    if kind in named and identity is not None:
-        filters = {named[kind]: (identity,), **filters}
+    fields_of = {Kind.VENUE: "venues", Kind.INSTRUCTOR: "instructors", Kind.COURSE: "course"}
+    if kind in fields_of and identity is not None:
+        filters = {fields_of[kind]: (identity,), **filters}
     return FeedSpec(
         kind=kind,
         identity=identity,
@@ -94,16 +94,16 @@ def spec(kind: Kind = Kind.SESSION, identity: int | None = None, **fields: Any) 
     )
 
 
-def chosen(
+def views(
     *sessions: ClassSession | Published, feed: FeedSpec | None = None, **fields: Any
 ) -> list[SessionView]:
-    """What a feed shows of *sessions*."""
+    """The views of *sessions* that a feed shows."""
     return select(snapshot(*sessions), feed or spec(**fields)).shown
 
 
-def content(held: Snapshot, feed: FeedSpec, *, base_url: str | None = None) -> Content:
-    """What the feed is rendered from."""
-    selection = select(held, feed)
+def content(current: Snapshot, feed: FeedSpec, *, base_url: str | None = None) -> Content:
+    """The content of a feed."""
+    selection = select(current, feed)
     return Content(selection.shown, selection.subject, feed, base_url)
 
 
@@ -113,5 +113,5 @@ def calendar(
     base_url: str | None = None,
     **fields: Any,
 ) -> bytes:
-    """The calendar of *sessions*, by the way that a request takes."""
+    """The calendar of *sessions*, selected and rendered as for a request."""
     return ICS.render(content(snapshot(*sessions), feed or spec(**fields), base_url=base_url))

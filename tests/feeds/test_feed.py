@@ -1,4 +1,4 @@
-"""Feeds between walks: what did not change is not made anew."""
+"""Caching of feeds: an unchanged feed is not rendered and compressed again."""
 
 import gzip
 from collections.abc import Callable
@@ -24,15 +24,15 @@ def parts(make_bridge: Callable[..., Services]) -> Services:
 
 @pytest.fixture
 def compressed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The sizes of what was compressed."""
+    """The sizes of the bodies that were compressed."""
     sizes: list[int] = []
     compress = gzip.compress
 
-    def noted(data: bytes, *given: Any, **named: Any) -> bytes:
+    def recorded(data: bytes, *args: Any, **kwargs: Any) -> bytes:
         sizes.append(len(data))
-        return compress(data, *given, **named)
+        return compress(data, *args, **kwargs)
 
-    monkeypatch.setattr("bridge.feeds.feed.gzip.compress", noted)
+    monkeypatch.setattr("bridge.feeds.feed.gzip.compress", recorded)
     return sizes
 
 
@@ -49,7 +49,7 @@ def bodies(feeds: Feeds, parts: Services) -> list[Any]:
     return [feeds.get(spec, form).body for form in FORMATS.values()]
 
 
-def test_after_a_walk_without_changes_a_feed_is_the_very_bytes_that_it_was(
+def test_a_walk_without_changes_keeps_the_same_bytes_objects(
     parts: Services, clock: ManualClock, compressed: list[int]
 ) -> None:
     before = bodies(parts.feeds, parts)
@@ -58,14 +58,14 @@ def test_after_a_walk_without_changes_a_feed_is_the_very_bytes_that_it_was(
     clock.move(EXPIRED)
     after = bodies(parts.feeds, parts)
     assert version(parts) != walk
-    for one, was in zip(after, before, strict=True):
-        assert one.plain is was.plain
-        assert one.zipped is was.zipped
-        assert (one.tag, one.changed) == (was.tag, was.changed)
+    for new, old in zip(after, before, strict=True):
+        assert new.plain is old.plain
+        assert new.gzipped is old.gzipped
+        assert (new.tag, new.changed) == (old.tag, old.changed)
     assert compressed == []
 
 
-def test_after_a_change_it_is_compressed_once(
+def test_a_changed_feed_is_compressed_once(
     parts: Services, clock: ManualClock, studio: Studio, compressed: list[int]
 ) -> None:
     before = bodies(parts.feeds, parts)
@@ -75,8 +75,8 @@ def test_after_a_change_it_is_compressed_once(
         studio.rename(row["id"], "Changed")
     after = bodies(parts.feeds, parts)
     again = bodies(parts.feeds, parts)
-    assert all(one.tag != was.tag for one, was in zip(after, before, strict=True))
-    assert all(one is was for one, was in zip(again, after, strict=True))
-    assert sorted(compressed) == sorted(len(one.plain) for one in after)
-    for one in after:
-        assert gzip.decompress(one.zipped) == one.plain
+    assert all(new.tag != old.tag for new, old in zip(after, before, strict=True))
+    assert all(new is old for new, old in zip(again, after, strict=True))
+    assert sorted(compressed) == sorted(len(body.plain) for body in after)
+    for body in after:
+        assert gzip.decompress(body.gzipped) == body.plain

@@ -1,4 +1,4 @@
-"""The feed profile, line by line and rule by rule."""
+"""The iCalendar format: the feed profile, property by property."""
 
 import itertools
 import re
@@ -20,21 +20,21 @@ from samples import (
     START,
     YOGA,
     calendar,
-    chosen,
     content,
     published,
     session,
     snapshot,
     spec,
+    views,
 )
 from upstreams.rows import CANARIES, awkward_rows
 
 from bridge.config import Availability
 from bridge.feeds.formats.base import Content
-from bridge.feeds.formats.ics import fitting, render
-from bridge.feeds.formats.ics.calendars import frame
+from bridge.feeds.formats.ics import render, trim_to_size
+from bridge.feeds.formats.ics.calendars import calendar_without_events
 from bridge.feeds.formats.ics.events import properties
-from bridge.feeds.formats.ics.lines import folded
+from bridge.feeds.formats.ics.lines import fold
 from bridge.feeds.selection import Subject
 from bridge.feeds.spec import Cancelled, Kind, TimeStyle
 from bridge.model import Course, Instructor, OfferingType, Status, Venue, Visibility
@@ -59,16 +59,16 @@ BARE = session(
 
 def event(*sessions: Any, **options: Any) -> Component:
     """The only event of a feed of *sessions*."""
-    [one] = read(calendar(*sessions, **options)).all("VEVENT")
-    return one
+    [vevent] = read(calendar(*sessions, **options)).all("VEVENT")
+    return vevent
 
 
 def units(text: str) -> int:
     return len(text.encode("utf-16-le")) // 2
 
 
-class TestTheWholeBody:
-    def test_it_is_the_golden_file_byte_for_byte(self) -> None:
+class TestBody:
+    def test_it_equals_the_golden_file(self) -> None:
         long = session(
             4,
             start=START - timedelta(days=1),
@@ -80,7 +80,7 @@ class TestTheWholeBody:
         body = calendar(session(), CANCELLED, BARE, long, base_url=SITE)
         assert body == GOLDEN.read_bytes()
 
-    def test_every_line_ends_in_crlf_and_no_break_stands_alone(self) -> None:
+    def test_every_line_ends_in_crlf(self) -> None:
         body = calendar(session(), CANCELLED, BARE)
         assert body.endswith(b"END:VCALENDAR\r\n")
         assert body.count(b"\r") == body.count(b"\n") == body.count(b"\r\n")
@@ -98,10 +98,10 @@ class TestTheWholeBody:
         physical = body.split(b"\r\n")
         assert max(map(len, physical)) <= 75
         for line in physical:
-            line.decode()  # strict: a half character raises
+            line.decode()  # raises for a split character
         folded = [line for line, after in itertools.pairwise(physical) if after[:1] == b" "]
         assert folded
-        # about as full as a line can be
+        # nearly the maximum
         assert min(map(len, folded)) >= 70
         assert (
             event(session(offering_type=replace(YOGA, description=description)))
@@ -113,19 +113,19 @@ class TestTheWholeBody:
     @given(st.text(st.sampled_from("abé田🧘\\^"), max_size=300), st.integers(0, 80))
     def test_lines_are_folded_where_icalendar_folds_them(self, text: str, before: int) -> None:
         content = "N:" + "x" * before + text
-        assert folded(content.encode()) == Contentline(content).to_ical()
+        assert fold(content.encode()) == Contentline(content).to_ical()
 
-    def test_the_same_sessions_make_the_same_bytes_in_whatever_order_they_come(self) -> None:
+    def test_the_order_of_the_sessions_does_not_change_the_bytes(self) -> None:
         assert calendar(session(), CANCELLED, BARE) == calendar(BARE, CANCELLED, session())
 
     def test_events_are_sorted_by_start_and_then_uid(self) -> None:
         sessions = [session(n, start=START + timedelta(hours=n % 3)) for n in range(1, 40)]
         events = read(calendar(*sessions)).all("VEVENT")
-        keys = [(one.value("DTSTART"), one.value("UID")) for one in events]
+        keys = [(vevent.value("DTSTART"), vevent.value("UID")) for vevent in events]
         assert keys == sorted(keys)
         assert len(set(keys)) == 39
 
-    def test_an_empty_feed_holds_one_timezone_and_no_event(self) -> None:
+    def test_an_empty_feed_has_one_timezone_and_no_event(self) -> None:
         empty = read(calendar())
         assert [part.kind for part in empty.parts] == ["VTIMEZONE"]
         [zone] = empty.parts
@@ -134,12 +134,12 @@ class TestTheWholeBody:
         assert standard.kind == "STANDARD"
         assert {"DTSTART", "TZOFFSETFROM", "TZOFFSETTO"} <= set(standard.names())
 
-    def test_a_feed_with_events_has_nothing_but_events(self) -> None:
+    def test_a_feed_with_events_has_only_events(self) -> None:
         assert {part.kind for part in read(calendar(session(), BARE)).parts} == {"VEVENT"}
 
 
-class TestTheCalendar:
-    def test_its_properties_are_those_of_the_profile_in_its_order(self) -> None:
+class TestCalendarProperties:
+    def test_its_properties_are_in_the_order_of_the_profile(self) -> None:
         feed = calendar(session(), kind=Kind.VENUE, identity=11, base_url=SITE)
         assert read(feed).names() == [
             "VERSION", "PRODID", "CALSCALE", "NAME", "X-WR-CALNAME", "DESCRIPTION", "X-WR-CALDESC",
@@ -179,15 +179,15 @@ class TestTheCalendar:
         assert empty.text("NAME") == "Kings Cross"
         assert empty.value("X-WR-TIMEZONE") == "Europe/London"
 
-    def test_it_is_refreshed_hourly_and_says_that_this_is_a_duration(self) -> None:
+    def test_the_refresh_interval_is_a_duration_of_an_hour(self) -> None:
         feed = read(calendar(session()))
         assert feed.line("REFRESH-INTERVAL").params == "VALUE=DURATION"
         assert feed.value("REFRESH-INTERVAL") == feed.value("X-PUBLISHED-TTL") == "PT1H"
 
-    def test_its_colour_is_a_css_name_and_the_same_in_apples_form(self) -> None:
+    def test_its_colour_is_a_css_name_and_the_matching_value_for_apple(self) -> None:
         colours = {
-            (one.value("COLOR"), one.value("X-APPLE-CALENDAR-COLOR"))
-            for one in (read(calendar(kind=Kind.VENUE, identity=n)) for n in range(40))
+            (feed.value("COLOR"), feed.value("X-APPLE-CALENDAR-COLOR"))
+            for feed in (read(calendar(kind=Kind.VENUE, identity=n)) for n in range(40))
         }
         assert len(colours) > 1
         for name, value in colours:
@@ -211,14 +211,14 @@ class TestTheCalendar:
         source = read(calendar(session(), feed=feed, base_url=SITE)).value("SOURCE")
         assert source == f"{SITE}/sessions.ics?venues=11%2C12&_=.ics"
 
-    def test_nothing_in_it_tells_when_it_was_made(self) -> None:
+    def test_it_does_not_contain_the_time_of_rendering(self) -> None:
         before = read(calendar(session())).lines
         later = read(calendar(published(session(), seen=SEEN + timedelta(days=3)))).lines
         assert before == later
 
 
-class TestAnEvent:
-    def test_it_is_the_one_of_the_profile(self) -> None:
+class TestEvent:
+    def test_it_has_the_properties_of_the_profile(self) -> None:
         plain = session(offering_type=replace(YOGA, description=""))
         lines = content_lines(calendar(plain))
         begin, end = lines.index("BEGIN:VEVENT"), lines.index("END:VEVENT")
@@ -246,7 +246,7 @@ class TestAnEvent:
             "END:VEVENT",
         ]
 
-    def test_what_is_not_known_is_left_out(self) -> None:
+    def test_unknown_values_are_left_out(self) -> None:
         assert event(BARE).names() == [
             "UID", "DTSTAMP", "CREATED", "LAST-MODIFIED", "SEQUENCE", "DTSTART", "SUMMARY",
             "STATUS", "TRANSP", "X-MICROSOFT-CDO-BUSYSTATUS",
@@ -264,7 +264,7 @@ class TestAnEvent:
         ],
         ids=lambda changed: next(iter(changed)),
     )
-    def test_its_uid_stays_whatever_changes_about_the_session(self, changed: Any) -> None:
+    def test_changes_of_the_session_do_not_change_the_uid(self, changed: Any) -> None:
         assert event(session(**changed)).value("UID") == event(session()).value("UID")
 
     def test_its_uid_is_the_same_in_every_feed_and_with_every_setting(self) -> None:
@@ -280,19 +280,19 @@ class TestAnEvent:
         assert len(uids) == 1
 
     def test_its_uid_never_changes_between_versions_of_the_program(self) -> None:
-        # Another one would double every event in every calendar there is.
+        # A different UID would duplicate every event in every subscribed calendar.
         assert event(session(7)).value("UID") == "e9289c6e-97a4-5e41-b39c-8e43edd540bc"
 
-    def test_its_uid_tells_ids_and_kinds_of_row_apart(self) -> None:
+    def test_uids_differ_by_id_and_source(self) -> None:
         several = [session(1), session(2), session(1, source="event")]
-        uids = {event(one).value("UID") for one in several}
+        uids = {event(row).value("UID") for row in several}
         assert len(uids) == 3
 
-    def test_its_stamp_is_when_its_content_last_changed(self) -> None:
+    def test_its_stamp_is_the_time_of_the_last_change(self) -> None:
         first = published(session())
         later = published(session(title="Slow Flow"), seen=SEEN + timedelta(hours=5), before=first)
-        for one in (event(first), event(later)):
-            assert one.value("DTSTAMP") == one.value("LAST-MODIFIED")
+        for vevent in (event(first), event(later)):
+            assert vevent.value("DTSTAMP") == vevent.value("LAST-MODIFIED")
         assert event(later).value("LAST-MODIFIED") == "20260417T233000Z"
         assert event(later).value("CREATED") == "20260417T183000Z"
         assert event(later).value("SEQUENCE") == event(first).value("SEQUENCE")
@@ -312,7 +312,7 @@ class TestAnEvent:
         ],
         ids=lambda changed: next(iter(changed)),
     )
-    def test_its_sequence_moves_with_time_place_and_status(self, changed: Any) -> None:
+    def test_changes_of_time_place_and_status_raise_the_sequence(self, changed: Any) -> None:
         first = published(session())
         later = published(session(**changed), seen=SEEN + timedelta(minutes=10), before=first)
         assert event(later).value("SEQUENCE") == "153760"
@@ -321,25 +321,25 @@ class TestAnEvent:
         assert event(at_once).value("LAST-MODIFIED") > event(first).value("LAST-MODIFIED")
 
     def test_its_times_are_in_utc(self) -> None:
-        one = event(session())
+        vevent = event(session())
         for name in ("DTSTAMP", "CREATED", "LAST-MODIFIED", "DTSTART", "DTEND"):
-            assert re.fullmatch(r"\d{8}T\d{6}Z", one.value(name))
-            assert one.line(name).params == ""
+            assert re.fullmatch(r"\d{8}T\d{6}Z", vevent.value(name))
+            assert vevent.line(name).params == ""
 
-    def test_it_makes_nobody_look_busy(self) -> None:
-        one = event(session())
-        assert one.value("TRANSP") == "TRANSPARENT"
-        assert one.value("X-MICROSOFT-CDO-BUSYSTATUS") == "FREE"
+    def test_it_does_not_mark_subscribers_as_busy(self) -> None:
+        vevent = event(session())
+        assert vevent.value("TRANSP") == "TRANSPARENT"
+        assert vevent.value("X-MICROSOFT-CDO-BUSYSTATUS") == "FREE"
 
-    def test_several_instructors_are_in_title_and_description_and_are_no_attendees(self) -> None:
+    def test_several_instructors_are_in_title_and_description(self) -> None:
         people = (Instructor(1, "Zoë"), Instructor(2, ""), Instructor(3, "Bob; Jr."))
-        one = event(session(instructors=people))
-        assert one.text("SUMMARY") == "Vinyasa Flow – Zoë, Bob; Jr."
-        assert one.text("DESCRIPTION").startswith("Instructors: Zoë, Bob; Jr.\n")
+        vevent = event(session(instructors=people))
+        assert vevent.text("SUMMARY") == "Vinyasa Flow – Zoë, Bob; Jr."
+        assert vevent.text("DESCRIPTION").startswith("Instructors: Zoë, Bob; Jr.\n")
 
-    def test_its_description_has_the_facts_first(self) -> None:
-        one = event(session(course=Course(1, "Mornings")))
-        assert one.text("DESCRIPTION").split("\n") == [
+    def test_its_description_begins_with_the_facts(self) -> None:
+        vevent = event(session(course=Course(1, "Mornings")))
+        assert vevent.text("DESCRIPTION").split("\n") == [
             "Instructor: Zoë",
             "Course: Mornings",
             "Book: https://studio.example/p/1/c/1",
@@ -347,16 +347,16 @@ class TestAnEvent:
             "Bring a mat",
         ]
 
-    def test_geo_has_a_semicolon_and_apples_form_a_comma(self) -> None:
+    def test_geo_has_a_semicolon_and_the_apple_location_a_comma(self) -> None:
         south = replace(HALL, name="Loft; A, B", latitude=-33.5, longitude=151.20930049)
-        one = event(session(venue=south))
-        assert one.value("GEO") == "-33.500000;151.209300"
-        apple = one.line("X-APPLE-STRUCTURED-LOCATION")
+        vevent = event(session(venue=south))
+        assert vevent.value("GEO") == "-33.500000;151.209300"
+        apple = vevent.line("X-APPLE-STRUCTURED-LOCATION")
         assert apple.value == "geo:-33.500000,151.209300"
         assert apple.params == 'VALUE=URI;X-APPLE-RADIUS=100;X-TITLE="Loft; A, B"'
 
     @pytest.mark.parametrize("name", ['The "Barn"', "Semi;colon: comma,", "Caret ^n", "’"])
-    def test_no_name_of_a_venue_breaks_out_of_apples_parameter(self, name: str) -> None:
+    def test_venue_names_cannot_end_the_apple_parameter(self, name: str) -> None:
         apple = event(session(venue=replace(HALL, name=name))).line("X-APPLE-STRUCTURED-LOCATION")
         assert apple.value == "geo:51.530800,-0.123800"
         assert apple.params.count('"') in (0, 2)
@@ -368,9 +368,9 @@ class TestAnEvent:
             replace(HALL, online=True),
             Venue(id=5),
         ],
-        ids=["not placed", "online", "known by its id alone"],
+        ids=["without coordinates", "online", "only the id is known"],
     )
-    def test_it_has_no_position_where_there_is_none(self, venue: Venue) -> None:
+    def test_it_has_no_position_without_a_place(self, venue: Venue) -> None:
         assert not {"GEO", "X-APPLE-STRUCTURED-LOCATION"} & set(event(session(venue=venue)).names())
 
     @pytest.mark.parametrize(
@@ -387,13 +387,13 @@ class TestAnEvent:
         assert event(session(offering_type=kind)).text("CATEGORIES") == category
 
 
-class TestTexts:
+class TestText:
     @pytest.mark.parametrize(
         "text",
         ["back\\slash", "semi;colon", "com,ma", "\\,;\\", "C:\\new", "A\\Nb", "tab\there", "50 %"],
     )
-    def test_text_is_escaped_so_that_it_reads_as_it_was_written(self, text: str) -> None:
-        one = event(
+    def test_escaped_text_is_read_back_unchanged(self, text: str) -> None:
+        vevent = event(
             session(
                 title=text,
                 instructors=(),
@@ -401,28 +401,30 @@ class TestTexts:
                 offering_type=replace(YOGA, category=text, description=f"{text}\n{text}"),
             )
         )
-        assert one.text("SUMMARY") == one.text("LOCATION") == one.text("CATEGORIES") == text
-        assert one.text("DESCRIPTION").endswith(f"\n{text}\n{text}")
+        assert (
+            vevent.text("SUMMARY") == vevent.text("LOCATION") == vevent.text("CATEGORIES") == text
+        )
+        assert vevent.text("DESCRIPTION").endswith(f"\n{text}\n{text}")
 
-    def test_a_newline_is_an_escape_and_no_line(self) -> None:
+    def test_newlines_are_escaped(self) -> None:
         body = calendar(session(offering_type=replace(YOGA, description="one\ntwo")))
         assert any(line.endswith("one\\ntwo") for line in content_lines(body))
 
     @pytest.mark.parametrize("character", ["x", "é", "🧘", "👨‍👩‍👧‍👦"])
     def test_title_and_place_have_at_most_255_utf16_units_in_one_line(self, character: str) -> None:
         long = character * 400
-        one = event(session(title=long, venue=replace(HALL, name=long, address=long)))
+        vevent = event(session(title=long, venue=replace(HALL, name=long, address=long)))
         for name in ("SUMMARY", "LOCATION"):
-            assert 240 < units(one.text(name)) <= 255
-            assert one.text(name).endswith("…")
-            assert "\n" not in one.text(name)
+            assert 240 < units(vevent.text(name)) <= 255
+            assert vevent.text(name).endswith("…")
+            assert "\n" not in vevent.text(name)
 
-    def test_a_cancelled_class_with_a_long_title_still_says_so(self) -> None:
-        one = event(replace(CANCELLED, title="🧘" * 300))
-        assert one.text("SUMMARY").startswith("CANCELLED: 🧘")
-        assert units(one.text("SUMMARY")) <= 255
+    def test_a_cancelled_class_with_a_long_title_is_marked_as_cancelled(self) -> None:
+        vevent = event(replace(CANCELLED, title="🧘" * 300))
+        assert vevent.text("SUMMARY").startswith("CANCELLED: 🧘")
+        assert units(vevent.text("SUMMARY")) <= 255
 
-    def test_names_of_255_units_are_not_cut(self) -> None:
+    def test_names_of_255_units_are_not_truncated(self) -> None:
         assert event(session(title="x" * 255, instructors=())).text("SUMMARY") == "x" * 255
 
     def test_the_calendars_name_is_short_enough_too(self) -> None:
@@ -432,12 +434,12 @@ class TestTexts:
 
 @pytest.fixture(scope="module")
 def awkward() -> Component:
-    """A feed of every odd row that upstream may send, shown to everybody."""
-    rows = [one.row for one in awkward_rows(START)]
+    """A public feed of all awkward rows that upstream may send."""
+    rows = [awkward.row for awkward in awkward_rows(START)]
     sessions = parse(rows, COURSE_SESSIONS, "https://goteamup.com").sessions
     public = [
-        replace(one, offering_type=replace(one.offering_type or YOGA, visibility=Visibility.PUBLIC))
-        for one in sessions
+        replace(row, offering_type=replace(row.offering_type or YOGA, visibility=Visibility.PUBLIC))
+        for row in sessions
     ]
     feed = spec(availability=Availability.SPOTS)
     body = calendar(*public, feed=feed, base_url=SITE)
@@ -450,21 +452,21 @@ def awkward() -> Component:
 @pytest.mark.parametrize(
     "name", ["END:VCALENDAR", "END:VEVENT", "BEGIN:VEVENT", "x\\", "DTSTART:19700101T000000Z"]
 )
-def test_a_name_that_looks_like_a_line_of_a_calendar_is_a_name(name: str) -> None:
-    one = session(title=name, instructors=(), venue=replace(HALL, name=name))
-    feed = read(calendar(one, kind=Kind.VENUE, identity=11))
+def test_names_that_look_like_calendar_lines_are_kept(name: str) -> None:
+    class_session = session(title=name, instructors=(), venue=replace(HALL, name=name))
+    feed = read(calendar(class_session, kind=Kind.VENUE, identity=11))
     assert feed.text("NAME") == name
     assert feed.all("VEVENT")[0].text("SUMMARY") == name
 
 
-class TestWhatMustNotBeThere:
-    def test_odd_rows_make_a_calendar_that_can_be_read(self, awkward: Component) -> None:
-        for one in awkward.all("VEVENT"):
+class TestForbiddenContent:
+    def test_awkward_rows_make_a_valid_calendar(self, awkward: Component) -> None:
+        for vevent in awkward.all("VEVENT"):
             for name in ("SUMMARY", "LOCATION", "DESCRIPTION", "CATEGORIES"):
-                if name in one.names():
-                    assert one.text(name)
+                if name in vevent.names():
+                    assert vevent.text(name)
 
-    def test_no_control_and_no_surrogate_gets_through(self, awkward: Component) -> None:
+    def test_there_are_no_control_characters(self, awkward: Component) -> None:
         for component in awkward.walk():
             for line in component.lines:
                 assert not re.search(r"[\x00-\x1f\x7f]", f"{line.name}{line.params}{line.value}")
@@ -473,7 +475,7 @@ class TestWhatMustNotBeThere:
         "name",
         ["METHOD", "CLASS", "ORGANIZER", "ATTENDEE", "RRULE", "RDATE", "PRIORITY", "X-EVIL"],
     )
-    def test_there_is_no(self, awkward: Component, name: str) -> None:
+    def test_forbidden_properties_are_absent(self, awkward: Component, name: str) -> None:
         assert not any(name in component.names() for component in awkward.walk())
 
     def test_there_is_no_alarm(self, awkward: Component) -> None:
@@ -487,37 +489,37 @@ class TestWhatMustNotBeThere:
         for component in (*awkward.walk(), *read(calendar(*sessions)).walk()):
             assert all(line.value for line in component.lines)
 
-    def test_no_property_is_there_twice(self, awkward: Component) -> None:
+    def test_no_property_occurs_twice(self, awkward: Component) -> None:
         for component in awkward.walk():
             assert len(component.names()) == len(set(component.names()))
 
     def test_links_are_http_only(self, awkward: Component) -> None:
-        links = [one.value("URL") for one in awkward.all("VEVENT") if "URL" in one.names()]
+        links = [vevent.value("URL") for vevent in awkward.all("VEVENT") if "URL" in vevent.names()]
         assert links
         assert all(re.fullmatch(r"https?://[!-~]+", link) for link in links)
 
 
 class TestCancelled:
-    def test_by_default_it_is_told_in_status_and_title(self) -> None:
-        one = event(CANCELLED)
-        assert one.value("STATUS") == "CANCELLED"
-        assert one.text("SUMMARY") == "CANCELLED: Vinyasa Flow – Zoë"
+    def test_by_default_it_is_marked_in_status_and_title(self) -> None:
+        vevent = event(CANCELLED)
+        assert vevent.value("STATUS") == "CANCELLED"
+        assert vevent.text("SUMMARY") == "CANCELLED: Vinyasa Flow – Zoë"
 
-    def test_kept_it_is_told_in_the_title_alone(self) -> None:
-        one = event(CANCELLED, cancelled=Cancelled.KEEP)
-        assert one.value("STATUS") == "CONFIRMED"
-        assert one.text("SUMMARY") == "CANCELLED: Vinyasa Flow – Zoë"
+    def test_with_keep_it_is_marked_in_the_title_only(self) -> None:
+        vevent = event(CANCELLED, cancelled=Cancelled.KEEP)
+        assert vevent.value("STATUS") == "CONFIRMED"
+        assert vevent.text("SUMMARY") == "CANCELLED: Vinyasa Flow – Zoë"
 
-    def test_hidden_it_is_not_there(self) -> None:
+    def test_with_hide_it_is_left_out(self) -> None:
         feed = read(calendar(session(), CANCELLED, cancelled=Cancelled.HIDE))
-        assert [one.text("SUMMARY") for one in feed.all("VEVENT")] == ["Vinyasa Flow – Zoë"]
+        assert [vevent.text("SUMMARY") for vevent in feed.all("VEVENT")] == ["Vinyasa Flow – Zoë"]
 
     @pytest.mark.parametrize("how", list(Cancelled))
-    def test_what_takes_place_is_the_same_in_each_mode(self, how: Cancelled) -> None:
+    def test_active_sessions_are_the_same_in_each_mode(self, how: Cancelled) -> None:
         assert event(session(), cancelled=how) == event(session())
 
     @pytest.mark.parametrize("how", [Cancelled.STATUS, Cancelled.KEEP])
-    def test_a_cancellation_moves_sequence_and_stamp(self, how: Cancelled) -> None:
+    def test_a_cancellation_raises_sequence_and_stamp(self, how: Cancelled) -> None:
         before = published(session(2))
         after = published(CANCELLED, before=before)
         old, new = event(before, cancelled=how), event(after, cancelled=how)
@@ -538,19 +540,25 @@ class TestAvailability:
             (50, None, "", ""),
         ],
     )
-    def test_it_is_told_as_asked_and_never_exactly_or_below_nothing(
+    def test_it_is_shown_as_requested_and_never_exact(
         self, attending: int, capacity: int | None, full: str, spots: str
     ) -> None:
-        one = session(attending=attending, capacity=capacity)
-        told = {
-            how: event(one, availability=how).text("SUMMARY").removeprefix("Vinyasa Flow – Zoë")
-            for how in Availability
+        class_session = session(attending=attending, capacity=capacity)
+        suffixes = {
+            level: event(class_session, availability=level)
+            .text("SUMMARY")
+            .removeprefix("Vinyasa Flow – Zoë")
+            for level in Availability
         }
-        assert told == {Availability.NONE: "", Availability.FULL: full, Availability.SPOTS: spots}
+        assert suffixes == {
+            Availability.NONE: "",
+            Availability.FULL: full,
+            Availability.SPOTS: spots,
+        }
 
     def test_a_cancelled_class_has_no_places(self) -> None:
-        one = event(replace(CANCELLED, attending=10), availability=Availability.SPOTS)
-        assert one.text("SUMMARY") == "CANCELLED: Vinyasa Flow – Zoë"
+        vevent = event(replace(CANCELLED, attending=10), availability=Availability.SPOTS)
+        assert vevent.text("SUMMARY") == "CANCELLED: Vinyasa Flow – Zoë"
 
     @pytest.mark.parametrize(
         ("attending", "moved"),
@@ -559,12 +567,12 @@ class TestAvailability:
             (8, {Availability.SPOTS}),
             (12, {Availability.FULL, Availability.SPOTS}),
         ],
-        ids=["fewer places of as many fives", "fewer places", "full"],
+        ids=["fewer places, same number shown", "fewer places", "full"],
     )
-    def test_it_moves_last_modified_where_it_is_shown_and_never_the_sequence(
+    def test_a_visible_change_raises_last_modified_but_not_the_sequence(
         self, attending: int, moved: set[Availability]
     ) -> None:
-        # 12 places: 9 are left at first, and told as 5
+        # 12 places: at first 9 are free, shown as 5
         first = published(session(capacity=12))
         later = published(
             session(capacity=12, attending=attending), seen=SEEN + timedelta(hours=1), before=first
@@ -595,12 +603,12 @@ def in_zone(number: int, zone: str | None, start: datetime, **fields: Any) -> An
 
 
 class TestLocalTimes:
-    def test_they_name_their_zone_whose_rules_stand_beside_them(self) -> None:
+    def test_they_have_a_tzid_and_the_calendar_has_its_vtimezone(self) -> None:
         feed = read(calendar(session(), times=TimeStyle.LOCAL))
-        [one] = feed.all("VEVENT")
+        [vevent] = feed.all("VEVENT")
         for name, value in (("DTSTART", "20261020T183000"), ("DTEND", "20261020T193000")):
-            assert one.line(name).params == "TZID=Europe/London"
-            assert one.value(name) == value
+            assert vevent.line(name).params == "TZID=Europe/London"
+            assert vevent.value(name) == value
         [zone] = feed.all("VTIMEZONE")
         assert zone.value("TZID") == "Europe/London"
         assert {part.kind for part in zone.parts} == {"STANDARD", "DAYLIGHT"}
@@ -608,25 +616,27 @@ class TestLocalTimes:
         assert not any("RDATE" in part.names() for part in zone.parts)
 
     def test_stamps_stay_in_utc(self) -> None:
-        one = event(session(), times=TimeStyle.LOCAL)
+        vevent = event(session(), times=TimeStyle.LOCAL)
         for name in ("DTSTAMP", "CREATED", "LAST-MODIFIED"):
-            assert one.value(name).endswith("Z")
+            assert vevent.value(name).endswith("Z")
 
-    def test_each_zone_that_is_named_is_there_once_and_before_the_events(self) -> None:
+    def test_each_timezone_occurs_once_and_before_the_events(self) -> None:
         sessions = [in_zone(n, zone, START) for n, zone in enumerate((*ZONES, *ZONES), start=1)]
         feed = read(calendar(*sessions, times=TimeStyle.LOCAL))
         zones = [zone.value("TZID") for zone in feed.all("VTIMEZONE")]
         assert len(zones) == len(set(zones))
-        named = {one.line("DTSTART").params.removeprefix("TZID=") for one in feed.all("VEVENT")}
+        named = {
+            vevent.line("DTSTART").params.removeprefix("TZID=") for vevent in feed.all("VEVENT")
+        }
         assert named - {""} <= set(zones)
         kinds = [part.kind for part in feed.parts]
         assert kinds == sorted(kinds, reverse=True)
 
-    def test_a_venue_without_a_zone_keeps_utc(self) -> None:
-        one = event(in_zone(1, None, START), times=TimeStyle.LOCAL)
-        assert one.value("DTSTART") == "20261020T173000Z"
+    def test_venues_without_a_zone_use_utc(self) -> None:
+        vevent = event(in_zone(1, None, START), times=TimeStyle.LOCAL)
+        assert vevent.value("DTSTART") == "20261020T173000Z"
 
-    def test_a_time_that_comes_twice_is_never_read_as_the_other_one(self) -> None:
+    def test_ambiguous_local_times_are_written_in_utc(self) -> None:
         # London, 25 October 2026: 01:30 is at 00:30 and again at 01:30 UTC.
         night = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
         first = event(in_zone(1, "Europe/London", night), times=TimeStyle.LOCAL)
@@ -636,62 +646,60 @@ class TestLocalTimes:
         assert first.value("DTSTART") == "20261025T003000Z"
         assert second.value("DTSTART") == "20261025T013000Z"
 
-    def test_the_uid_is_that_of_the_feed_in_utc(self) -> None:
+    def test_the_uid_is_the_same_as_in_utc(self) -> None:
         assert event(session(), times=TimeStyle.LOCAL).value("UID") == event(session()).value("UID")
 
     @pytest.mark.parametrize("zone", ZONES)
-    def test_by_the_rules_of_the_calendar_alone_each_is_the_instant_that_it_was(
-        self, zone: str
-    ) -> None:
+    def test_local_times_and_vtimezone_give_the_original_instants(self, zone: str) -> None:
         starts = [START + timedelta(days=9 * n, minutes=47 * n) for n in range(90)]
         sessions = [in_zone(n, zone, start) for n, start in enumerate(starts, start=1)]
         read_back = Calendar.from_ical(calendar(*sessions, times=TimeStyle.LOCAL))
         [rules] = read_back.walk("VTIMEZONE")
         by_rules = rules.to_tz(lookup_tzid=False)
         found = []
-        for one in read_back.walk("VEVENT"):
-            written = one["DTSTART"].dt
-            if "TZID" in one["DTSTART"].params:
+        for vevent in read_back.walk("VEVENT"):
+            written = vevent["DTSTART"].dt
+            if "TZID" in vevent["DTSTART"].params:
                 written = written.replace(tzinfo=by_rules)
             found.append(written.astimezone(UTC))
         assert sorted(found) == starts
 
 
-class TestItsSize:
+class TestTrimming:
     @pytest.fixture
     def shown(self) -> Any:
-        return chosen(*(session(n, start=START + timedelta(days=n - 50)) for n in range(1, 101)))
+        return views(*(session(n, start=START + timedelta(days=n - 50)) for n in range(1, 101)))
 
     def size(self, shown: Any) -> int:
         return len(render(Content(shown, Subject("Classes", None), spec(), SITE)))
 
     def fit(self, shown: Any, max_bytes: int) -> list[int]:
-        made = Content(shown, Subject("Classes", None), spec(), SITE)
-        kept = fitting(made, max_bytes=max_bytes, day=START.date())
+        content = Content(shown, Subject("Classes", None), spec(), SITE)
+        kept = trim_to_size(content, max_bytes=max_bytes, day=START.date())
         assert self.size(kept) <= max_bytes or not max_bytes
-        return [one.session.id for one in kept]
+        return [view.session.id for view in kept]
 
-    def test_what_fits_is_left_alone(self, shown: Any) -> None:
-        everything = list(range(1, 101))
-        assert self.fit(shown, self.size(shown)) == everything
-        assert self.fit(shown, 0) == everything
+    def test_a_feed_that_fits_is_unchanged(self, shown: Any) -> None:
+        all_ids = list(range(1, 101))
+        assert self.fit(shown, self.size(shown)) == all_ids
+        assert self.fit(shown, 0) == all_ids
 
-    def test_the_oldest_goes_first(self, shown: Any) -> None:
+    def test_the_oldest_are_left_out_first(self, shown: Any) -> None:
         assert self.fit(shown, self.size(shown) - 1) == list(range(2, 101))
         kept = self.fit(shown, self.size(shown) * 6 // 10)
         assert kept[-1] == 100
         assert 35 < kept[0] < 50
 
-    def test_then_what_is_farthest(self, shown: Any) -> None:
+    def test_then_the_latest_are_left_out(self, shown: Any) -> None:
         kept = self.fit(shown, self.size(shown) * 3 // 10)
         assert kept[0] == 50
         assert 70 < kept[-1] < 90
 
-    def test_where_there_is_little_room_the_next_class_stays(self, shown: Any) -> None:
+    def test_the_next_class_is_left_out_last(self, shown: Any) -> None:
         assert self.fit(shown, 2_000) in ([50], [50, 51])
 
 
-# Text as the parser lets it through: no controls, no surrogates, no ragged blanks.
+# Text as the parser returns it: without control characters, surrogates and repeated blanks.
 _LETTERS = st.characters(exclude_categories=("Cc", "Cs", "Zs", "Zl", "Zp", "Cn"))
 _WORDS = st.text(_LETTERS, min_size=1, max_size=60)
 _LINES = st.lists(_WORDS, max_size=5).map("\n".join)
@@ -727,79 +735,79 @@ _SESSIONS = st.builds(
     offering_type=_TYPES,
     booking_url=st.none() | st.just("https://studio.example/p/1;a,b?c=d&e=%2C"),
 )
-_TIMETABLES = st.lists(_SESSIONS, max_size=6, unique_by=lambda one: one.id)
+_TIMETABLES = st.lists(_SESSIONS, max_size=6, unique_by=lambda row: row.id)
 _round_trip = hypothesis_settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
-def _summary(one: Any) -> str:
-    names = ", ".join(person.name for person in one.instructors)
-    mark = "CANCELLED: " if one.status is Status.CANCELLED else ""
-    return f"{mark}{one.title}{' – ' + names if names else ''}"
+def _summary(row: Any) -> str:
+    names = ", ".join(person.name for person in row.instructors)
+    mark = "CANCELLED: " if row.status is Status.CANCELLED else ""
+    return f"{mark}{row.title}{' – ' + names if names else ''}"
 
 
 @_round_trip
 @given(_TIMETABLES)
-def test_what_goes_in_is_read_back_by_the_letter_of_the_rfc(sessions: Any) -> None:
+def test_sessions_are_read_back_by_the_strict_parser(sessions: Any) -> None:
     events = read(calendar(*sessions)).all("VEVENT")
     assert len(events) == len(sessions)
-    by_uid = {one.value("UID"): one for one in events}
+    by_uid = {vevent.value("UID"): vevent for vevent in events}
     for given_session in sessions:
-        one = by_uid[event(given_session).value("UID")]
-        assert one.text("SUMMARY") == _summary(given_session)
-        assert one.text("DESCRIPTION") if "DESCRIPTION" in one.names() else True
+        vevent = by_uid[event(given_session).value("UID")]
+        assert vevent.text("SUMMARY") == _summary(given_session)
+        assert vevent.text("DESCRIPTION") if "DESCRIPTION" in vevent.names() else True
         if given_session.venue:
-            assert one.text("LOCATION") == given_session.venue.location
+            assert vevent.text("LOCATION") == given_session.venue.location
         kind = given_session.offering_type
-        assert one.text("CATEGORIES") == (kind.category or kind.name)
+        assert vevent.text("CATEGORIES") == (kind.category or kind.name)
         if kind.description:
-            assert one.text("DESCRIPTION").endswith(kind.description)
+            assert vevent.text("DESCRIPTION").endswith(kind.description)
 
 
 @_round_trip
 @given(_TIMETABLES, st.sampled_from(TimeStyle), st.sampled_from(Cancelled))
-def test_a_calendar_is_what_icalendar_makes_of_all_of_it_at_once(
+def test_a_calendar_equals_what_icalendar_renders(
     sessions: Any, times: TimeStyle, cancelled: Cancelled
 ) -> None:
     feed = spec(times=times, cancelled=cancelled)
-    made = content(snapshot(*sessions), feed, base_url=SITE)
-    whole = frame(made)
-    for one in made.shown:
+    feed_content = content(snapshot(*sessions), feed, base_url=SITE)
+    whole = calendar_without_events(feed_content)
+    for view in feed_content.shown:
         event = Event()
-        for each in properties(one, times):
-            event.add(each.name, each.value, encode=False)
+        for prop in properties(view, times):
+            event.add(prop.name, prop.value, encode=False)
         whole.add_component(event)
-    assert render(made) == whole.to_ical(sorted=False)
+    assert render(feed_content) == whole.to_ical(sorted=False)
 
 
 @_round_trip
 @given(_TIMETABLES)
-def test_what_goes_in_is_read_back_by_icalendar(sessions: Any) -> None:
+def test_sessions_are_read_back_by_icalendar(sessions: Any) -> None:
     read_back = Calendar.from_ical(calendar(*sessions))
-    events = {str(one["UID"]): one for one in read_back.walk("VEVENT")}
+    events = {str(vevent["UID"]): vevent for vevent in read_back.walk("VEVENT")}
     assert len(events) == len(sessions)
     for given_session in sessions:
-        one = events[event(given_session).value("UID")]
-        assert not one.errors
-        assert one["DTSTART"].dt == given_session.start
-        assert ("DTEND" in one) == (given_session.end is not None)
+        vevent = events[event(given_session).value("UID")]
+        assert not vevent.errors
+        assert vevent["DTSTART"].dt == given_session.start
+        assert ("DTEND" in vevent) == (given_session.end is not None)
         if given_session.end:
-            assert one["DTEND"].dt == given_session.end
-        assert one["STATUS"] == (
+            assert vevent["DTEND"].dt == given_session.end
+        assert vevent["STATUS"] == (
             "CANCELLED" if given_session.status is Status.CANCELLED else "CONFIRMED"
         )
         assert (
-            one["DTSTAMP"].dt
-            == one["LAST-MODIFIED"].dt
+            vevent["DTSTAMP"].dt
+            == vevent["LAST-MODIFIED"].dt
             == datetime.fromtimestamp(SEEN.timestamp(), UTC)
         )
-        assert one.get("URL") == given_session.booking_url
+        assert vevent.get("URL") == given_session.booking_url
         if "\\" not in _summary(given_session):  # icalendar reads \\n as a newline
-            assert str(one["SUMMARY"]) == _summary(given_session)
+            assert str(vevent["SUMMARY"]) == _summary(given_session)
         venue = given_session.venue
         placed = venue is not None and venue.latitude is not None and not venue.online
-        assert ("GEO" in one) == placed
+        assert ("GEO" in vevent) == placed
         if placed:
-            assert one["GEO"].latitude == pytest.approx(venue.latitude, abs=1e-6)
-            assert one["GEO"].longitude == pytest.approx(venue.longitude, abs=1e-6)
+            assert vevent["GEO"].latitude == pytest.approx(venue.latitude, abs=1e-6)
+            assert vevent["GEO"].longitude == pytest.approx(venue.longitude, abs=1e-6)

@@ -1,4 +1,4 @@
-"""The JSON array: its keys are a promise, and FullCalendar reads it as it is."""
+"""The JSON format: its keys are documented, and FullCalendar reads it directly."""
 
 import json
 from datetime import timedelta
@@ -21,26 +21,30 @@ def rendered(*sessions: Any, feed: Any = None, **options: Any) -> bytes:
 
 
 def objects(*sessions: Any, **options: Any) -> list[dict[str, Any]]:
-    made: list[dict[str, Any]] = json.loads(rendered(*sessions, **options))
-    return made
+    events: list[dict[str, Any]] = json.loads(rendered(*sessions, **options))
+    return events
 
 
-def cut(*ranges: str | None, zone: str | None = None) -> list[str]:
-    """The days of October whose evening class is left of seven, with an endless one on the 23rd."""
+def days_in(*ranges: str | None, zone: str | None = None) -> list[str]:
+    """Narrow seven evening classes from 20 October on; the one on the 23rd has no end.
+
+    Returns:
+        The days of the classes in the range.
+    """
     sessions = [
         session(n, start=START + timedelta(days=n), **({"end": None} if n == 3 else {}))
         for n in range(7)
     ]
     names = ("start", "end")
-    given = {**dict(zip(names, ranges, strict=False)), "timeZone": zone}
-    params = {name: text for name, text in given.items() if text is not None}
-    return [one["start"][8:10] for one in json.loads(narrow(rendered(*sessions), params))]
+    values = {**dict(zip(names, ranges, strict=False)), "timeZone": zone}
+    params = {name: text for name, text in values.items() if text is not None}
+    return [event["start"][8:10] for event in json.loads(narrow(rendered(*sessions), params))]
 
 
 def test_a_session_is_an_object_of_the_documented_keys() -> None:
-    [one] = objects(session())
+    [event] = objects(session())
     uid = read(calendar_of(session())).all("VEVENT")[0].value("UID")
-    assert one == {
+    assert event == {
         "id": uid,
         "title": "Vinyasa Flow – Zoë",
         "start": "2026-10-20T17:30:00Z",
@@ -59,7 +63,7 @@ def test_a_session_is_an_object_of_the_documented_keys() -> None:
     }
 
 
-def test_what_is_not_known_is_null_or_empty_and_its_key_is_there() -> None:
+def test_unknown_values_are_null_or_empty() -> None:
     bare = session(
         end=None,
         venue=None,
@@ -68,12 +72,12 @@ def test_what_is_not_known_is_null_or_empty_and_its_key_is_there() -> None:
         offering_type=OfferingType(id=None, visibility=Visibility.PUBLIC),
         booking_url=None,
     )
-    [one] = objects(bare)
-    assert set(one) == set(objects(session())[0])
-    assert one["end"] is one["url"] is one["venue"] is one["course"] is None
-    assert one["instructors"] == []
-    assert one["location"] == one["description"] == ""
-    assert one["type"] == {"id": None, "name": "", "category": ""}
+    [event] = objects(bare)
+    assert set(event) == set(objects(session())[0])
+    assert event["end"] is event["url"] is event["venue"] is event["course"] is None
+    assert event["instructors"] == []
+    assert event["location"] == event["description"] == ""
+    assert event["type"] == {"id": None, "name": "", "category": ""}
 
 
 def test_the_body_is_utf8_without_a_byte_order_mark_and_ends_in_a_newline() -> None:
@@ -94,12 +98,12 @@ def test_the_same_sessions_make_the_same_bytes() -> None:
 
 def test_objects_are_in_the_order_of_the_calendar() -> None:
     several = [session(n, start=START - timedelta(hours=n % 3)) for n in range(12)]
-    keys = [(one["start"], one["id"]) for one in objects(*several)]
+    keys = [(event["start"], event["id"]) for event in objects(*several)]
     assert keys == sorted(keys)
 
 
 @pytest.mark.parametrize(
-    ("attending", "capacity", "told"),
+    ("attending", "capacity", "expected"),
     [
         (10, 10, {"none": None, "full": "full", "spots": "full"}),
         (99, 10, {"none": None, "full": "full", "spots": "full"}),
@@ -109,43 +113,44 @@ def test_objects_are_in_the_order_of_the_calendar() -> None:
     ],
 )
 def test_availability_is_null_full_or_a_number(
-    attending: int, capacity: int | None, told: dict[str, Any]
+    attending: int, capacity: int | None, expected: dict[str, Any]
 ) -> None:
-    one = session(attending=attending, capacity=capacity)
-    assert told == {
-        how.value: objects(one, availability=how)[0]["availability"] for how in Availability
+    class_session = session(attending=attending, capacity=capacity)
+    assert expected == {
+        level.value: objects(class_session, availability=level)[0]["availability"]
+        for level in Availability
     }
 
 
 @pytest.mark.parametrize("how", [Cancelled.STATUS, Cancelled.KEEP])
-def test_a_cancelled_class_says_so_in_title_and_status(how: Cancelled) -> None:
-    [one] = objects(session(status=Status.CANCELLED), cancelled=how)
-    assert one["status"] == "cancelled"
-    assert one["title"].startswith("CANCELLED: ")
+def test_a_cancelled_class_is_marked_in_title_and_status(how: Cancelled) -> None:
+    [event] = objects(session(status=Status.CANCELLED), cancelled=how)
+    assert event["status"] == "cancelled"
+    assert event["title"].startswith("CANCELLED: ")
 
 
 def test_updated_and_sequence_are_those_of_the_calendar() -> None:
     first = published(session())
     moved = session(start=START + timedelta(hours=1))
     later = published(moved, before=first, seen=SEEN + timedelta(hours=5))
-    [one] = objects(later)
+    [obj] = objects(later)
     [event] = read(calendar_of(later)).all("VEVENT")
-    assert one["updated"] == "2026-04-17T23:30:00Z"
+    assert obj["updated"] == "2026-04-17T23:30:00Z"
     assert event.value("LAST-MODIFIED") == "20260417T233000Z"
-    assert str(one["sequence"]) == event.value("SEQUENCE")
+    assert str(obj["sequence"]) == event.value("SEQUENCE")
 
 
-def test_markup_and_quotes_come_out_as_they_went_in() -> None:
+def test_markup_and_quotes_are_kept() -> None:
     title = "\"Flow\" </script> \\ \u2028 'n' <b>"
-    [one] = objects(
+    [event] = objects(
         session(title=title, instructors=(Instructor(1, title),), course=Course(2, title))
     )
-    assert one["title"] == f"{title} – {title}"
-    assert one["instructors"][0]["name"] == one["course"]["name"] == title
+    assert event["title"] == f"{title} – {title}"
+    assert event["instructors"][0]["name"] == event["course"]["name"] == title
 
 
-class TestARange:
-    """As FullCalendar asks: the start belongs, the end does not."""
+class TestRange:
+    """A time range as in FullCalendar's requests: start inclusive, end exclusive."""
 
     @pytest.mark.parametrize(
         ("start", "end", "days"),
@@ -155,12 +160,12 @@ class TestARange:
             ("2026-10-22", "2026-10-24", ["22", "23"]),
             ("2026-10-25", None, ["25", "26"]),
             (None, "2026-10-21", ["20"]),
-            # it begins as one class ends and ends as another begins
+            # from the end of one class to the start of another
             ("2026-10-21T18:30:00Z", "2026-10-22T17:30:00Z", []),
             ("2026-10-21T18:29:59Z", "2026-10-22T17:30:01Z", ["21", "22"]),
-            # inside of a class
+            # within a class
             ("2026-10-21T17:45:00Z", "2026-10-21T18:00:00Z", ["21"]),
-            # one without an end is where it starts
+            # a class without an end counts at its start
             ("2026-10-23T17:30:00Z", "2026-10-24T00:00:00Z", ["23"]),
             ("2026-10-23T17:30:01Z", "2026-10-24T00:00:00Z", []),
             ("2026-10-22T19:30:00+02:00", "2026-10-22T20:30:00+02:00", ["22"]),
@@ -169,33 +174,33 @@ class TestARange:
             ("2026-10-24", "2026-10-22", []),
         ],
     )
-    def test_holds_what_overlaps_it(
+    def test_it_contains_the_sessions_that_overlap_it(
         self, start: str | None, end: str | None, days: list[str]
     ) -> None:
-        assert cut(start, end) == days
+        assert days_in(start, end) == days
 
-    def test_without_an_offset_is_in_the_zone_that_was_named(self) -> None:
+    def test_times_without_an_offset_are_in_the_given_zone(self) -> None:
         # 17:30 UTC is 02:30 of the next day in Tokyo
-        assert cut("2026-10-23T00:00:00", "2026-10-24T00:00:00", zone="Asia/Tokyo") == ["22"]
-        assert cut("2026-10-23", "2026-10-24", zone="Asia/Tokyo") == ["22"]
+        assert days_in("2026-10-23T00:00:00", "2026-10-24T00:00:00", zone="Asia/Tokyo") == ["22"]
+        assert days_in("2026-10-23", "2026-10-24", zone="Asia/Tokyo") == ["22"]
 
     @pytest.mark.parametrize("zone", ["UTC", "local", "", "Mars/Olympus", "../etc", None])
-    def test_is_in_utc_where_no_known_zone_is_named(self, zone: str | None) -> None:
-        assert cut("2026-10-22T00:00:00", "2026-10-23T00:00:00", zone=zone) == ["22"]
+    def test_without_a_known_zone_they_are_in_utc(self, zone: str | None) -> None:
+        assert days_in("2026-10-22T00:00:00", "2026-10-23T00:00:00", zone=zone) == ["22"]
 
     @pytest.mark.parametrize("text", ["soon", "", "2026-02-30", "20261020", "9" * 5000])
     @pytest.mark.parametrize("name", ["start", "end"])
-    def test_that_is_no_time_is_refused_by_name(self, name: str, text: str) -> None:
+    def test_invalid_times_are_rejected_by_name(self, name: str, text: str) -> None:
         with pytest.raises(ParameterError, match=name):
             narrow(b"[]\n", {name: text})
 
-    def test_leaves_the_objects_themselves_alone(self) -> None:
+    def test_it_does_not_change_the_objects(self) -> None:
         body = rendered(session(1), session(2, start=START + timedelta(days=1)))
         [first, _] = json.loads(body)
         assert json.loads(narrow(body, {"end": "2026-10-21"})) == [first]
 
 
-def test_the_place_online_and_the_description_hold_no_link_to_join() -> None:
+def test_no_value_contains_the_join_link_or_staff_link() -> None:
     online = session(
         venue=HALL, offering_type=YOGA, staff_url="https://staff.example/canary-staff-link"
     )

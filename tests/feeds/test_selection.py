@@ -1,4 +1,4 @@
-"""Who sees which sessions, and what of them."""
+"""Selection: which sessions a feed shows, and which of their data."""
 
 import json
 from dataclasses import fields, replace
@@ -13,12 +13,12 @@ from samples import (
     START,
     YOGA,
     calendar,
-    chosen,
     content,
     published,
     session,
     snapshot,
     spec,
+    views,
 )
 
 from bridge.config import Availability
@@ -42,16 +42,16 @@ def kind(**changes: Any) -> OfferingType:
 
 
 def ids(*sessions: Any, **options: Any) -> list[int]:
-    return sorted(one.session.id for one in chosen(*sessions, **options))
+    return sorted(view.session.id for view in views(*sessions, **options))
 
 
 def bodies(*sessions: Any, **options: Any) -> list[bytes]:
     """The feed in each of its formats."""
-    made = content(snapshot(*sessions), spec(**options))
-    return [one.render(made) for one in FORMATS.values()]
+    feed_content = content(snapshot(*sessions), spec(**options))
+    return [form.render(feed_content) for form in FORMATS.values()]
 
 
-class TestWhoSeesWhat:
+class TestVisibility:
     SESSIONS = (
         session(1),
         session(2, offering_type=kind(visibility=Visibility.MEMBERSHIP_HOLDERS)),
@@ -63,20 +63,20 @@ class TestWhoSeesWhat:
         session(8, offering_type=OfferingType(id=9)),
     )
 
-    def test_the_public_sees_what_says_that_it_is_public(self) -> None:
+    def test_the_public_sees_public_sessions(self) -> None:
         assert ids(*self.SESSIONS) == [1]
 
-    def test_members_see_what_is_theirs_too(self) -> None:
+    def test_members_also_see_sessions_for_members(self) -> None:
         assert ids(*self.SESSIONS, audience=audience(MEMBERS)) == [1, 2]
 
-    def test_nobody_sees_drafts_nor_what_has_no_known_visibility(self) -> None:
+    def test_nobody_sees_drafts_and_sessions_without_a_visibility(self) -> None:
         assert ids(*self.SESSIONS, audience=audience(EVERYBODY)) == [1, 2, 3]
 
-    def test_an_audience_of_members_alone_does_not_see_what_is_public(self) -> None:
+    def test_an_audience_of_members_only_does_not_see_public_sessions(self) -> None:
         alone = frozenset({Visibility.MEMBERSHIP_HOLDERS})
         assert ids(*self.SESSIONS, audience=audience(alone)) == [2]
 
-    def test_a_session_made_private_leaves_at_once(self) -> None:
+    def test_a_session_that_becomes_private_disappears_at_once(self) -> None:
         before = published(session(1))
         private = session(1, offering_type=kind(visibility=Visibility.PRIVATE))
         after = published(private, before=before, seen=SEEN + timedelta(minutes=5))
@@ -84,11 +84,11 @@ class TestWhoSeesWhat:
         assert ids(after) == []
 
     @pytest.mark.parametrize("cancelled", list(Cancelled))
-    def test_no_mode_brings_a_hidden_session_back(self, cancelled: Cancelled) -> None:
-        hidden = [replace(one, status=Status.CANCELLED) for one in self.SESSIONS[1:]]
+    def test_no_option_shows_a_hidden_session(self, cancelled: Cancelled) -> None:
+        hidden = [replace(row, status=Status.CANCELLED) for row in self.SESSIONS[1:]]
         assert ids(*hidden, cancelled=cancelled) == []
 
-    def test_no_word_of_a_hidden_session_is_in_any_form_of_a_feed(self) -> None:
+    def test_no_format_contains_text_of_a_hidden_session(self) -> None:
         secret = session(
             title="canary-title",
             venue=replace(HALL, name="canary-venue", address="canary-address"),
@@ -96,28 +96,28 @@ class TestWhoSeesWhat:
             course=Course(201, "canary-course"),
             offering_type=kind(visibility=Visibility.PRIVATE, description="canary-description"),
         )
-        for what in (
+        for feed in (
             spec(),
             spec(Kind.VENUE, 11),
             spec(Kind.INSTRUCTOR, 101),
             spec(Kind.COURSE, 201),
             spec(Kind.SESSION, 1),
         ):
-            made = content(snapshot(secret), what)
-            assert not made.shown
-            for one in FORMATS.values():
-                assert b"canary" not in one.render(made)
+            feed_content = content(snapshot(secret), feed)
+            assert not feed_content.shown
+            for form in FORMATS.values():
+                assert b"canary" not in form.render(feed_content)
 
 
-class TestWhatIsTold:
-    def test_no_form_has_the_join_link_or_the_staff_address(self) -> None:
+class TestViews:
+    def test_no_format_contains_the_join_link_or_the_staff_link(self) -> None:
         for body in bodies(session()):
             assert b"Vinyasa" in body
             assert b"canary" not in body
             assert b"staff.example" not in body
 
-    def test_what_is_handed_on_for_rendering_does_not_hold_them(self) -> None:
-        [shown] = chosen(session())
+    def test_the_view_does_not_contain_them(self) -> None:
+        [shown] = views(session())
         assert shown.session.staff_url is None
         assert shown.session.venue is not None
         assert shown.session.venue.join_url is None
@@ -125,37 +125,35 @@ class TestWhatIsTold:
         assert shown.session.capacity is None
 
     @pytest.mark.parametrize("availability", list(Availability))
-    def test_no_form_has_the_counts(self, availability: Availability) -> None:
-        one = session(attending=8_763, capacity=9_989)  # 1,226 left: told as 1,225 at most
-        for body in bodies(one, availability=availability):
+    def test_no_format_contains_the_counts(self, availability: Availability) -> None:
+        class_session = session(attending=8_763, capacity=9_989)  # 1,226 left, shown as 1,225
+        for body in bodies(class_session, availability=availability):
             for count in (b"8763", b"9989", b"1226"):
                 assert count not in body
 
     @pytest.mark.parametrize("availability", [Availability.NONE, Availability.FULL])
-    def test_bodies_do_not_change_with_counts_that_they_do_not_tell(
-        self, availability: Availability
-    ) -> None:
+    def test_hidden_counts_do_not_change_the_bytes(self, availability: Availability) -> None:
         first = published(session(attending=3))
         later = published(session(attending=9), before=first, seen=SEEN + timedelta(hours=1))
         assert bodies(first, availability=availability) == bodies(later, availability=availability)
 
-    def test_a_new_join_link_or_staff_address_changes_nothing_that_is_shown(self) -> None:
+    def test_hidden_links_do_not_change_the_bytes(self) -> None:
         first = published(session())
         venue = replace(HALL, join_url="https://video.example/j/other")
         other = session(venue=venue, staff_url="https://staff.example/other")
         later = published(other, before=first, seen=SEEN + timedelta(hours=1))
         assert bodies(first) == bodies(later)
 
-    def test_parts_of_a_session_have_no_field_that_nobody_thought_of(self) -> None:
-        # A new field of the model must be thought about: may the public see it?
-        [shown] = chosen(session())
-        told = {
-            one.name
+    def test_the_view_has_only_reviewed_fields(self) -> None:
+        # For each new field of the model decide whether the public may see it.
+        [shown] = views(session())
+        names = {
+            field.name
             for part in (shown.session, shown.session.venue, shown.session.offering_type)
             if part is not None
-            for one in fields(part)
+            for field in fields(part)
         }
-        assert told == {
+        assert names == {
             "source", "id", "title", "start", "end", "status", "attending", "capacity", "venue",
             "instructors", "course", "offering_type", "booking_url", "staff_url", "complete",
             "name", "address", "zone", "latitude", "longitude", "online", "join_url",
@@ -163,7 +161,7 @@ class TestWhatIsTold:
         }  # fmt: skip
 
 
-class TestWhichSessions:
+class TestFilters:
     SESSIONS = tuple(
         session(
             number,
@@ -177,7 +175,7 @@ class TestWhichSessions:
     )
 
     @pytest.mark.parametrize(
-        ("feed", "wanted"),
+        ("feed", "selected"),
         [
             (spec(Kind.VENUE, 12), lambda n: n % 2 == 1),
             (spec(Kind.INSTRUCTOR, 102), lambda n: n % 3 == 1),
@@ -194,8 +192,10 @@ class TestWhichSessions:
         ],
         ids=lambda value: value.name if isinstance(value, FeedSpec) else "",
     )
-    def test_a_feed_has_those_of_its_filter_set(self, feed: FeedSpec, wanted: Any) -> None:
-        expected = [n for n in range(30) if wanted(n)]
+    def test_a_feed_shows_the_sessions_of_its_filter_set(
+        self, feed: FeedSpec, selected: Any
+    ) -> None:
+        expected = [n for n in range(30) if selected(n)]
         assert ids(*self.SESSIONS, feed=feed) == expected
 
     def test_the_window_moves_with_the_day_of_the_walk(self) -> None:
@@ -210,14 +210,14 @@ class TestWhichSessions:
         ]
         for walked in (day, day + timedelta(hours=23, minutes=59)):
             shown = select(snapshot(*sessions, walked=walked), feed).shown
-            assert [one.session.id for one in shown] == [2, 3, 4]
+            assert [view.session.id for view in shown] == [2, 3, 4]
 
-    def test_they_are_in_the_order_of_start_and_uid(self) -> None:
+    def test_sessions_are_ordered_by_start_and_uid(self) -> None:
         sessions = [session(n, start=START + timedelta(hours=n % 2)) for n in range(20)]
-        shown = chosen(*sessions)
-        keys = [(one.session.start, one.uid) for one in shown]
+        shown = views(*sessions)
+        keys = [(view.session.start, view.uid) for view in shown]
         assert keys == sorted(keys)
-        assert {one.uid for one in shown} == {uid(one) for one in sessions}
+        assert {view.uid for view in shown} == {uid(row) for row in sessions}
 
     @pytest.mark.parametrize(
         "options",
@@ -231,20 +231,20 @@ class TestWhichSessions:
         ],
         ids=str,
     )
-    def test_every_form_of_a_feed_holds_the_same_sessions(self, options: Any) -> None:
+    def test_all_formats_contain_the_same_sessions(self, options: Any) -> None:
         calendar_body, json_body, text_body = bodies(*self.SESSIONS, **options)
         events = read(calendar_body).all("VEVENT")
         objects = json.loads(json_body)
-        assert [one.value("UID") for one in events] == [one["id"] for one in objects]
-        titles = [one.text("SUMMARY") for one in events]
-        assert titles == [one["title"] for one in objects]
+        assert [event.value("UID") for event in events] == [obj["id"] for obj in objects]
+        titles = [event.text("SUMMARY") for event in events]
+        assert titles == [obj["title"] for obj in objects]
         entries = [line for line in text_body.decode().splitlines() if line.startswith("  ")]
         assert len(entries) == len(events)
         for title, entry in zip(titles, entries, strict=True):
             assert title in entry
 
 
-class TestTheSubject:
+class TestSubject:
     @pytest.mark.parametrize(
         ("feed", "name"),
         [
@@ -256,7 +256,7 @@ class TestTheSubject:
         ],
         ids=lambda value: value.kind.value if isinstance(value, FeedSpec) else "",
     )
-    def test_a_feed_is_called_after_what_it_is_of(self, feed: FeedSpec, name: str) -> None:
+    def test_a_feed_has_the_name_of_its_object(self, feed: FeedSpec, name: str) -> None:
         assert read(calendar(session(), feed=feed)).text("NAME") == name
 
     @pytest.mark.parametrize(
@@ -270,57 +270,56 @@ class TestTheSubject:
             ({"status": (Status.ACTIVE,)}, "Classes"),
         ],
     )
-    def test_a_filter_is_called_after_what_it_asks_for(
+    def test_a_filter_set_has_the_names_of_its_objects(
         self, filters: dict[str, Any], name: str
     ) -> None:
         both = session(instructors=(Instructor(101, "Zoë"), Instructor(102, "Ágnes")))
         assert read(calendar(both, feed=spec(filters=filters))).text("NAME") == name
 
     @pytest.mark.parametrize("kind", list(Kind))
-    def test_what_is_unknown_still_has_a_name_in_one_line(self, kind: Kind) -> None:
-        held = snapshot(session())
-        about = select(held, spec(kind, 999)).subject
-        assert "999" in about.name
+    def test_an_unknown_object_has_a_generic_name(self, kind: Kind) -> None:
+        subject = select(snapshot(session()), spec(kind, 999)).subject
+        assert "999" in subject.name
 
     def test_the_last_known_name_is_that_of_the_latest_session(self) -> None:
         old = session(1, venue=replace(HALL, name="Old Name"))
         new = session(2, start=START + timedelta(days=1), venue=replace(HALL, name="New Name"))
         assert read(calendar(new, old, kind=Kind.VENUE, identity=11)).text("NAME") == "New Name"
 
-    def test_sessions_outside_of_the_window_still_tell_the_name(self) -> None:
+    def test_the_name_comes_also_from_sessions_outside_of_the_window(self) -> None:
         feed = spec(Kind.INSTRUCTOR, 101, filters={"starts_at_gte": START + timedelta(days=99)})
         assert read(calendar(session(), feed=feed)).text("NAME") == "Zoë"
 
-    def test_a_name_that_only_hidden_sessions_tell_is_not_told(self) -> None:
+    def test_a_name_that_only_hidden_sessions_contain_is_not_shown(self) -> None:
         hidden = session(offering_type=kind(visibility=Visibility.PRIVATE))
         assert read(calendar(hidden, kind=Kind.VENUE, identity=11)).text("NAME") == "Venue 11"
 
 
-class TestWhatDidNotChange:
-    """It is the very object that it was, so that what was made of it is found again."""
+class TestIdentity:
+    """Unchanged sessions keep their objects, so that results cached under them stay valid."""
 
-    def again(self, *sessions: Any) -> Any:
-        """The same timetable, read anew from the store of another worker."""
+    def reloaded(self, *sessions: Any) -> Any:
+        """A snapshot, and the same one as loaded from the store."""
         before = snapshot(*sessions)
-        return before, decode(encode(before)).sharing(before)
+        return before, decode(encode(before)).sharing_with(before)
 
-    def test_what_is_read_anew_is_what_was_there(self) -> None:
-        before, after = self.again(session(1), session(2))
+    def test_a_reloaded_snapshot_shares_its_sessions(self) -> None:
+        before, after = self.reloaded(session(1), session(2))
         assert after == before
-        assert all(one is was for one, was in zip(after.published, before.published, strict=True))
+        assert all(new is old for new, old in zip(after.published, before.published, strict=True))
 
-    def test_what_changed_is_new(self) -> None:
+    def test_changed_sessions_are_new_objects(self) -> None:
         before = snapshot(session(1), session(2))
-        after = snapshot(session(1), session(2, attending=4), session(3)).sharing(before)
+        after = snapshot(session(1), session(2, attending=4), session(3)).sharing_with(before)
         assert after.published[0] is before.published[0]
         assert after.published[1] is not before.published[1]
-        assert [one.session.attending for one in after.published] == [3, 4, 3]
+        assert [item.session.attending for item in after.published] == [3, 4, 3]
 
-    def test_it_is_shown_by_the_same_object_in_every_feed_that_tells_it_alike(self) -> None:
-        before, after = self.again(session(1))
-        [one], [again] = select(before, spec()).shown, select(after, spec()).shown
+    def test_feeds_with_the_same_options_share_the_view(self) -> None:
+        before, after = self.reloaded(session(1))
+        [first], [second] = select(before, spec()).shown, select(after, spec()).shown
         [venue] = select(after, spec(Kind.VENUE, HALL.id, times=TimeStyle.LOCAL)).shown
-        assert one is again is venue
+        assert first is second is venue
 
     @pytest.mark.parametrize(
         "options",
@@ -333,6 +332,6 @@ class TestWhatDidNotChange:
             {"audience": replace(audience(EVERYBODY), staff_links=True)},
         ],
     )
-    def test_feeds_that_tell_it_differently_have_one_of_their_own(self, options: Any) -> None:
-        held = snapshot(session(1))
-        assert select(held, spec(**options)).shown != select(held, spec()).shown
+    def test_feeds_with_different_options_have_different_views(self, options: Any) -> None:
+        current = snapshot(session(1))
+        assert select(current, spec(**options)).shown != select(current, spec()).shown

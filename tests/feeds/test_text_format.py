@@ -1,4 +1,4 @@
-"""The agenda for a terminal."""
+"""The plain-text format: an agenda for the terminal."""
 
 import locale
 from dataclasses import replace
@@ -20,7 +20,7 @@ def text(*sessions: Any, **options: Any) -> str:
     return render(content(snapshot(*sessions, walked=SEEN), spec(**options))).decode()
 
 
-def test_it_is_the_sessions_by_day_at_the_venues_time() -> None:
+def test_it_lists_the_sessions_by_day_at_the_venues_time() -> None:
     later = session(
         2,
         start=START + timedelta(days=1, hours=1),
@@ -45,7 +45,7 @@ def test_it_is_the_sessions_by_day_at_the_venues_time() -> None:
     )
 
 
-def test_sessions_in_several_zones_each_name_theirs_and_stand_under_their_own_day() -> None:
+def test_sessions_in_several_zones_show_their_zone_and_are_listed_under_their_local_day() -> None:
     late = session(1, start=START + timedelta(hours=8))  # half past two in London
     abroad = session(2, start=START + timedelta(hours=8), venue=BROOKLYN)  # half past nine
     assert text(late, abroad) == (
@@ -60,13 +60,13 @@ def test_sessions_in_several_zones_each_name_theirs_and_stand_under_their_own_da
     )
 
 
-def test_no_title_commands_the_terminal_that_shows_it() -> None:
-    told = text(session(title="Yoga \x9b2J\x80\x9f"))
-    assert "Yoga 2J" in told
-    assert not any("\x80" <= character <= "\x9f" for character in told)
+def test_titles_contain_no_terminal_control_characters() -> None:
+    agenda = text(session(title="Yoga \x9b2J\x80\x9f"))
+    assert "Yoga 2J" in agenda
+    assert not any("\x80" <= character <= "\x9f" for character in agenda)
 
 
-def test_a_day_is_named_once_however_the_zones_of_its_sessions_differ() -> None:
+def test_a_day_with_sessions_in_several_zones_has_one_heading() -> None:
     sessions = [
         session(n, start=START + timedelta(hours=n), venue=BROOKLYN if n % 2 else HALL)
         for n in range(48)
@@ -75,40 +75,40 @@ def test_a_day_is_named_once_however_the_zones_of_its_sessions_differ() -> None:
     assert len(days) == len(set(days)) == 3
 
 
-def test_a_venue_without_a_zone_has_its_times_in_utc() -> None:
-    one = session(venue=replace(HALL, zone=None))
-    assert "Times are UTC time.\n" in text(one)
-    assert "  17:30-18:30  " in text(one)
+def test_times_of_a_venue_without_a_zone_are_in_utc() -> None:
+    agenda = text(session(venue=replace(HALL, zone=None)))
+    assert "Times are UTC time.\n" in agenda
+    assert "  17:30-18:30  " in agenda
 
 
-def test_an_empty_agenda_says_so_under_the_name_of_what_it_is_of() -> None:
+def test_an_empty_agenda_has_the_feeds_name() -> None:
     assert text(kind=Kind.VENUE, identity=11) == "Venue 11\nNothing is on.\n"
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "line"),
     [
         ({}, "Vinyasa Flow – Zoë  @"),
         ({"availability": Availability.SPOTS}, "Vinyasa Flow – Zoë (5 left)  @"),
     ],
 )
-def test_places_are_told_as_asked(options: Any, told: str) -> None:
-    assert told in text(session(), **options)
+def test_places_are_shown_as_requested(options: Any, line: str) -> None:
+    assert line in text(session(), **options)
 
 
-def test_what_is_hidden_when_cancelled_is_hidden_here_too() -> None:
-    gone = session(2, title="Slow Flow", status=Status.CANCELLED)
-    assert "Slow Flow" not in text(session(), gone, cancelled=Cancelled.HIDE)
-    assert "CANCELLED: Slow Flow" in text(session(), gone, cancelled=Cancelled.KEEP)
+def test_cancelled_sessions_are_hidden_on_request() -> None:
+    cancelled = session(2, title="Slow Flow", status=Status.CANCELLED)
+    assert "Slow Flow" not in text(session(), cancelled, cancelled=Cancelled.HIDE)
+    assert "CANCELLED: Slow Flow" in text(session(), cancelled, cancelled=Cancelled.KEEP)
 
 
-def test_names_of_any_script_are_utf8() -> None:
+def test_the_encoding_is_utf8() -> None:
     assert "朝ヨガ – Łukasz" in text(
         session(title="朝ヨガ", instructors=(Instructor(1, "Łukasz"),))
     )
 
 
-def test_names_of_days_and_months_do_not_follow_the_machines_language() -> None:
+def test_names_of_days_and_months_do_not_depend_on_the_locale() -> None:
     before = locale.setlocale(locale.LC_TIME)
     try:
         for name in ("de_DE.UTF-8", "C.UTF-8", "C"):
@@ -121,7 +121,7 @@ def test_names_of_days_and_months_do_not_follow_the_machines_language() -> None:
         locale.setlocale(locale.LC_TIME, before)
 
 
-def test_lines_end_in_a_newline_and_in_no_blank() -> None:
+def test_lines_have_no_trailing_blanks() -> None:
     lines = text(session(), session(2, end=None, start=START + timedelta(days=1))).split("\n")
     assert lines[-1] == ""
     assert all(line == line.rstrip() for line in lines)

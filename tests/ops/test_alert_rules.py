@@ -1,4 +1,4 @@
-"""What a person should know of is told at each change of state, once for the whole fleet."""
+"""The alert rules: one alert per change of state for the whole fleet."""
 
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ from bridge.store.memory import MemoryStore
 
 HOUR = 3600.0
 WIDE = FilterSet(past=30)
-# what is not worth another try at once
+# A status that is not retried at once.
 FAILURE = 418
 SECRET = "a-token-of-the-tests"
 
@@ -46,77 +46,78 @@ def fleet(make_bridge: Callable[..., Services], hook: WebHook) -> list[Services]
     return [first, make_bridge(alert_url=hook.url, store=first.store)]
 
 
-def text(hook: WebHook) -> str:
-    """The one alert that was told; neither more nor any secret."""
-    kind, said = hook.next()
-    assert kind == "application/json"
-    assert set(said) == {"text"}
+def only_alert(hook: WebHook) -> str:
+    """The text of the only alert that was sent; it contains no secret."""
+    content_type, body = hook.next()
+    assert content_type == "application/json"
+    assert set(body) == {"text"}
     assert hook.silent
-    told = str(said["text"])
-    assert SECRET not in told
-    assert hook.url not in told
-    return told
+    text = str(body["text"])
+    assert SECRET not in text
+    assert hook.url not in text
+    return text
 
 
-def probe(fleet: list[Services]) -> None:
-    """Somebody reads, by way of the first worker; what is to be refreshed is tried."""
-    plan, refresher = fleet[0].router, fleet[0].refresher
-    flight = refresher.refresh(WIDE, plan.merge_rules(WIDE), None)
+def refresh(fleet: list[Services]) -> None:
+    """Refresh the wide snapshot in the first worker, if it is stale."""
+    router, refresher = fleet[0].router, fleet[0].refresher
+    flight = refresher.refresh(WIDE, router.merge_rules(WIDE), None)
     assert flight is not None
     assert flight.wait(20)
 
 
-def look(fleet: list[Services]) -> None:
+def evaluate(fleet: list[Services]) -> None:
+    """Evaluate the rules twice in every worker."""
     for _ in range(2):
-        for one in fleet:
-            one.periodic.run_once()
+        for worker in fleet:
+            worker.periodic.run_once()
 
 
-def test_when_all_is_well_nothing_is_told(fleet: list[Services], hook: WebHook) -> None:
-    look(fleet)
-    probe(fleet)
-    look(fleet)
+def test_without_problems_no_alert_is_sent(fleet: list[Services], hook: WebHook) -> None:
+    evaluate(fleet)
+    refresh(fleet)
+    evaluate(fleet)
     assert hook.silent
 
 
-def test_a_refused_token_is_told_at_once_and_its_end_too(
+def test_a_refused_token_fires_at_once_and_is_resolved_after_its_end(
     fleet: list[Services], hook: WebHook, faults: Faults, clock: ManualClock
 ) -> None:
-    probe(fleet)
+    refresh(fleet)
     faults.set("status", 401)
     clock.move(HOUR)
-    probe(fleet)
-    look(fleet)
-    assert "TEAMUP_API_TOKEN" in text(hook)
+    refresh(fleet)
+    evaluate(fleet)
+    assert "TEAMUP_API_TOKEN" in only_alert(hook)
     clock.move(2 * HOUR)
-    probe(fleet)
-    look(fleet)
+    refresh(fleet)
+    evaluate(fleet)
     assert hook.silent
     faults.clear()
     clock.move(60)
-    probe(fleet)
-    look(fleet)
-    assert "answers again" in text(hook)
+    refresh(fleet)
+    evaluate(fleet)
+    assert "answers again" in only_alert(hook)
 
 
 def fail_for(
     hours: float, fleet: list[Services], hook: WebHook, clock: ManualClock
 ) -> list[tuple[float, str]]:
-    """What is told meanwhile, and after how many hours."""
-    told = []
+    """The alerts sent in *hours* of failure, each with the hours until then."""
+    alerts = []
     for step in range(round(hours * 6)):
-        probe(fleet)
-        look(fleet)
+        refresh(fleet)
+        evaluate(fleet)
         if not hook.silent:
-            told.append((step / 6, text(hook)))
+            alerts.append((step / 6, only_alert(hook)))
         clock.move(HOUR / 6)
-    return told
+    return alerts
 
 
-def test_a_failure_is_told_once_it_has_lasted_an_hour_and_an_old_copy_after_a_day(
+def test_a_failure_fires_after_an_hour_and_an_old_copy_after_a_day(
     fleet: list[Services], hook: WebHook, faults: Faults, clock: ManualClock
 ) -> None:
-    probe(fleet)
+    refresh(fleet)
     faults.set("status", FAILURE)
     clock.move(HOUR)
     [failing, old] = fail_for(25, fleet, hook, clock)
@@ -124,28 +125,28 @@ def test_a_failure_is_told_once_it_has_lasted_an_hour_and_an_old_copy_after_a_da
     assert "failing for an hour" in failing[1]
     assert old[0] == 23
     assert "older than a day" in old[1]
-    # all that is over is told in one word
+    # One message resolves all alerts.
     faults.clear()
-    probe(fleet)
-    look(fleet)
-    assert "answers again" in text(hook)
+    refresh(fleet)
+    evaluate(fleet)
+    assert "answers again" in only_alert(hook)
 
 
-def test_a_failure_that_is_over_within_the_hour_is_not_told(
+def test_a_failure_that_ends_within_the_hour_does_not_fire(
     fleet: list[Services], hook: WebHook, faults: Faults, clock: ManualClock
 ) -> None:
-    probe(fleet)
+    refresh(fleet)
     for _ in range(3):
         faults.set("status", FAILURE)
         clock.move(HOUR)
         assert fail_for(0.9, fleet, hook, clock) == []
         faults.clear()
-        probe(fleet)
-        look(fleet)
+        refresh(fleet)
+        evaluate(fleet)
     assert hook.silent
 
 
-def test_while_the_store_fails_nothing_is_told_that_each_would_tell_anew(
+def test_while_the_store_fails_no_process_repeats_an_alert(
     hook: WebHook, clock: ManualClock
 ) -> None:
     class Broken(MemoryStore):
@@ -156,55 +157,57 @@ def test_while_the_store_fails_nothing_is_told_that_each_would_tell_anew(
                 raise StoreError("broken by the test", readable=False)
             return super().read(keys)
 
-        def commit(self, *args: Any, **more: Any) -> str | None:
+        def commit(self, *args: Any, **kwargs: Any) -> str | None:
             if self.broken:
                 raise StoreError("broken by the test", readable=False)
-            return super().commit(*args, **more)
+            return super().commit(*args, **kwargs)
 
     shared = Broken(clock)
     stores = [FallbackStore(shared, clock) for _ in range(2)]
     fleet = [Alerts(store, Keys("them"), hook.url) for store in stores]
-    fleet[0].raised("failing", "it fails")
+    fleet[0].fire("failing", "it fails")
     assert hook.next()[1] == {"text": "it fails"}
     shared.broken = True
     for _ in range(3):
-        for one in fleet:
-            one.raised("failing", "it fails")
-            one.raised("old", "it is old")
+        for alerts in fleet:
+            alerts.fire("failing", "it fails")
+            alerts.fire("old", "it is old")
     assert hook.silent
     shared.broken = False
     clock.move(60)
     for store in stores:
         store.commit({"anything": Write(b"")})
-    for one in fleet:
-        one.raised("failing", "it fails")
-        one.raised("old", "it is old")
+    for alerts in fleet:
+        alerts.fire("failing", "it fails")
+        alerts.fire("old", "it is old")
     assert hook.next()[1] == {"text": "it is old"}
     assert hook.silent
 
 
-def test_silence_is_no_recovery(
+def test_an_expired_failure_is_not_a_recovery(
     fleet: list[Services], hook: WebHook, faults: Faults, clock: ManualClock
 ) -> None:
-    probe(fleet)
+    refresh(fleet)
     faults.set("status", 401)
     clock.move(HOUR)
-    probe(fleet)
-    look(fleet)
-    assert "TEAMUP_API_TOKEN" in text(hook)
-    # nobody asks, and the failure is forgotten
+    refresh(fleet)
+    evaluate(fleet)
+    assert "TEAMUP_API_TOKEN" in only_alert(hook)
+    # There are no requests, and the failure expires.
     clock.move(40 * 86400)
-    look(fleet)
+    evaluate(fleet)
     assert hook.silent
 
 
-def test_a_duty_that_breaks_keeps_no_other_from_being_done(
+def test_an_error_in_a_periodic_task_does_not_prevent_the_others(
     fleet: list[Services], lines: list[MutableMapping[str, Any]]
 ) -> None:
     done = []
-    rounds = fleet[0].periodic
-    rounds.add(lambda: 1 / 0)
-    rounds.add(lambda: done.append(1))
-    rounds.run_once()
+    periodic = fleet[0].periodic
+    periodic.add(lambda: 1 / 0)
+    periodic.add(lambda: done.append(1))
+    periodic.run_once()
     assert done == [1]
-    assert [line["event"] for line in lines if line["log_level"] == "error"] == ["a duty broke off"]
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == [
+        "periodic task failed"
+    ]

@@ -1,4 +1,4 @@
-"""The lines of the log, whoever writes them."""
+"""Log lines of the bridge, the server and libraries."""
 
 import io
 import json
@@ -20,8 +20,8 @@ Configure = Callable[[str], io.StringIO]
 
 @pytest.fixture
 def configure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
-    """Make this process log in a format, as a worker does; where it writes to."""
-    # each of them is as it was, in the end
+    """A function that configures logging as in a worker, and returns the log as a stream."""
+    # monkeypatch restores these, which the configuration changes, after the test.
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
@@ -49,12 +49,12 @@ def fail() -> None:
     raise RuntimeError("an error of the test's own")
 
 
-class Destroyed:
+class FailsInDestructor:
     def __del__(self) -> None:
         fail()
 
 
-def test_the_bridge_the_server_and_libraries_write_lines_of_one_form(configure: Configure) -> None:
+def test_lines_of_the_bridge_the_server_and_libraries_have_one_form(configure: Configure) -> None:
     written = configure("json")
     structlog.get_logger().info("of the bridge", number=1)
     logging.getLogger("_granian.serve").info("of the %s", "server")
@@ -88,17 +88,17 @@ def test_uncaught_exceptions_and_warnings_are_logged(configure: Configure) -> No
     thread = threading.Thread(target=fail, name="a thread")
     thread.start()
     thread.join()
-    Destroyed()
+    FailsInDestructor()
     warnings.warn("of a library", UserWarning, stacklevel=1)
     in_thread, in_destructor, warning = lines(written)
     assert in_thread["event"] == "exception in thread 'a thread'"
     assert in_thread["exception"].endswith("RuntimeError: an error of the test's own")
-    assert "Destroyed.__del__" in in_destructor["event"]
+    assert "FailsInDestructor.__del__" in in_destructor["event"]
     assert in_destructor["exception"].endswith("RuntimeError: an error of the test's own")
     assert "UserWarning: of a library" in warning["event"]
 
 
-def test_a_thread_that_exits_is_no_error(configure: Configure) -> None:
+def test_a_thread_that_exits_is_not_logged_as_an_error(configure: Configure) -> None:
     written = configure("json")
     thread = threading.Thread(target=sys.exit)
     thread.start()

@@ -1,4 +1,4 @@
-"""The stream of log lines, in front of real pipes, files and devices."""
+"""The log stream, with real pipes, files and devices."""
 
 import errno
 import fcntl
@@ -25,12 +25,12 @@ PIPE_BYTES = 4096
 LINE = "x" * 99 + "\n"
 
 pytestmark = pytest.mark.skipif(
-    not hasattr(fcntl, "F_SETPIPE_SZ"), reason="only Linux has pipes of a size to choose"
+    not hasattr(fcntl, "F_SETPIPE_SZ"), reason="only Linux can set the size of a pipe"
 )
 
 
 class Pipe:
-    """A pipe that holds one page, its two ends, and the streams that write to it."""
+    """A pipe with a buffer of one page, and the streams that write to it."""
 
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe()
@@ -49,8 +49,8 @@ class Pipe:
 
     def close(self) -> None:
         self.close_reader()
-        # Without a reader all lines are lost at once. Later they might be written to another file
-        # that has the same number.
+        # Without a reader all lines are dropped at once. If they were written later, another file
+        # might have the same descriptor.
         for stream in self._streams:
             stream.drain(SECONDS)
         if self.writer in self._open:
@@ -58,36 +58,36 @@ class Pipe:
             self._open.remove(self.writer)
 
     def fill(self) -> None:
-        """Leave no room in it."""
+        """Fill the buffer."""
         os.write(self.writer, b"." * PIPE_BYTES)
 
     def read_lines(self, done: Callable[[bytes], bool]) -> list[str]:
-        """Read until *done* with all that was read; the lines."""
-        found = b""
+        """Read until *done* returns true for all data so far; the lines that were read."""
+        data = b""
         deadline = time.monotonic() + SECONDS / 2
-        while not done(found):
+        while not done(data):
             readable, _, _ = select.select([self.reader], [], [], deadline - time.monotonic())
-            assert readable, found[-500:]
-            found += os.read(self.reader, 65_536)
-        return found.decode().splitlines()
+            assert readable, data[-500:]
+            data += os.read(self.reader, 65_536)
+        return data.decode().splitlines()
 
 
 @pytest.fixture
 def pipe() -> Iterator[Pipe]:
-    made = Pipe()
-    yield made
-    made.close()
+    pipe = Pipe()
+    yield pipe
+    pipe.close()
 
 
-def until(holds: Callable[[], object]) -> None:
+def wait_until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + SECONDS
-    while not holds():
+    while not condition():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.005)
 
 
 class Drops:
-    """Counts calls."""
+    """Counts the dropped lines of a stream."""
 
     def __init__(self, stream: LogStream) -> None:
         self.count = 0
@@ -100,7 +100,7 @@ class Drops:
 
 
 def lines_of(count: int) -> Callable[[bytes], bool]:
-    return lambda found: found.count(b"\n") >= count
+    return lambda data: data.count(b"\n") >= count
 
 
 class TestWriting:
@@ -124,14 +124,14 @@ class TestWriting:
         threads = [threading.Thread(target=log, args=(name,)) for name in "abcdef"]
         for thread in threads:
             thread.start()
-        found = pipe.read_lines(lines_of(6 * 300))
+        lines = pipe.read_lines(lines_of(6 * 300))
         for thread in threads:
             thread.join()
-        assert sorted(found) == sorted(
+        assert sorted(lines) == sorted(
             f"{name * (number % 120)} {number}" for name in "abcdef" for number in range(300)
         )
         for name in "abcdef":
-            numbers = [int(line.split()[-1]) for line in found if line.startswith(name)]
+            numbers = [int(line.split()[-1]) for line in lines if line.startswith(name)]
             assert numbers == sorted(numbers)
 
     def test_short_lines_are_written_together_as_far_as_a_write_is_atomic(
@@ -140,7 +140,7 @@ class TestWriting:
         pipe.fill()
         stream = pipe.stream()
         stream.write("first\n")
-        until(lambda: not stream._waiting)  # its write is under way
+        wait_until(lambda: not stream._queue)  # its write is under way
         for _ in range(100):
             stream.write(LINE)
         write = os.write
@@ -167,8 +167,8 @@ class TestWriting:
         for _ in range(200):
             stream.write(LINE)
         stream.write("y" * 10_000 + "\n")
-        found = pipe.read_lines(lambda found: found.endswith(b"y\n"))
-        assert len(found) == 201
+        lines = pipe.read_lines(lambda data: data.endswith(b"y\n"))
+        assert len(lines) == 201
         assert drops.count == 0
 
 
@@ -179,7 +179,7 @@ class TestLinesThatCannotBeWritten:
         drops = Drops(stream)
         for _ in range(50):
             stream.write(LINE)
-        until(lambda: drops.count == 50)
+        wait_until(lambda: drops.count == 50)
 
     def test_on_a_full_disk_every_line_is_dropped_and_counted(self) -> None:
         full = os.open("/dev/full", os.O_WRONLY)
@@ -187,7 +187,7 @@ class TestLinesThatCannotBeWritten:
         drops = Drops(stream)
         for _ in range(50):
             stream.write(LINE)
-        until(lambda: drops.count == 50)
+        wait_until(lambda: drops.count == 50)
         stream.drain(SECONDS)
         os.close(full)
 
@@ -196,16 +196,16 @@ class TestLinesThatCannotBeWritten:
         stream = pipe.stream()
         drops = Drops(stream)
         stream.write(LINE)
-        until(lambda: drops.count == 1)
+        wait_until(lambda: drops.count == 1)
 
     def test_a_line_written_in_part_is_dropped_and_the_next_starts_on_a_line_of_its_own(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        # a disk with room for 130 more bytes, and then with plenty
+        # The disk has room for 130 more bytes, and later for many more.
         rooms = itertools.chain([130, 0], itertools.repeat(10_000))
         write = os.write
 
-        def short(fd: int, data: bytes) -> int:
+        def partial_write(fd: int, data: bytes) -> int:
             room = next(rooms)
             if not room:
                 raise OSError(errno.ENOSPC, "no space left")
@@ -217,7 +217,7 @@ class TestLinesThatCannotBeWritten:
             drops = Drops(stream)
             stream.notice = lambda count: f"{count} dropped\n"
             with monkeypatch.context() as patch:
-                patch.setattr("bridge.ops.log_stream.os.write", short)
+                patch.setattr("bridge.ops.log_stream.os.write", partial_write)
                 stream.write(LINE + LINE)
                 stream.drain(SECONDS)
                 assert drops.count == 1
@@ -232,21 +232,21 @@ class TestLinesThatCannotBeWritten:
         stream = pipe.stream()
         drops = Drops(stream)
         stream.write("first\n")
-        until(lambda: not stream._waiting)  # its write is under way
+        wait_until(lambda: not stream._queue)  # its write is under way
         for _ in range(10):
             stream.write(LINE)
         write = os.write
         rooms = iter([250, 0])
 
-        def short(fd: int, data: bytes) -> int:
+        def partial_write(fd: int, data: bytes) -> int:
             room = next(rooms, 10_000)
             if not room:
                 raise OSError(errno.ENOSPC, "no space left")
             return write(fd, data[:room])
 
-        monkeypatch.setattr("bridge.ops.log_stream.os.write", short)
-        pipe.read_lines(lambda found: b"first\n" in found)
-        until(lambda: drops.count)
+        monkeypatch.setattr("bridge.ops.log_stream.os.write", partial_write)
+        pipe.read_lines(lambda data: b"first\n" in data)
+        wait_until(lambda: drops.count)
         stream.drain(SECONDS)
         assert drops.count == 8
 
@@ -282,7 +282,7 @@ class TestStalledReader:
         for length in [10_000] * 5 + [1] * 10_000:
             stream.write("y" * length + "\n")
         assert time.monotonic() - began < 2
-        # the short ones by the memory that they take, which is more than their length
+        # Short lines count with the memory that they take, which is more than their length.
         assert 8_000 < drops.count < 9_000
 
     def test_the_loss_is_reported_once_all_queued_lines_are_written(self, pipe: Pipe) -> None:
@@ -292,12 +292,12 @@ class TestStalledReader:
         stream.notice = lambda count: f"{count} dropped\n"
         for number in range(300):
             stream.write(f"{number:099d}\n")
-        # more than one write of them
+        # The queued lines need more than one write.
         kept = 300 - drops.count
         assert 100 < kept < 300
-        found = pipe.read_lines(lambda found: b"dropped" in found)
-        assert found[0] == "." * PIPE_BYTES + f"{0:099d}"
-        assert found[1:] == [f"{n:099d}" for n in range(1, kept)] + [f"{300 - kept} dropped"]
+        lines = pipe.read_lines(lambda data: b"dropped" in data)
+        assert lines[0] == "." * PIPE_BYTES + f"{0:099d}"
+        assert lines[1:] == [f"{n:099d}" for n in range(1, kept)] + [f"{300 - kept} dropped"]
         stream.write("after it\n")
         assert pipe.read_lines(lines_of(1)) == ["after it"]
 
@@ -307,13 +307,13 @@ class TestStalledReader:
         full = [True]
         write = os.write
 
-        def maybe(fd: int, data: bytes) -> int:
+        def write_unless_full(fd: int, data: bytes) -> int:
             if full:
                 raise OSError(errno.ENOSPC, "no space left")
             return write(fd, data)
 
         with (tmp_path / "log").open("wb") as file, monkeypatch.context() as patch:
-            patch.setattr("bridge.ops.log_stream.os.write", maybe)
+            patch.setattr("bridge.ops.log_stream.os.write", write_unless_full)
             stream = LogStream(file.fileno())
             stream.notice = lambda count: f"{count} dropped\n"
             for _ in range(3):
@@ -329,8 +329,8 @@ class TestStalledReader:
         stream = pipe.stream(max_bytes=200)
         for _ in range(3):
             stream.write(LINE)
-        found = pipe.read_lines(lambda found: b"dropped" in found)
-        assert found[-1] == "2 log lines were dropped: the log could not be written"
+        lines = pipe.read_lines(lambda data: b"dropped" in data)
+        assert lines[-1] == "2 log lines were dropped: the log could not be written"
 
     def test_drain_returns_after_its_timeout(self, pipe: Pipe) -> None:
         pipe.fill()
@@ -342,7 +342,7 @@ class TestStalledReader:
 
 
 def fork(run: Callable[[], None]) -> int:
-    """The id of a child process that calls *run* and ends, with status 0 if that returned."""
+    """The id of a child process that calls *run* and exits, with status 0 if *run* returned."""
     child = os.fork()
     if child == 0:
         signal.alarm(int(SECONDS))
@@ -370,7 +370,7 @@ for number in range(1000):
 
 class TestProcesses:
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-    def test_a_forked_process_writes_its_own_lines_and_not_its_parents(self, pipe: Pipe) -> None:
+    def test_a_forked_process_writes_its_own_lines_but_not_its_parents(self, pipe: Pipe) -> None:
         pipe.fill()
         stream = pipe.stream()
         stream.write("the parent's\n")
@@ -379,12 +379,12 @@ class TestProcesses:
             stream.write("the child's\n")
             stream.drain(SECONDS)
 
-        # held while the process forks, as by another thread
+        # The lock is held while the process forks, as another thread might hold it.
         with stream._changed:
             child = fork(log)
-        found = pipe.read_lines(lambda found: b"child's" in found and b"parent's" in found)
+        lines = pipe.read_lines(lambda data: b"child's" in data and b"parent's" in data)
         assert os.waitpid(child, 0)[1] == 0
-        assert sorted(line.lstrip(".") for line in found) == ["the child's", "the parent's"]
+        assert sorted(line.lstrip(".") for line in lines) == ["the child's", "the parent's"]
 
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     def test_long_lines_of_several_processes_do_not_mix(self, pipe: Pipe) -> None:
@@ -396,13 +396,13 @@ class TestProcesses:
             stream.drain(SECONDS)
 
         children = [fork(partial(log, name)) for name in "abc"]
-        found = pipe.read_lines(lines_of(120))
+        lines = pipe.read_lines(lines_of(120))
         for child in children:
             assert os.waitpid(child, 0)[1] == 0
         expected = [name * length for name in "abc" for length in (50, 9_000) for _ in range(20)]
-        assert sorted(found) == expected
+        assert sorted(lines) == expected
 
-    def test_a_process_ends_within_a_second_though_nobody_reads(self, pipe: Pipe) -> None:
+    def test_a_process_ends_within_a_second_if_the_reader_stalls(self, pipe: Pipe) -> None:
         pipe.fill()
         began = time.monotonic()
         python(LOGGING, stderr=pipe.writer)

@@ -1,4 +1,4 @@
-"""Numbers: what happens below the web is counted, under names that are told and do not grow."""
+"""Metrics of the lower layers: values, documentation, and a bounded number of series."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from clocks import ManualClock
 
 from bridge.errors import StoreError
 from bridge.ops import metrics_dir
-from bridge.ops.metrics import FOLDER, Metrics
+from bridge.ops.metrics import DIR_VARIABLE, Metrics
 from bridge.sandbox.faults import Faults
 from bridge.services import Services
 from bridge.store.fallback import COOL_DOWN_SECONDS, FallbackStore
@@ -23,78 +23,79 @@ from bridge.web import create_app
 HOME = Path(__file__).parent.parent.parent
 
 
-def found(metrics: Metrics) -> dict[str, float]:
-    """Every number, by its name and labels."""
-    lines = (one for one in metrics.exposition().decode().splitlines() if one[:1] != "#")
-    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+def samples_of(metrics: Metrics) -> dict[str, float]:
+    """All values, by name and labels."""
+    lines = metrics.exposition().decode().splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, value in pairs}
 
 
-def test_what_a_walk_and_a_feed_take_is_counted(
+def test_walks_and_rendered_feeds_are_counted(
     make_bridge: Callable[..., Services], clock: ManualClock
 ) -> None:
     parts = make_bridge(requests_per_minute=200)
     create_app(parts).test_client().get("/venues/12.ics")
     clock.move(30)
-    told = found(parts.metrics)
-    pages = told["bridge_pages_total"]
+    samples = samples_of(parts.metrics)
+    pages = samples["bridge_pages_total"]
     assert pages > 1
-    assert told['bridge_walks_total{outcome="complete"}'] == 1
-    assert told["bridge_walk_seconds_count"] == 1
-    assert told['bridge_upstream_attempts_total{outcome="complete"}'] == pages
-    assert told['bridge_render_seconds_count{form="ics"}'] == 1
-    assert told["bridge_upstream_failing"] == 0
-    assert told["bridge_budget_left"] == 200 - pages
-    assert told["bridge_snapshot_age_seconds"] == 30
-    left = told["bridge_snapshot_fresh_seconds"]
-    assert 270 - 30 <= left <= 330 - 30
-    assert told["bridge_snapshot_expiry_seconds"] == left + 604_800
-    assert told["bridge_sessions"] > 100
-    assert told['bridge_sessions_withheld{reason="draft"}'] > 0
+    assert samples['bridge_walks_total{outcome="complete"}'] == 1
+    assert samples["bridge_walk_seconds_count"] == 1
+    assert samples['bridge_upstream_attempts_total{outcome="complete"}'] == pages
+    assert samples['bridge_render_seconds_count{form="ics"}'] == 1
+    assert samples["bridge_upstream_failing"] == 0
+    assert samples["bridge_budget_left"] == 200 - pages
+    assert samples["bridge_snapshot_age_seconds"] == 30
+    fresh_for = samples["bridge_snapshot_fresh_seconds"]
+    assert 270 - 30 <= fresh_for <= 330 - 30
+    assert samples["bridge_snapshot_expiry_seconds"] == fresh_for + 604_800
+    assert samples["bridge_sessions"] > 100
+    assert samples['bridge_sessions_withheld{reason="draft"}'] > 0
 
 
-def test_what_fails_is_counted_by_its_cause(
+def test_failures_are_counted_by_cause(
     make_bridge: Callable[..., Services], faults: Faults
 ) -> None:
     parts = make_bridge()
     faults.set("status", 403)
     create_app(parts).test_client().get("/venues/12.ics")
-    told = found(parts.metrics)
-    assert told['bridge_walks_total{outcome="permission_denied"}'] == 1
-    assert told['bridge_upstream_attempts_total{outcome="permission_denied"}'] == 1
-    assert told["bridge_upstream_failing"] == 1
+    samples = samples_of(parts.metrics)
+    assert samples['bridge_walks_total{outcome="permission_denied"}'] == 1
+    assert samples['bridge_upstream_attempts_total{outcome="permission_denied"}'] == 1
+    assert samples["bridge_upstream_failing"] == 1
 
 
-def test_codes_that_upstream_makes_up_make_no_series() -> None:
+def test_unknown_upstream_codes_share_one_series() -> None:
     metrics = Metrics()
     for number in range(500):
-        metrics.attempted(f"made_up_{number}")
-        metrics.walked(f"made_up_{number}", 1.0, 0)
-    counts = {name: value for name, value in found(metrics).items() if "_total{" in name}
+        metrics.page_requested(f"made_up_{number}")
+        metrics.walk_finished(f"made_up_{number}", 1.0, 0)
+    counts = {name: value for name, value in samples_of(metrics).items() if "_total{" in name}
     assert list(counts.values()) == [500, 500]
 
 
-def test_a_store_that_fails_is_counted_until_it_is_well(clock: ManualClock) -> None:
+def test_a_failing_store_is_counted_until_it_recovers(clock: ManualClock) -> None:
     class Full(MemoryStore):
         full = True
 
-        def commit(self, *args: object, **more: object) -> str | None:
+        def commit(self, *args: object, **kwargs: object) -> str | None:
             if self.full:
                 raise StoreError("full by the test", readable=True)
-            return super().commit(*args, **more)  # type: ignore[arg-type]
+            return super().commit(*args, **kwargs)  # type: ignore[arg-type]
 
     metrics, primary = Metrics(), Full(clock)
     store = FallbackStore(primary, clock, metrics)
     store.commit({"a": Write(b"1")})
-    told = found(metrics)
-    assert told['bridge_store_errors_total{operation="write"}'] == 1
-    assert told["bridge_store_failing_workers"] == 1
+    samples = samples_of(metrics)
+    assert samples['bridge_store_errors_total{operation="write"}'] == 1
+    assert samples["bridge_store_failing_workers"] == 1
     primary.full = False
     clock.move(COOL_DOWN_SECONDS)
     store.commit({"a": Write(b"1")})
-    assert found(metrics)["bridge_store_failing_workers"] == 0
+    assert samples_of(metrics)["bridge_store_failing_workers"] == 0
 
 
-def test_every_name_is_the_bridges_own_and_told_in_the_documentation(
+def test_every_metric_is_documented(
     make_bridge: Callable[..., Services],
 ) -> None:
     parts = make_bridge()
@@ -107,37 +108,37 @@ def test_every_name_is_the_bridges_own_and_told_in_the_documentation(
     assert len(helped) == len(named)
 
 
-class TestTheFolder:
-    def test_one_worker_counts_by_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.delenv(FOLDER, raising=False)
+class TestMetricsDir:
+    def test_one_worker_has_no_directory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv(DIR_VARIABLE, raising=False)
         metrics_dir.begin(1)
-        assert FOLDER not in os.environ
+        assert DIR_VARIABLE not in os.environ
 
-    def test_several_have_one_that_nobody_else_can_look_into_and_a_new_start_empties_it(
+    def test_several_workers_have_a_private_directory_and_a_restart_removes_or_empties_it(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        made = []
+        directories = []
         for _ in range(2):
-            monkeypatch.setenv(FOLDER, "")
+            monkeypatch.setenv(DIR_VARIABLE, "")
             metrics_dir.begin(2)
-            made.append(Path(os.environ[FOLDER]))
-            assert made[-1].stat().st_mode & 0o777 == 0o700
-            (made[-1] / "counter_1.db").touch()
-        assert not made[0].exists()
+            directories.append(Path(os.environ[DIR_VARIABLE]))
+            assert directories[-1].stat().st_mode & 0o777 == 0o700
+            (directories[-1] / "counter_1.db").touch()
+        assert not directories[0].exists()
         metrics_dir.begin(1)
-        assert list(made[1].iterdir()) == []
-        made[1].rmdir()
+        assert list(directories[1].iterdir()) == []
+        directories[1].rmdir()
 
-    def test_what_servers_that_are_gone_left_behind_is_removed(
+    def test_directories_of_servers_that_no_longer_run_are_removed(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setenv(FOLDER, "")
+        monkeypatch.setenv(DIR_VARIABLE, "")
         monkeypatch.setattr(metrics_dir, "_MEMORY", str(tmp_path))
-        with subprocess.Popen([sys.executable, "-c", ""]) as gone:
-            gone.wait()
-        for pid in (gone.pid, os.getppid()):
+        with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+            ended.wait()
+        for pid in (ended.pid, os.getppid()):
             (tmp_path / f"bridge-numbers-{pid}-x").mkdir()
         (tmp_path / "somebody-elses").mkdir()
         metrics_dir.begin(1)
-        left = {one.name for one in tmp_path.iterdir()}
-        assert left == {"somebody-elses", f"bridge-numbers-{os.getppid()}-x"}
+        remaining = {path.name for path in tmp_path.iterdir()}
+        assert remaining == {"somebody-elses", f"bridge-numbers-{os.getppid()}-x"}

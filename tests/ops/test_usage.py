@@ -1,4 +1,4 @@
-"""Who reads what: added up by all, bounded, and of the last day."""
+"""Usage counts: summed over all processes, bounded in size, and for the last day."""
 
 import tracemalloc
 
@@ -21,116 +21,114 @@ def store(clock: ManualClock) -> MemoryStore:
 
 
 @pytest.fixture
-def readers(store: MemoryStore) -> UsageCounter:
+def usage(store: MemoryStore) -> UsageCounter:
     return UsageCounter(store, KEYS)
 
 
-def test_nothing_is_known_of_what_nobody_read(readers: UsageCounter) -> None:
-    readers.flush()
-    assert readers.families() == {}
-    assert readers.feeds() == []
+def test_without_reads_there_is_no_usage(usage: UsageCounter) -> None:
+    usage.flush()
+    assert usage.families() == {}
+    assert usage.feeds() == []
 
 
-def test_what_was_noted_is_told_after_a_flush_and_once(
-    readers: UsageCounter, clock: ManualClock
-) -> None:
-    readers.note("google", VENUE)
-    readers.note("google", VENUE)
-    readers.note("browsers", None)
-    assert readers.families() == {}
-    readers.flush()
-    readers.flush()
-    assert readers.families() == {
+def test_reads_are_added_once_by_a_flush(usage: UsageCounter, clock: ManualClock) -> None:
+    usage.record("google", VENUE)
+    usage.record("google", VENUE)
+    usage.record("browsers", None)
+    assert usage.families() == {}
+    usage.flush()
+    usage.flush()
+    assert usage.families() == {
         "google": ReadCount(2, clock.now()),
         "browsers": ReadCount(1, clock.now()),
     }
-    [one] = readers.feeds()
-    assert one.feed == VENUE
-    assert one.reads == ReadCount(2, clock.now())
-    assert one.families == {"google": clock.now()}
+    [feed_usage] = usage.feeds()
+    assert feed_usage.feed == VENUE
+    assert feed_usage.reads == ReadCount(2, clock.now())
+    assert feed_usage.families == {"google": clock.now()}
 
 
-def test_what_several_processes_noted_adds_up(store: MemoryStore, clock: ManualClock) -> None:
+def test_the_reads_of_several_processes_are_summed(store: MemoryStore, clock: ManualClock) -> None:
     fleet = [UsageCounter(store, KEYS) for _ in range(3)]
-    for one in fleet:
-        one.note("apple", STAFF)
-    for one in fleet:
-        one.flush()
+    for process in fleet:
+        process.record("apple", STAFF)
+    for process in fleet:
+        process.flush()
     assert fleet[0].families() == {"apple": ReadCount(3, clock.now())}
-    [found] = fleet[1].feeds()
-    assert (found.feed, found.reads.today) == (STAFF, 3)
+    [feed_usage] = fleet[1].feeds()
+    assert (feed_usage.feed, feed_usage.reads.today) == (STAFF, 3)
 
 
-def test_only_the_last_day_is_counted_and_the_last_time_stays(
-    readers: UsageCounter, clock: ManualClock
+def test_only_the_last_day_is_counted_and_the_last_read_is_kept(
+    usage: UsageCounter, clock: ManualClock
 ) -> None:
     began = clock.now()
     for _ in range(30):
-        readers.note("google", VENUE)
-        readers.flush()
+        usage.record("google", VENUE)
+        usage.flush()
         clock.move(HOUR)
-    assert readers.families()["google"].today == 23
+    assert usage.families()["google"].today == 23
     clock.move(30 * HOUR)
-    assert readers.families() == {"google": ReadCount(0, began + 29 * HOUR)}
-    assert readers.feeds()[0].reads == ReadCount(0, began + 29 * HOUR)
+    assert usage.families() == {"google": ReadCount(0, began + 29 * HOUR)}
+    assert usage.feeds()[0].reads == ReadCount(0, began + 29 * HOUR)
 
 
-def test_the_feed_that_was_read_last_and_its_last_reader_come_first(
-    readers: UsageCounter, clock: ManualClock
+def test_the_last_read_feed_and_its_last_family_come_first(
+    usage: UsageCounter, clock: ManualClock
 ) -> None:
     for family, feed in (("google", VENUE), ("apple", STAFF), ("outlook", VENUE)):
-        readers.note(family, feed)
-        readers.flush()
+        usage.record(family, feed)
+        usage.flush()
         clock.move(60)
-    first, second = readers.feeds()
+    first, second = usage.feeds()
     assert (first.feed, list(first.families)) == (VENUE, ["outlook", "google"])
     assert second.feed == STAFF
 
 
-def test_a_feed_is_told_as_it_was_last(readers: UsageCounter) -> None:
-    readers.note("google", VENUE)
-    readers.flush()
+def test_a_feed_is_reported_as_last_read(usage: UsageCounter) -> None:
+    usage.record("google", VENUE)
+    usage.flush()
     changed = FeedInfo(VENUE.name, VENUE.key, sessions=41, trimmed=3)
-    readers.note("google", VENUE)
-    readers.note("apple", changed)
-    readers.flush()
-    [one] = readers.feeds()
-    assert one.feed == changed
-    assert one.reads.today == 3
+    usage.record("google", VENUE)
+    usage.record("apple", changed)
+    usage.flush()
+    [feed_usage] = usage.feeds()
+    assert feed_usage.feed == changed
+    assert feed_usage.reads.today == 3
 
 
-def test_a_flood_of_made_up_feeds_is_bounded_and_drives_out_none_that_is_read_again(
-    readers: UsageCounter, clock: ManualClock
+def test_a_flood_of_invented_feeds_is_bounded_and_evicts_no_feed_that_is_read_again(
+    usage: UsageCounter, clock: ManualClock
 ) -> None:
     for _ in range(2):
-        readers.note("google", VENUE)
-        readers.flush()
+        usage.record("google", VENUE)
+        usage.flush()
         clock.move(60)
     tracemalloc.start()
     for number in range(5_000):
-        readers.note("others", FeedInfo(f"/sessions.ics?venues={number}", f"venues={number}"))
-    readers.note("others", FeedInfo("/sessions.ics?" + "x" * 1_000, "x"))
-    held, _ = tracemalloc.get_traced_memory()
+        usage.record("others", FeedInfo(f"/sessions.ics?venues={number}", f"venues={number}"))
+    usage.record("others", FeedInfo("/sessions.ics?" + "x" * 1_000, "x"))
+    used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # of the five thousand some two thousand, at less than half a kilobyte each
-    assert held < 1_000_000
-    readers.flush()
-    kept = readers.feeds()
+    # About two thousand of the five thousand feeds, at less than half a kilobyte each.
+    assert used < 1_000_000
+    usage.flush()
+    kept = usage.feeds()
     assert len(kept) <= 256
-    assert VENUE in [one.feed for one in kept]
-    assert all(len(one.feed.name) < 1_000 for one in kept)
-    assert readers.families()["others"].today == 5_001
+    assert VENUE in [feed_usage.feed for feed_usage in kept]
+    assert all(len(feed_usage.feed.name) < 1_000 for feed_usage in kept)
+    assert usage.families()["others"].today == 5_001
 
 
 @pytest.mark.parametrize("garbage", [b"", b"[]", b"{}", b'{"google": 3}', b'{"google": [1]}'])
-def test_garbage_in_the_store_is_nothing_known(
-    readers: UsageCounter, store: MemoryStore, clock: ManualClock, garbage: bytes
+def test_invalid_data_in_the_store_is_ignored(
+    usage: UsageCounter, store: MemoryStore, clock: ManualClock, garbage: bytes
 ) -> None:
     store.commit({KEYS.client_usage: Write(garbage)})
     store.commit({KEYS.feed_usage(bucket): Write(garbage) for bucket in range(8)})
-    assert readers.families() == {}
-    assert readers.feeds() == []
-    readers.note("google", VENUE)
-    readers.flush()
-    assert readers.families() == {"google": ReadCount(1, clock.now())}
-    assert [one.feed for one in readers.feeds()] == [VENUE]
+    assert usage.families() == {}
+    assert usage.feeds() == []
+    usage.record("google", VENUE)
+    usage.flush()
+    assert usage.families() == {"google": ReadCount(1, clock.now())}
+    assert [feed_usage.feed for feed_usage in usage.feeds()] == [VENUE]

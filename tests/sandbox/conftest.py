@@ -1,4 +1,4 @@
-"""A client of the sandbox."""
+"""The HTTP client of the sandbox tests."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ import requests
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[requests.Session]:
-    """Has the sandbox's token."""
+    """An HTTP session that sends the sandbox's token."""
     with requests.Session() as session:
         session.trust_env = False
         session.headers["Authorization"] = "Bearer sandbox-token"

@@ -1,11 +1,11 @@
-"""The demo studio: the same for the same day, and with every kind of session."""
+"""Tests of the demo studio: deterministic, and with every kind of session."""
 
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from bridge.sandbox.demo_timetable import believable_studio
+from bridge.sandbox.demo_timetable import demo_studio
 from bridge.sandbox.records import Row
 from bridge.sandbox.studio import Studio
 
@@ -14,7 +14,7 @@ TODAY = date(2026, 3, 10)
 
 @pytest.fixture(scope="module")
 def studio() -> Studio:
-    return believable_studio(TODAY)
+    return demo_studio(TODAY)
 
 
 def local_start(row: Row, zone: str) -> datetime:
@@ -22,18 +22,18 @@ def local_start(row: Row, zone: str) -> datetime:
 
 
 def test_the_same_day_gives_the_same_sessions(studio: Studio) -> None:
-    assert studio.sessions == believable_studio(TODAY).sessions
+    assert studio.sessions == demo_studio(TODAY).sessions
 
 
-def test_a_day_later_what_both_cover_is_the_same(studio: Studio) -> None:
+def test_timetables_of_two_days_agree_where_they_overlap(studio: Studio) -> None:
     today = {row["id"]: row for row in studio.sessions}
-    later = {row["id"]: row for row in believable_studio(TODAY + timedelta(days=1)).sessions}
+    later = {row["id"]: row for row in demo_studio(TODAY + timedelta(days=1)).sessions}
     both = today.keys() & later.keys()
     assert len(both) > len(today) * 0.97
     assert all(today[id] == later[id] for id in both)
 
 
-def test_sessions_reach_from_forty_days_ago_to_a_hundred_and_twenty_ahead(studio: Studio) -> None:
+def test_sessions_cover_forty_days_back_and_a_hundred_and_twenty_ahead(studio: Studio) -> None:
     days = [local_start(row, "UTC").date() for row in studio.sessions]
     assert min(days) - TODAY <= timedelta(days=-39)
     assert max(days) - TODAY >= timedelta(days=119)
@@ -43,7 +43,9 @@ def test_sessions_reach_from_forty_days_ago_to_a_hundred_and_twenty_ahead(studio
 @pytest.mark.parametrize(
     ("venue", "zone"), [(12, "Europe/London"), (14, "America/New_York"), (15, "Australia/Sydney")]
 )
-def test_wall_time_stays_across_the_clock_change(studio: Studio, venue: int, zone: str) -> None:
+def test_wall_clock_times_do_not_change_with_the_utc_offset(
+    studio: Studio, venue: int, zone: str
+) -> None:
     rows = [row for row in studio.sessions if row["venue"] == venue]
     slot = rows[0]["id"] % 100
     starts = [local_start(row, zone) for row in rows if row["id"] % 100 == slot]
@@ -52,15 +54,15 @@ def test_wall_time_stays_across_the_clock_change(studio: Studio, venue: int, zon
 
 
 @pytest.mark.parametrize("today", [date(2025, 12, 25), date(2026, 8, 1), date(2028, 2, 29)])
-def test_every_kind_of_session_is_still_to_come(today: date) -> None:
-    tables = believable_studio(today).tables()
+def test_every_kind_of_session_is_in_the_future(today: date) -> None:
+    tables = demo_studio(today).tables()
     ahead = [row for row in tables.sessions() if row["starts_at"] > today.isoformat()]
     bounded = [row for row in ahead if row["max_occupancy"]]
-    for kind, there in {
+    for kind, present in {
         "cancelled": any(row["status"] == "cancelled" for row in ahead),
         "full": any(row["attending_count"] == row["max_occupancy"] for row in bounded),
         "over-full": any(row["attending_count"] > row["max_occupancy"] for row in bounded),
-        "waited for": any(row["waiting_count"] for row in ahead),
+        "with a waiting list": any(row["waiting_count"] for row in ahead),
         "empty": any(row["attending_count"] == 0 for row in ahead),
         "without a limit (null)": any(row["max_occupancy"] is None for row in ahead),
         "without a limit (0)": any(row["max_occupancy"] == 0 for row in ahead),
@@ -68,17 +70,17 @@ def test_every_kind_of_session_is_still_to_come(today: date) -> None:
         "with two instructors": any(len(row["instructors"]) == 2 for row in ahead),
         "past midnight": any(row["id"] % 100 == 22 for row in ahead),
     }.items():
-        assert there, kind
-    seen = [tables.offering_type(row) or {} for row in ahead]
-    assert {row["customer_visibility"] for row in seen} == {
+        assert present, kind
+    offering_types = [tables.offering_type(row) or {} for row in ahead]
+    assert {row["customer_visibility"] for row in offering_types} == {
         "public",
         "membership_holders",
         "private",
     }
-    assert any(row["is_draft"] for row in seen)
+    assert any(row["is_draft"] for row in offering_types)
 
 
-def test_everything_that_is_referred_to_is_there(studio: Studio) -> None:
+def test_every_referenced_record_exists(studio: Studio) -> None:
     tables = studio.tables()
     for row in tables.sessions():
         assert tables.get("venue", row["venue"])

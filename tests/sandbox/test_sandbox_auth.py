@@ -1,4 +1,4 @@
-"""Who is let in, in which mode, and how often."""
+"""Tests of authentication, request modes and the rate limit."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,7 +16,7 @@ Call = Callable[..., requests.Response]
 
 
 class Clock:
-    """A clock that is moved by hand."""
+    """A clock that the test advances."""
 
     now = 1000.0
 
@@ -42,7 +42,7 @@ def small_studio() -> Studio:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Call]]:
-    """Starts an API with the given settings; gives what calls it with the given headers."""
+    """Starts an API with the given settings; returns a function that requests the list from it."""
     with ExitStack() as stack:
         session = stack.enter_context(requests.Session())
         session.trust_env = False
@@ -51,17 +51,17 @@ def serve() -> Iterator[Callable[..., Call]]:
             server = stack.enter_context(SandboxServer(create_api(small_studio(), **settings)))
 
             def call(authorization: str | None = "Bearer sandbox-token", **headers: str) -> Any:
-                sent = {name.replace("_", "-"): value for name, value in headers.items()}
+                sent_headers = {name.replace("_", "-"): value for name, value in headers.items()}
                 if authorization is not None:
-                    sent["Authorization"] = authorization
-                return session.get(f"{server.url}/course_sessions", headers=sent, timeout=5)
+                    sent_headers["Authorization"] = authorization
+                return session.get(f"{server.url}/course_sessions", headers=sent_headers, timeout=5)
 
             return call
 
         yield start
 
 
-def outcome(response: requests.Response) -> tuple[int, str]:
+def status_and_code(response: requests.Response) -> tuple[int, str]:
     return response.status_code, response.json()["code"]
 
 
@@ -69,10 +69,10 @@ def outcome(response: requests.Response) -> tuple[int, str]:
     "authorization",
     [None, "", "Bearer", "Bearer wrong", "Token sandbox-token", "sandbox-token"],
 )
-def test_only_the_known_token_after_a_known_scheme_is_accepted(
+def test_only_the_token_after_a_configured_scheme_is_accepted(
     serve: Callable[..., Call], authorization: str | None
 ) -> None:
-    assert outcome(serve()(authorization)) == (401, "authentication_failed")
+    assert status_and_code(serve()(authorization)) == (401, "authentication_failed")
 
 
 def test_every_configured_scheme_is_accepted(serve: Callable[..., Call]) -> None:
@@ -82,7 +82,7 @@ def test_every_configured_scheme_is_accepted(serve: Callable[..., Call]) -> None
     assert call("Bearer t0").status_code == 401
 
 
-def test_an_error_has_the_vendors_body(serve: Callable[..., Call]) -> None:
+def test_an_error_has_teamups_body(serve: Callable[..., Call]) -> None:
     body = serve()("Bearer wrong").json()
     assert set(body) == {"code", "message", "type", "field_errors"}
     assert body["field_errors"] == {"non_field_errors": []}
@@ -96,49 +96,51 @@ def test_an_error_has_the_vendors_body(serve: Callable[..., Call]) -> None:
         ({"TeamUp_Provider_ID": "124"}, (403, "provider_invalid")),
     ],
 )
-def test_a_configured_provider_must_be_named(
+def test_a_configured_provider_id_is_required(
     serve: Callable[..., Call], headers: dict[str, str], expected: tuple[int, str]
 ) -> None:
     call = serve(provider_id="123")
-    assert outcome(call(**headers)) == expected
+    assert status_and_code(call(**headers)) == expected
     assert call(TeamUp_Provider_ID="123").status_code == 200
 
 
-def test_the_mode_is_required_only_where_there_are_several(serve: Callable[..., Call]) -> None:
+def test_the_mode_is_required_only_with_multiple_modes(serve: Callable[..., Call]) -> None:
     assert serve()().status_code == 200
     call = serve(multiple_modes=True)
-    assert outcome(call()) == (403, "mode_not_allowed")
+    assert status_and_code(call()) == (403, "mode_not_allowed")
     assert call(Teamup_Request_Mode="provider").status_code == 200
 
 
-def test_a_mode_out_of_reach_is_refused(serve: Callable[..., Call]) -> None:
+def test_a_mode_that_the_token_may_not_use_is_refused(serve: Callable[..., Call]) -> None:
     call = serve(modes=("customer",))
-    assert outcome(call(Teamup_Request_Mode="provider")) == (403, "mode_not_allowed")
-    assert outcome(call(Teamup_Request_Mode="owner")) == (403, "mode_not_allowed")
+    assert status_and_code(call(Teamup_Request_Mode="provider")) == (403, "mode_not_allowed")
+    assert status_and_code(call(Teamup_Request_Mode="owner")) == (403, "mode_not_allowed")
 
 
-def test_customer_mode_shows_only_what_is_public_and_no_draft(serve: Callable[..., Call]) -> None:
+def test_customer_mode_lists_only_public_offering_types_without_drafts(
+    serve: Callable[..., Call],
+) -> None:
     call = serve()
     assert call(Teamup_Request_Mode="provider").json()["count"] == 3
-    found = call(Teamup_Request_Mode="customer").json()
-    assert [row["course"] for row in found["results"]] == [1]
-    assert found["count"] == 1
+    page = call(Teamup_Request_Mode="customer").json()
+    assert [row["course"] for row in page["results"]] == [1]
+    assert page["count"] == 1
 
 
-def test_one_of_five_permissions_is_needed(serve: Callable[..., Call]) -> None:
+def test_one_of_five_permissions_is_required(serve: Callable[..., Call]) -> None:
     refused = serve(permissions=frozenset({"revenue", "store"}))()
-    assert outcome(refused) == (403, "permission_denied")
+    assert status_and_code(refused) == (403, "permission_denied")
     assert serve(permissions=frozenset({"instructor_attendances"}))().status_code == 200
 
 
-def test_more_requests_than_allowed_in_any_minute_are_refused(serve: Callable[..., Call]) -> None:
+def test_requests_above_the_limit_per_minute_are_refused(serve: Callable[..., Call]) -> None:
     clock = Clock()
     call = serve(requests_per_minute=2, clock=clock)
     assert call().status_code == 200
     clock.now += 30
     assert call().status_code == 200
     refused = call()
-    assert outcome(refused) == (429, "throttled")
+    assert status_and_code(refused) == (429, "throttled")
     assert "Retry-After" not in refused.headers
     clock.now += 30
     assert call().status_code == 200

@@ -1,4 +1,4 @@
-"""What goes wrong on demand."""
+"""Tests of the simulated faults."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from bridge.sandbox.api import create_api
-from bridge.sandbox.faults import ELSEWHERE, Faults
+from bridge.sandbox.faults import FOREIGN_NEXT, Faults
 from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.records import course, offering_type, venue
 from bridge.sandbox.studio import Studio
@@ -37,15 +37,15 @@ def server(faults: Faults) -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def get(server: SandboxServer, session: requests.Session) -> Get:
-    def ask(**args: Any) -> requests.Response:
+    def request(**args: Any) -> requests.Response:
         url = f"{server.url}/course_sessions"
         return session.get(url, params=args, timeout=5, allow_redirects=False)
 
-    return ask
+    return request
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 502, 503, 504])
-def test_a_status_has_the_vendors_body(get: Get, faults: Faults, status: int) -> None:
+def test_an_error_status_has_teamups_body(get: Get, faults: Faults, status: int) -> None:
     faults.set("status", status)
     response = get()
     assert response.status_code == status
@@ -54,12 +54,12 @@ def test_a_status_has_the_vendors_body(get: Get, faults: Faults, status: int) ->
 
 
 @pytest.mark.parametrize("retry_after", ["2", "86400", "soon", "-1"])
-def test_retry_after_is_sent_as_it_is(get: Get, faults: Faults, retry_after: str) -> None:
+def test_retry_after_is_sent_unchanged(get: Get, faults: Faults, retry_after: str) -> None:
     faults.set("status", 429, retry_after=retry_after)
     assert get().headers["Retry-After"] == retry_after
 
 
-def test_a_fault_can_strike_one_page_alone(get: Get, faults: Faults) -> None:
+def test_a_fault_can_be_limited_to_one_page(get: Get, faults: Faults) -> None:
     faults.set("status", 503, page=2)
     assert get(page_size=2).status_code == 200
     assert get(page_size=2, page=2).status_code == 503
@@ -68,20 +68,20 @@ def test_a_fault_can_strike_one_page_alone(get: Get, faults: Faults) -> None:
     assert get().status_code == 503
 
 
-def test_a_fault_ends_after_its_number_of_times(get: Get, faults: Faults) -> None:
+def test_a_fault_ends_after_the_given_number_of_requests(get: Get, faults: Faults) -> None:
     faults.set("status", 500, times=2)
     assert [get().status_code for _ in range(3)] == [500, 500, 200]
     assert faults.listing() == {}
 
 
-def test_a_delay_passes_before_the_answer(get: Get, faults: Faults) -> None:
+def test_a_response_can_be_delayed(get: Get, faults: Faults) -> None:
     faults.set("delay", 0.2)
-    begun = time.monotonic()
+    start = time.monotonic()
     assert get().status_code == 200
-    assert time.monotonic() - begun >= 0.2
+    assert time.monotonic() - start >= 0.2
 
 
-def test_html_comes_with_200(get: Get, faults: Faults) -> None:
+def test_html_is_sent_with_status_200(get: Get, faults: Faults) -> None:
     faults.set("html")
     response = get()
     assert response.status_code == 200
@@ -94,7 +94,7 @@ def test_a_truncated_body_is_shorter_than_its_content_length(get: Get, faults: F
         get()
 
 
-def test_invalid_json_is_complete_as_http(get: Get, faults: Faults) -> None:
+def test_invalid_json_is_a_complete_http_response(get: Get, faults: Faults) -> None:
     faults.set("invalid_json")
     response = get()
     assert response.status_code == 200
@@ -102,12 +102,12 @@ def test_invalid_json_is_complete_as_http(get: Get, faults: Faults) -> None:
         response.json()
 
 
-def test_empty_lists_no_session(get: Get, faults: Faults) -> None:
+def test_with_the_fault_empty_no_session_is_listed(get: Get, faults: Faults) -> None:
     faults.set("empty")
     assert get().json() == {"count": 0, "next": None, "previous": None, "results": []}
 
 
-def test_visibility_can_go_missing(get: Get, faults: Faults) -> None:
+def test_the_visibility_can_be_missing(get: Get, faults: Faults) -> None:
     faults.set("no_visibility")
     for row in get(expand="course.offering_type").json()["results"]:
         assert "customer_visibility" not in row["course"]["offering_type"]
@@ -124,27 +124,27 @@ def test_expand_can_be_ignored(get: Get, faults: Faults) -> None:
 def test_filters_can_be_ignored(get: Get, faults: Faults) -> None:
     assert get(venues=2).json()["count"] == 2
     faults.set("ignore_filters")
-    found = get(venues=2, starts_at_gte="2030-01-01T00:00:00Z", page_size=4).json()
-    assert (found["count"], len(found["results"])) == (6, 4)
+    page = get(venues=2, starts_at_gte="2030-01-01T00:00:00Z", page_size=4).json()
+    assert (page["count"], len(page["results"])) == (6, 4)
 
 
-def test_a_duplicate_row_is_one_more_than_counted(get: Get, faults: Faults) -> None:
+def test_a_duplicate_row_is_not_counted(get: Get, faults: Faults) -> None:
     faults.set("duplicate_row")
-    found = get().json()
-    assert found["count"] == 6
-    assert [row["id"] for row in found["results"]] == [1, 2, 3, 4, 5, 6, 6]
+    page = get().json()
+    assert page["count"] == 6
+    assert [row["id"] for row in page["results"]] == [1, 2, 3, 4, 5, 6, 6]
 
 
-def test_hidden_rows_are_counted_nowhere(get: Get, faults: Faults) -> None:
+def test_hidden_rows_are_not_counted(get: Get, faults: Faults) -> None:
     faults.set("hide_every_nth", 3)
-    found = get().json()
-    assert found["count"] == 4
-    assert [row["id"] for row in found["results"]] == [1, 2, 4, 5]
+    page = get().json()
+    assert page["count"] == 4
+    assert [row["id"] for row in page["results"]] == [1, 2, 4, 5]
 
 
-def test_next_can_point_to_another_host(get: Get, faults: Faults) -> None:
+def test_next_can_name_another_host(get: Get, faults: Faults) -> None:
     faults.set("foreign_next")
-    assert get().json()["next"] == ELSEWHERE
+    assert get().json()["next"] == FOREIGN_NEXT
     faults.set("foreign_next", "http://127.0.0.1:9/x")
     assert get().json()["next"] == "http://127.0.0.1:9/x"
 
@@ -170,8 +170,8 @@ def test_faults_are_switched_over_http(
     get: Get, server: SandboxServer, session: requests.Session, faults: Faults
 ) -> None:
     url = f"{server.origin}/_sandbox/faults"
-    wanted = {"status": {"value": 503, "page": 1, "retry_after": "5"}, "html": True}
-    listing = session.put(url, json=wanted, timeout=5).json()
+    settings = {"status": {"value": 503, "page": 1, "retry_after": "5"}, "html": True}
+    listing = session.put(url, json=settings, timeout=5).json()
     assert listing == session.get(url, timeout=5).json() == faults.listing()
     assert set(listing) == {"status", "html"}
     assert get().headers["Retry-After"] == "5"
@@ -183,10 +183,10 @@ def test_faults_are_switched_over_http(
     assert get().json()["count"] == 6
 
 
-@pytest.mark.parametrize("wanted", [[], {"nothing": 1}, {"status": {"code": 1}}, {"delay": "1"}])
+@pytest.mark.parametrize("settings", [[], {"nothing": 1}, {"status": {"code": 1}}, {"delay": "1"}])
 def test_an_unusable_fault_over_http_is_a_400(
-    server: SandboxServer, session: requests.Session, wanted: Any
+    server: SandboxServer, session: requests.Session, settings: Any
 ) -> None:
-    response = session.put(f"{server.origin}/_sandbox/faults", json=wanted, timeout=5)
+    response = session.put(f"{server.origin}/_sandbox/faults", json=settings, timeout=5)
     assert response.status_code == 400
     assert response.json()["message"]

@@ -1,4 +1,4 @@
-"""The server: where it is, what it remembers, and that it stops."""
+"""Tests of the sandbox's HTTP server: address, recorded requests, start and stop."""
 
 import http.client
 import json
@@ -12,10 +12,10 @@ from bridge.sandbox.api import create_api
 from bridge.sandbox.http_server import SandboxServer, serve_forever
 from bridge.sandbox.studio import Studio
 
-HEADERS = {"Authorization": "Bearer sandbox-token", "X-Asked-By": "the test"}
+HEADERS = {"Authorization": "Bearer sandbox-token", "X-Requested-By": "the test"}
 
 
-def test_it_answers_on_loopback_until_it_is_stopped(session: requests.Session) -> None:
+def test_the_server_answers_on_loopback_until_it_is_stopped(session: requests.Session) -> None:
     server = SandboxServer(create_api(Studio()))
     assert server.url.startswith("http://127.0.0.1:")
     assert server.url.endswith("/api/v2")
@@ -26,7 +26,7 @@ def test_it_answers_on_loopback_until_it_is_stopped(session: requests.Session) -
         session.get(f"{server.url}/course_sessions", headers=HEADERS, timeout=5)
 
 
-def test_it_starts_again_on_the_same_port(session: requests.Session) -> None:
+def test_a_stopped_server_restarts_on_the_same_port(session: requests.Session) -> None:
     server = SandboxServer(create_api(Studio()))
     url = server.url
     for _ in range(2):
@@ -56,7 +56,7 @@ def test_the_api_can_be_replaced_while_it_runs(session: requests.Session) -> Non
         )
 
 
-def test_a_server_that_never_started_gives_its_port_back() -> None:
+def test_a_server_that_never_started_can_be_stopped_twice() -> None:
     server = SandboxServer(create_api(Studio()))
     server.stop()
     server.stop()
@@ -71,29 +71,29 @@ def test_doubled_and_trailing_slashes_are_tolerated(session: requests.Session, p
     assert response.status_code == 200
 
 
-def test_the_base_path_can_be_another(session: requests.Session) -> None:
+def test_the_base_path_can_be_configured(session: requests.Session) -> None:
     with SandboxServer(create_api(Studio(), base_path="/v3")) as server:
         assert server.url == f"{server.origin}/v3"
         assert session.get(f"{server.url}/course_sessions", headers=HEADERS, timeout=5).ok
 
 
-def test_an_unknown_path_or_method_has_the_vendors_body(session: requests.Session) -> None:
+def test_an_unknown_path_or_method_has_teamups_body(session: requests.Session) -> None:
     with SandboxServer(create_api(Studio())) as server:
-        found = session.get(f"{server.url}/events", timeout=5)
-        assert (found.status_code, found.json()["code"]) == (404, "not_found")
-        found = session.post(f"{server.url}/course_sessions", timeout=5)
-        assert (found.status_code, found.json()["code"]) == (405, "method_not_allowed")
+        response = session.get(f"{server.url}/events", timeout=5)
+        assert (response.status_code, response.json()["code"]) == (404, "not_found")
+        response = session.post(f"{server.url}/course_sessions", timeout=5)
+        assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
 
 
-def test_requests_are_recorded_and_forgotten(session: requests.Session) -> None:
+def test_requests_are_recorded_and_can_be_cleared(session: requests.Session) -> None:
     with SandboxServer(create_api(Studio())) as server:
         args = {"venues": ["1", "2"], "sort": "start", "page": ""}
         session.get(f"{server.url}/course_sessions", params=args, headers=HEADERS, timeout=5)
         session.get(f"{server.origin}/_sandbox/faults", timeout=5)
-        (seen,) = server.requests
-        assert (seen.method, seen.path) == ("GET", "/api/v2/course_sessions")
-        assert seen.args == {"venues": ["1", "2"], "sort": ["start"], "page": [""]}
-        assert seen.headers["x-asked-by"] == "the test"
+        (recorded,) = server.requests
+        assert (recorded.method, recorded.path) == ("GET", "/api/v2/course_sessions")
+        assert recorded.args == {"venues": ["1", "2"], "sort": ["start"], "page": [""]}
+        assert recorded.headers["x-requested-by"] == "the test"
         server.requests.clear()
         assert server.requests == []
 
@@ -107,14 +107,14 @@ def test_requests_are_not_logged(
     assert capfd.readouterr().err == ""
 
 
-def test_serving_for_ever_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serve_forever_announces_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
-    ran: list[str] = []
+    urls: list[str] = []
 
     def run(server: SandboxServer) -> None:
-        ran.append(server.url)
+        urls.append(server.url)
         server.stop()
 
     monkeypatch.setattr(SandboxServer, "run", run)
     serve_forever(Studio(), port=0, token="t0", announce=lines.append)
-    assert lines == [f"The sandbox studio answers at {ran[0]} (token: t0)"]
+    assert lines == [f"The sandbox studio answers at {urls[0]} (token: t0)"]

@@ -1,4 +1,4 @@
-"""Which sessions a query names, in which order and on which page."""
+"""Tests of filtering, sorting and pagination by query parameters."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from bridge.sandbox.list_params import Dialect
 from bridge.sandbox.records import course, instructor, offering_type, venue
 from bridge.sandbox.studio import Studio
 
-Ask = Callable[..., list[int]]
+GetIds = Callable[..., list[int]]
 
 
 def small_studio() -> Studio:
@@ -35,7 +35,7 @@ def small_studio() -> Studio:
 
 
 @contextmanager
-def serving(
+def running(
     studio: Studio, dialect: Dialect | None = None
 ) -> Iterator[Callable[..., requests.Response]]:
     api = create_api(studio, requests_per_minute=10_000, dialect=dialect)
@@ -47,26 +47,26 @@ def serving(
 
 @pytest.fixture(scope="module")
 def get() -> Iterator[Callable[..., requests.Response]]:
-    with serving(small_studio()) as get:
+    with running(small_studio()) as get:
         yield get
 
 
 @pytest.fixture
-def ask(get: Callable[..., requests.Response]) -> Ask:
-    """The ids that a query finds, in their order."""
+def get_ids(get: Callable[..., requests.Response]) -> GetIds:
+    """Requests the list; returns the ids in order."""
 
-    def ids(**args: Any) -> list[int]:
+    def request(**args: Any) -> list[int]:
         response = get(**args)
         assert response.status_code == 200, response.text
         return [row["id"] for row in response.json()["results"]]
 
-    return ids
+    return request
 
 
-def test_only_active_sessions_come_unless_a_status_is_asked_for(ask: Ask) -> None:
-    assert ask() == [1, 2, 3]
-    assert ask(status="cancelled") == [4]
-    assert ask(status="active,cancelled") == [1, 2, 3, 4]
+def test_only_active_sessions_are_listed_by_default(get_ids: GetIds) -> None:
+    assert get_ids() == [1, 2, 3]
+    assert get_ids(status="cancelled") == [4]
+    assert get_ids(status="active,cancelled") == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,10 @@ def test_only_active_sessions_come_unless_a_status_is_asked_for(ask: Ask) -> Non
     ],
     ids=repr,
 )
-def test_ids_name_sessions(ask: Ask, args: dict[str, Any], expected: list[int]) -> None:
-    assert ask(**args) == expected
+def test_sessions_are_filtered_by_ids(
+    get_ids: GetIds, args: dict[str, Any], expected: list[int]
+) -> None:
+    assert get_ids(**args) == expected
 
 
 @pytest.mark.parametrize("several", ["5,6", ["5", "6"]])
@@ -100,25 +102,25 @@ def test_several_instructors_are_refused(
 
 
 @pytest.mark.parametrize("prefix", ["starts_at", "start"])
-def test_bounds_on_the_start_are_inclusive(ask: Ask, prefix: str) -> None:
-    assert ask(**{f"{prefix}_gte": "2026-07-06T18:00:00Z"}) == [1, 3]
-    assert ask(**{f"{prefix}_gte": "2026-07-06T19:00:00.5+01:00"}) == [3]
-    assert ask(**{f"{prefix}_lte": "2026-07-06T08:00:00Z"}) == [2]
-    assert ask(**{f"{prefix}_lte": "2026-07-06T07:59:59Z"}) == []
+def test_bounds_on_the_start_are_inclusive(get_ids: GetIds, prefix: str) -> None:
+    assert get_ids(**{f"{prefix}_gte": "2026-07-06T18:00:00Z"}) == [1, 3]
+    assert get_ids(**{f"{prefix}_gte": "2026-07-06T19:00:00.5+01:00"}) == [3]
+    assert get_ids(**{f"{prefix}_lte": "2026-07-06T08:00:00Z"}) == [2]
+    assert get_ids(**{f"{prefix}_lte": "2026-07-06T07:59:59Z"}) == []
 
 
-def test_bounds_on_the_end_catch_what_is_under_way(ask: Ask) -> None:
-    assert ask(ends_at_gte="2026-07-06T18:30:00Z") == [1, 3]
-    assert ask(ends_at_lte="2026-07-06T09:00:00Z") == [2]
+def test_bounds_on_the_end_include_current_sessions(get_ids: GetIds) -> None:
+    assert get_ids(ends_at_gte="2026-07-06T18:30:00Z") == [1, 3]
+    assert get_ids(ends_at_lte="2026-07-06T09:00:00Z") == [2]
 
 
-def test_local_bounds_are_read_on_the_venues_wall_clock(ask: Ask) -> None:
+def test_local_bounds_are_compared_with_the_venues_wall_clock(get_ids: GetIds) -> None:
     # 18:00Z is 19:00 in London; 08:00Z is 18:00 in Sydney.
-    assert ask(local_starts_at_gte="2026-07-06T18:30:00") == [1, 3]
-    assert ask(local_starts_at_lte="2026-07-06T18:00:00") == [2]
-    # the same instant on two wall clocks
-    assert ask(local_starts_at_lte="2026-07-06T18:00:00+00:00") == [2]
-    assert ask(local_starts_at_lte="2026-07-06T19:00:00+01:00") == [1, 2]
+    assert get_ids(local_starts_at_gte="2026-07-06T18:30:00") == [1, 3]
+    assert get_ids(local_starts_at_lte="2026-07-06T18:00:00") == [2]
+    # The same instant with two UTC offsets:
+    assert get_ids(local_starts_at_lte="2026-07-06T18:00:00+00:00") == [2]
+    assert get_ids(local_starts_at_lte="2026-07-06T19:00:00+01:00") == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -133,32 +135,32 @@ def test_local_bounds_are_read_on_the_venues_wall_clock(ask: Ask) -> None:
     ],
 )
 def test_occupancy_is_decided_from_the_counts(
-    ask: Ask, occupancy: str, expected: list[int]
+    get_ids: GetIds, occupancy: str, expected: list[int]
 ) -> None:
-    assert ask(occupancy_status=occupancy) == expected
+    assert get_ids(occupancy_status=occupancy) == expected
 
 
 @pytest.mark.parametrize("unlimited", [None, 0])
 def test_an_unlimited_session_is_never_full(unlimited: int | None) -> None:
     studio = small_studio()
     studio.change(1, max_occupancy=unlimited, attending_count=500)
-    with serving(studio) as get:
-        found = get(occupancy_status="full").json()["results"]
-    assert [row["id"] for row in found] == [2]
+    with running(studio) as get:
+        page = get(occupancy_status="full").json()["results"]
+    assert [row["id"] for row in page] == [2]
 
 
-def test_the_number_waiting_is_never_sent(get: Callable[..., requests.Response]) -> None:
+def test_the_waiting_count_is_never_sent(get: Callable[..., requests.Response]) -> None:
     assert "wait" not in get().text
     assert "wait" not in get(fields="id,waiting_count").text
 
 
-def test_sorting_is_by_start(ask: Ask) -> None:
-    assert ask(sort="start") == [2, 1, 3]
-    assert ask(sort="-start") == [3, 1, 2]
+def test_sorting_is_by_start(get_ids: GetIds) -> None:
+    assert get_ids(sort="start") == [2, 1, 3]
+    assert get_ids(sort="-start") == [3, 1, 2]
 
 
-def test_a_walk_by_pages_finds_each_session_once(
-    ask: Ask, get: Callable[..., requests.Response]
+def test_each_session_is_on_exactly_one_page(
+    get_ids: GetIds, get: Callable[..., requests.Response]
 ) -> None:
     first = get(sort="start", page_size=2).json()
     assert (first["count"], first["previous"]) == (3, None)
@@ -176,9 +178,9 @@ def test_a_page_past_the_end_is_not_found(get: Callable[..., requests.Response])
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
-def test_nothing_found_is_an_empty_first_page(get: Callable[..., requests.Response]) -> None:
-    found = get(venues=9).json()
-    assert found == {"count": 0, "next": None, "previous": None, "results": []}
+def test_no_matching_session_is_an_empty_first_page(get: Callable[..., requests.Response]) -> None:
+    page = get(venues=9).json()
+    assert page == {"count": 0, "next": None, "previous": None, "results": []}
 
 
 @pytest.mark.parametrize(
@@ -201,7 +203,7 @@ def test_nothing_found_is_an_empty_first_page(get: Callable[..., requests.Respon
         ("fields", "venue..name"),
     ],
 )
-def test_an_invalid_value_is_refused_by_name(
+def test_the_error_for_an_invalid_value_names_the_parameter(
     get: Callable[..., requests.Response], name: str, value: str
 ) -> None:
     response = get(**{name: value})
@@ -210,8 +212,8 @@ def test_an_invalid_value_is_refused_by_name(
     assert response.json()["field_errors"][name]
 
 
-def test_an_unknown_parameter_is_ignored_silently(ask: Ask) -> None:
-    assert ask(venue="1", sort_by="start") == [1, 2, 3]
+def test_an_unknown_parameter_is_ignored(get_ids: GetIds) -> None:
+    assert get_ids(venue="1", sort_by="start") == [1, 2, 3]
 
 
 def test_a_page_has_at_most_a_hundred_sessions() -> None:
@@ -219,29 +221,29 @@ def test_a_page_has_at_most_a_hundred_sessions() -> None:
     for day in range(1, 31):
         for hour in range(4):
             studio.add(starts_at=f"2026-09-{day:02}T{10 + hour}:00:00Z")
-    with serving(studio) as get:
-        for found in (get().json(), get(page_size=500).json()):
-            assert (found["count"], len(found["results"])) == (123, 100)
+    with running(studio) as get:
+        for page in (get().json(), get(page_size=500).json()):
+            assert (page["count"], len(page["results"])) == (123, 100)
 
 
-def test_a_list_may_be_understood_in_one_form_alone() -> None:
-    with serving(small_studio(), Dialect(list_style="repeat")) as get:
+def test_lists_can_be_accepted_in_one_form_only() -> None:
+    with running(small_studio(), Dialect(list_style="repeat")) as get:
         assert get(venues="1,2").status_code == 400
         assert get(venues=["1", "2"]).json()["count"] == 3
-    with serving(small_studio(), Dialect(list_style="csv")) as get:
+    with running(small_studio(), Dialect(list_style="csv")) as get:
         assert get(venues="1,2").json()["count"] == 3
         assert get(venues=["1", "2"]).json()["count"] == 1
 
 
 @pytest.mark.parametrize(("fields", "sent"), [("flat", 1), ("ignored", 13)])
-def test_fields_may_be_understood_otherwise(fields: Any, sent: int) -> None:
-    with serving(small_studio(), Dialect(fields=fields)) as get:
+def test_nested_fields_can_be_unsupported(fields: Any, sent: int) -> None:
+    with running(small_studio(), Dialect(fields=fields)) as get:
         row = get(expand="venue", fields="id,venue.name").json()["results"][0]
     assert len(row) == sent
 
 
-def test_a_page_may_be_smaller_than_asked_for() -> None:
-    with serving(small_studio(), Dialect(max_page_size=2)) as get:
-        found = get(page_size=100).json()
-    assert (found["count"], len(found["results"])) == (3, 2)
-    assert "page=2" in found["next"]
+def test_a_page_may_be_smaller_than_requested() -> None:
+    with running(small_studio(), Dialect(max_page_size=2)) as get:
+        page = get(page_size=100).json()
+    assert (page["count"], len(page["results"])) == (3, 2)
+    assert "page=2" in page["next"]

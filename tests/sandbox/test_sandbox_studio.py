@@ -1,4 +1,4 @@
-"""What the studio's staff do, as the API shows it."""
+"""Tests that the API reflects the changes made to a `Studio`."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -29,18 +29,18 @@ def studio() -> Studio:
 
 @pytest.fixture
 def listing(studio: Studio, session: requests.Session) -> Iterator[Listing]:
-    """All sessions as the API shows them, expanded, by id."""
+    """Requests all sessions, expanded; returns them by id."""
     with SandboxServer(create_api(studio)) as server:
         args = {"status": "active,cancelled", "expand": "venue,instructors,course.offering_type"}
 
-        def ask() -> dict[int, dict[str, Any]]:
+        def request() -> dict[int, dict[str, Any]]:
             response = session.get(f"{server.url}/course_sessions", params=args, timeout=5)
             return {row["id"]: row for row in response.json()["results"]}
 
-        yield ask
+        yield request
 
 
-def test_an_added_session_is_believable(studio: Studio, listing: Listing) -> None:
+def test_an_added_session_has_realistic_defaults(studio: Studio, listing: Listing) -> None:
     added = studio.add(starts_at="2026-01-06T18:00:00+00:00", name="Special")
     row = listing()[added["id"]]
     assert (row["name"], row["status"], row["venue"]["id"]) == ("Special", "active", 1)
@@ -49,7 +49,7 @@ def test_an_added_session_is_believable(studio: Studio, listing: Listing) -> Non
     assert row["provider_url"].startswith("https://")
 
 
-def test_records_may_stand_in_place_of_their_ids() -> None:
+def test_references_may_be_records_instead_of_ids() -> None:
     hall, zoe = venue(7, "Hall", "Asia/Tokyo"), instructor(8, "Zoë \ud800")
     yoga = course(9, "Yoga", offering_type(10, "Yoga", category=category(11, "Mind")))
     studio = Studio()
@@ -58,29 +58,29 @@ def test_records_may_stand_in_place_of_their_ids() -> None:
     )
     client = create_api(studio).test_client()
 
-    def ask(**args: str) -> list[dict[str, Any]]:
+    def request(**args: str) -> list[dict[str, Any]]:
         headers = {"Authorization": "Bearer sandbox-token"}
-        found = client.get("/api/v2/course_sessions", query_string=args, headers=headers)
-        return found.get_json()["results"]
+        response = client.get("/api/v2/course_sessions", query_string=args, headers=headers)
+        return response.get_json()["results"]
 
-    (row,) = ask(venues="7", instructors="8", course="9", offering_types="10")
+    (row,) = request(venues="7", instructors="8", course="9", offering_types="10")
     assert (row["venue"], row["course"]) == (7, 9)
-    (row,) = ask(expand="venue,instructors,course.offering_type.category")
+    (row,) = request(expand="venue,instructors,course.offering_type.category")
     assert (row["venue"]["name"], row["instructors"][0]["name"]) == ("Hall", "Zoë \ud800")
     assert row["course"]["offering_type"]["category"]["id"] == 11
-    assert not ask(starts_at_gte="2026-01-06T09:00:01Z")
+    assert not request(starts_at_gte="2026-01-06T09:00:01Z")
 
 
-def test_odd_values_are_sent_as_they_are(studio: Studio, listing: Listing) -> None:
+def test_invalid_values_are_sent_unchanged(studio: Studio, listing: Listing) -> None:
     id = studio.add(starts_at="soon", ends_at=None, status="postponed", venue=99)["id"]
     row = listing()[id]
-    found = (row["starts_at"], row["ends_at"], row["status"], row["venue"])
-    assert found == ("soon", None, "postponed", 99)
+    values = (row["starts_at"], row["ends_at"], row["status"], row["venue"])
+    assert values == ("soon", None, "postponed", 99)
 
 
 def test_a_naive_datetime_is_refused(studio: Studio) -> None:
     with pytest.raises(ValueError, match="offset"):
-        studio.add(starts_at=datetime(2026, 1, 5, 18))  # noqa: DTZ001 - what it is about
+        studio.add(starts_at=datetime(2026, 1, 5, 18))  # noqa: DTZ001 - the naive time is under test
 
 
 def test_a_session_is_cancelled_and_restored(studio: Studio, listing: Listing) -> None:
@@ -90,18 +90,18 @@ def test_a_session_is_cancelled_and_restored(studio: Studio, listing: Listing) -
     assert listing()[1]["status"] == "active"
 
 
-def test_a_session_is_changed_in_each_respect(studio: Studio, listing: Listing) -> None:
-    studio.retime(1, datetime(2026, 2, 1, 9, tzinfo=UTC), datetime(2026, 2, 1, 10, tzinfo=UTC))
+def test_each_property_of_a_session_can_be_changed(studio: Studio, listing: Listing) -> None:
+    studio.reschedule(1, datetime(2026, 2, 1, 9, tzinfo=UTC), datetime(2026, 2, 1, 10, tzinfo=UTC))
     studio.rename(1, "Yin")
     studio.book(1, 7)
     studio.move(1, venue=2)
     row = listing()[1]
     assert (row["starts_at"], row["ends_at"]) == ("2026-02-01T09:00:00Z", "2026-02-01T10:00:00Z")
     assert (row["name"], row["attending_count"], row["venue"]["id"]) == ("Yin", 7, 2)
-    assert [each["id"] for each in row["instructors"]] == [5]
+    assert [person["id"] for person in row["instructors"]] == [5]
     studio.move(1, instructors=[6])
     row = listing()[1]
-    assert (row["venue"]["id"], [each["id"] for each in row["instructors"]]) == (2, [6])
+    assert (row["venue"]["id"], [person["id"] for person in row["instructors"]]) == (2, [6])
 
 
 def test_a_deleted_session_leaves_no_trace(studio: Studio, listing: Listing) -> None:
@@ -116,6 +116,6 @@ def test_visibility_is_set_for_an_offering_type(studio: Studio, listing: Listing
     assert listing()[1]["course"]["offering_type"]["customer_visibility"] == "private"
 
 
-def test_what_is_listed_is_a_copy(studio: Studio) -> None:
+def test_listed_sessions_are_copies(studio: Studio) -> None:
     studio.sessions[0]["instructors"].append(6)
     assert studio.sessions[0]["instructors"] == [5]

@@ -1,4 +1,4 @@
-"""Bridges with canaries in every setting, in front of an upstream with canaries in every field."""
+"""Fixtures: bridges with canaries in all settings, and an upstream with canaries in all fields."""
 
 import io
 import sys
@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import structlog
-from faults.scenes import HurriedClock, eventually
+from clocks import wait_until
+from faults.scenarios import FastClock
 from security import canaries, studios
-from security.sites import ASKED_ALONE, Site
+from security.sites import NARROW_PATHS, Site
 from upstreams.raw import RawUpstream
 
 from bridge import services
@@ -26,47 +27,47 @@ SECRETS: dict[str, Any] = {
 
 
 @pytest.fixture
-def hurried() -> HurriedClock:
-    return HurriedClock()
+def fast_clock() -> FastClock:
+    return FastClock()
 
 
 @pytest.fixture
-def vendor() -> Iterator[RawUpstream]:
-    """An upstream that is well until its script is replaced."""
-    with RawUpstream(studios.well()) as upstream:
+def teamup() -> Iterator[RawUpstream]:
+    """An upstream that answers correctly until its script is replaced."""
+    with RawUpstream(studios.healthy()) as upstream:
         yield upstream
 
 
 @pytest.fixture
-def site_of(
+def make_site(
     settings: Callable[..., Config],
-    vendor: RawUpstream,
-    hurried: HurriedClock,
+    teamup: RawUpstream,
+    fast_clock: FastClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., Site]]:
-    """Bridges whose every setting that can hold a secret holds a canary."""
-    made: list[Site] = []
-    # a deadline is as hurried as the clock
-    monkeypatch.setattr("bridge.upstream.client.PAGE_SECONDS", 10 / hurried.hurry)
+    """Creates bridges with a canary in every secret setting."""
+    sites: list[Site] = []
+    # Divide the deadline by the clock's speedup.
+    monkeypatch.setattr("bridge.upstream.client.PAGE_SECONDS", 10 / fast_clock.speedup)
 
     def make(*, store: Any = None, cold: bool = False, **fields: Any) -> Site:
-        written = io.StringIO()
-        monkeypatch.setattr(sys, "stderr", written)
-        monkeypatch.setattr(log_config, "STDERR", written)
-        given = {**SECRETS, "base_url": vendor.url, **fields}
-        config = settings(**given)
+        log = io.StringIO()
+        monkeypatch.setattr(sys, "stderr", log)
+        monkeypatch.setattr(log_config, "STDERR", log)
+        fields = {**SECRETS, "base_url": teamup.url, **fields}
+        config = settings(**fields)
         log_config.configure(config.log_format, config.log_level)
-        site = Site(services.build(config, clock=hurried, store=store), written)
-        made.append(site)
+        site = Site(services.build(config, clock=fast_clock, store=store), log)
+        sites.append(site)
         if not cold:
-            # however busy the machine is: a cold request does not wait for long
-            for path in ("/sessions.ics", *ASKED_ALONE):
-                eventually(lambda path=path: site.client.get(path).status_code == 200)
+            # Repeated, since a cold request may time out on a busy machine.
+            for path in ("/sessions.ics", *NARROW_PATHS):
+                wait_until(lambda path=path: site.client.get(path).status_code == 200)
         return site
 
     yield make
-    vendor.stop()
-    hurried.move(1_000)
-    for site in made:
+    teamup.stop()
+    fast_clock.move(1_000)
+    for site in sites:
         site.parts.close()
     structlog.reset_defaults()

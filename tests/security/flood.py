@@ -1,7 +1,8 @@
-"""A flood of made-up filter sets against a real server: what it costs, and whom it holds up.
+"""Load test: a flood of made-up filter sets against a real server.
 
-Run by ``make flood``. For each plan, half of the questions come from one client and half from
-many; every one is a filter set of its own. Meanwhile somebody reads a feed that is in use.
+Run by ``make flood``. For each upstream plan, half of the requests come from one address and half
+from many; each has a different filter set. Meanwhile a client reads a feed in use. The script
+checks worker_memory, store size, upstream requests and the latency of the feed in use.
 """
 
 import argparse
@@ -21,39 +22,40 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-from faults.fleet import Machine, studio, until
+from clocks import wait_until
+from faults.fleet import Machine, stub_upstream
 from upstreams.stub import StubUpstream
 
 from bridge.snapshots import key_registry
 
-HOT = "/venues/11.ics"
-SESSIONS = 900
-HANDS = 8
-ONE = ["127.0.0.9"] * HANDS
-MANY = [f"127.0.1.{number}" for number in range(1, 241)]
+FEED = "/venues/11.ics"
+SESSION_COUNT = 900
+THREADS = 8
+ONE_ADDRESS = ["127.0.0.9"] * THREADS
+MANY_ADDRESSES = [f"127.0.1.{number}" for number in range(1, 241)]
 PER_MINUTE = 200
-CACHE = 32 * 1024 * 1024
+CACHE_BYTES = 32 * 1024 * 1024
 MEGABYTE = 1024 * 1024
-#: What a worker may grow by beside CACHE_MAX_BYTES: pages, events, 40,000 sessions of snapshots,
-#: and what Python does not return.
-BESIDE = 128 * MEGABYTE
-STORE = 64 * MEGABYTE
-PACE = 0.02
-FEWEST = 20
-#: Seconds that the feed in use may take at the median, however much else is asked for.
-USUAL = 0.025
+#: Allowed growth of a worker besides CACHE_MAX_BYTES: pages, events, 40,000 sessions in snapshots,
+#: and worker_memory that Python does not release.
+MAX_OTHER_BYTES = 128 * MEGABYTE
+MAX_STORE_BYTES = 64 * MEGABYTE
+INTERVAL = 0.02
+MIN_SAMPLES = 20
+#: Maximum median latency of the feed in use, in seconds.
+MAX_MEDIAN = 0.025
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
-def made_up(first: int, count: int, now: datetime) -> Iterator[str]:
-    """Addresses none of which was asked for before.
+def made_up_paths(first: int, count: int, now: datetime) -> Iterator[str]:
+    """Generate paths with a different filter set each.
 
-    Most are of little, as made-up ids are; of twenty, two are of the whole timetable, two are
-    pages, and one is of a time that no copy covers.
+    Most match few or no sessions; of twenty, two match the whole timetable, two are pages, and one
+    is for a time that no snapshot covers.
     """
     for number in range(first, first + count):
         at = (now + timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -75,15 +77,15 @@ def made_up(first: int, count: int, now: datetime) -> Iterator[str]:
         yield rare.get(number % 20) or common[number % 5]
 
 
-def known(seconds: float) -> Iterator[str]:
-    """The feed that is in use, again and again for that long."""
+def feed_in_use(seconds: float) -> Iterator[str]:
+    """Generate the path of the feed in use, again and again for *seconds*."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        yield HOT
+        yield FEED
 
 
 class Client:
-    """Keeps a connection, and begins another where the server ends it."""
+    """An HTTP client that keeps its connection open and reconnects if necessary."""
 
     def __init__(self, port: int, address: str) -> None:
         self._port = port
@@ -91,7 +93,7 @@ class Client:
         self._connection: http.client.HTTPConnection | None = None
 
     def get(self, path: str) -> tuple[int, float]:
-        """The status, and the seconds that it took."""
+        """Request *path*; return the status and the seconds."""
         began = time.perf_counter()
         if self._connection is None:
             self._connection = http.client.HTTPConnection(
@@ -113,59 +115,59 @@ class Client:
 
 
 @dataclass
-class Reading:
-    """What somebody got who reads the feed that is in use, at an even pace."""
+class Latencies:
+    """Latencies and statuses of a client that reads the feed in use at regular intervals."""
 
-    took: list[float]
+    seconds: list[float]
     statuses: Counter[int]
 
     @property
     def median(self) -> float:
-        return quantiles(self.took, n=100)[49]
+        return quantiles(self.seconds, n=100)[49]
 
     @property
-    def said(self) -> str:
-        cuts = quantiles(self.took, n=100)
-        return f"p50 {cuts[49] * 1000:.1f} ms, p99 {cuts[98] * 1000:.1f} ms of {len(self.took)}"
+    def summary(self) -> str:
+        cuts = quantiles(self.seconds, n=100)
+        return f"p50 {cuts[49] * 1000:.1f} ms, p99 {cuts[98] * 1000:.1f} ms of {len(self.seconds)}"
 
 
-def _read(port: int, begun: Any, over: Any, told: Any) -> None:
+def _measure_latency(port: int, started: Any, stop: Any, results: Any) -> None:
     client = Client(port, "127.0.0.1")
     took: list[float] = []
     statuses: Counter[int] = Counter()
-    begun.set()
-    while not over.is_set() or len(took) < FEWEST:
-        status, seconds = client.get(HOT)
+    started.set()
+    while not stop.is_set() or len(took) < MIN_SAMPLES:
+        status, seconds = client.get(FEED)
         statuses[status] += 1
         took.append(seconds)
-        time.sleep(PACE)
+        time.sleep(INTERVAL)
     client.close()
-    told.put(Reading(took, statuses))
+    results.put(Latencies(took, statuses))
 
 
-def read_while(port: int, work: Callable[[], None]) -> Reading:
-    """Read from a process of its own while *work* is done, which would hold up a thread."""
+def measure_during(port: int, work: Callable[[], None]) -> Latencies:
+    """Read the feed in use while *work* runs, in a process that *work* does not slow down."""
     spawn = multiprocessing.get_context("spawn")
-    begun, over, told = spawn.Event(), spawn.Event(), spawn.Queue()
-    reader = spawn.Process(target=_read, args=(port, begun, over, told))
+    started, stop, results = spawn.Event(), spawn.Event(), spawn.Queue()
+    reader = spawn.Process(target=_measure_latency, args=(port, started, stop, results))
     reader.start()
-    begun.wait(60)
+    started.wait(60)
     try:
         work()
     finally:
-        over.set()
-    found: Reading = told.get(timeout=60)
+        stop.set()
+    sample: Latencies = results.get(timeout=60)
     reader.join()
-    return found
+    return sample
 
 
 def flood(port: int, paths: Iterator[str], addresses: Sequence[str]) -> Counter[int]:
-    """Ask for all of *paths*, HANDS at a time; how often each status came."""
+    """Request all of *paths* with THREADS threads; return the number of responses by status."""
     statuses: Counter[int] = Counter()
     lock = threading.Lock()
 
-    def work(hand: int) -> None:
-        clients = [Client(port, one) for one in addresses[hand::HANDS]]
+    def work(number: int) -> None:
+        clients = [Client(port, address) for address in addresses[number::THREADS]]
         for client in cycle(clients):
             with lock:
                 path = next(paths, None)
@@ -177,110 +179,118 @@ def flood(port: int, paths: Iterator[str], addresses: Sequence[str]) -> Counter[
         for client in clients:
             client.close()
 
-    hands = [threading.Thread(target=work, args=(hand,)) for hand in range(HANDS)]
-    for hand in hands:
-        hand.start()
-    for hand in hands:
-        hand.join()
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     return statuses
 
 
-def memory(machine: Machine) -> int:
-    """The most that a worker holds, in bytes."""
+def worker_memory(machine: Machine) -> int:
+    """Memory of the largest worker, in bytes."""
     pages = (int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in machine.workers())
     return max(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def worst_minute(times: list[float]) -> int:
-    """The most requests in any 60 seconds."""
-    return max((sum(at <= one < at + 60 for one in times) for at in times), default=0)
+    """The largest number of requests in any 60 seconds."""
+    return max((sum(start <= time < start + 60 for time in times) for start in times), default=0)
 
 
-class Watched:
-    """An upstream whose requests are timed."""
+class TimedUpstream:
+    """A stub of TeamUp that records the times of requests."""
 
     def __init__(self) -> None:
-        self.server: StubUpstream = studio(SESSIONS, before_page=self._note)
+        self.server: StubUpstream = stub_upstream(SESSION_COUNT, before_page=self._record)
         self.times: list[float] = []
 
-    def _note(self, page: int) -> None:
+    def _record(self, page: int) -> None:
         self.times.append(time.monotonic())
 
 
 @dataclass
-class Trial:
-    """One plan, one server, and what was not as it should be."""
+class FloodTest:
+    """The load test for one upstream plan; collects violated limits in `failures`."""
 
     plan: str
     count: int
-    wrong: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     def run(self) -> bool:
-        """Flood it; whether everything was kept."""
-        watched = Watched()
-        with tempfile.TemporaryDirectory() as folder, watched.server as vendor:
+        """Run the test; return whether all limits were kept."""
+        upstream = TimedUpstream()
+        with tempfile.TemporaryDirectory() as folder, upstream.server as teamup:
             settings = {
-                "UPSTREAM_PLAN": self.router,
-                "CACHE_MAX_BYTES": str(CACHE),
+                "UPSTREAM_PLAN": self.plan,
+                "CACHE_MAX_BYTES": str(CACHE_BYTES),
                 "TEAMUP_REQUESTS_PER_MINUTE": str(PER_MINUTE),
             }
             store = f"sqlite:///{folder}/store.sqlite3"
-            with Machine(vendor.url, store, workers=2, **settings) as machine:
+            with Machine(teamup.url, store, workers=2, **settings) as machine:
                 self._flood(machine)
-                self._measure(machine, Path(folder), watched.times)
-        for one in self.wrong:
-            say(f"  WRONG: {one}")
-        return not self.wrong
+                self._measure(machine, Path(folder), upstream.times)
+        for failure in self.failures:
+            report(f"  FAILED: {failure}")
+        return not self.failures
 
     def _flood(self, machine: Machine) -> None:
-        until(lambda: machine.get(HOT).status == 200)
-        read_while(machine.port, lambda: time.sleep(2))
-        self._good = machine.get(HOT)
-        self._small = memory(machine)
-        say(f"{self.plan}: {self.count} filter sets; a worker holds {_megabytes(self._small)}")
-        self._read(machine, "alone", lambda: time.sleep(5))
-        self._read(machine, "among others who read it", lambda: self._ask(machine, known(5), ONE))
+        wait_until(lambda: machine.get(FEED).status == 200)
+        measure_during(machine.port, lambda: time.sleep(2))
+        self._expected = machine.get(FEED)
+        self._memory = worker_memory(machine)
+        report(f"{self.plan}: {self.count} filter sets; a worker holds {_mb(self._memory)}")
+        self._measure_latency(machine, "alone", lambda: time.sleep(5))
+        self._measure_latency(
+            machine,
+            "while others read it",
+            lambda: self._send(machine, feed_in_use(5), ONE_ADDRESS),
+        )
         now, half = datetime.now(UTC), self.count // 2
-        one, other = made_up(0, half, now), made_up(half, half, now)
-        self._read(machine, "while one client floods", lambda: self._ask(machine, one, ONE))
-        self._read(machine, "while many flood", lambda: self._ask(machine, other, MANY))
-        self._read(machine, "afterwards", lambda: time.sleep(5))
+        first, second = made_up_paths(0, half, now), made_up_paths(half, half, now)
+        self._measure_latency(
+            machine, "while one client floods", lambda: self._send(machine, first, ONE_ADDRESS)
+        )
+        self._measure_latency(
+            machine, "while many clients flood", lambda: self._send(machine, second, MANY_ADDRESSES)
+        )
+        self._measure_latency(machine, "afterwards", lambda: time.sleep(5))
 
-    def _ask(self, machine: Machine, paths: Iterator[str], addresses: Sequence[str]) -> None:
+    def _send(self, machine: Machine, paths: Iterator[str], addresses: Sequence[str]) -> None:
         began = time.monotonic()
         statuses = flood(machine.port, paths, addresses)
         rate = statuses.total() / (time.monotonic() - began)
-        told = ", ".join(f"{n} × {status}" for status, n in sorted(statuses.items()))
-        say(f"    {rate:.0f} a second: {told}")
+        counts = ", ".join(f"{n} × {status}" for status, n in sorted(statuses.items()))
+        report(f"    {rate:.0f} a second: {counts}")
         if not set(statuses) <= {200, 429, 503}:
-            self.wrong.append(f"answers: {dict(statuses)}")
+            self.failures.append(f"unexpected statuses: {dict(statuses)}")
 
-    def _read(self, machine: Machine, when: str, work: Callable[[], None]) -> None:
-        reading = read_while(machine.port, work)
-        say(f"  the feed in use, {when:26} {reading.said}")
-        if set(reading.statuses) != {200}:
-            self.wrong.append(f"the feed in use: {dict(reading.statuses)}")
-        if reading.median > USUAL:
-            self.wrong.append(f"the feed in use was held up {when}")
+    def _measure_latency(self, machine: Machine, when: str, work: Callable[[], None]) -> None:
+        sample = measure_during(machine.port, work)
+        report(f"  the feed in use, {when:26} {sample.summary}")
+        if set(sample.statuses) != {200}:
+            self.failures.append(f"the feed in use: {dict(sample.statuses)}")
+        if sample.median > MAX_MEDIAN:
+            self.failures.append(f"the feed in use was slow {when}")
 
     def _measure(self, machine: Machine, folder: Path, times: list[float]) -> None:
-        if machine.get(HOT).validators[:2] != self._good.validators[:2]:
-            self.wrong.append("the feed in use is not what it was")
-        grown = memory(machine) - self._small
-        kept = sum(one.stat().st_size for one in folder.iterdir())
-        most = worst_minute(times)
-        say(f"  a worker grew by {_megabytes(grown)}; CACHE_MAX_BYTES is {_megabytes(CACHE)}")
-        say(f"  the store holds {_megabytes(kept)}")
-        say(f"  upstream: {len(times)} requests, {most} in the worst minute of {PER_MINUTE}")
-        if grown > CACHE + BESIDE:
-            self.wrong.append("memory is not bounded")
-        if kept > STORE:
-            self.wrong.append("the store is not bounded")
-        if most > PER_MINUTE:
-            self.wrong.append("upstream was asked for more than the budget")
+        if machine.get(FEED).validators[:2] != self._expected.validators[:2]:
+            self.failures.append("the feed in use has changed")
+        grown = worker_memory(machine) - self._memory
+        store_size = sum(file.stat().st_size for file in folder.iterdir())
+        worst = worst_minute(times)
+        report(f"  a worker grew by {_mb(grown)}; CACHE_MAX_BYTES is {_mb(CACHE_BYTES)}")
+        report(f"  the store holds {_mb(store_size)}")
+        report(f"  upstream: {len(times)} requests, {worst} in the worst minute of {PER_MINUTE}")
+        if grown > CACHE_BYTES + MAX_OTHER_BYTES:
+            self.failures.append("memory is not bounded")
+        if store_size > MAX_STORE_BYTES:
+            self.failures.append("the store is not bounded")
+        if worst > PER_MINUTE:
+            self.failures.append("upstream got more requests than the budget")
 
 
-def _megabytes(size: int) -> str:
+def _mb(size: int) -> str:
     return f"{size / MEGABYTE:.0f} MB"
 
 
@@ -288,10 +298,10 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--plan", action="append", choices=("wide", "narrow"))
-    given = parser.parse_args()
-    say(f"at most {key_registry.MAX_KEYS} filter sets are kept")
-    kept = [Trial(plan, given.count).run() for plan in given.router or ("wide", "narrow")]
-    return 0 if all(kept) else 1
+    args = parser.parse_args()
+    report(f"at most {key_registry.MAX_KEYS} filter sets are kept")
+    passed = [FloodTest(plan, args.count).run() for plan in args.plan or ("wide", "narrow")]
+    return 0 if all(passed) else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Names that are meant to be run, and addresses that are meant to be followed."""
+"""Hostile names (HTML and script injection) and hostile links."""
 
 NAMES = (
     "<script>xss=1</script>",
@@ -22,7 +22,7 @@ NAMES = (
     "javascript:xss=1",
     "\u202e<tpircs/>1=ssx<tpircs>\u2066",
 )
-"""None of them holds a comma, which a filter would split."""
+"""Without commas, which a filter would split."""
 
 LINKS = (
     "javascript:xss=1",

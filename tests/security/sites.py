@@ -1,4 +1,4 @@
-"""A bridge whose every word is kept: answers, log, store; and every address that it has."""
+"""A bridge whose responses, log and store are searched for canaries; and all of its paths."""
 
 import gzip
 import io
@@ -15,22 +15,22 @@ from bridge.services import Services
 from bridge.web import create_app
 
 _ARGUMENT = re.compile(r"<(?:[a-z_]+:)?([a-z_]+)>")
-#: Of what is public, and of what is not.
+#: Ids of public and of hidden records.
 _IDS: Mapping[str, tuple[int, ...]] = {
     "venues": (studios.VENUE, studios.HIDDEN_VENUE),
     "instructors": (studios.PERSON, studios.HIDDEN_PERSON),
     "courses": (studios.COURSE, studios.HIDDEN_COURSE),
     "sessions": (studios.PUBLIC, studios.PRIVATE, studios.DRAFT),
 }
-_GIVEN: Mapping[str, tuple[str, ...]] = {
+_ARGUMENT_VALUES: Mapping[str, tuple[str, ...]] = {
     "form": ("ics", "json", "txt"),
     "token": ("1nothing",),
     "version": ("x",),
     "name": ("site.css", "nothing.css"),
     "digits": ("0b5d57", "puce"),
 }
-#: What the walk for all does not answer.
-ASKED_ALONE = (
+#: Paths that the provider-wide walk does not cover.
+NARROW_PATHS = (
     "/sessions.ics?starts_at_gte=2020-01-01",
     f"/courses/{studios.COURSE}.ics",
     f"/courses/{studios.HIDDEN_COURSE}.ics",
@@ -50,80 +50,82 @@ QUERIES = (
 )
 
 
-def addresses(app: Flask) -> list[str]:
-    """Every route of *app*, filled in; a new argument has to be given a value above."""
-    found: list[str] = []
+def all_paths(app: Flask) -> list[str]:
+    """Every route of *app* with values for its arguments; a new argument needs a value above."""
+    paths: list[str] = []
     for rule in app.url_map.iter_rules():
-        kind = next((one for one in _IDS if f"/{one}/" in rule.rule), None)
+        kind = next((kind for kind in _IDS if f"/{kind}/" in rule.rule), None)
         filled = [rule.rule]
         for argument in _ARGUMENT.findall(rule.rule):
-            values = _IDS[kind] if argument == "identity" and kind else _GIVEN[argument]
+            values = _IDS[kind] if argument == "identity" and kind else _ARGUMENT_VALUES[argument]
             filled = [
                 re.sub(rf"<(?:[a-z_]+:)?{argument}>", str(value), path)
                 for path in filled
                 for value in values
             ]
-        found.extend(filled)
-    return [*dict.fromkeys(found), *QUERIES]
+        paths.extend(filled)
+    return [*dict.fromkeys(paths), *QUERIES]
 
 
 @dataclass
 class Site:
-    """A bridge in this process, and all that came out of it.
+    """A bridge in this process, and its output.
 
     Attributes:
-        log: what was written to standard error.
-        said: every answer as bytes, by what was asked.
+        log: standard error.
+        responses: every response as bytes, by request.
     """
 
     parts: Services
     log: io.StringIO
-    said: dict[str, bytes] = field(default_factory=dict)
+    responses: dict[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.app = create_app(self.parts)
         self.client = self.app.test_client()
 
-    def ask(self, path: str, method: str = "GET", **headers: str) -> TestResponse:
-        """Ask, and keep the answer; header names are written with underscores."""
+    def request(self, path: str, method: str = "GET", **headers: str) -> TestResponse:
+        """Send a request and store the response; header names are written with underscores."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        answer = self.client.open(path, method=method, headers=named)
-        head = "\n".join(f"{name}: {value}" for name, value in answer.headers)
-        zipped = answer.headers.get("Content-Encoding") == "gzip" and answer.data
-        body = gzip.decompress(answer.data) if zipped else answer.data
-        self.said[f"{method} {path} {named}"] = head.encode() + b"\n\n" + body
-        return answer
+        response = self.client.open(path, method=method, headers=named)
+        head = "\n".join(f"{name}: {value}" for name, value in response.headers)
+        gzipped = response.headers.get("Content-Encoding") == "gzip" and response.data
+        body = gzip.decompress(response.data) if gzipped else response.data
+        self.responses[f"{method} {path} {named}"] = head.encode() + b"\n\n" + body
+        return response
 
-    def sweep(self, method: str = "GET", **headers: str) -> None:
-        """Ask for everything."""
-        for path in addresses(self.app):
-            self.ask(path, method, **headers)
+    def request_all(self, method: str = "GET", **headers: str) -> None:
+        """Request all paths."""
+        for path in all_paths(self.app):
+            self.request(path, method, **headers)
 
-    def operators(self) -> Iterator[TestResponse]:
-        """What only the operator sees."""
+    def operator_pages(self) -> Iterator[TestResponse]:
+        """Request the operator's pages."""
         for path in ("/status", "/metrics"):
             yield self.client.get(path, auth=("anybody", canaries.OPERATOR))
 
     def leaks(self) -> dict[str, set[str]]:
-        """What came out that should not have, by where."""
-        # the code of an error is told to the operator, who has to look it up
-        owners = {"code"}
-        out = {asked: canaries.leaks(answer) for asked, answer in self.said.items()}
-        out["log"] = canaries.leaks(self.log.getvalue(), but=owners)
-        for number, answer in enumerate(self.operators()):
-            head = str(answer.headers).encode()
-            out[f"operator {number}"] = canaries.leaks(head + answer.data, but=owners)
+        """Return the leaked canaries, by place of output."""
+        # Error codes are reported to the operator, who looks them up.
+        operator_words = {"code"}
+        out = {request: canaries.leaks(data) for request, data in self.responses.items()}
+        out["log"] = canaries.leaks(self.log.getvalue(), but=operator_words)
+        for number, response in enumerate(self.operator_pages()):
+            head = str(response.headers).encode()
+            out[f"operator {number}"] = canaries.leaks(head + response.data, but=operator_words)
         out["repr"] = canaries.leaks(repr(self.parts) + repr(self.parts.config))
         store = self.parts.store
         names = store.names("")
-        # the timetable is kept whole, the settings and what else upstream said are not
-        timetable = {"members", "private", "draft", "untold", "join", "staff", "count"}
+        # The whole timetable is stored; settings and other upstream data are not.
+        timetable = {"members", "private", "draft", "unknown", "join", "staff", "count"}
         out["store"] = {
             leak
             for name, entry in store.read(names).items()
-            for leak in canaries.leaks(name.encode() + _plain(entry.value), but=timetable | owners)
+            for leak in canaries.leaks(
+                name.encode() + _plain(entry.value), but=timetable | operator_words
+            )
         }
-        return {where: found for where, found in out.items() if found}
+        return {place: words for place, words in out.items() if words}
 
 
 def _plain(value: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""A studio full of what must not be seen, and upstreams that send it in every way they can."""
+"""A studio with canaries in all hidden data, and upstreams that send it in all kinds of faults."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -12,15 +12,15 @@ from upstreams.raw import Script
 from upstreams.rows import MISSING, Row, course_row, instructor_row, session_row, venue_row
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-PUBLIC, FULL, ONLINE, CALLED_OFF = 10_001, 10_002, 10_003, 10_004
-MEMBERS, PRIVATE, DRAFT, UNTOLD = 10_011, 10_012, 10_013, 10_014
+PUBLIC, FULL, ONLINE, CANCELLED = 10_001, 10_002, 10_003, 10_004
+MEMBERS, PRIVATE, DRAFT, UNKNOWN = 10_011, 10_012, 10_013, 10_014
 VENUE, HIDDEN_VENUE = 11, 16
 PERSON, HIDDEN_PERSON = 101, 112
 COURSE, HIDDEN_COURSE = 201, 205
 
 
-def _staffed(row: Row) -> Row:
-    """*row* with everything that TeamUp may tell its staff of it."""
+def _with_staff_fields(row: Row) -> Row:
+    """Add the fields that TeamUp only shows to staff."""
     row.update(
         notes="canary-notes",
         waiting_count=canaries.ATTENDING,
@@ -44,8 +44,8 @@ def _staffed(row: Row) -> Row:
     return row
 
 
-def _hidden(identity: int, word: str, at: datetime, **given: Any) -> Row:
-    """A class that the public may not know of, wherever one looks."""
+def _hidden(identity: int, word: str, at: datetime, **fields: Any) -> Row:
+    """A session that the public may not see, with a canary in every field."""
     name = f"canary-{word}"
     course = course_row(0, id=HIDDEN_COURSE, name=name)
     course["offering_type"].update(
@@ -53,9 +53,9 @@ def _hidden(identity: int, word: str, at: datetime, **given: Any) -> Row:
         name=name,
         description=f"<p>{name}</p>",
         category={"id": 409, "name": name},
-        **given,
+        **fields,
     )
-    if given.get("customer_visibility") is MISSING:
+    if fields.get("customer_visibility") is MISSING:
         del course["offering_type"]["customer_visibility"]
     return session_row(
         identity,
@@ -69,7 +69,7 @@ def _hidden(identity: int, word: str, at: datetime, **given: Any) -> Row:
 
 
 def public_rows(now: datetime = NOW) -> list[Row]:
-    """What anybody may see, as TeamUp shows it to staff."""
+    """Public sessions, as TeamUp returns them to staff."""
     counts = {"attending_count": canaries.ATTENDING, "max_occupancy": canaries.CAPACITY}
     full = dict.fromkeys(counts, canaries.CAPACITY)
     day = timedelta(days=1)
@@ -77,52 +77,52 @@ def public_rows(now: datetime = NOW) -> list[Row]:
         session_row(PUBLIC, now + day, **counts),
         session_row(FULL, now + 1.2 * day, venue=venue_row(1), **full),
         session_row(ONLINE, now + 3 * day, venue=venue_row(4), **counts),
-        session_row(CALLED_OFF, now + 4 * day, status="cancelled", **counts),
+        session_row(CANCELLED, now + 4 * day, status="cancelled", **counts),
         session_row(10_005, now - 4 * day, **counts),
     ]
-    return [_staffed(row) for row in rows]
+    return [_with_staff_fields(row) for row in rows]
 
 
 def hidden_rows(now: datetime = NOW) -> list[Row]:
-    """What the public may not see: members', private, draft, and of no known visibility."""
-    soon, over = now + timedelta(days=2), now - timedelta(days=3)
+    """Hidden sessions: for members, private, drafts, and with an unknown visibility."""
+    soon, past = now + timedelta(days=2), now - timedelta(days=3)
     rows = [
         _hidden(MEMBERS, "members", soon, customer_visibility="membership_holders"),
         _hidden(PRIVATE, "private", soon, customer_visibility="private"),
         _hidden(DRAFT, "draft", soon, customer_visibility="public", is_draft=True),
-        _hidden(UNTOLD, "untold", soon, customer_visibility=MISSING),
-        _hidden(10_015, "untold", soon, customer_visibility="everyone"),
-        _hidden(10_016, "private", over, customer_visibility="private"),
+        _hidden(UNKNOWN, "unknown", soon, customer_visibility=MISSING),
+        _hidden(10_015, "unknown", soon, customer_visibility="everyone"),
+        _hidden(10_016, "private", past, customer_visibility="private"),
     ]
-    return [_staffed(row) for row in rows]
+    return [_with_staff_fields(row) for row in rows]
 
 
-def every_row(now: datetime = NOW) -> list[Row]:
+def all_rows(now: datetime = NOW) -> list[Row]:
     """The whole timetable."""
     return public_rows(now) + hidden_rows(now)
 
 
 def page(rows: list[Any]) -> bytes:
-    """All of *rows* on one page, whatever was asked for: ids, fields and expansions are ignored."""
+    """All of *rows* on one page; filters, fields and expansions are ignored."""
     return raw.page(rows)
 
 
-def well(rows: list[Any] | None = None) -> Script:
-    """An upstream that is well."""
-    return raw.ok(page(every_row() if rows is None else rows))
+def healthy(rows: list[Any] | None = None) -> Script:
+    """A script that answers correctly."""
+    return raw.ok(page(all_rows() if rows is None else rows))
 
 
 def _error(code: str = "canary_code", *, request: bytes = b"") -> bytes:
-    """An error body of the vendor's form that says more than it should."""
-    said = f"canary-upstream {canaries.TOKEN} {request.decode()}"
-    fields = {"venues": [said], "canary_field": [said]}
+    """An error in TeamUp's format with secrets in every field."""
+    text = f"canary-upstream {canaries.TOKEN} {request.decode()}"
+    fields = {"venues": [text], "canary_field": [text]}
     return json.dumps(
-        {"code": code, "message": said, "type": said, "field_errors": fields, "debug": said}
+        {"code": code, "message": text, "type": text, "field_errors": fields, "debug": text}
     ).encode()
 
 
-def _talkative(status: int) -> Script:
-    """An error that repeats the request's secrets in body and headers."""
+def _verbose_error(status: int) -> Script:
+    """An error that repeats the request's secrets in its body and headers."""
 
     def script(connection: Any, request: bytes, n: int) -> None:
         body = _error(request=request)
@@ -138,10 +138,10 @@ def _talkative(status: int) -> Script:
 
 
 def _changed(change: Callable[[Row], None]) -> Script:
-    rows = every_row()
+    rows = all_rows()
     for row in rows:
         change(row)
-    return well(rows)
+    return healthy(rows)
 
 
 def _unexpanded(row: Row) -> None:
@@ -162,14 +162,14 @@ def _all_drafts(row: Row) -> None:
     row["course"]["offering_type"]["is_draft"] = "no"
 
 
-def _typed_wrongly(row: Row) -> None:
+def _wrong_types(row: Row) -> None:
     row.update(attending_count="canary-upstream", max_occupancy={"canary-upstream": 1})
     row["venue"]["timezone"] = "canary-upstream"
     row["status"] = "canary-upstream"
     row["ends_at"] = "canary-upstream"
 
 
-def _unplaceable(row: Row) -> None:
+def _invalid_start(row: Row) -> None:
     row["starts_at"] = "canary-upstream"
 
 
@@ -177,9 +177,9 @@ def _half(rows: bytes) -> bytes:
     return rows[: len(rows) // 2]
 
 
-_ROWS = page(every_row())
+_ROWS = page(all_rows())
 FAULTS: Mapping[str, Script] = {
-    **{f"status-{code}": _talkative(code) for code in (400, 401, 403, 404, 429, 500, 503)},
+    **{f"status-{code}": _verbose_error(code) for code in (400, 401, 403, 404, 429, 500, 503)},
     "known-code": raw.status(403, body=_error("permission_denied")),
     "made-up-code": raw.status(403, body=_error()),
     "token-as-code": raw.status(400, body=_error(canaries.TOKEN)),
@@ -193,18 +193,20 @@ FAULTS: Mapping[str, Script] = {
     "not-utf-8": raw.ok(_ROWS.replace(b"canary-notes", b"canary-upstream\xff\xfe")),
     "nan": raw.ok(_ROWS.replace(str(canaries.ATTENDING).encode(), b"NaN")),
     "deep": raw.ok(b'{"canary-upstream":' * 50_000),
-    "bad-rows": well([None, 5, "canary-upstream", ["canary-upstream"], {"id": "canary-upstream"}]),
+    "bad-rows": healthy(
+        [None, 5, "canary-upstream", ["canary-upstream"], {"id": "canary-upstream"}]
+    ),
     "bomb": raw.gzip_bomb(12),
     "silence": raw.silence(),
     "drip": raw.drip_body(1.0, _ROWS),
-    "gone": well([]),
-    "public-gone": well(hidden_rows()),
+    "gone": healthy([]),
+    "public-gone": healthy(hidden_rows()),
     "unexpanded": _changed(_unexpanded),
     "no-visibility": _changed(_without_visibility),
     "all-private": _changed(_all_private),
     "all-drafts": _changed(_all_drafts),
-    "wrong-types": _changed(_typed_wrongly),
-    "no-times": _changed(_unplaceable),
-    "twice": well(deepcopy(every_row()) + every_row()),
+    "wrong-types": _changed(_wrong_types),
+    "no-times": _changed(_invalid_start),
+    "twice": healthy(deepcopy(all_rows()) + all_rows()),
 }
-"""Everything that an upstream may do wrong, each time with canaries in what it says."""
+"""All kinds of upstream faults, with canaries in each response."""

@@ -1,4 +1,4 @@
-"""The token goes to the configured host and nowhere else, wherever upstream points."""
+"""The token is sent only to the configured host, whatever URLs upstream returns."""
 
 import json
 import socket
@@ -22,10 +22,10 @@ NAMES = ("elsewhere.example", "127.0.0.1.elsewhere.example", "goteamup.com.elsew
 
 
 class Trap(RawUpstream):
-    """A server that nobody may ask anything, at an address of its own and under every name."""
+    """A server that must get no request; every host name resolves to it."""
 
     def __init__(self) -> None:
-        super().__init__(raw.ok(studios.page(studios.every_row())))
+        super().__init__(raw.ok(studios.page(studios.all_rows())))
         self.looked_up: list[str] = []
 
     def start(self) -> None:
@@ -44,15 +44,15 @@ class Trap(RawUpstream):
 
     @property
     def visitors(self) -> list[Any]:
-        """All that came of pointing here: names looked up, connections, requests."""
-        came: list[Any] = [*self.looked_up, *self.requests]
+        """Everything that reached the trap: name lookups, connections, requests."""
+        visits: list[Any] = [*self.looked_up, *self.requests]
         while True:
             try:
                 connection, address = self.elsewhere.accept()
             except BlockingIOError:
-                return came
+                return visits
             connection.close()
-            came.append(address)
+            visits.append(address)
 
 
 @pytest.fixture
@@ -60,43 +60,43 @@ def trap(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trap]:
     real = socket.getaddrinfo
     with Trap() as server:
 
-        def resolve(host: Any, *given: Any, **named: Any) -> Any:
+        def resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
             name = host.decode() if isinstance(host, bytes) else str(host)
             if name != "127.0.0.1":
                 server.looked_up.append(name)
                 host = TRAP
-            return real(host, *given, **named)
+            return real(host, *args, **kwargs)
 
         monkeypatch.setattr(socket, "getaddrinfo", resolve)
         yield server
 
 
-def leading(trap: Trap, vendor: RawUpstream) -> list[str]:
-    """Addresses that lead to the trap, some of which look like the right one."""
-    true = vendor.url.removeprefix("http://").partition("/")[0]
+def trap_urls(trap: Trap, teamup: RawUpstream) -> list[str]:
+    """URLs that lead to the trap; some look like the configured one."""
+    host = teamup.url.removeprefix("http://").partition("/")[0]
     path = "/api/v2/course_sessions?page=2"
     return [
         f"http://127.0.0.1:{trap.port}{path}",
         f"http://{TRAP}:{trap.port}{path}",
         *(f"http://{name}:{trap.port}{path}" for name in NAMES),
-        f"http://{true}@elsewhere.example:{trap.port}{path}",
-        f"http://{true}.elsewhere.example{path}",
-        f"http://{true}#@{TRAP}:{trap.port}{path}",
-        f"http://{true}\\@{TRAP}:{trap.port}{path}",
+        f"http://{host}@elsewhere.example:{trap.port}{path}",
+        f"http://{host}.elsewhere.example{path}",
+        f"http://{host}#@{TRAP}:{trap.port}{path}",
+        f"http://{host}\\@{TRAP}:{trap.port}{path}",
         f"//{TRAP}:{trap.port}{path}",
         f"https://{TRAP}:{trap.port}{path}",
         f"HTTP://{TRAP}:{trap.port}{path}",
     ]
 
 
-def pointing(address: str) -> dict[str, Script]:
-    """Every way in which an answer can point to *address*."""
-    rows = studios.every_row()
+def responses_with(address: str) -> dict[str, Script]:
+    """All kinds of responses that contain the URL *address*."""
+    rows = studios.all_rows()
     for row in rows:
         row["customer_url"] = row["provider_url"] = row["venue"]["video_url"] = address
         row["instructors"][0]["picture_url"] = address
-    whole = {"count": len(rows), "next": address, "previous": address, "results": rows}
-    more = {"count": 2 * len(rows), "next": address, "previous": None, "results": rows}
+    one_page = {"count": len(rows), "next": address, "previous": address, "results": rows}
+    two_pages = {"count": 2 * len(rows), "next": address, "previous": None, "results": rows}
     collections = [{**row, "instructors": address, "venue": address, "course": address}
                    for row in rows]  # fmt: skip
     headers = {
@@ -112,40 +112,40 @@ def pointing(address: str) -> dict[str, Script]:
         "created-201": raw.status(201, headers, studios.page(rows)),
         "headers": raw.ok(studios.page(rows), headers),
         "error": raw.status(403, headers),
-        "next": raw.ok(json.dumps(whole).encode()),
-        "next-of-more": raw.ok(json.dumps(more).encode()),
+        "next": raw.ok(json.dumps(one_page).encode()),
+        "next-of-more": raw.ok(json.dumps(two_pages).encode()),
         "collections": raw.ok(studios.page(collections)),
     }
 
 
-WAYS = tuple(pointing("http://x.example/"))
+KINDS = tuple(responses_with("http://x.example/"))
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_no_answer_leads_anywhere_else(
-    site_of: Callable[..., Site], vendor: RawUpstream, trap: Trap, way: str
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_url_in_a_response_is_requested(
+    make_site: Callable[..., Site], teamup: RawUpstream, trap: Trap, kind: str
 ) -> None:
-    site = site_of()
-    addresses = leading(trap, vendor)
+    site = make_site()
+    addresses = trap_urls(trap, teamup)
     for address in addresses:
-        vendor.script = pointing(address)[way]
-        before = len(vendor.requests)
+        teamup.script = responses_with(address)[kind]
+        before = len(teamup.requests)
         with suppress(UpstreamError):
             site.parts.walker.walk(FilterSet(past=30))
-        assert len(vendor.requests) > before
+        assert len(teamup.requests) > before
     for path in ("/", "/sessions", "/sessions.json", "/status"):
-        site.ask(path)
+        site.request(path)
     assert trap.visitors == []
-    for request in vendor.requests:
+    for request in teamup.requests:
         assert request.startswith(b"GET /api/v2/course_sessions?")
         assert f"Authorization: Bearer {canaries.TOKEN}".encode() in request
         assert b"Cookie" not in request
         assert b"Referer" not in request
 
 
-def test_no_setting_of_the_machine_leads_anywhere_else(
-    site_of: Callable[..., Site],
-    vendor: RawUpstream,
+def test_proxy_and_netrc_settings_are_ignored(
+    make_site: Callable[..., Site],
+    teamup: RawUpstream,
     trap: Trap,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Any,
@@ -156,23 +156,23 @@ def test_no_setting_of_the_machine_leads_anywhere_else(
     netrc.write_text("machine 127.0.0.1 login somebody password canary-netrc\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    site = site_of()
-    assert site.ask(FEED).status_code == 200
+    site = make_site()
+    assert site.request(FEED).status_code == 200
     assert trap.visitors == []
-    assert all(f"Bearer {canaries.TOKEN}".encode() in one for one in vendor.requests)
+    assert all(f"Bearer {canaries.TOKEN}".encode() in request for request in teamup.requests)
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-def test_an_alert_goes_to_its_address_alone(trap: Trap, code: int) -> None:
-    away = f"http://elsewhere.example:{trap.port}/"
-    with RawUpstream(raw.redirect(away, code)) as hook:
+def test_an_alert_follows_no_redirect(trap: Trap, code: int) -> None:
+    target = f"http://elsewhere.example:{trap.port}/"
+    with RawUpstream(raw.redirect(target, code)) as hook:
         with pytest.raises(OSError, match="HTTP Error"):
             post(hook.url, b"{}")
         assert len(hook.requests) == 1
     assert trap.visitors == []
 
 
-def test_the_trap_would_tell(trap: Trap) -> None:
+def test_the_trap_records_lookups_connections_and_requests(trap: Trap) -> None:
     for address in ((TRAP, trap.port), ("127.0.0.1", trap.port), (NAMES[0], trap.port)):
         with socket.create_connection(address) as connection:
             if address[0] == "127.0.0.1":

@@ -1,4 +1,4 @@
-"""Anything at all, for the parser of questions and for those of upstream's answers."""
+"""Fuzz tests of the parsers of queries and of upstream responses."""
 
 import io
 import json
@@ -10,9 +10,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import ical_validator
 import pytest
-from clocks import ManualClock
+from clocks import ManualClock, wait_until
 from environs import Env
-from faults.scenes import eventually
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pace import at_once
@@ -27,7 +26,7 @@ from bridge.errors import BridgeError, ParameterError
 from bridge.feeds import private
 from bridge.feeds.formats import FORMATS
 from bridge.feeds.formats.base import Content
-from bridge.feeds.params import Defaults, feed_spec
+from bridge.feeds.params import FeedDefaults, feed_spec
 from bridge.feeds.selection import select
 from bridge.feeds.spec import Audience, FeedSpec, Kind, TimeStyle
 from bridge.filters import MAX_ID, PARAMETERS, FilterSet
@@ -35,14 +34,14 @@ from bridge.model import Published, Revision, Visibility
 from bridge.snapshots.snapshot import Snapshot, decode, encode
 from bridge.upstream import causes
 from bridge.upstream.pagination import Walk
-from bridge.upstream.parser import lacking, parse
+from bridge.upstream.parser import lacks_required_fields, parse
 from bridge.upstream.sources import COURSE_SESSIONS
 
-# A refresh in the background chooses its pauses by chance while an example is drawn.
+# A background refresh uses `random` for its pauses while an example is drawn.
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 
 ORIGIN = "https://goteamup.com"
-DEFAULTS = Defaults(
+DEFAULTS = FeedDefaults(
     30, 90, Audience(visibilities=frozenset(Visibility), availability=Availability.SPOTS)
 )
 FUZZ = settings(
@@ -52,27 +51,27 @@ KNOWN = (*PARAMETERS, "cancelled", "availability", "tz", "_", "utm_x", "start", 
 
 
 @pytest.fixture(scope="module")
-def vendor() -> Iterator[RawUpstream]:
-    with RawUpstream(studios.well()) as upstream:
+def teamup() -> Iterator[RawUpstream]:
+    with RawUpstream(studios.healthy()) as upstream:
         yield upstream
 
 
 @pytest.fixture(scope="module")
-def site(vendor: RawUpstream) -> Iterator[Site]:
-    """A bridge that lets nobody wait: a pause is over as soon as it begins."""
+def site(teamup: RawUpstream) -> Iterator[Site]:
+    """A bridge whose clock skips all waits."""
     clock = ManualClock(studios.NOW, skip=True)
     variables = {
         "TEAMUP_API_TOKEN": canaries.TOKEN,
-        "TEAMUP_BASE_URL": vendor.url,
+        "TEAMUP_BASE_URL": teamup.url,
         "FEED_SIGNING_KEYS": ",".join(canaries.KEYS),
         "CACHE_URL": "memory://",
         "TEAMUP_REQUESTS_PER_MINUTE": "1000000",
     }
     with patch.dict("os.environ", variables, clear=True):
         parts = services.build(config.load(Env(eager=False)), clock=clock)
-    found = Site(parts, io.StringIO())
-    eventually(lambda: found.client.get("/sessions.ics").status_code == 200)
-    yield found
+    site = Site(parts, io.StringIO())
+    wait_until(lambda: site.client.get("/sessions.ics").status_code == 200)
+    yield site
     parts.close()
 
 
@@ -111,7 +110,7 @@ junk = st.recursive(
 
 
 def paths_of(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where everything in a row stands."""
+    """The paths of all values in a row."""
     inner = value.items() if isinstance(value, dict) else enumerate(value)
     for name, below in inner:
         yield (*before, name)
@@ -124,14 +123,14 @@ PATHS = sorted(paths_of(studios.public_rows()[0]), key=str)
 
 @st.composite
 def rows(draw: Any) -> Any:
-    """A row of the vendor's with junk in some places, or junk altogether."""
+    """A TeamUp row with junk in some places, or only junk."""
     if draw(st.integers(0, 9)) == 0:
         return draw(junk)
-    row = deepcopy(draw(st.sampled_from(studios.every_row())))
+    row = deepcopy(draw(st.sampled_from(studios.all_rows())))
     for path in draw(st.lists(st.sampled_from(PATHS), max_size=4)):
         place = row
         for name in path[:-1]:
-            # what stood there may be junk by now
+            # The parent may have been replaced by junk.
             place = place[name] if _has(place, name) else None
         if _has(place, path[-1]):
             place[path[-1]] = draw(junk)
@@ -144,8 +143,8 @@ def _has(place: Any, name: Any) -> bool:
     return isinstance(place, list) and isinstance(name, int) and name < len(place)
 
 
-def outcome(work: Callable[[], Any]) -> Any:
-    """What *work* returns, or the bridge's own error that it raises."""
+def result_or_error(work: Callable[[], Any]) -> Any:
+    """Return the result of *work*, or the `BridgeError` that it raises."""
     try:
         return work()
     except BridgeError as err:
@@ -153,8 +152,8 @@ def outcome(work: Callable[[], Any]) -> Any:
 
 
 def timed(work: Callable[[], Any]) -> Any:
-    """The same, at once, by this thread's own time."""
-    return at_once(lambda: outcome(work))
+    """Like `result_or_error`; fails if *work* takes 50 ms or more."""
+    return at_once(lambda: result_or_error(work))
 
 
 @FUZZ
@@ -162,17 +161,17 @@ def timed(work: Callable[[], Any]) -> Any:
 @example((Kind.SESSION, None), [("venues", "1" * 5000)])
 @example((Kind.SESSION, None), [("\ud800", "\udfff")])
 @example((Kind.SESSION, None), [("past", "²")])
-def test_a_question_is_understood_or_refused_by_name(
-    kind: tuple[Kind, int | None], asked: list[tuple[str, str]]
+def test_a_query_is_parsed_or_refused_with_the_name_of_the_parameter(
+    kind: tuple[Kind, int | None], query_pairs: list[tuple[str, str]]
 ) -> None:
-    found = timed(lambda: feed_spec(*kind, asked, DEFAULTS))
+    found = timed(lambda: feed_spec(*kind, query_pairs, DEFAULTS))
     if isinstance(found, ParameterError):
-        # it is put into an answer, in one line
+        # The message is sent in a response, on one line.
         assert str(found).isprintable()
         assert len(str(found)) < 700
         return
     assert isinstance(found, FeedSpec)
-    # every spelling of it comes to the same, and the cache's key stands for it
+    # Parsing the canonical query again gives the same spec, and the cache key the same filter set.
     if kind[0] is Kind.SESSION and kind[1] is not None:
         return
     again = feed_spec(*kind, parse_qsl(found.query), DEFAULTS)
@@ -182,7 +181,7 @@ def test_a_question_is_understood_or_refused_by_name(
 
 @FUZZ
 @given(st.one_of(anything, pairs.map(lambda all_: urlencode(all_, errors="replace"))))
-def test_a_query_string_gets_an_answer_and_no_fault(site: Any, query: str) -> None:
+def test_no_query_string_causes_an_internal_error(site: Any, query: str) -> None:
     for path in ("/sessions.json", "/sessions", "/embed/venues/11", "/venues/11.ics"):
         environ = {"QUERY_STRING": query.encode("utf-8", "replace").decode("latin-1")}
         answer = site.client.get(path, environ_overrides=environ)
@@ -191,7 +190,7 @@ def test_a_query_string_gets_an_answer_and_no_fault(site: Any, query: str) -> No
 
 @FUZZ
 @given(anything)
-def test_a_path_gets_an_answer_and_no_fault(site: Any, text: str) -> None:
+def test_no_path_causes_an_internal_error(site: Any, text: str) -> None:
     raw = text.encode("utf-8", "replace").decode("latin-1")
     for before, after in (("/", ""), ("/venues/1-", ".ics"), ("/private/1", ".json"),
                           ("/embed/accent/", ".css"), ("/sessions/", "")):  # fmt: skip
@@ -202,10 +201,10 @@ def test_a_path_gets_an_answer_and_no_fault(site: Any, text: str) -> None:
 
 @FUZZ
 @given(anything)
-def test_a_token_opens_nothing(site: Any, text: str) -> None:
+def test_no_random_token_is_accepted(site: Any, text: str) -> None:
     feeds: private.PrivateFeeds = site.parts.private
     for token in (text, f"1{text}", f"1.{text}", f"1{text}.{text}"):
-        assert isinstance(timed(lambda token=token: feeds.open(token)), BridgeError)
+        assert isinstance(timed(lambda token=token: feeds.verify(token)), BridgeError)
 
 
 REVISION = Revision(1, 1, 1, 1, 1, 1, 1)
@@ -213,10 +212,10 @@ REVISION = Revision(1, 1, 1, 1, 1, 1, 1)
 
 @FUZZ
 @given(st.lists(rows(), max_size=4))
-def test_rows_become_sessions_that_can_be_written_in_every_form(found: list[Any]) -> None:
-    # through JSON and back, as they would come
+def test_parsed_rows_can_be_rendered_in_every_format(found: list[Any]) -> None:
+    # Through JSON and back, like a real response.
     sent = json.loads(json.dumps(found))
-    lacking(sent, COURSE_SESSIONS)
+    lacks_required_fields(sent, COURSE_SESSIONS)
     parsed = timed(lambda: parse(sent, COURSE_SESSIONS, ORIGIN))
     for session in parsed.sessions:
         assert session.title
@@ -226,10 +225,10 @@ def test_rows_become_sessions_that_can_be_written_in_every_form(found: list[Any]
             assert link is None or urlsplit(link).scheme in ("http", "https")
     published = tuple(Published(session, REVISION) for session in parsed.sessions)
     snapshot = Snapshot(studios.NOW.timestamp(), 0.0, published, parsed.tally)
-    assert {one.session for one in decode(encode(snapshot)).published} == set(parsed.sessions)
+    assert {item.session for item in decode(encode(snapshot)).published} == set(parsed.sessions)
     for times in TimeStyle:
-        asked = [("tz", times.value), ("availability", "spots"), ("past", "365")]
-        spec = feed_spec(Kind.SESSION, None, asked, DEFAULTS)
+        options = [("tz", times.value), ("availability", "spots"), ("past", "365")]
+        spec = feed_spec(Kind.SESSION, None, options, DEFAULTS)
         selection = select(snapshot, spec)
         content = Content(selection.shown, selection.subject, spec)
         events = ical_validator.check(FORMATS["ics"].render(content))
@@ -240,10 +239,12 @@ def test_rows_become_sessions_that_can_be_written_in_every_form(found: list[Any]
 
 @FUZZ
 @given(st.integers(400, 599), junk, st.one_of(st.none(), anything, st.integers().map(str)))
-def test_a_refusal_is_told_in_the_bridges_own_words(
+def test_an_error_response_becomes_a_printable_cause(
     status: int, body: Any, retry_after: str | None
 ) -> None:
-    cause = timed(lambda: causes.refusal(status, body, retry_after, studios.NOW.timestamp()))
+    cause = timed(
+        lambda: causes.cause_of_response(status, body, retry_after, studios.NOW.timestamp())
+    )
     assert cause.text.isprintable()
     assert cause.code.replace("_", "").isalnum()
     assert cause.retry_after is None or 1 <= cause.retry_after <= 300
@@ -260,9 +261,11 @@ def test_a_refusal_is_told_in_the_bridges_own_words(
         st.lists(rows(), max_size=3).map(studios.page),
     )
 )
-def test_an_answer_is_a_walk_or_one_kind_of_failure(site: Any, vendor: Any, body: bytes) -> None:
-    vendor.script = lambda connection, request, n: connection.sendall(
+def test_any_response_body_gives_a_walk_or_a_printable_cause(
+    site: Any, teamup: Any, body: bytes
+) -> None:
+    teamup.script = lambda connection, request, n: connection.sendall(
         head(200, {"Content-Length": len(body)}) + body
     )
-    found = outcome(lambda: site.parts.walker.walk(FilterSet(past=30)))
+    found = result_or_error(lambda: site.parts.walker.walk(FilterSet(past=30)))
     assert isinstance(found, Walk) or found.cause.text.isprintable()

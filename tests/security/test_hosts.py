@@ -1,10 +1,10 @@
-"""Nobody can put an address of their own into what others are shown."""
+"""A client cannot inject its own host into pages, for itself or for other clients."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from security.sites import Site, addresses
+from security.sites import Site, all_paths
 
 EVIL = "evil.example"
 FORWARDED = {
@@ -23,60 +23,61 @@ OURS = "https://calendar.example.org"
 PAGES = ("/", "/sessions", "/venues/11", "/embed/venues/11", "/sessions/10001", "/nowhere")
 
 
-def tells(answer: Any) -> bool:
-    told = answer.data + str(answer.headers).encode()
-    return EVIL.encode() in told or b"gopher" in told or b":666" in told
+def reflects(answer: Any) -> bool:
+    """Whether the response contains a forged host, scheme or port."""
+    text = answer.data + str(answer.headers).encode()
+    return EVIL.encode() in text or b"gopher" in text or b":666" in text
 
 
-def test_without_proxies_no_forwarded_header_is_believed(site_of: Callable[..., Site]) -> None:
-    site = site_of()
-    for path in addresses(site.app):
-        assert not tells(site.ask(path, **FORWARDED)), path
+def test_without_proxies_forwarded_headers_are_ignored(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    for path in all_paths(site.app):
+        assert not reflects(site.request(path, **FORWARDED)), path
 
 
 @pytest.mark.parametrize("hops", [0, 1])
-def test_with_an_address_of_its_own_nothing_of_the_request_is_printed(
-    site_of: Callable[..., Site], hops: int
+def test_with_a_public_base_url_no_host_of_the_request_is_used(
+    make_site: Callable[..., Site], hops: int
 ) -> None:
-    site = site_of(public_base_url=OURS, trusted_proxies=hops)
-    for path in addresses(site.app):
-        prefixed = {"X_Forwarded_Prefix": f"/{EVIL}"}
-        for given in ({"Host": f"{EVIL}:666"}, {**FORWARDED, "Host": EVIL}, prefixed):
-            # what is no address at all may be refused
-            answer = site.ask(path, **given)
-            assert not tells(answer), path
+    site = make_site(public_base_url=OURS, trusted_proxies=hops)
+    for path in all_paths(site.app):
+        prefix = {"X_Forwarded_Prefix": f"/{EVIL}"}
+        for headers in ({"Host": f"{EVIL}:666"}, {**FORWARDED, "Host": EVIL}, prefix):
+            # An invalid host may be refused.
+            answer = site.request(path, **headers)
+            assert not reflects(answer), path
 
 
-def test_what_one_visitor_sends_no_other_is_shown(site_of: Callable[..., Site]) -> None:
+def test_forged_hosts_of_one_client_are_not_shown_to_others(make_site: Callable[..., Site]) -> None:
     for fields in ({}, {"trusted_proxies": 1}, {"public_base_url": OURS, "trusted_proxies": 1}):
-        site, untouched = site_of(**fields), site_of(**fields)
-        paths = [path for path in addresses(site.app) if path not in ("/status", "/metrics")]
+        site, untouched = make_site(**fields), make_site(**fields)
+        paths = [path for path in all_paths(site.app) if path not in ("/status", "/metrics")]
         for path in paths:
-            site.ask(path, Host=EVIL, **FORWARDED)
-            site.ask(path, Host=EVIL)
-            site.ask(path, X_Forwarded_Prefix="/evil.example")
-            assert not tells(site.ask(path)), path
-            assert site.ask(path).data == untouched.ask(path).data, path
+            site.request(path, Host=EVIL, **FORWARDED)
+            site.request(path, Host=EVIL)
+            site.request(path, X_Forwarded_Prefix="/evil.example")
+            assert not reflects(site.request(path)), path
+            assert site.request(path).data == untouched.request(path).data, path
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_behind_proxies_the_nearest_ones_are_believed(
-    site_of: Callable[..., Site], path: str
+def test_behind_proxies_only_the_last_forwarded_values_are_trusted(
+    make_site: Callable[..., Site], path: str
 ) -> None:
-    site = site_of(trusted_proxies=1)
-    answer = site.ask(
+    site = make_site(trusted_proxies=1)
+    answer = site.request(
         path,
         X_Forwarded_Host=f"{EVIL}, studio.example",
         X_Forwarded_Proto="gopher, https",
         X_Forwarded_Prefix=f"//{EVIL}, /cal",
     )
     assert answer.status_code == (404 if path == "/nowhere" else 200)
-    assert not tells(answer)
+    assert not reflects(answer)
     assert b'"/cal/static/' in answer.data
 
 
 @pytest.mark.parametrize(
-    "given",
+    "headers",
     [
         {"X_Forwarded_Prefix": f"//{EVIL}"},
         {"X_Forwarded_Prefix": f"https://{EVIL}"},
@@ -89,14 +90,14 @@ def test_behind_proxies_the_nearest_ones_are_believed(
         {"X_Forwarded_Host": f"{EVIL}:x"},
         {"X_Forwarded_Port": "1@evil.example"},
     ],
-    ids=lambda given: " ".join(given.values()),
+    ids=lambda headers: " ".join(headers.values()),
 )
 @pytest.mark.parametrize("path", PAGES)
-def test_what_is_no_address_is_printed_nowhere_though_a_proxy_says_it(
-    site_of: Callable[..., Site], path: str, given: dict[str, str]
+def test_invalid_forwarded_values_of_a_proxy_are_not_used(
+    make_site: Callable[..., Site], path: str, headers: dict[str, str]
 ) -> None:
-    answer = site_of(trusted_proxies=1).ask(path, **given)
-    # what cannot be read at all is passed over, and what can be is refused
+    answer = make_site(trusted_proxies=1).request(path, **headers)
+    # Unreadable values are ignored, invalid ones are refused.
     assert answer.status_code in (200, 400, 404)
-    assert not tells(answer)
+    assert not reflects(answer)
     assert b"javascript:" not in answer.data

@@ -1,4 +1,4 @@
-"""Private feeds: each shows what its owner chose, to whoever has its address, until it is ended."""
+"""Private feeds: they show the signed content to anyone with the URL, until they are revoked."""
 
 import re
 from collections.abc import Callable
@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from faults.scenes import HurriedClock
-from security import canaries, studios
+from faults.scenarios import FastClock
+from security import canaries
 from security.sites import Site
 
 from bridge.config import Availability
 from bridge.errors import ParameterError
-from bridge.feeds.private import Grant, audience
+from bridge.feeds.private import FeedGrant, new_audience
 from bridge.feeds.spec import Kind
 from bridge.model import Visibility
 from bridge.store.memory import MemoryStore
@@ -24,12 +24,12 @@ WITHIN_A_MINUTE = 60.0
 
 
 @pytest.fixture
-def site(site_of: Callable[..., Site]) -> Site:
-    return site_of()
+def site(make_site: Callable[..., Site]) -> Site:
+    return make_site()
 
 
 def command(site: Site, *arguments: str) -> Result:
-    """Run a command of the bridge's that *site* is; nothing of it is a traceback or a secret."""
+    """Run a CLI command; fails on an exception or a canary in its output."""
     result = site.app.test_cli_runner().invoke(args=list(arguments))
     assert result.exception is None or isinstance(result.exception, SystemExit)
     assert not canaries.leaks(result.output), result.output
@@ -37,22 +37,22 @@ def command(site: Site, *arguments: str) -> Result:
 
 
 def sign(site: Site, path: str = "sessions.ics", *options: str) -> str:
-    """The address that the command prints."""
+    """Sign a feed with the command; return its URL path."""
     result = command(site, "sign", path, *options)
     assert result.exit_code == 0, result.output
     return result.stdout.splitlines()[-1]
 
 
 def identity(site: Site, address: str) -> str:
-    """The id by which the feed at *address* can be revoked."""
+    """The id for revoking the feed at *address*."""
     token = address.rpartition("/")[2].rpartition(".")[0]
-    return str(site.parts.private.read(token).audience.private)
+    return str(site.parts.private.decode(token).audience.private)
 
 
-class TestItShows:
+class TestContent:
     @pytest.mark.parametrize("form", ["ics", "json", "txt"])
     @pytest.mark.parametrize(
-        ("options", "shown"),
+        ("options", "expected"),
         [
             ((), set()),
             (("--visibility", "membership_holders"), {"members"}),
@@ -64,40 +64,40 @@ class TestItShows:
         ],
         ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
     )
-    def test_what_was_chosen_and_no_more(
-        self, site: Site, form: str, options: tuple[str, ...], shown: set[str]
+    def test_a_feed_shows_only_the_signed_content(
+        self, site: Site, form: str, options: tuple[str, ...], expected: set[str]
     ) -> None:
         answer = site.client.get(sign(site, f"sessions.{form}", *options))
         assert answer.status_code == 200
-        found = canaries.leaks(answer.data)
-        assert found <= shown
-        # an agenda for a terminal has neither links nor counts, but for places left
-        assert form == "txt" or found == shown
+        words = canaries.leaks(answer.data)
+        assert words <= expected
+        # The text format has no links, and no counts except the places left.
+        assert form == "txt" or words == expected
 
-    def test_exact_places_only_where_counts_are_shown(self, site: Site) -> None:
+    def test_exact_places_are_shown_only_with_counts(self, site: Site) -> None:
         query = "sessions.json?availability=spots"
         rounded = site.client.get(sign(site, query)).json
         exact = site.client.get(sign(site, query, "--counts")).json
-        assert canaries.LEFT not in [one["availability"] for one in rounded]
-        assert canaries.LEFT in [one["availability"] for one in exact]
+        assert canaries.PLACES_LEFT not in [event["availability"] for event in rounded]
+        assert canaries.PLACES_LEFT in [event["availability"] for event in exact]
 
-    def test_never_a_draft_nor_what_has_no_known_visibility(self, site: Site) -> None:
+    def test_drafts_and_unknown_visibilities_are_never_shown(self, site: Site) -> None:
         everything = ("--visibility", EVERYBODY, "--counts", "--join-links", "--staff-links")
         answer = site.client.get(sign(site, "sessions.ics", *everything))
         assert canaries.leaks(answer.data) == {"members", "private", "count", "join", "staff"}
 
-    def test_the_filters_that_were_signed_whatever_is_asked_for(self, site: Site) -> None:
+    def test_query_parameters_do_not_change_the_signed_filters(self, site: Site) -> None:
         address = sign(site, "venues/11.json")
         assert site.client.get(f"{address}?venues=16").data == site.client.get(address).data
-        assert {one["venue"]["id"] for one in site.client.get(address).json} == {11}
+        assert {event["venue"]["id"] for event in site.client.get(address).json} == {11}
 
-    def test_its_label(self, site: Site) -> None:
+    def test_the_label_is_the_name_of_the_calendar(self, site: Site) -> None:
         answer = site.client.get(sign(site, "sessions.ics", "--label", "For the team"))
         assert b"\r\nNAME:For the team\r\n" in answer.data
 
 
-class TestOthers:
-    def test_see_nothing_of_it_in_the_same_moment(self, site: Site) -> None:
+class TestIsolation:
+    def test_public_and_private_feeds_do_not_mix_in_the_cache(self, site: Site) -> None:
         public = site.client.get("/sessions.ics?availability=full")
         options = ("--visibility", EVERYBODY, "--counts", "--join-links", "--staff-links")
         private = site.client.get(sign(site, "sessions.ics?availability=full", *options))
@@ -105,11 +105,11 @@ class TestOthers:
         assert private.data != public.data
         assert again.data == public.data
         assert again.headers["ETag"] == public.headers["ETag"]
-        two = site.client.get(sign(site, "sessions.ics?availability=full"))
-        assert two.headers["Cache-Control"].startswith("private")
-        assert canaries.leaks(two.data) == set()
+        plain = site.client.get(sign(site, "sessions.ics?availability=full"))
+        assert plain.headers["Cache-Control"].startswith("private")
+        assert canaries.leaks(plain.data) == set()
 
-    def test_cannot_have_it_kept_or_listed_or_learn_where_it_was_read(self, site: Site) -> None:
+    def test_a_private_feed_is_not_shared_indexed_or_linked(self, site: Site) -> None:
         address = sign(site, "venues/11.ics", "--counts")
         tag = site.client.get(address).headers["ETag"]
         for headers in ({}, {"If-None-Match": tag}, {"Range": "bytes=0-9"}, {"Origin": "null"}):
@@ -122,8 +122,8 @@ class TestOthers:
             assert b"SOURCE" not in answer.data
             assert b"\r\nURL:http://localhost" not in answer.data
 
-    def test_find_its_address_in_no_log(self, site_of: Callable[..., Site]) -> None:
-        site = site_of(log_level="debug", feed_max_bytes=2_000)
+    def test_the_address_is_in_no_log(self, make_site: Callable[..., Site]) -> None:
+        site = make_site(log_level="debug", feed_max_bytes=2_000)
         address = sign(site, "venues/11.ics", "--counts")
         wrong = (address + "x", address[:-5], f"/cal{address}", address.upper(), f"/{address}")
         for path in (address, f"{address}?x=1", *wrong):
@@ -132,17 +132,17 @@ class TestOthers:
         assert "trimmed" in site.log.getvalue()
         for piece in (token, token.upper(), token[:60], token.rpartition(".")[2]):
             assert piece not in site.log.getvalue()
-            assert all(piece.encode() not in answer.data for answer in site.operators())
+            assert all(piece.encode() not in answer.data for answer in site.operator_pages())
 
 
-class TestWhatIsNotThere:
+class TestUnknownAddresses:
     @pytest.fixture
-    def addresses(self, site: Site, site_of: Callable[..., Site]) -> list[str]:
+    def addresses(self, site: Site, make_site: Callable[..., Site]) -> list[str]:
         good = sign(site, "venues/11.ics")
         token = good.removeprefix("/private/").removesuffix(".ics")
         revoked = sign(site, "venues/11.ics")
         site.parts.private.revoke(identity(site, revoked))
-        forged = sign(site_of(signing_keys=("another",)), "venues/11.ics")
+        forged = sign(make_site(signing_keys=("another",)), "venues/11.ics")
         return [
             revoked,
             forged,
@@ -162,7 +162,7 @@ class TestWhatIsNotThere:
             "/private/1" + "." * 300 + ".ics",
         ]
 
-    def test_is_the_same_404_whatever_is_wrong(self, site: Site, addresses: list[str]) -> None:
+    def test_all_get_the_same_404(self, site: Site, addresses: list[str]) -> None:
         answers = [site.client.get(path) for path in addresses]
         for answer in answers:
             answer.headers.pop("X-Request-Id")
@@ -170,22 +170,22 @@ class TestWhatIsNotThere:
         assert len({answer.data for answer in answers}) == 1
         assert len({str(answer.headers) for answer in answers}) == 1
 
-    def test_is_the_same_where_there_are_no_private_feeds(
-        self, site: Site, site_of: Callable[..., Site]
+    def test_the_404_is_the_same_without_signing_keys(
+        self, site: Site, make_site: Callable[..., Site]
     ) -> None:
         address = sign(site, "venues/11.ics")
-        off = site_of(signing_keys=())
+        off = make_site(signing_keys=())
         answers = [site.client.get("/private/x.ics"), off.client.get(address)]
         assert [answer.status_code for answer in answers] == [404, 404]
         assert answers[0].data == answers[1].data
 
-    def test_a_token_that_is_too_long_is_not_even_signed(self, site: Site) -> None:
+    def test_a_feed_with_too_long_a_token_cannot_be_signed(self, site: Site) -> None:
         pairs = tuple(("venues", str(10**18 + 7919**4 * number)) for number in range(300))
-        who = audience([Visibility.PUBLIC])
+        audience = new_audience([Visibility.PUBLIC])
         with pytest.raises(ParameterError, match="too long"):
-            site.parts.private.sign(Grant(Kind.SESSION, None, pairs, who))
+            site.parts.private.sign(FeedGrant(Kind.SESSION, None, pairs, audience))
 
-    def test_the_longest_that_can_be_signed_can_be_read(self, site: Site) -> None:
+    def test_the_longest_feed_that_can_be_signed_can_be_read(self, site: Site) -> None:
         for count in range(100, 0, -1):
             ids = "%2C".join(str(10**18 + 7919**4 * number) for number in range(count))
             result = command(site, "sign", f"sessions.ics?venues={ids}")
@@ -196,54 +196,56 @@ class TestWhatIsNotThere:
 
 
 class TestKeys:
-    def test_an_old_key_opens_what_it_signed_until_it_is_removed(
-        self, site_of: Callable[..., Site]
+    def test_feeds_signed_with_an_old_key_work_until_the_key_is_removed(
+        self, make_site: Callable[..., Site]
     ) -> None:
-        address = sign(site_of(signing_keys=(OLD,)), "venues/11.ics")
-        assert site_of(signing_keys=(NEW, OLD)).client.get(address).status_code == 200
-        assert site_of(signing_keys=(NEW,)).client.get(address).status_code == 404
+        address = sign(make_site(signing_keys=(OLD,)), "venues/11.ics")
+        assert make_site(signing_keys=(NEW, OLD)).client.get(address).status_code == 200
+        assert make_site(signing_keys=(NEW,)).client.get(address).status_code == 404
 
-    def test_the_newest_signs(self, site_of: Callable[..., Site]) -> None:
-        address = sign(site_of(signing_keys=(NEW, OLD)), "venues/11.ics")
-        assert site_of(signing_keys=(NEW,)).client.get(address).status_code == 200
-        assert site_of(signing_keys=(OLD,)).client.get(address).status_code == 404
+    def test_the_first_key_signs(self, make_site: Callable[..., Site]) -> None:
+        address = sign(make_site(signing_keys=(NEW, OLD)), "venues/11.ics")
+        assert make_site(signing_keys=(NEW,)).client.get(address).status_code == 200
+        assert make_site(signing_keys=(OLD,)).client.get(address).status_code == 404
 
 
 class TestRevocation:
-    def test_is_known_to_every_worker_within_a_minute(
-        self, site_of: Callable[..., Site], hurried: HurriedClock
+    def test_a_revocation_reaches_every_worker_within_a_minute(
+        self, make_site: Callable[..., Site], fast_clock: FastClock
     ) -> None:
-        store = MemoryStore(hurried)
-        one, two, three = (site_of(store=store) for _ in range(3))
-        address, other = sign(one, "venues/11.ics"), sign(one, "venues/11.ics")
-        for site in (one, two, three):
+        store = MemoryStore(fast_clock)
+        first, *others = (make_site(store=store) for _ in range(3))
+        address, other = sign(first, "venues/11.ics"), sign(first, "venues/11.ics")
+        for site in (first, *others):
             assert site.client.get(address).status_code == 200
-        one.parts.private.revoke(identity(one, address))
-        assert one.client.get(address).status_code == 404
-        hurried.move(WITHIN_A_MINUTE)
-        for site in (one, two, three, site_of(store=store)):
+        first.parts.private.revoke(identity(first, address))
+        assert first.client.get(address).status_code == 404
+        fast_clock.move(WITHIN_A_MINUTE)
+        for site in (first, *others, make_site(store=store)):
             assert site.client.get(address).status_code == 404
             assert site.client.get(other).status_code == 200
 
-    def test_stays_though_the_store_is_lost(
-        self, site_of: Callable[..., Site], hurried: HurriedClock
+    def test_a_revocation_survives_the_loss_of_the_store(
+        self, make_site: Callable[..., Site], fast_clock: FastClock
     ) -> None:
-        store = MemoryStore(hurried)
-        site, another = site_of(store=store), site_of(store=store)
+        store = MemoryStore(fast_clock)
+        site, another = make_site(store=store), make_site(store=store)
         address = sign(site, "venues/11.ics")
         revoked = identity(site, address)
         site.parts.private.revoke(revoked)
         assert another.client.get(address).status_code == 404
         store.close()
-        hurried.move(10 * WITHIN_A_MINUTE)
+        fast_clock.move(10 * WITHIN_A_MINUTE)
         assert another.client.get(address).status_code == 404
-        told = site_of(store=store, revoked=frozenset([revoked]))
-        assert told.client.get(address).status_code == 404
+        configured = make_site(store=store, revoked=frozenset([revoked]))
+        assert configured.client.get(address).status_code == 404
 
     @pytest.mark.parametrize("by", ["address", "id", "whole address", "other form"])
-    def test_by_command(self, site_of: Callable[..., Site], hurried: HurriedClock, by: str) -> None:
-        site = site_of(
-            store=MemoryStore(hurried), cache_url="sqlite:///x", revoked=frozenset(["0" * 16])
+    def test_the_command_revokes_by_id_or_address(
+        self, make_site: Callable[..., Site], fast_clock: FastClock, by: str
+    ) -> None:
+        site = make_site(
+            store=MemoryStore(fast_clock), cache_url="sqlite:///x", revoked=frozenset(["0" * 16])
         )
         address = sign(site, "venues/11.ics")
         revoked = identity(site, address)
@@ -256,64 +258,65 @@ class TestRevocation:
         for _ in range(2):
             result = command(site, "revoke", given)
             assert result.exit_code == 0
-            # together with what is revoked already: the line is to be pasted as it is
+            # With the ids that are already revoked: the line replaces the setting.
             assert result.stdout == f"FEED_REVOKED={','.join(sorted(['0' * 16, revoked]))}\n"
         assert site.client.get(address).status_code == 404
 
-    def test_says_where_it_cannot_reach(self, site: Site) -> None:
+    def test_the_command_fails_where_workers_cannot_be_reached(self, site: Site) -> None:
         result = command(site, "revoke", identity(site, sign(site)))
         assert result.exit_code == 1
         assert result.stdout.startswith("FEED_REVOKED=")
         assert "restart" in result.stderr
 
     @pytest.mark.parametrize("given", ["/private/x.ics", "x", "", "0123", "/venues/11.ics"])
-    def test_of_what_was_never_signed_is_refused(self, site: Site, given: str) -> None:
+    def test_revoking_an_unknown_feed_is_refused(self, site: Site, given: str) -> None:
         result = command(site, "revoke", given)
         assert result.exit_code == 1
         assert "FEED_REVOKED" not in result.output
 
 
 class TestSigning:
-    def test_prints_the_address_last_below_the_bridges_own(
-        self, site_of: Callable[..., Site]
-    ) -> None:
-        site = site_of(public_base_url="https://calendar.example.org")
+    def test_the_last_printed_line_is_the_address(self, make_site: Callable[..., Site]) -> None:
+        site = make_site(public_base_url="https://calendar.example.org")
         assert re.fullmatch(
             r"https://calendar\.example\.org/private/[\w.-]+\.txt", sign(site, "venues/11.txt")
         )
 
     @pytest.mark.parametrize(
-        ("arguments", "said"),
+        ("arguments", "message"),
         [
             (["sessions.ics", "--visibility", "everyone"], "membership_holders"),
             (["sessions.ics", "--visibility", ""], "membership_holders"),
             (["sessions.ics?venue=1"], "venues"),
-            (["private/x.ics"], "is no feed"),
+            (["private/x.ics"], "is not a feed"),
         ],
     )
-    def test_refuses_what_would_not_work(self, site: Site, arguments: list[str], said: str) -> None:
+    def test_invalid_feeds_are_refused(
+        self, site: Site, arguments: list[str], message: str
+    ) -> None:
         result = command(site, "sign", *arguments)
         assert result.exit_code == 1
-        assert said in result.stderr
+        assert message in result.stderr
         assert result.stdout == ""
 
-    def test_without_a_key_names_the_variable(self, site_of: Callable[..., Site]) -> None:
-        result = command(site_of(signing_keys=()), "sign", "sessions.ics")
+    def test_without_a_key_the_error_names_the_variable(
+        self, make_site: Callable[..., Site]
+    ) -> None:
+        result = command(make_site(signing_keys=()), "sign", "sessions.ics")
         assert result.exit_code == 1
         assert "FEED_SIGNING_KEYS" in result.stderr
 
-    def test_two_of_the_same_feed_are_ended_one_by_one(self, site: Site) -> None:
-        one, two = sign(site, "venues/11.ics"), sign(site, "venues/11.ics")
-        assert one != two
-        site.parts.private.revoke(identity(site, one))
-        statuses = [site.client.get(address).status_code for address in (one, two)]
+    def test_two_signatures_of_a_feed_are_revoked_separately(self, site: Site) -> None:
+        first, second = sign(site, "venues/11.ics"), sign(site, "venues/11.ics")
+        assert first != second
+        site.parts.private.revoke(identity(site, first))
+        statuses = [site.client.get(address).status_code for address in (first, second)]
         assert statuses == [404, 200]
 
-    def test_more_about_places_than_the_public_may_know_can_be_signed(
-        self, site_of: Callable[..., Site]
+    def test_a_signed_feed_may_show_more_availability_than_public_feeds(
+        self, make_site: Callable[..., Site]
     ) -> None:
-        site = site_of(public_availability=Availability.NONE)
+        site = make_site(public_availability=Availability.NONE)
         query = "sessions.json?occupancy_status=full&availability=spots"
-        told: Any = site.client.get(sign(site, query)).json
-        assert [one["availability"] for one in told] == ["full"]
-        assert studios.FULL
+        events: Any = site.client.get(sign(site, query)).json
+        assert [event["availability"] for event in events] == ["full"]

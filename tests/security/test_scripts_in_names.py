@@ -1,6 +1,5 @@
-"""In a real browser: whatever a studio calls things, no page runs or loads anything of it."""
+"""In a real browser: hostile names and links of a studio are neither run nor loaded."""
 
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -9,6 +8,7 @@ from unittest.mock import patch
 from urllib.parse import quote
 
 import pytest
+from browser.bridges import serve
 from browser.chromium import Chromium
 from browser.conftest import _browser, tab  # noqa: F401 - fixtures
 from clients import strict
@@ -17,29 +17,27 @@ from security.names import LINKS, NAMES
 from upstreams import raw
 from upstreams.raw import RawUpstream
 from upstreams.rows import Row, course_row, instructor_row, session_row, venue_row
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from bridge import config, services
 from bridge.web import create_app
 
 TOKEN = "a-token-of-the-tests"
-_LOOK = """
+_INSPECT = """
 const all = (selector) => [...document.querySelectorAll(selector)];
-const told = all('script[type="application/ld+json"]');
-told.forEach((one) => JSON.parse(one.textContent));
+all('script[type="application/ld+json"]').forEach((script) => JSON.parse(script.textContent));
 return {
   ran: window.xss === undefined ? null : "ran",
   foreign: all(`iframe, object, embed, base, meta[http-equiv], style, img, math, form[action^="//"],
     script:not([src]):not([type="application/ld+json"]), [srcdoc], [autofocus]`)
-    .map((one) => one.outerHTML),
-  handlers: all("*").filter((one) => [...one.attributes]
-    .some((attribute) => attribute.name.startsWith("on"))).map((one) => one.outerHTML),
+    .map((node) => node.outerHTML),
+  handlers: all("*").filter((node) => [...node.attributes]
+    .some((attribute) => attribute.name.startsWith("on"))).map((node) => node.outerHTML),
   hosts: all("script[src], link[rel=stylesheet], link[rel=icon]")
-    .map((one) => new URL(one.src || one.href).origin)
-    .concat(performance.getEntriesByType("resource").map((one) => new URL(one.name).origin))
+    .map((node) => new URL(node.src || node.href).origin)
+    .concat(performance.getEntriesByType("resource").map((node) => new URL(node.name).origin))
     .filter((origin) => origin !== location.origin),
   links: all("a[href], area, form[action]")
-    .map((one) => [new URL(one.href || one.action, location).protocol, one.outerHTML])
+    .map((node) => [new URL(node.href || node.action, location).protocol, node.outerHTML])
     .filter(([protocol]) => !["http:", "https:", "webcal:"].includes(protocol)),
 };
 """
@@ -47,7 +45,7 @@ CLEAN = {"ran": None, "foreign": [], "handlers": [], "hosts": [], "links": []}
 
 
 def hostile(number: int, at: datetime) -> Row:
-    """A class all of whose words are one of the names, and whose links are others."""
+    """A session whose texts are a hostile name and whose links are hostile."""
     name = NAMES[number % len(NAMES)]
     link = LINKS[number % len(LINKS)]
     course = course_row(0, id=300 + number, name=name)
@@ -72,87 +70,76 @@ def hostile(number: int, at: datetime) -> Row:
     )
 
 
-class _Quiet(WSGIRequestHandler):
-    def log_request(self, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def bridge() -> Iterator[Any]:
-    """A bridge in front of a studio of hostile names; its clock is the browser's."""
-    # all on one day, whatever day and hour it is now
+    """A bridge in front of a studio with hostile names; uses the real time, like the browser."""
+    # All on one day, independent of the current time.
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     soon = tomorrow.replace(hour=12, minute=0, second=0, microsecond=0)
     rows = [hostile(n, soon + timedelta(minutes=5 * n)) for n in range(len(NAMES))]
     variables = {"TEAMUP_API_TOKEN": TOKEN, "CACHE_URL": "memory://"}
-    with RawUpstream(raw.ok(raw.page(rows))) as vendor:
-        with patch.dict("os.environ", {**variables, "TEAMUP_BASE_URL": vendor.url}, clear=True):
+    with RawUpstream(raw.ok(raw.page(rows))) as teamup:
+        with patch.dict("os.environ", {**variables, "TEAMUP_BASE_URL": teamup.url}, clear=True):
             parts = services.build(config.load(Env(eager=False)))
         app = create_app(parts)
-        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
         try:
-            origin = f"http://127.0.0.1:{server.server_port}"
-            yield SimpleNamespace(origin=origin, client=app.test_client(), day=soon.date())
+            with serve(app) as origin:
+                yield SimpleNamespace(origin=origin, client=app.test_client(), day=soon.date())
         finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
             parts.close()
 
 
-def harmless(tab: Chromium, url: str) -> None:  # noqa: F811 - not the fixture but what it made
-    """Go there, and see that nothing of anybody's is run, loaded or linked."""
+def assert_harmless(tab: Chromium, url: str) -> None:  # noqa: F811 - the value of the fixture
+    """Open *url*; fails if anything hostile is run, loaded or linked."""
     tab.open(url)
-    assert tab.run(_LOOK) == CLEAN, url
-    # The policy had nothing to stop: what is not there needs no stopping.
-    assert [one for one in tab.console() if "the server responded" not in one] == [], url
+    assert tab.run(_INSPECT) == CLEAN, url
+    # The content security policy blocked nothing, since nothing hostile is in the page.
+    assert [line for line in tab.console() if "the server responded" not in line] == [], url
 
 
 @pytest.mark.parametrize("number", range(len(NAMES)))
-def test_a_page_says_the_name(tab: Chromium, bridge: Any, number: int) -> None:  # noqa: F811
+def test_a_page_shows_the_name_as_text(tab: Chromium, bridge: Any, number: int) -> None:  # noqa: F811
     for path in (f"/venues/{100 + number}", f"/sessions/{1_000 + number}"):
-        harmless(tab, bridge.origin + path)
-        shown = " ".join(str(tab.run("return document.querySelector('h1').textContent")).split())
-        assert shown == NAMES[number]
-    harmless(tab, f"{bridge.origin}/embed/{('instructors', 'courses')[number % 2]}"
+        assert_harmless(tab, bridge.origin + path)
+        heading = " ".join(str(tab.run("return document.querySelector('h1').textContent")).split())
+        assert heading == NAMES[number]
+    assert_harmless(tab, f"{bridge.origin}/embed/{('instructors', 'courses')[number % 2]}"
                   f"/{(200, 300)[number % 2] + number}?view=week")  # fmt: skip
 
 
 @pytest.mark.parametrize("path", ["/sessions", "/sessions?view=week&from={}", "/embed/sessions"])
-def test_a_page_of_all_names_is_harmless(tab: Chromium, bridge: Any, path: str) -> None:  # noqa: F811
-    harmless(tab, bridge.origin + path.format(bridge.day))
+def test_a_page_with_all_names_is_harmless(tab: Chromium, bridge: Any, path: str) -> None:  # noqa: F811
+    assert_harmless(tab, bridge.origin + path.format(bridge.day))
     text = tab.run("return document.querySelector('main').textContent")
     assert all(name in text for name in NAMES)
 
 
 def test_the_builder_shows_names_as_text(tab: Chromium, bridge: Any) -> None:  # noqa: F811
-    harmless(tab, f"{bridge.origin}/#<img src=x onerror=xss=1>")
+    assert_harmless(tab, f"{bridge.origin}/#<img src=x onerror=xss=1>")
     tab.wait_for_preview()
-    tab.run("document.querySelectorAll('input[type=checkbox]').forEach((one) => one.click())")
+    tab.run("document.querySelectorAll('input[type=checkbox]').forEach((node) => node.click())")
     tab.wait_until("return document.querySelector('[data-chosen]').textContent.length > 400")
     tab.wait_for_preview()
-    assert tab.run(_LOOK) == CLEAN
+    assert tab.run(_INSPECT) == CLEAN
 
 
-def test_the_code_to_embed_is_a_frame_and_a_script_whatever_the_name(
+def test_the_embed_code_is_a_frame_and_a_script_for_any_name(
     tab: Chromium, bridge: Any  # noqa: F811
 ) -> None:  # fmt: skip
     for number, name in enumerate(NAMES):
         html = bridge.client.get(f"/venues/{100 + number}").text
-        found = tab.run(
+        tags, title = tab.run(
             """
             const page = new DOMParser().parseFromString(arguments[0], "text/html");
             const code = page.querySelector("#code").value;
             const pasted = new DOMParser().parseFromString(code, "text/html").documentElement;
-            return [[...pasted.querySelectorAll("body *, head *")].map((one) => one.tagName),
+            return [[...pasted.querySelectorAll("body *, head *")].map((node) => node.tagName),
                     pasted.querySelector("iframe").title];
             """,
             html,
         )
-        assert sorted(found[0]) == ["IFRAME", "SCRIPT"]
-        assert name in found[1]
+        assert sorted(tags) == ["IFRAME", "SCRIPT"]
+        assert name in title
 
 
 REFLECTED = (
@@ -163,12 +150,12 @@ REFLECTED = (
 
 
 @pytest.mark.parametrize("path", REFLECTED)
-def test_what_a_visitor_sends_is_not_run_either(tab: Chromium, bridge: Any, path: str) -> None:  # noqa: F811
+def test_input_of_a_visitor_is_not_run(tab: Chromium, bridge: Any, path: str) -> None:  # noqa: F811
     for name in NAMES[:4]:
-        harmless(tab, bridge.origin + path.replace("{}", quote(name, safe="")))
+        assert_harmless(tab, bridge.origin + path.replace("{}", quote(name, safe="")))
 
 
-def test_calendars_hold_every_name_in_one_line(bridge: Any) -> None:
+def test_calendars_have_every_name_on_one_line(bridge: Any) -> None:
     for path in ("/sessions.ics", "/sessions.ics?tz=local&cancelled=keep&availability=full"):
         answer = bridge.client.get(path)
         assert len(strict.load(answer.data)) == len(NAMES)

@@ -1,6 +1,4 @@
-"""Two machines as they run: what they log, what their server refuses, and how a feed is ended or
-its key replaced.
-"""
+"""Two server processes: leaks, refused requests, revoked feeds and replaced signing keys."""
 
 import os
 import re
@@ -15,7 +13,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from faults.fleet import HOME, Answer, Machine, together, until
+from clocks import wait_until
+from faults.fleet import HOME, HttpResponse, Machine, running
 from security import canaries, studios
 from upstreams.raw import RawUpstream
 from valkey import Valkey
@@ -23,36 +22,36 @@ from valkey import Valkey
 SIZE = 100_000
 AT_ONCE = 0.050
 FEED = "/venues/11.ics"
-OF_EACH = frozenset(("date", "x-request-id"))
+VARYING_HEADERS = frozenset(("date", "x-request-id"))
 
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Any]:
-    """Two machines that share a store with a password, each with canaries in all its settings."""
+    """Two machines with canaries in all settings, which share a store with a password."""
     now = datetime.now(UTC).replace(microsecond=0)
     store = Valkey("--requirepass", canaries.PASSWORD)
     secrets = {
         "TEAMUP_API_TOKEN": canaries.TOKEN,
         "FEED_SIGNING_KEYS": ",".join(canaries.KEYS),
         "OPERATOR_TOKEN": canaries.OPERATOR,
-        "ALERT_URL": f"http://127.0.0.1:9/{canaries.HOOK}",
+        "ALERT_URL": f"http://127.0.0.1:9/{canaries.WEBHOOK}",
         "LOG_LEVEL": "debug",
         "LOG_REQUESTS": "all",
     }
     url = store.url.replace("//", f"//:{canaries.PASSWORD}@")
-    with RawUpstream(studios.well(studios.every_row(now))) as vendor:
+    with RawUpstream(studios.healthy(studios.all_rows(now))) as teamup:
         machines = (
-            Machine(vendor.url, url, **secrets, LOG_FORMAT="json"),
-            Machine(vendor.url, url, **secrets, LOG_FORMAT="console"),
+            Machine(teamup.url, url, **secrets, LOG_FORMAT="json"),
+            Machine(teamup.url, url, **secrets, LOG_FORMAT="console"),
         )
-        environment = {**os.environ, **secrets, "TEAMUP_BASE_URL": vendor.url, "CACHE_URL": url}
-        with together(*machines):
+        environment = {**os.environ, **secrets, "TEAMUP_BASE_URL": teamup.url, "CACHE_URL": url}
+        with running(*machines):
             yield SimpleNamespace(machines=machines, environment=environment, store=store)
     store.kill()
 
 
 def flask(fleet: Any, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command as an operator does."""
+    """Run a CLI command; fails on a canary or a traceback in its output."""
     program = str(Path(sys.executable).parent / "flask")
     done = subprocess.run(
         [program, "--app", "app", *arguments],
@@ -68,19 +67,19 @@ def flask(fleet: Any, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return done
 
 
-def test_a_revoked_feed_is_gone_from_both_within_a_minute(fleet: Any) -> None:
+def test_both_machines_answer_404_for_a_revoked_feed_within_a_minute(fleet: Any) -> None:
     everything = ("--visibility", "public,membership_holders,private", "--counts", "--join-links")
     address = flask(fleet, "sign", "sessions.ics", *everything).stdout.split()[-1]
     for machine in fleet.machines:
-        until(lambda machine=machine: machine.get(address).status == 200)
-        shown = canaries.leaks(machine.get(address).body)
-        assert {"members", "private", "count", "join"} == shown
+        wait_until(lambda machine=machine: machine.get(address).status == 200)
+        leaked = canaries.leaks(machine.get(address).body)
+        assert {"members", "private", "count", "join"} == leaked
     revoked = flask(fleet, "revoke", address)
     began = time.monotonic()
     assert revoked.returncode == 0, revoked.stderr
     assert re.fullmatch("FEED_REVOKED=[0-9a-f]{16}\n", revoked.stdout)
     for machine in fleet.machines:
-        until(lambda machine=machine: machine.get(address).status == 404, seconds=60)
+        wait_until(lambda machine=machine: machine.get(address).status == 404, seconds=60)
     assert time.monotonic() - began < 60
     unknown = fleet.machines[0].get("/private/x.ics")
     assert all(machine.get(address).body == unknown.body for machine in fleet.machines)
@@ -89,45 +88,45 @@ def test_a_revoked_feed_is_gone_from_both_within_a_minute(fleet: Any) -> None:
         assert token[:50] not in "\n".join(machine.log)
 
 
-def test_a_key_is_replaced_without_an_address_lost_until_it_is_removed(tmp_path: Path) -> None:
+def test_feeds_work_during_a_key_rotation_until_their_key_is_removed(tmp_path: Path) -> None:
     new, old = canaries.KEYS
     now = datetime.now(UTC).replace(microsecond=0)
-    with RawUpstream(studios.well(studios.every_row(now))) as vendor:
+    with RawUpstream(studios.healthy(studios.all_rows(now))) as teamup:
 
-        def started(keys: str) -> Machine:
-            """The machine as it is after a restart with these keys."""
+        def with_keys(keys: str) -> Machine:
+            """A machine with these signing keys."""
             store = f"sqlite:///{tmp_path}/bridge.sqlite3"
-            return Machine(vendor.url, store, FEED_SIGNING_KEYS=keys)
+            return Machine(teamup.url, store, FEED_SIGNING_KEYS=keys)
 
-        def signed(machine: Machine) -> str:
-            done = flask(machine, "sign", "sessions.ics", "--visibility", "private")
-            return done.stdout.split()[-1]
+        def sign(machine: Machine) -> str:
+            result = flask(machine, "sign", "sessions.ics", "--visibility", "private")
+            return result.stdout.split()[-1]
 
-        with started(old) as machine:
-            first = signed(machine)
+        with with_keys(old) as machine:
+            first = sign(machine)
             assert machine.get(first).status == 200
-            shown = machine.get(first).body
+            body = machine.get(first).body
             machine.stop()
-        with started(f"{new},{old}") as machine:
+        with with_keys(f"{new},{old}") as machine:
             assert machine.get(first).status == 200
-            assert machine.get(first).body == shown
-            second = signed(machine)
+            assert machine.get(first).body == body
+            second = sign(machine)
             assert machine.get(second).status == 200
             machine.stop()
-        with started(new) as machine:
+        with with_keys(new) as machine:
             assert machine.get(second).status == 200
-            assert said(machine.get(first)) == said(machine.get("/private/x.ics"))
+            assert comparable(machine.get(first)) == comparable(machine.get("/private/x.ics"))
             assert machine.get(first).status == 404
             machine.stop()
 
 
-def said(answer: Answer) -> tuple[int, bytes, dict[str, str]]:
-    """All of an answer that does not differ between two of the same kind."""
-    kept = {name: text for name, text in answer.headers.items() if name not in OF_EACH}
-    return answer.status, answer.body, kept
+def comparable(response: HttpResponse) -> tuple[int, bytes, dict[str, str]]:
+    """Status, body and headers, without headers that differ between all responses."""
+    headers = {n: value for n, value in response.headers.items() if n not in VARYING_HEADERS}
+    return response.status, response.body, headers
 
 
-LONG = {
+MALFORMED = {
     "a path": b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * SIZE),
     "a feed's slug": b"GET /venues/11-%s.ics HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * SIZE),
     "a private address": b"GET /private/1%s.ics HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * SIZE),
@@ -147,7 +146,7 @@ LONG = {
 
 
 def exchange(machine: Machine, request: bytes) -> tuple[bytes, float]:
-    """What the server says to *request*, and the seconds that it took."""
+    """Send the raw bytes *request*; return the response and the seconds."""
     with socket.create_connection(("127.0.0.1", machine.port), timeout=10) as connection:
         began = time.perf_counter()
         try:
@@ -158,20 +157,20 @@ def exchange(machine: Machine, request: bytes) -> tuple[bytes, float]:
         return answer, time.perf_counter() - began
 
 
-@pytest.mark.parametrize("what", LONG)
-def test_what_is_too_long_is_refused_in_under_50_ms(fleet: Any, what: str) -> None:
+@pytest.mark.parametrize("kind", MALFORMED)
+def test_oversize_and_malformed_requests_are_refused_in_under_50_ms(fleet: Any, kind: str) -> None:
     machine = fleet.machines[0]
     machine.get("/nowhere")
-    tries = [exchange(machine, LONG[what]) for _ in range(5)]
+    tries = [exchange(machine, MALFORMED[kind]) for _ in range(5)]
     for answer, _ in tries:
         assert re.match(rb"HTTP/1\.[01] 4\d\d ", answer), answer[:200]
         assert not canaries.leaks(answer)
-    # the fastest is what it costs; the others shared the machine with somebody
+    # The fastest counts: the others may have been slowed down by other processes.
     assert min(took for _, took in tries) < AT_ONCE
 
 
-def test_neither_logs_nor_processes_nor_answers_hold_a_secret(fleet: Any) -> None:
-    basic = {"Authorization": f"Bearer {canaries.OPERATOR}"}
+def test_logs_processes_and_responses_contain_no_secret(fleet: Any) -> None:
+    credentials = {"Authorization": f"Bearer {canaries.OPERATOR}"}
     fleet.store.pause()
     machine = fleet.machines[0]
     for path in ("/", FEED, "/nowhere", "/private/1x.ics", "/sessions?venues=x", "/venues/16.json"):
@@ -179,19 +178,19 @@ def test_neither_logs_nor_processes_nor_answers_hold_a_secret(fleet: Any) -> Non
         assert not canaries.leaks(answer.body)
         assert not canaries.leaks(str(answer.headers))
     fleet.store.resume()
-    for one in fleet.machines:
+    for machine in fleet.machines:
         for path in ("/status", "/metrics"):
-            answer = one.get(path, **basic)
+            answer = machine.get(path, **credentials)
             assert answer.status == 200
             assert not canaries.leaks(answer.body)
-        for pid in (one.pid, *one.workers()):
+        for pid in (machine.pid, *machine.workers()):
             assert not canaries.leaks(Path(f"/proc/{pid}/cmdline").read_bytes())
-        assert any("request" in line for line in one.log)
-        assert not canaries.leaks("\n".join(one.log))
+        assert any("request" in line for line in machine.log)
+        assert not canaries.leaks("\n".join(machine.log))
 
 
-def test_commands_do_not_tell_a_password_that_is_refused(fleet: Any) -> None:
+def test_commands_do_not_print_a_refused_password(fleet: Any) -> None:
     wrong = fleet.environment["CACHE_URL"].replace(canaries.PASSWORD, "canary-password-wrong")
-    told = SimpleNamespace(environment={**fleet.environment, "CACHE_URL": wrong})
-    flask(told, "check", "--json")
-    flask(told, "feed", "venues/11.ics")
+    misconfigured = SimpleNamespace(environment={**fleet.environment, "CACHE_URL": wrong})
+    flask(misconfigured, "check", "--json")
+    flask(misconfigured, "feed", "venues/11.ics")

@@ -1,4 +1,4 @@
-"""Remembered failures: whom they concern, how long nobody asks, and how they end."""
+"""Backoff: which filter sets a failure affects, how long it pauses requests, and how it ends."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def store(clock: ManualClock) -> MemoryStore:
 
 
 @pytest.fixture
-def failures(store: MemoryStore) -> Backoff:
+def backoff(store: MemoryStore) -> Backoff:
     return Backoff(store, KEYS)
 
 
@@ -30,118 +30,122 @@ def pause(failure: Failure) -> float:
     return failure.until - failure.at
 
 
-def test_nothing_is_remembered_at_first(failures: Backoff) -> None:
-    assert failures.current(ONE) is None
+def test_there_is_no_failure_at_first(backoff: Backoff) -> None:
+    assert backoff.current(ONE) is None
 
 
-def test_a_failure_of_one_key_concerns_no_other(failures: Backoff) -> None:
-    failures.remember(ONE, BROKEN)
-    assert failures.current(ONE) is not None
-    assert failures.current(OTHER) is None
+def test_a_failure_of_one_key_does_not_affect_others(backoff: Backoff) -> None:
+    backoff.record(ONE, BROKEN)
+    assert backoff.current(ONE) is not None
+    assert backoff.current(OTHER) is None
 
 
-def test_a_failure_of_the_upstream_as_a_whole_concerns_every_key(failures: Backoff) -> None:
-    failures.remember(ONE, DOWN)
-    assert failures.current(OTHER) == failures.current(ONE)
-    assert failures.current(OTHER) is not None
+def test_a_failure_of_upstream_as_a_whole_affects_every_key(backoff: Backoff) -> None:
+    backoff.record(ONE, DOWN)
+    assert backoff.current(OTHER) == backoff.current(ONE)
+    assert backoff.current(OTHER) is not None
 
 
-def test_the_upstreams_own_failure_is_told_before_that_of_a_key(failures: Backoff) -> None:
-    failures.remember(ONE, BROKEN)
-    failures.remember(OTHER, DOWN)
-    current = failures.current(ONE)
+def test_a_failure_of_upstream_as_a_whole_takes_precedence_over_that_of_a_key(
+    backoff: Backoff,
+) -> None:
+    backoff.record(ONE, BROKEN)
+    backoff.record(OTHER, DOWN)
+    current = backoff.current(ONE)
     assert current is not None
     assert current.code == "unreachable"
 
 
-def test_all_workers_know_and_no_other_account(failures: Backoff, store: MemoryStore) -> None:
-    failures.remember(ONE, DOWN)
-    assert Backoff(store, KEYS).current(ONE) == failures.current(ONE)
+def test_workers_share_failures_and_accounts_do_not(backoff: Backoff, store: MemoryStore) -> None:
+    backoff.record(ONE, DOWN)
+    assert Backoff(store, KEYS).current(ONE) == backoff.current(ONE)
     assert Backoff(store, Keys("another account")).current(ONE) is None
 
 
-def test_it_says_what_happened_and_since_when(failures: Backoff, clock: ManualClock) -> None:
-    failures.remember(ONE, BROKEN)
+def test_a_failure_has_a_cause_and_a_start_time(backoff: Backoff, clock: ManualClock) -> None:
+    backoff.record(ONE, BROKEN)
     clock.move(5)
-    failure = failures.remember(ONE, replace(BROKEN, code="malformed"))
+    failure = backoff.record(ONE, replace(BROKEN, code="malformed"))
     assert (failure.code, failure.text, failure.scope) == ("malformed", BROKEN.text, Scope.KEY)
     assert (failure.count, failure.since, failure.at) == (2, NOW.timestamp(), clock.now())
 
 
-@pytest.mark.parametrize("cause", [BROKEN, DOWN], ids=["of a key", "of the whole"])
+@pytest.mark.parametrize("cause", [BROKEN, DOWN], ids=["of a key", "of upstream"])
 def test_the_pause_is_one_second_and_doubles_to_sixty(
-    failures: Backoff, clock: ManualClock, cause: Cause
+    backoff: Backoff, clock: ManualClock, cause: Cause
 ) -> None:
     for expected in (1, 2, 4, 8, 16, 32, 60, 60, 60):
-        failure = failures.remember(ONE, cause)
+        failure = backoff.record(ONE, cause)
         assert pause(failure) == pytest.approx(expected, rel=0.101)
         assert not failure.due(clock.now())
         clock.move(pause(failure))
         assert failure.due(clock.now())
 
 
-def test_the_pause_has_jitter(failures: Backoff) -> None:
-    pauses = {pause(failures.remember(f"venues={n}", BROKEN)) for n in range(50)}
+def test_the_pause_has_jitter(backoff: Backoff) -> None:
+    pauses = {pause(backoff.record(f"venues={n}", BROKEN)) for n in range(50)}
     assert len(pauses) > 40
     assert max(pauses) - min(pauses) > 0.1
 
 
-def test_a_thousand_failures_in_a_row_pause_no_longer(failures: Backoff) -> None:
+def test_a_thousand_failures_in_a_row_pause_no_longer(backoff: Backoff) -> None:
     for _ in range(1_000):
-        failure = failures.remember(ONE, BROKEN)
+        failure = backoff.record(ONE, BROKEN)
     assert pause(failure) <= 66
 
 
-@pytest.mark.parametrize("asked", [2, 60, 300])
-def test_upstreams_own_retry_after_is_kept_to(
-    failures: Backoff, clock: ManualClock, asked: float
+@pytest.mark.parametrize("seconds", [2, 60, 300])
+def test_upstreams_retry_after_is_respected(
+    backoff: Backoff, clock: ManualClock, seconds: float
 ) -> None:
-    failure = failures.remember(ONE, replace(DOWN, code="throttled", retry_after=asked))
-    assert pause(failure) == asked
-    assert not failure.due(clock.now() + asked - 0.1)
-    assert failure.due(clock.now() + asked)
+    failure = backoff.record(ONE, replace(DOWN, code="throttled", retry_after=seconds))
+    assert pause(failure) == seconds
+    assert not failure.due(clock.now() + seconds - 0.1)
+    assert failure.due(clock.now() + seconds)
 
 
-def test_a_short_retry_after_does_not_shorten_the_pause(failures: Backoff) -> None:
+def test_a_short_retry_after_does_not_shorten_the_pause(backoff: Backoff) -> None:
     for _ in range(7):
-        failure = failures.remember(ONE, replace(DOWN, retry_after=1.0))
+        failure = backoff.record(ONE, replace(DOWN, retry_after=1.0))
     assert pause(failure) >= 54
 
 
-@pytest.mark.parametrize("cause", [BROKEN, DOWN], ids=["of a key", "of the whole"])
-def test_it_is_remembered_beyond_the_pause_so_that_probes_go_on_doubling_and_not_for_ever(
-    failures: Backoff, clock: ManualClock, cause: Cause
+@pytest.mark.parametrize("cause", [BROKEN, DOWN], ids=["of a key", "of upstream"])
+def test_a_failure_outlives_its_pause_so_that_pauses_keep_doubling_but_expires_later(
+    backoff: Backoff, clock: ManualClock, cause: Cause
 ) -> None:
-    failure = failures.remember(ONE, replace(cause, retry_after=300.0))
+    failure = backoff.record(ONE, replace(cause, retry_after=300.0))
     clock.move(pause(failure) + 59)
-    assert failures.remember(ONE, cause).count == 2
+    assert backoff.record(ONE, cause).count == 2
     clock.move(2 * 86_400)
-    assert failures.current(ONE) is None
+    assert backoff.current(ONE) is None
 
 
-def test_an_answer_ends_it_for_the_key_and_for_the_whole(failures: Backoff) -> None:
-    failures.remember(ONE, BROKEN)
-    failures.remember(OTHER, BROKEN)
-    failures.remember(ONE, DOWN)
-    failures.clear(ONE)
-    assert failures.current(ONE) is None
-    current = failures.current(OTHER)
+def test_a_success_clears_the_failures_of_the_key_and_of_upstream_as_a_whole(
+    backoff: Backoff,
+) -> None:
+    backoff.record(ONE, BROKEN)
+    backoff.record(OTHER, BROKEN)
+    backoff.record(ONE, DOWN)
+    backoff.clear(ONE)
+    assert backoff.current(ONE) is None
+    current = backoff.current(OTHER)
     assert current is not None
     assert current.scope is Scope.KEY
-    assert failures.remember(ONE, BROKEN).count == 1
+    assert backoff.record(ONE, BROKEN).count == 1
 
 
-def test_a_clock_that_was_set_back_puts_the_probe_off_for_no_longer(
-    failures: Backoff, clock: ManualClock
+def test_a_clock_that_was_set_back_does_not_delay_the_probe(
+    backoff: Backoff, clock: ManualClock
 ) -> None:
-    failure = failures.remember(ONE, BROKEN)
+    failure = backoff.record(ONE, BROKEN)
     assert failure.due(clock.now() - 86_400)
 
 
-def test_a_visitor_is_told_whole_seconds_that_are_worth_waiting(
-    failures: Backoff, clock: ManualClock
+def test_retry_after_for_clients_is_in_whole_seconds_and_bounded(
+    backoff: Backoff, clock: ManualClock
 ) -> None:
-    failure = failures.remember(ONE, replace(DOWN, retry_after=300.0))
+    failure = backoff.record(ONE, replace(DOWN, retry_after=300.0))
     assert failure.retry_after(clock.now()) == 300
     assert failure.retry_after(clock.now() + 290) in (10, 11)
     assert failure.retry_after(clock.now() + 10_000) == 1

@@ -1,20 +1,20 @@
-"""Lifetimes: fresh, stale, old, expired, and clocks that were set."""
+"""The freshness policy: fresh, stale, old and expired copies, and clocks that were changed."""
 
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from walking import AT, LIFETIMES
+from walking import AT, FRESHNESS
 
 from bridge.snapshots.freshness import CopyState, FreshnessPolicy
 
 KEY = "past=30"
-TTL = LIFETIMES.ttl_of(KEY)
+TTL = FRESHNESS.ttl_of(KEY)
 
 
-def age(seconds: float, freshness: FreshnessPolicy = LIFETIMES) -> CopyState:
-    return freshness.age(KEY, AT, AT + seconds)
+def state_after(seconds: float, freshness: FreshnessPolicy = FRESHNESS) -> CopyState:
+    return freshness.state(KEY, AT, AT + seconds)
 
 
 @pytest.mark.parametrize(
@@ -32,48 +32,48 @@ def age(seconds: float, freshness: FreshnessPolicy = LIFETIMES) -> CopyState:
 def test_a_copy_is_fresh_then_stale_then_old_then_expired(
     seconds: float, expected: CopyState
 ) -> None:
-    assert age(seconds) is expected
+    assert state_after(seconds) is expected
 
 
 def test_without_stale_while_revalidate_a_copy_is_old_at_once() -> None:
-    assert age(TTL + 1, replace(LIFETIMES, stale_while_revalidate=0)) is CopyState.OLD
+    assert state_after(TTL + 1, replace(FRESHNESS, stale_while_revalidate=0)) is CopyState.OLD
 
 
-def test_without_any_grace_a_copy_expires_with_its_ttl() -> None:
-    assert age(TTL + 1, FreshnessPolicy(300, 0, 0)) is CopyState.EXPIRED
+def test_without_any_stale_period_a_copy_expires_with_its_ttl() -> None:
+    assert state_after(TTL + 1, FreshnessPolicy(300, 0, 0)) is CopyState.EXPIRED
 
 
 @given(st.text())
 def test_the_ttl_of_a_key_is_within_a_tenth_and_always_the_same(key: str) -> None:
-    ttl = LIFETIMES.ttl_of(key)
+    ttl = FRESHNESS.ttl_of(key)
     assert 270 <= ttl <= 330
-    assert LIFETIMES.ttl_of(key) == ttl
+    assert FRESHNESS.ttl_of(key) == ttl
 
 
 def test_keys_do_not_expire_together() -> None:
-    ttls = sorted(LIFETIMES.ttl_of(f"venues={n}&past=30&future=90") for n in range(500))
+    ttls = sorted(FRESHNESS.ttl_of(f"venues={n}&past=30&future=90") for n in range(500))
     assert ttls[0] < 280
     assert ttls[-1] > 320
-    in_any_three_seconds = max(sum(one <= each < one + 3 for each in ttls) for one in ttls)
+    in_any_three_seconds = max(sum(start <= ttl < start + 3 for ttl in ttls) for start in ttls)
     assert in_any_three_seconds < 60
 
 
-def test_what_is_left_counts_down_through_nought() -> None:
-    assert LIFETIMES.left(KEY, AT, AT) == TTL
-    assert LIFETIMES.left(KEY, AT, AT + 400) == pytest.approx(TTL - 400)
+def test_the_remaining_freshness_decreases_below_zero() -> None:
+    assert FRESHNESS.fresh_for(KEY, AT, AT) == TTL
+    assert FRESHNESS.fresh_for(KEY, AT, AT + 400) == pytest.approx(TTL - 400)
 
 
-def test_a_walk_of_a_machine_a_little_ahead_is_as_fresh_as_can_be() -> None:
-    assert LIFETIMES.left(KEY, AT + 4, AT) == TTL
+def test_a_walk_dated_slightly_in_the_future_has_the_full_ttl() -> None:
+    assert FRESHNESS.fresh_for(KEY, AT + 4, AT) == TTL
 
 
 @pytest.mark.parametrize("ahead", [10, 3600, 86_400, 10**9])
-def test_a_walk_in_the_future_is_stale_and_not_fresh_until_then(ahead: float) -> None:
-    assert age(-ahead) is CopyState.STALE
+def test_a_walk_in_the_far_future_is_stale(ahead: float) -> None:
+    assert state_after(-ahead) is CopyState.STALE
 
 
-@pytest.mark.parametrize(("set_on", "expected"), [(3600, CopyState.STALE), (86_400, CopyState.OLD)])
-def test_a_clock_that_is_set_on_by_an_hour_or_a_day_loses_no_copy(
-    set_on: float, expected: CopyState
+@pytest.mark.parametrize(("jump", "expected"), [(3600, CopyState.STALE), (86_400, CopyState.OLD)])
+def test_a_clock_that_jumps_forward_by_an_hour_or_a_day_expires_no_copy(
+    jump: float, expected: CopyState
 ) -> None:
-    assert age(set_on) is expected
+    assert state_after(jump) is expected

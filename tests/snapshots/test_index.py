@@ -1,4 +1,4 @@
-"""The index finds what going through all sessions would find, and goes through few."""
+"""The index finds the same sessions as a scan of the snapshot, and examines only a few."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ def sessions(draw: Any) -> ClassSession:
         start=start,
         end=None if length is None else start + timedelta(minutes=length),
         venue=draw(st.sampled_from([None, CHAPEL, replace(CHAPEL, id=1, zone="Asia/Tokyo")])),
-        instructors=tuple(Instructor(one) for one in draw(_IDS)),
+        instructors=tuple(Instructor(identity) for identity in draw(_IDS)),
         course=draw(st.one_of(st.none(), _FEW.map(Course))),
         offering_type=draw(
             st.one_of(st.none(), st.one_of(st.none(), _FEW).map(lambda i: replace(YOGA, id=i)))
@@ -60,28 +60,32 @@ _FILTERS = st.builds(
     ends_at_gte=_MOMENTS,
     ends_at_lte=_MOMENTS,
     local_starts_at_gte=_MOMENTS,
-    local_starts_at_lte=_HOURS.map(lambda one: one.replace(tzinfo=None)) | st.none(),
+    local_starts_at_lte=_HOURS.map(lambda moment: moment.replace(tzinfo=None)) | st.none(),
     session=st.one_of(st.none(), st.integers(1, 40)),
 )
 
 
-def snapshot(held: list[ClassSession]) -> Snapshot:
-    made = {one.identity: revisions.published(one, int(AT), None) for one in held}
-    return Snapshot(AT, float("-inf"), ordered(made), {})
+def snapshot_of(sessions: list[ClassSession]) -> Snapshot:
+    published = {
+        session.identity: revisions.with_revision(session, int(AT), None) for session in sessions
+    }
+    return Snapshot(AT, float("-inf"), ordered(published), {})
 
 
 @given(st.lists(sessions(), max_size=12), _FILTERS)
 @example([], FilterSet())
 @settings(max_examples=300, deadline=None)
-def test_it_finds_what_going_through_all_of_them_finds(
-    held: list[ClassSession], filter_set: FilterSet
+def test_it_finds_the_same_sessions_as_a_scan(
+    sessions: list[ClassSession], filter_set: FilterSet
 ) -> None:
-    made = snapshot(held)
-    gone_through = [one for one in made.published if filter_set.matches(one.session, made.day)]
-    assert [*made.matching(filter_set)] == gone_through
+    snapshot = snapshot_of(sessions)
+    scanned = [
+        entry for entry in snapshot.published if filter_set.matches(entry.session, snapshot.day)
+    ]
+    assert [*snapshot.matching(filter_set)] == scanned
 
 
-MANY = snapshot(
+MANY = snapshot_of(
     [
         session(
             number,
@@ -115,7 +119,7 @@ MANY = snapshot(
         (FilterSet(ends_at_lte=_WALKED + timedelta(hours=10)), 11),
     ],
 )
-def test_it_goes_through_few(filter_set: FilterSet, most: int) -> None:
+def test_it_examines_only_a_few_sessions(filter_set: FilterSet, most: int) -> None:
     index = Index(MANY.published)
-    assert len(index.places(filter_set, filter_set.window(MANY.day))) <= most
+    assert len(index.positions(filter_set, filter_set.window(MANY.day))) <= most
     assert len([*MANY.matching(filter_set)]) <= most

@@ -1,4 +1,4 @@
-"""Refresh-ahead: polls find fresh data and wait for nothing, within half of the budget."""
+"""Refresh-ahead: polls find fresh data without waiting, and half of the budget stays free."""
 
 import threading
 from datetime import UTC, datetime
@@ -7,10 +7,10 @@ import pytest
 from clocks import ManualClock
 from structlog.testing import capture_logs
 from walking import (
+    FRESHNESS,
     KEYS,
-    LIFETIMES,
-    LONG_ENOUGH,
     NOW,
+    TIMEOUT,
     FakeWalker,
     Worker,
     sessions,
@@ -34,14 +34,14 @@ HOUR = 3600.0
 
 
 class Bridge:
-    """One process: a cache, a wide plan in front of it, and what refreshes it ahead."""
+    """One process: a cache, a wide router and a prefetcher."""
 
     def __init__(
         self,
         clock: ManualClock,
         store: MemoryStore,
         walker: FakeWalker,
-        freshness: FreshnessPolicy = LIFETIMES,
+        freshness: FreshnessPolicy = FRESHNESS,
     ) -> None:
         self.clock = clock
         self.worker = Worker(clock, store, walker, freshness)
@@ -50,26 +50,26 @@ class Bridge:
             store=store,
             keys=KEYS,
             cache=self.worker.cache,
-            registry=self.worker.asked,
+            registry=self.worker.registry,
             router=self.router,
             clock=clock,
             ttl=freshness.ttl,
         )
 
     def tick(self) -> int:
-        """One look at what is due; what it began has come to its end."""
-        begun = self.prefetcher.tick()
-        self.worker.refresher.finished()
-        return begun
+        """Refresh what is due, and wait for the end; how many refreshes were started."""
+        started = self.prefetcher.tick()
+        self.worker.refresher.wait_until_idle()
+        return started
 
     def run(self, seconds: float) -> int:
-        """Let so much time pass, tick by tick; how many refreshes were begun."""
-        begun = 0
-        until = self.clock.now() + seconds
-        while self.clock.now() < until:
+        """Let *seconds* pass, tick by tick; how many refreshes were started."""
+        started = 0
+        end = self.clock.now() + seconds
+        while self.clock.now() < end:
             self.clock.move(TICK)
-            begun += self.tick()
-        return begun
+            started += self.tick()
+        return started
 
 
 @pytest.fixture
@@ -87,21 +87,21 @@ def bridge(clock: ManualClock, store: MemoryStore, walker: FakeWalker) -> Bridge
     return Bridge(clock, store, walker)
 
 
-def test_nothing_is_refreshed_that_nobody_asked_for(bridge: Bridge, walker: FakeWalker) -> None:
-    assert bridge.run(2 * LIFETIMES.ttl) == 0
-    assert not walker.asked
+def test_nothing_is_refreshed_without_a_request(bridge: Bridge, walker: FakeWalker) -> None:
+    assert bridge.run(2 * FRESHNESS.ttl) == 0
+    assert not walker.requested
 
 
-def test_what_was_asked_for_is_refreshed_just_before_it_expires(
+def test_a_requested_snapshot_is_refreshed_just_before_it_expires(
     bridge: Bridge, walker: FakeWalker, clock: ManualClock
 ) -> None:
     bridge.router.find(WHOLE)
-    ttl = LIFETIMES.ttl_of(WHOLE.key)
+    ttl = FRESHNESS.ttl_of(WHOLE.key)
     clock.move(ttl - TICK - 1)
     assert bridge.tick() == 0
     clock.move(2)
     assert bridge.tick() == 1
-    assert walker.asked == [WHOLE, WHOLE]
+    assert walker.requested == [WHOLE, WHOLE]
     assert bridge.tick() == 0
 
 
@@ -112,23 +112,23 @@ def test_a_poll_every_three_hours_always_finds_fresh_data(
     for _ in range(2):
         bridge.run(3 * HOUR)
         lookup = bridge.router.find(WHOLE)
-        assert lookup.served is CacheOutcome.HIT
-        assert lookup.left > 0
-    walks = 6 * HOUR / LIFETIMES.ttl_of(WHOLE.key)
-    assert walks <= len(walker.asked) <= walks * 1.1
+        assert lookup.outcome is CacheOutcome.HIT
+        assert lookup.fresh_for > 0
+    walks = 6 * HOUR / FRESHNESS.ttl_of(WHOLE.key)
+    assert walks <= len(walker.requested) <= walks * 1.1
 
 
-def test_what_nobody_asked_for_in_two_days_is_left_alone(
+def test_a_snapshot_not_requested_for_two_days_is_not_refreshed(
     bridge: Bridge, walker: FakeWalker, clock: ManualClock
 ) -> None:
     bridge.router.find(WHOLE)
     clock.move(48 * HOUR - 60)
     assert bridge.tick() == 1
     clock.move(120)
-    assert bridge.run(2 * LIFETIMES.ttl) == 0
+    assert bridge.run(2 * FRESHNESS.ttl) == 0
 
 
-def test_a_poll_keeps_it_going_for_another_two_days(bridge: Bridge, clock: ManualClock) -> None:
+def test_a_poll_extends_the_refreshes_by_two_days(bridge: Bridge, clock: ManualClock) -> None:
     bridge.router.find(WHOLE)
     clock.move(47 * HOUR)
     bridge.router.find(WHOLE)
@@ -136,49 +136,49 @@ def test_a_poll_keeps_it_going_for_another_two_days(bridge: Bridge, clock: Manua
     assert bridge.tick() == 1
 
 
-def test_a_key_of_its_own_is_refreshed_hourly_at_most_and_the_wide_one_every_ttl(
+def test_a_narrow_snapshot_is_refreshed_at_most_hourly_and_the_wide_one_every_ttl(
     bridge: Bridge, walker: FakeWalker
 ) -> None:
     bridge.router.find(WHOLE)
     bridge.router.find(OWN)
-    walker.asked.clear()
+    walker.requested.clear()
     bridge.run(4 * HOUR)
-    assert walker.asked.count(OWN) in (3, 4)
-    assert walker.asked.count(WHOLE) >= 4 * HOUR / LIFETIMES.ttl_of(WHOLE.key) - 1
+    assert walker.requested.count(OWN) in (3, 4)
+    assert walker.requested.count(WHOLE) >= 4 * HOUR / FRESHNESS.ttl_of(WHOLE.key) - 1
 
 
-def test_what_the_wide_walk_covers_is_not_refreshed_by_itself(
+def test_a_filter_set_covered_by_the_wide_walk_is_not_refreshed_by_itself(
     bridge: Bridge, walker: FakeWalker
 ) -> None:
     for n in range(30):
         bridge.router.find(FilterSet(venues=(n,), past=30, future=90))
     bridge.run(HOUR)
-    assert set(walker.asked) == {WHOLE}
+    assert set(walker.requested) == {WHOLE}
 
 
 def test_an_archive_is_never_refreshed(
     bridge: Bridge, walker: FakeWalker, clock: ManualClock
 ) -> None:
     bridge.router.find(FilterSet(course=(51,)))
-    [archive] = [one for one in walker.asked if one != WHOLE]
+    [archive] = [requested for requested in walker.requested if requested != WHOLE]
     bridge.run(2 * HOUR)
-    assert walker.asked.count(archive) == 1
+    assert walker.requested.count(archive) == 1
 
 
-def test_one_process_of_the_fleet_does_it(
+def test_only_one_process_of_the_fleet_refreshes(
     bridge: Bridge, clock: ManualClock, store: MemoryStore, walker: FakeWalker
 ) -> None:
     fleet = [bridge, *(Bridge(clock, store, walker) for _ in range(3))]
-    for each in fleet:
-        each.router.find(WHOLE)
-        each.prefetcher.tick()
-    walker.asked.clear()
+    for process in fleet:
+        process.router.find(WHOLE)
+        process.prefetcher.tick()
+    walker.requested.clear()
     for _ in range(240):
         clock.move(TICK)
-        begun = [each.tick() for each in fleet]
-        assert begun[1:] == [0, 0, 0]
-    expected = 240 * TICK / LIFETIMES.ttl_of(WHOLE.key)
-    assert expected - 1 <= len(walker.asked) <= expected + 1
+        started = [process.tick() for process in fleet]
+        assert started[1:] == [0, 0, 0]
+    expected = 240 * TICK / FRESHNESS.ttl_of(WHOLE.key)
+    assert expected - 1 <= len(walker.requested) <= expected + 1
 
 
 def test_another_process_takes_over_when_the_first_is_killed(
@@ -191,7 +191,7 @@ def test_another_process_takes_over_when_the_first_is_killed(
     other.tick()
     clock.move(2)
     other.tick()
-    clock.move(LIFETIMES.ttl)
+    clock.move(FRESHNESS.ttl)
     assert (other.tick(), bridge.tick()) == (1, 0)
 
 
@@ -201,56 +201,56 @@ def test_another_process_takes_over_at_once_when_the_first_is_closed(
     bridge.router.find(WHOLE)
     bridge.tick()
     bridge.prefetcher.close()
-    clock.move(LIFETIMES.ttl)
+    clock.move(FRESHNESS.ttl)
     assert Bridge(clock, store, walker).tick() == 1
 
 
-def test_nothing_is_refreshed_while_a_failure_is_remembered(
+def test_nothing_is_refreshed_during_the_pause_after_a_failure(
     bridge: Bridge, walker: FakeWalker, clock: ManualClock
 ) -> None:
     bridge.router.find(WHOLE)
-    clock.move(LIFETIMES.ttl)
-    bridge.worker.failures.remember(WHOLE.key, Cause("unreachable", "gone", Scope.ACCOUNT, 300.0))
-    walker.asked.clear()
+    clock.move(FRESHNESS.ttl)
+    bridge.worker.backoff.record(WHOLE.key, Cause("unreachable", "down", Scope.ACCOUNT, 300.0))
+    walker.requested.clear()
     for _ in range(59):
         assert bridge.prefetcher.tick() == 0
         clock.move(TICK)
-    assert not walker.asked
+    assert not walker.requested
 
 
-def test_an_outage_is_probed_seldom_and_its_end_is_found_within_a_minute_or_so(
+def test_an_outage_is_probed_rarely_and_its_end_is_noticed_within_75_seconds(
     bridge: Bridge, walker: FakeWalker
 ) -> None:
     bridge.router.find(WHOLE)
     walker.error = UpstreamError(Cause("internal_error", "TeamUp failed"))
-    walker.asked.clear()
+    walker.requested.clear()
     bridge.run(HOUR)
-    assert 45 <= len(walker.asked) <= 80
+    assert 45 <= len(walker.requested) <= 80
     walker.error = None
     bridge.run(75)
-    assert bridge.router.find(WHOLE).served is CacheOutcome.HIT
+    assert bridge.router.find(WHOLE).outcome is CacheOutcome.HIT
 
 
-def test_a_newer_copy_is_wanted_although_the_old_one_is_still_fresh(
-    bridge: Bridge, clock: ManualClock
-) -> None:
+def test_a_copy_is_replaced_while_it_is_still_fresh(bridge: Bridge, clock: ManualClock) -> None:
     walked = bridge.router.find(WHOLE).snapshot.walked
-    clock.move(LIFETIMES.ttl_of(WHOLE.key) - 1)
+    clock.move(FRESHNESS.ttl_of(WHOLE.key) - 1)
     bridge.tick()
     assert bridge.router.find(WHOLE).snapshot.walked > walked
 
 
-def test_it_asks_as_what_may_take_half_of_the_budget(
+def test_refreshes_have_the_purpose_that_may_use_half_of_the_budget(
     bridge: Bridge, walker: FakeWalker, clock: ManualClock
 ) -> None:
     bridge.router.find(WHOLE)
-    clock.move(LIFETIMES.ttl)
+    clock.move(FRESHNESS.ttl)
     bridge.tick()
     assert walker.purposes == [Purpose.LIVE, Purpose.AHEAD]
 
 
 @pytest.mark.parametrize("per_minute", [1, 2, 7, 200])
-def test_half_of_the_budget_is_kept_for_live_requests(store: MemoryStore, per_minute: int) -> None:
+def test_half_of_the_budget_is_reserved_for_live_requests(
+    store: MemoryStore, per_minute: int
+) -> None:
     budget = SharedRequestBudget(store, KEYS, per_minute=per_minute)
     ahead = sum(budget.reserve(Purpose.AHEAD) == 0 for _ in range(per_minute + 5))
     live = sum(budget.reserve(Purpose.LIVE) == 0 for _ in range(per_minute + 5))
@@ -258,24 +258,24 @@ def test_half_of_the_budget_is_kept_for_live_requests(store: MemoryStore, per_mi
     assert live == per_minute - ahead
 
 
-def test_live_requests_come_first_and_may_take_all(store: MemoryStore) -> None:
+def test_live_requests_may_use_the_whole_budget(store: MemoryStore) -> None:
     budget = SharedRequestBudget(store, KEYS, per_minute=10)
     assert sum(budget.reserve(Purpose.LIVE) == 0 for _ in range(20)) == 10
     assert budget.reserve(Purpose.AHEAD) > 0
 
 
-def test_the_share_is_of_any_sixty_seconds(store: MemoryStore, clock: ManualClock) -> None:
+def test_the_share_applies_to_any_sixty_seconds(store: MemoryStore, clock: ManualClock) -> None:
     budget = SharedRequestBudget(store, KEYS, per_minute=60)
     granted = []
     for _ in range(600):
         if budget.reserve(Purpose.AHEAD) == 0:
             granted.append(clock.now())
         clock.move(0.7)
-    assert max(sum(one <= each < one + 60 for each in granted) for one in granted) <= 30
+    assert max(sum(start <= at < start + 60 for at in granted) for start in granted) <= 30
     assert len(granted) >= 600 * 0.7 / 60 * 30 * 0.9
 
 
-class TestItsThread:
+class TestThread:
     @pytest.fixture
     def quick(self, clock: ManualClock, store: MemoryStore, walker: FakeWalker) -> Bridge:
         return Bridge(clock, store, walker, FreshnessPolicy(5, 3600, 604_800))
@@ -287,42 +287,40 @@ class TestItsThread:
         walker.entered.clear()
         quick.prefetcher.start()
         clock.move(5)
-        assert walker.entered.wait(LONG_ENOUGH)
+        assert walker.entered.wait(TIMEOUT)
         quick.prefetcher.close()
         assert "refresh-ahead" not in [thread.name for thread in threading.enumerate()]
 
-    def test_goes_on_after_what_nobody_thought_of(
+    def test_continues_after_an_unexpected_error(
         self, quick: Bridge, walker: FakeWalker, clock: ManualClock, store: MemoryStore
     ) -> None:
         quick.router.find(WHOLE)
         walker.entered.clear()
-        broke = threading.Event()
-        recent = quick.worker.asked.recent
+        failed = threading.Event()
+        recent = quick.worker.registry.recent
 
-        def breaks_once(pinned: list[str]) -> list[str]:
-            if not broke.is_set():
-                broke.set()
-                raise RuntimeError("as nobody thought")
+        def fail_once(pinned: list[str]) -> list[str]:
+            if not failed.is_set():
+                failed.set()
+                raise RuntimeError("unexpected")
             return recent(pinned)
 
-        quick.worker.asked.recent = breaks_once  # type: ignore[method-assign]
+        quick.worker.registry.recent = fail_once  # type: ignore[method-assign]
         with capture_logs() as lines:
             quick.prefetcher.start()
             clock.move(5)
-            assert walker.entered.wait(LONG_ENOUGH)
+            assert walker.entered.wait(TIMEOUT)
             quick.prefetcher.close()
-        assert broke.is_set()
-        assert any(line["event"] == "refresh-ahead broke off" for line in lines)
+        assert failed.is_set()
+        assert any(line["event"] == "refresh-ahead failed" for line in lines)
 
-    def test_closes_without_having_begun(self, quick: Bridge) -> None:
+    def test_can_be_closed_without_having_been_started(self, quick: Bridge) -> None:
         quick.prefetcher.close()
 
 
-def test_two_days_are_counted_from_when_it_was_asked_for(
-    bridge: Bridge, clock: ManualClock
-) -> None:
+def test_a_request_counts_as_recent_for_two_days(bridge: Bridge, clock: ManualClock) -> None:
     assert datetime.fromtimestamp(clock.now(), UTC) == NOW
     bridge.router.find(WHOLE)
-    assert bridge.worker.asked.recent([WHOLE.key]) == [WHOLE.key]
+    assert bridge.worker.registry.recent([WHOLE.key]) == [WHOLE.key]
     clock.move(48 * HOUR + 1)
-    assert bridge.worker.asked.recent([WHOLE.key]) == []
+    assert bridge.worker.registry.recent([WHOLE.key]) == []

@@ -1,4 +1,4 @@
-"""Revisions: what counts as a change, for SEQUENCE, for LAST-MODIFIED, and for neither."""
+"""Revisions: which changes of a session affect SEQUENCE, LAST-MODIFIED, or neither."""
 
 from collections.abc import Mapping
 from dataclasses import astuple, replace
@@ -47,29 +47,29 @@ CONTENT: Mapping[str, dict[str, Any]] = {
 
 
 def first(**fields: Any) -> Revision:
-    return revisions.published(session(**fields), AT, None).revision
+    return revisions.with_revision(session(**fields), AT, None).revision
 
 
 def change(at: int = LATER, **fields: Any) -> Revision:
-    """The revision after the usual session changed in *fields*."""
-    before = revisions.published(session(), AT, None)
-    return revisions.published(session(**fields), at, before).revision
+    """The revision after *fields* of the default session changed."""
+    before = revisions.with_revision(session(), AT, None)
+    return revisions.with_revision(session(**fields), at, before).revision
 
 
-def test_at_first_sight_everything_dates_from_now_and_sequence_counts_minutes_since_2026() -> None:
+def test_a_new_session_is_dated_now_and_its_sequence_is_minutes_since_2026() -> None:
     assert first() == Revision(AT, MINUTES, AT, AT, AT, AT, AT)
 
 
 def test_a_clock_before_2026_gives_no_negative_sequence() -> None:
-    assert revisions.published(session(), 1_000, None).revision.sequence == 0
+    assert revisions.with_revision(session(), 1_000, None).revision.sequence == 0
 
 
-def test_what_did_not_change_keeps_its_revision() -> None:
+def test_an_unchanged_session_keeps_its_revision() -> None:
     assert change() == first()
 
 
 @pytest.mark.parametrize("fields", SCHEDULE.values(), ids=SCHEDULE)
-def test_time_place_and_status_move_sequence_and_content(fields: dict[str, Any]) -> None:
+def test_time_place_and_status_change_sequence_and_content(fields: dict[str, Any]) -> None:
     revision = change(**fields)
     assert revision.sequence == MINUTES + 10
     assert revision.content == LATER
@@ -77,51 +77,52 @@ def test_time_place_and_status_move_sequence_and_content(fields: dict[str, Any])
 
 
 @pytest.mark.parametrize("fields", CONTENT.values(), ids=CONTENT)
-def test_other_content_moves_last_modified_alone(fields: dict[str, Any]) -> None:
+def test_other_content_changes_only_last_modified(fields: dict[str, Any]) -> None:
     assert change(**fields) == replace(first(), content=LATER)
 
 
-def test_another_instructor_moves_the_sequence_as_another_venue_does() -> None:
-    """Such a session leaves one feed and enters another, and must be newer there."""
+def test_another_instructor_changes_the_sequence_as_another_venue_does() -> None:
+    """Such a session moves from one feed to another, and must be newer there."""
     revision = change(instructors=(Instructor(14, "Priya"),))
     assert revision.content == LATER
     assert revision.sequence > MINUTES
 
 
 def test_two_changes_within_a_minute_have_different_sequences() -> None:
-    one = revisions.published(session(), AT, None)
-    two = revisions.published(session(status=Status.CANCELLED), AT + 1, one)
-    three = revisions.published(session(), AT + 2, two)
-    assert [each.revision.sequence - MINUTES for each in (one, two, three)] == [0, 1, 2]
+    original = revisions.with_revision(session(), AT, None)
+    cancelled = revisions.with_revision(session(status=Status.CANCELLED), AT + 1, original)
+    restored = revisions.with_revision(session(), AT + 2, cancelled)
+    entries = (original, cancelled, restored)
+    assert [entry.revision.sequence - MINUTES for entry in entries] == [0, 1, 2]
 
 
-def test_a_booking_moves_the_counts_alone() -> None:
+def test_a_booking_changes_only_the_counts() -> None:
     assert change(attending=5) == replace(first(), counts=LATER)
 
 
-def test_the_rounded_number_of_places_moves_when_it_shows_another() -> None:
-    # 12 places: 8 left is told as 5, 4 left as 4
+def test_the_rounded_number_of_places_changes_with_its_value() -> None:
+    # Of 12 places, 8 free ones are rounded to 5, and 4 stay 4.
     assert change(attending=8) == replace(first(), places=LATER, counts=LATER)
 
 
-def test_becoming_full_moves_what_is_told_of_places_and_neither_content_nor_sequence() -> None:
-    moved = {"full": LATER, "places": LATER, "counts": LATER}
-    assert change(attending=12) == replace(first(), **moved)
+def test_becoming_full_changes_full_and_places_but_neither_content_nor_sequence() -> None:
+    changed = {"full": LATER, "places": LATER, "counts": LATER}
+    assert change(attending=12) == replace(first(), **changed)
 
 
-def test_one_more_in_a_full_class_changes_nothing_that_is_told() -> None:
-    full = revisions.published(session(attending=12), AT, None)
-    over = revisions.published(session(attending=13), LATER, full)
+def test_one_more_booking_of_a_full_class_changes_only_the_counts() -> None:
+    full = revisions.with_revision(session(attending=12), AT, None)
+    over = revisions.with_revision(session(attending=13), LATER, full)
     assert over.revision == replace(full.revision, counts=LATER)
 
 
 def test_an_unlimited_class_is_never_full() -> None:
-    one = revisions.published(session(capacity=None, attending=0), AT, None)
-    two = revisions.published(session(capacity=None, attending=50), LATER, one)
-    assert two.revision == replace(one.revision, counts=LATER)
+    before = revisions.with_revision(session(capacity=None, attending=0), AT, None)
+    after = revisions.with_revision(session(capacity=None, attending=50), LATER, before)
+    assert after.revision == replace(before.revision, counts=LATER)
 
 
-def test_links_of_private_feeds_move_nothing_of_public_ones() -> None:
+def test_links_of_private_feeds_change_nothing_for_public_feeds() -> None:
     for fields in (
         {"staff_url": "https://staff.example/2"},
         {"venue": replace(RIVERSIDE, join_url="https://video.example/j")},
@@ -129,7 +130,7 @@ def test_links_of_private_feeds_move_nothing_of_public_ones() -> None:
         assert change(**fields) == replace(first(), links=LATER)
 
 
-def test_a_clock_that_was_set_back_never_takes_a_revision_back() -> None:
+def test_a_clock_that_was_set_back_never_decreases_a_revision() -> None:
     revision = change(at=AT - 86_400, status=Status.CANCELLED)
     assert revision.sequence == MINUTES + 1
     assert revision.content == AT + 1
@@ -148,20 +149,20 @@ _ANY = st.builds(
 
 
 @given(st.lists(st.tuples(_ANY, st.integers(-90_000, 90_000)), min_size=1))
-def test_no_number_ever_decreases_and_each_moves_with_its_change(
+def test_no_number_ever_decreases_and_each_increases_with_its_change(
     steps: list[tuple[ClassSession, int]],
 ) -> None:
-    known, at = revisions.published(session(), AT, None), AT
-    for one, passed in steps:
+    before, at = revisions.with_revision(session(), AT, None), AT
+    for changed, passed in steps:
         at += passed
-        after = revisions.published(one, at, known)
+        after = revisions.with_revision(changed, at, before)
         assert after.revision.created == AT
-        pairs = zip(astuple(known.revision), astuple(after.revision), strict=True)
+        pairs = zip(astuple(before.revision), astuple(after.revision), strict=True)
         assert all(old <= new for old, new in pairs)
-        moved = one.start != known.session.start or one.status is not known.session.status
-        if moved:
-            assert after.revision.sequence > known.revision.sequence
-            assert after.revision.content > known.revision.content
-        if one == known.session:
-            assert after.revision == known.revision
-        known = after
+        old = before.session
+        if changed.start != old.start or changed.status is not old.status:
+            assert after.revision.sequence > before.revision.sequence
+            assert after.revision.content > before.revision.content
+        if changed == old:
+            assert after.revision == before.revision
+        before = after

@@ -1,4 +1,4 @@
-"""The plan: which walk answers which question, and how often upstream is asked for it."""
+"""The routers: which snapshot answers which filter set, and how often upstream is walked."""
 
 import hashlib
 import itertools
@@ -9,11 +9,11 @@ from clocks import ManualClock
 from walking import (
     CHAPEL,
     HOUR,
-    LONG_ENOUGH,
     NOW,
     RIVERSIDE,
+    TIMEOUT,
     FakeWalker,
-    HurriedClock,
+    SkippingClock,
     Worker,
     session,
     sessions,
@@ -36,8 +36,8 @@ EDGE = MIDNIGHT - timedelta(days=30)
 
 
 @pytest.fixture
-def clock() -> HurriedClock:
-    return HurriedClock(NOW)
+def clock() -> SkippingClock:
+    return SkippingClock(NOW)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def worker(clock: ManualClock, store: MemoryStore, walker: FakeWalker) -> Worker
 
 @pytest.fixture
 def wide(worker: Worker, clock: ManualClock) -> WideRouter:
-    return wide_of(worker, clock)
+    return wide_router(worker, clock)
 
 
 @pytest.fixture
@@ -66,35 +66,37 @@ def narrow(worker: Worker) -> NarrowRouter:
     return NarrowRouter(worker.cache, "course_session", DEFAULT, shrink_hold=HOLD)
 
 
-def wide_of(worker: Worker, clock: ManualClock) -> WideRouter:
+def wide_router(worker: Worker, clock: ManualClock) -> WideRouter:
     return WideRouter(worker.cache, clock, past=30, shrink_hold=HOLD)
 
 
 def within(lookup: Lookup, filter_set: FilterSet) -> list[int]:
-    """The ids of what the lookup has of the filter set."""
+    """The ids of the filter set's sessions in the lookup's snapshot."""
     return [
-        one.session.id
-        for one in lookup.snapshot.published
-        if filter_set.matches(one.session, lookup.snapshot.day)
+        entry.session.id
+        for entry in lookup.snapshot.published
+        if filter_set.matches(entry.session, lookup.snapshot.day)
     ]
 
 
-def truth(walker: FakeWalker, filter_set: FilterSet, clock: ManualClock) -> list[int]:
-    """The ids of what upstream has of it, in the same order."""
+def upstream_ids(walker: FakeWalker, filter_set: FilterSet, clock: ManualClock) -> list[int]:
+    """The ids of the filter set's sessions that upstream lists, in the same order."""
     day = datetime.fromtimestamp(clock.now(), UTC).date()
-    found = [one for one in walker.timetable if filter_set.matches(one, day)]
-    return [one.id for one in sorted(found, key=lambda one: (one.start, one.identity))]
+    matching = [session for session in walker.timetable if filter_set.matches(session, day)]
+    return [
+        session.id for session in sorted(matching, key=lambda session: (session.start, session.id))
+    ]
 
 
-def noted_at(key: str) -> int:
-    """Which of the buckets of notes a key falls into."""
+def bucket_of(key: str) -> int:
+    """The bucket of the key registry that contains *key*."""
     buckets = MAX_KEYS // 16
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % buckets
 
 
-def refresh(worker: Worker, plan: WideRouter) -> None:
-    """Have the wide walk made again, if it is stale."""
-    worker.settle(WHOLE, plan.merge_rules(WHOLE))
+def refresh(worker: Worker, router: WideRouter) -> None:
+    """Repeat the wide walk if its snapshot is stale."""
+    worker.settle(WHOLE, router.merge_rules(WHOLE))
 
 
 COVERED = {
@@ -105,21 +107,21 @@ COVERED = {
     "a status": FilterSet(status=(Status.CANCELLED,), past=30),
     "whether it is full": FilterSet(occupancy_status=(Occupancy.FULL,), past=30),
     "a year ahead": FilterSet(past=0, future=365),
-    "starts from an instant on": FilterSet(starts_at_gte=EDGE),
-    "ends from an instant on": FilterSet(ends_at_gte=EDGE),
+    "starts from a time on": FilterSet(starts_at_gte=EDGE),
+    "ends from a time on": FilterSet(ends_at_gte=EDGE),
     "local starts with an offset": FilterSet(local_starts_at_gte=EDGE),
-    "local starts within the furthest zone": FilterSet(
+    "local starts in the time zone farthest from UTC": FilterSet(
         local_starts_at_gte=(EDGE + timedelta(hours=14)).replace(tzinfo=None)
     ),
     "one session": FilterSet(session=3),
 }
 NOT_COVERED = {
     "a longer past": FilterSet(past=31, future=90),
-    "starts before the edge": FilterSet(starts_at_gte=EDGE - timedelta(seconds=1)),
-    "local starts that may be before it": FilterSet(
+    "starts before the wide window": FilterSet(starts_at_gte=EDGE - timedelta(seconds=1)),
+    "local starts possibly before the wide window": FilterSet(
         local_starts_at_gte=(EDGE + timedelta(hours=13)).replace(tzinfo=None)
     ),
-    "a waitlist, which upstream alone knows of": FilterSet(
+    "a waitlist, which only upstream can evaluate": FilterSet(
         occupancy_status=(Occupancy.HAS_WAITLIST,), past=30
     ),
 }
@@ -127,55 +129,54 @@ NOT_COVERED = {
 
 class TestWide:
     @pytest.mark.parametrize("filter_set", COVERED.values(), ids=COVERED)
-    def test_one_walk_answers_all_that_it_covers(
-        self, wide: WideRouter, walker: FakeWalker, clock: HurriedClock, filter_set: FilterSet
+    def test_one_walk_answers_all_filter_sets_that_it_covers(
+        self, wide: WideRouter, walker: FakeWalker, clock: SkippingClock, filter_set: FilterSet
     ) -> None:
         lookup = wide.find(filter_set)
-        assert walker.asked == [WHOLE]
-        assert within(lookup, filter_set) == truth(walker, filter_set, clock)
+        assert walker.requested == [WHOLE]
+        assert within(lookup, filter_set) == upstream_ids(walker, filter_set, clock)
 
     @pytest.mark.parametrize("filter_set", NOT_COVERED.values(), ids=NOT_COVERED)
-    def test_what_it_does_not_cover_asks_for_itself(
-        self, wide: WideRouter, walker: FakeWalker, clock: HurriedClock, filter_set: FilterSet
+    def test_a_filter_set_that_it_does_not_cover_has_a_walk_of_its_own(
+        self, wide: WideRouter, walker: FakeWalker, clock: SkippingClock, filter_set: FilterSet
     ) -> None:
         lookup = wide.find(filter_set)
-        assert filter_set in walker.asked
-        assert set(walker.asked) <= {WHOLE, filter_set}
-        assert within(lookup, filter_set) == truth(walker, filter_set, clock)
-        asked = len(walker.asked)
-        assert wide.find(filter_set).served is CacheOutcome.HIT
-        assert len(walker.asked) == asked
+        assert filter_set in walker.requested
+        assert set(walker.requested) <= {WHOLE, filter_set}
+        assert within(lookup, filter_set) == upstream_ids(walker, filter_set, clock)
+        walks = len(walker.requested)
+        assert wide.find(filter_set).outcome is CacheOutcome.HIT
+        assert len(walker.requested) == walks
 
     def test_five_hundred_filter_sets_cost_one_walk(
         self, wide: WideRouter, walker: FakeWalker
     ) -> None:
         for n in range(500):
             wide.find(FilterSet(venues=(n,), past=30, future=90))
-        assert walker.asked == [WHOLE]
+        assert walker.requested == [WHOLE]
 
-    def test_made_up_questions_push_the_wide_walk_out_of_neither_store_nor_mind(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: HurriedClock
+    def test_invented_filter_sets_evict_the_wide_snapshot_neither_from_store_nor_registry(
+        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
-        """Whoever picks them so that their notes fall where the wide walk's does."""
+        """Even if they are chosen to share the bucket of the wide snapshot's key."""
         wide.find(DEFAULT)
         clock.move(1)
-        place = noted_at(WHOLE.key)
+        bucket = bucket_of(WHOLE.key)
         longer = (FilterSet(venues=(n,), past=365) for n in itertools.count())
-        for made_up in itertools.islice((one for one in longer if noted_at(one.key) == place), 40):
-            wide.find(made_up)
+        same_bucket = (invented for invented in longer if bucket_of(invented.key) == bucket)
+        for invented in itertools.islice(same_bucket, 40):
+            wide.find(invented)
             clock.move(1.5)
-        assert WHOLE.key in worker.asked.recent([WHOLE.key])
+        assert WHOLE.key in worker.registry.recent([WHOLE.key])
         walker.error = UpstreamError(Cause("internal_error", "TeamUp failed"))
-        restarted = wide_of(Worker(clock, worker.store, walker), clock)
-        assert restarted.find(DEFAULT).served is CacheOutcome.HIT
+        restarted = wide_router(Worker(clock, worker.store, walker), clock)
+        assert restarted.find(DEFAULT).outcome is CacheOutcome.HIT
 
     def test_all_filter_sets_share_one_version(self, wide: WideRouter) -> None:
         versions = {wide.find(filter_set).version for filter_set in COVERED.values()}
         assert len(versions) == 1
 
-    def test_the_wide_walk_keeps_history_and_makes_tombstones_and_no_other_does(
-        self, wide: WideRouter
-    ) -> None:
+    def test_only_the_wide_snapshot_has_history_and_tombstones(self, wide: WideRouter) -> None:
         rules = wide.merge_rules(WHOLE)
         assert rules.history
         assert rules.tombstones
@@ -184,76 +185,76 @@ class TestWide:
             assert not rules.history
             assert not rules.tombstones
 
-    def test_names_are_known_from_the_copy_at_hand_and_upstream_is_not_asked(
+    def test_peek_widest_returns_the_existing_copy_without_a_walk(
         self, wide: WideRouter, walker: FakeWalker
     ) -> None:
         assert wide.peek_widest() is None
-        assert not walker.asked
+        assert not walker.requested
         lookup = wide.find(DEFAULT)
         assert wide.peek_widest() == lookup.snapshot
 
-    def test_a_cold_question_waits_no_longer_than_its_patience_in_all(
-        self, wide: WideRouter, walker: FakeWalker, clock: HurriedClock
+    def test_a_cold_request_waits_no_longer_than_its_timeout_in_total(
+        self, wide: WideRouter, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         walker.gate.clear()
-        clock.hurried = True
+        clock.skip_waits = True
         with pytest.raises(UnavailableError):
-            wide.find(FilterSet(course=(51,)), patience=6.0)
+            wide.find(FilterSet(course=(51,)), timeout=6.0)
         assert clock.waited == [6.0]
         walker.gate.set()
 
 
 class TestCoverage:
     def test_grows_with_the_history(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: HurriedClock
+        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
         longer = FilterSet(past=60, future=90)
         wide.find(longer)
-        assert longer in walker.asked
+        assert longer in walker.requested
         for _ in range(30):
             clock.move(DAY)
             refresh(worker, wide)
-        walker.asked.clear()
+        walker.requested.clear()
         lookup = wide.find(longer)
-        assert walker.asked == []
-        assert within(lookup, longer) == truth(walker, longer, clock)
+        assert walker.requested == []
+        assert within(lookup, longer) == upstream_ids(walker, longer, clock)
 
-    def test_is_not_yet_there_a_day_before(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: HurriedClock
+    def test_is_not_complete_a_day_too_early(
+        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
         wide.find(DEFAULT)
         for _ in range(29):
             clock.move(DAY)
             refresh(worker, wide)
         wide.find(FilterSet(past=60))
-        assert FilterSet(past=60) in walker.asked
+        assert FilterSet(past=60) in walker.requested
 
-    def test_is_there_after_a_restart(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: HurriedClock
+    def test_survives_a_restart(
+        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
         wide.find(DEFAULT)
         for _ in range(30):
             clock.move(DAY)
             refresh(worker, wide)
-        walker.asked.clear()
-        restarted = wide_of(Worker(clock, worker.store, walker), clock)
+        walker.requested.clear()
+        restarted = wide_router(Worker(clock, worker.store, walker), clock)
         restarted.find(FilterSet(past=60))
-        assert walker.asked == []
+        assert walker.requested == []
 
-    def test_outlasts_a_pause_that_the_next_walk_reaches_over(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: HurriedClock
+    def test_survives_a_pause_shorter_than_the_window_of_the_next_walk(
+        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
         wide.find(DEFAULT)
         clock.move(29 * DAY)
         refresh(worker, wide)
-        walker.asked.clear()
+        walker.requested.clear()
         wide.find(FilterSet(past=59))
-        assert walker.asked == []
+        assert walker.requested == []
 
-    def test_begins_anew_after_a_longer_one(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: HurriedClock
+    def test_restarts_after_a_longer_pause(
+        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
-        """What took place while nobody looked was never seen: the history has a hole."""
+        """Sessions that took place during the pause were never fetched: the history has a gap."""
         wide.find(DEFAULT)
         clock.move(40 * DAY)
         unseen = session(900, NOW + timedelta(days=5), end=None)
@@ -261,53 +262,53 @@ class TestCoverage:
         refresh(worker, wide)
         longer = FilterSet(past=60, future=90)
         lookup = wide.find(longer)
-        assert longer in walker.asked
+        assert longer in walker.requested
         assert 900 in within(lookup, longer)
 
 
-class TestACourse:
+class TestCourse:
     COURSE = FilterSet(course=(51,))
 
     def archives(self, walker: FakeWalker) -> list[FilterSet]:
-        return [one for one in walker.asked if one != WHOLE]
+        return [requested for requested in walker.requested if requested != WHOLE]
 
-    def test_is_cut_from_the_wide_walk_and_an_archive_of_what_is_older(
-        self, wide: WideRouter, walker: FakeWalker, clock: HurriedClock
+    def test_is_joined_from_the_wide_snapshot_and_an_archive_of_older_sessions(
+        self, wide: WideRouter, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         lookup = wide.find(self.COURSE)
-        assert within(lookup, self.COURSE) == truth(walker, self.COURSE, clock)
-        assert WHOLE in walker.asked
+        assert within(lookup, self.COURSE) == upstream_ids(walker, self.COURSE, clock)
+        assert WHOLE in walker.requested
         [archive] = self.archives(walker)
         assert archive.course == (51,)
         assert archive.past is None
         assert archive.starts_at_lte is not None
         assert EDGE <= archive.starts_at_lte <= EDGE + timedelta(days=32)
 
-    def test_asks_for_its_archive_once_and_keeps_it(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: HurriedClock
+    def test_fetches_its_archive_once_and_keeps_it(
+        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
         wide.find(self.COURSE)
         for _ in range(60):
             clock.move(DAY)
             refresh(worker, wide)
             lookup = wide.find(self.COURSE)
-            assert within(lookup, self.COURSE) == truth(walker, self.COURSE, clock)
-        restarted = wide_of(Worker(clock, worker.store, walker), clock)
+            assert within(lookup, self.COURSE) == upstream_ids(walker, self.COURSE, clock)
+        restarted = wide_router(Worker(clock, worker.store, walker), clock)
         restarted.find(self.COURSE)
         assert len(self.archives(walker)) == 1
 
-    def test_has_its_archive_in_an_outage(
-        self, wide: WideRouter, walker: FakeWalker, clock: HurriedClock
+    def test_is_served_with_its_archive_during_an_outage(
+        self, wide: WideRouter, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         wide.find(self.COURSE)
         walker.error = UpstreamError(Cause("internal_error", "TeamUp failed"))
         clock.move(2 * DAY)
         lookup = wide.find(self.COURSE)
-        assert lookup.served is CacheOutcome.FAILED
+        assert lookup.outcome is CacheOutcome.FAILED
         assert 600 in within(lookup, self.COURSE)
 
-    def test_is_as_the_wide_walk_says_where_both_have_a_session(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: HurriedClock
+    def test_takes_a_session_from_the_wide_snapshot_if_both_contain_it(
+        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
         late = session(700, EDGE + timedelta(days=1))
         walker.timetable.append(late)
@@ -315,19 +316,18 @@ class TestACourse:
         walker.timetable[-1] = session(700, EDGE + timedelta(days=1), venue=CHAPEL)
         clock.move(400)
         refresh(worker, wide)
-        assert self.shown(wide)[700].session.venue == CHAPEL
+        assert self.published(wide)[700].session.venue == CHAPEL
         walker.timetable[-1] = session(700, EDGE + timedelta(days=1), course=Course(52, "Other"))
         clock.move(400)
         refresh(worker, wide)
-        assert 700 not in self.shown(wide)
+        assert 700 not in self.published(wide)
 
-    def shown(self, wide: WideRouter) -> dict[int, Published]:
-        lookup = wide.find(self.COURSE)
-        ids = set(within(lookup, self.COURSE))
-        return {one.session.id: one for one in lookup.snapshot.published if one.session.id in ids}
+    def published(self, wide: WideRouter) -> dict[int, Published]:
+        snapshot = wide.find(self.COURSE).snapshot
+        return {entry.session.id: entry for entry in snapshot.matching(self.COURSE)}
 
-    def test_has_another_version_with_each_walk_and_the_same_in_between(
-        self, wide: WideRouter, worker: Worker, clock: HurriedClock
+    def test_has_a_new_version_after_each_walk_and_the_same_in_between(
+        self, wide: WideRouter, worker: Worker, clock: SkippingClock
     ) -> None:
         first = wide.find(self.COURSE)
         assert wide.find(self.COURSE).version == first.version
@@ -336,24 +336,24 @@ class TestACourse:
         refresh(worker, wide)
         assert wide.find(self.COURSE).version != first.version
 
-    def test_with_an_early_edge_of_its_own_needs_no_archive(
+    def test_with_a_lower_bound_needs_no_archive(
         self, wide: WideRouter, walker: FakeWalker
     ) -> None:
         wide.find(FilterSet(course=(51,), past=7))
         wide.find(FilterSet(course=(51,), starts_at_gte=EDGE))
         assert self.archives(walker) == []
 
-    def test_that_ends_before_the_edge_is_archived_no_further_than_asked(
-        self, wide: WideRouter, walker: FakeWalker, clock: HurriedClock
+    def test_with_an_upper_bound_before_the_wide_window_has_an_archive_up_to_that_bound(
+        self, wide: WideRouter, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         until = EDGE - timedelta(days=20)
         old = FilterSet(course=(51,), starts_at_lte=until)
         lookup = wide.find(old)
         [archive] = self.archives(walker)
         assert archive.starts_at_lte == until
-        assert within(lookup, old) == truth(walker, old, clock)
+        assert within(lookup, old) == upstream_ids(walker, old, clock)
 
-    def test_whose_archive_cannot_be_had_is_not_served_in_part(
+    def test_is_not_served_in_part_if_its_archive_is_unavailable(
         self, wide: WideRouter, walker: FakeWalker
     ) -> None:
         wide.find(DEFAULT)
@@ -361,15 +361,15 @@ class TestACourse:
         with pytest.raises(UnavailableError):
             wide.find(self.COURSE)
 
-    def test_gets_another_archive_after_a_time_in_which_nobody_looked(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: HurriedClock
+    def test_gets_another_archive_after_a_gap_in_the_history(
+        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
         wide.find(self.COURSE)
         clock.move(70 * DAY)
         walker.timetable.append(session(900, NOW + timedelta(days=5), end=None))
         refresh(worker, wide)
         lookup = wide.find(self.COURSE)
-        assert within(lookup, self.COURSE) == truth(walker, self.COURSE, clock)
+        assert within(lookup, self.COURSE) == upstream_ids(walker, self.COURSE, clock)
         assert len(self.archives(walker)) == 2
 
 
@@ -377,56 +377,56 @@ class TestNarrow:
     ONE = FilterSet(venues=(12,), past=30, future=90)
     OTHER = FilterSet(venues=(13,), past=30, future=90)
 
-    def test_each_filter_set_asks_for_itself(
+    def test_each_filter_set_has_a_walk_of_its_own(
         self, narrow: NarrowRouter, walker: FakeWalker
     ) -> None:
         for filter_set in (self.ONE, self.OTHER, self.ONE, FilterSet(course=(51,))):
             narrow.find(filter_set)
-        assert walker.asked == [self.ONE, self.OTHER, FilterSet(course=(51,))]
+        assert walker.requested == [self.ONE, self.OTHER, FilterSet(course=(51,))]
 
-    def test_neither_keeps_history_nor_makes_tombstones(self, narrow: NarrowRouter) -> None:
+    def test_there_is_neither_history_nor_are_there_tombstones(self, narrow: NarrowRouter) -> None:
         for filter_set in (self.ONE, DEFAULT, WHOLE):
             rules = narrow.merge_rules(filter_set)
             assert not rules.history
             assert not rules.tombstones
 
-    def test_one_session_is_remembered_from_any_other_feed(
+    def test_a_single_session_is_found_if_any_feed_contained_it(
         self, narrow: NarrowRouter, walker: FakeWalker
     ) -> None:
         narrow.find(self.ONE)
         lookup = narrow.find(FilterSet(session=3))
         assert within(lookup, FilterSet(session=3)) == [3]
-        assert walker.asked == [self.ONE]
+        assert walker.requested == [self.ONE]
 
-    def test_one_session_that_nobody_saw_is_looked_for_in_the_default_window(
+    def test_an_unknown_single_session_is_searched_in_the_default_window(
         self, narrow: NarrowRouter, walker: FakeWalker
     ) -> None:
         assert within(narrow.find(FilterSet(session=3)), FilterSet(session=3)) == [3]
         narrow.find(FilterSet(session=99_999))
-        assert walker.asked == [DEFAULT]
+        assert walker.requested == [DEFAULT]
 
     @pytest.mark.parametrize("course", [Course(51), None])
-    def test_one_session_alone_is_kept_up_to_date(
+    def test_a_single_session_is_kept_up_to_date(
         self,
         narrow: NarrowRouter,
         walker: FakeWalker,
         worker: Worker,
-        clock: HurriedClock,
+        clock: SkippingClock,
         course: Course | None,
     ) -> None:
         alone = FilterSet(session=3)
         walker.timetable[2] = session(3, course=course)
         narrow.find(FilterSet(instructors=(11,), past=0))
         assert within(narrow.find(alone), alone) == [3]
-        worker.refresher.finished()
+        worker.refresher.wait_until_idle()
         walker.timetable[2] = session(3, course=course, status=Status.CANCELLED)
         clock.move(HOUR.total_seconds() / 2)
         narrow.find(alone)
-        worker.refresher.finished()
-        [one] = [one for one in narrow.find(alone).snapshot.published if one.session.id == 3]
-        assert one.session.status is Status.CANCELLED
+        worker.refresher.wait_until_idle()
+        [entry] = narrow.find(alone).snapshot.matching(alone)
+        assert entry.session.status is Status.CANCELLED
 
-    def test_one_session_that_cannot_be_looked_for_stays_as_it_was(
+    def test_a_single_session_stays_unchanged_while_upstream_fails(
         self, narrow: NarrowRouter, walker: FakeWalker, worker: Worker
     ) -> None:
         alone = FilterSet(session=3)
@@ -434,37 +434,38 @@ class TestNarrow:
         walker.error = UpstreamError(Cause("unreachable", "TeamUp cannot be reached"))
         for _ in range(3):
             assert within(narrow.find(alone), alone) == [3]
-            worker.refresher.finished()
+            worker.refresher.wait_until_idle()
 
-    def test_one_session_is_shown_as_whoever_saw_it_last_saw_it(
-        self, narrow: NarrowRouter, walker: FakeWalker, clock: HurriedClock
+    def test_a_single_session_has_the_data_of_the_latest_walk_of_any_feed(
+        self, narrow: NarrowRouter, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         alone = FilterSet(session=3)
         narrow.find(DEFAULT)
         walker.timetable[2] = session(3, title="Moved")
         clock.move(60)
         narrow.find(self.ONE)
-        assert [one.session.title for one in narrow.find(alone).snapshot.published] == ["Moved"]
+        published = narrow.find(alone).snapshot.published
+        assert [entry.session.title for entry in published] == ["Moved"]
 
-    def test_names_are_known_from_the_default_window_and_upstream_is_not_asked(
+    def test_peek_widest_returns_the_default_windows_copy_without_a_walk(
         self, narrow: NarrowRouter, walker: FakeWalker
     ) -> None:
         narrow.find(self.ONE)
         assert narrow.peek_widest() is None
         lookup = narrow.find(DEFAULT)
         assert narrow.peek_widest() == lookup.snapshot
-        assert len(walker.asked) == 2
+        assert len(walker.requested) == 2
 
     def test_a_session_that_moved_between_feeds_keeps_its_revision(
-        self, narrow: NarrowRouter, walker: FakeWalker, worker: Worker, clock: HurriedClock
+        self, narrow: NarrowRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
-        [before] = [one for one in narrow.find(self.ONE).snapshot.published if one.session.id == 1]
+        before = narrow.find(self.ONE).snapshot.by_identity["course_session", 1]
         assert before.session.venue == RIVERSIDE
         walker.timetable[0] = session(1, venue=CHAPEL)
         clock.move(HOUR.total_seconds())
-        [after] = [one for one in narrow.find(self.OTHER).snapshot.published if one.session.id == 1]
+        after = narrow.find(self.OTHER).snapshot.by_identity["course_session", 1]
         assert after.revision.created == before.revision.created
         assert after.revision.sequence > before.revision.sequence
         flight = worker.flight(self.ONE, narrow.merge_rules(self.ONE))
-        assert flight.wait(LONG_ENOUGH)
+        assert flight.wait(TIMEOUT)
         assert 1 not in within(narrow.find(self.ONE), self.ONE)

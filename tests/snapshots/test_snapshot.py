@@ -1,4 +1,4 @@
-"""Snapshots in the store: what was published comes back whole, and nothing else passes for one."""
+"""Encoding of snapshots: they are decoded unchanged, and invalid data is rejected."""
 
 import json
 import zlib
@@ -80,7 +80,7 @@ _published = st.builds(
     Published,
     session=_sessions,
     revision=st.builds(Revision, *[_seconds] * 7),
-    lacking_since=st.none() | _seconds,
+    missing_since=st.none() | _seconds,
     held=st.booleans(),
     vanished=st.booleans(),
 )
@@ -99,122 +99,122 @@ _json = st.recursive(
 
 
 def sample() -> Snapshot:
-    """A few sessions that share their venue and teacher."""
-    found = [*sessions(3), session(9, venue=CHAPEL, status=Status.CANCELLED)]
-    published = tuple(revisions.published(one, AT, None) for one in found)
+    """Sessions of which most share a venue and a teacher."""
+    listed = [*sessions(3), session(9, venue=CHAPEL, status=Status.CANCELLED)]
+    published = tuple(revisions.with_revision(session, AT, None) for session in listed)
     return Snapshot(float(AT), float(AT - 86_400), published, {"dropped: no usable id": 2})
 
 
-def no_snapshot(value: bytes) -> None:
-    """*value* is refused in the one way that is documented."""
-    with pytest.raises(ValueError, match="no snapshot"):
+def assert_rejected(value: bytes) -> None:
+    """*value* is rejected with the documented error."""
+    with pytest.raises(ValueError, match="invalid snapshot"):
         decode(value)
 
 
 @given(_snapshots)
-def test_a_snapshot_comes_back_equal(snapshot: Snapshot) -> None:
+def test_a_snapshot_is_decoded_unchanged(snapshot: Snapshot) -> None:
     assert decode(encode(snapshot)) == snapshot
 
 
 @given(_published)
-def test_a_session_comes_back_equal(published: Published) -> None:
+def test_a_session_is_decoded_unchanged(published: Published) -> None:
     assert decode_session(encode_session(published)) == published
 
 
-def test_equal_snapshots_are_equal_bytes() -> None:
+def test_equal_snapshots_have_equal_encodings() -> None:
     assert encode(sample()) == encode(sample())
 
 
-def test_parts_that_sessions_share_stand_in_it_once() -> None:
+def test_parts_that_sessions_share_are_stored_once() -> None:
     assert zlib.decompress(encode(sample())).count(b"Wharf Road") == 1
     assert zlib.decompress(encode(sample())).count(YOGA.description.encode()) == 1
 
 
-def test_a_part_is_told_from_another_kind_with_the_same_values() -> None:
-    one = session(instructors=(Instructor(7, "Same"),), course=Course(7, "Same"))
-    published = revisions.published(one, AT, None)
-    assert decode_session(encode_session(published)).session == one
+def test_parts_of_different_kinds_with_equal_values_are_not_confused() -> None:
+    original = session(instructors=(Instructor(7, "Same"),), course=Course(7, "Same"))
+    published = revisions.with_revision(original, AT, None)
+    assert decode_session(encode_session(published)).session == original
 
 
-def test_a_snapshot_is_of_the_utc_day_of_its_walk() -> None:
+def test_the_day_of_a_snapshot_is_the_utc_day_of_its_walk() -> None:
     late = datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC).timestamp()
     assert Snapshot(late, late, (), {}).day == date(2026, 11, 23)
     assert Snapshot(late + 1, late, (), {}).day == date(2026, 11, 24)
 
 
-def test_sessions_are_ordered_by_start_and_identity_however_they_came() -> None:
-    published = {one.session.identity: one for one in reversed(sample().published)}
-    assert [one.session.id for one in ordered(published)] == [1, 2, 3, 9]
+def test_sessions_are_ordered_by_start_and_identity() -> None:
+    published = {entry.session.identity: entry for entry in reversed(sample().published)}
+    assert [entry.session.id for entry in ordered(published)] == [1, 2, 3, 9]
 
 
 @given(st.binary())
-def test_arbitrary_bytes_are_no_snapshot(value: bytes) -> None:
-    no_snapshot(value)
-    with pytest.raises(ValueError, match="no session"):
+def test_arbitrary_bytes_are_rejected(value: bytes) -> None:
+    assert_rejected(value)
+    with pytest.raises(ValueError, match="invalid session"):
         decode_session(value)
 
 
 @given(st.binary())
-def test_compressed_arbitrary_bytes_are_no_snapshot(value: bytes) -> None:
-    no_snapshot(zlib.compress(value))
+def test_compressed_arbitrary_bytes_are_rejected(value: bytes) -> None:
+    assert_rejected(zlib.compress(value))
 
 
 @given(_json)
-def test_other_json_is_no_snapshot(value: object) -> None:
+def test_other_json_is_rejected(value: object) -> None:
     text = json.dumps(value).encode()
-    no_snapshot(zlib.compress(text))
-    with pytest.raises(ValueError, match="no session"):
+    assert_rejected(zlib.compress(text))
+    with pytest.raises(ValueError, match="invalid session"):
         decode_session(text)
 
 
 @given(st.integers(0, 10_000))
-def test_a_snapshot_that_was_cut_short_is_none(cut: int) -> None:
+def test_a_truncated_snapshot_is_rejected(cut: int) -> None:
     whole = encode(sample())
-    no_snapshot(whole[: cut % len(whole)])
+    assert_rejected(whole[: cut % len(whole)])
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
-def test_a_snapshot_with_a_wrong_byte_is_none(place: int, change: int) -> None:
+def test_a_snapshot_with_a_wrong_byte_is_rejected(place: int, change: int) -> None:
     damaged = bytearray(encode(sample()))
-    # the two bytes before the data say how it was compressed, and may do so in several ways
+    # Several values of the two header bytes are valid, so only later bytes are changed.
     damaged[2 + place % (len(damaged) - 2)] ^= change
-    no_snapshot(bytes(damaged))
+    assert_rejected(bytes(damaged))
 
 
-def _leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place in *value*, outermost first."""
-    places = [path]
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of every value in *value*, outermost first."""
+    paths = [path]
     if isinstance(value, (dict, list)):
-        inner = value.items() if isinstance(value, dict) else enumerate(value)
-        places += [place for key, one in inner for place in _leaves(one, (*path, key))]
-    return places
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        paths += [inner for key, item in items for inner in _paths(item, (*path, key))]
+    return paths
 
 
 @given(st.data())
-def test_a_value_out_of_place_raises_nothing_but_a_value_error(data: st.DataObject) -> None:
+def test_a_wrong_value_anywhere_raises_no_other_error_than_value_error(data: st.DataObject) -> None:
     whole = json.loads(zlib.decompress(encode(sample())))
-    *path, last = data.draw(st.sampled_from(_leaves(whole)[1:]))
-    holder = whole
+    *path, last = data.draw(st.sampled_from(_paths(whole)[1:]))
+    parent = whole
     for step in path:
-        holder = holder[step]
+        parent = parent[step]
     extreme = st.sampled_from([10**400, 10**25, -(10**25), 1e300, -1, "x", None, [], {}, True])
-    holder[last] = data.draw(extreme | _json)
+    parent[last] = data.draw(extreme | _json)
     try:
         decode(zlib.compress(json.dumps(whole).encode()))
     except ValueError as err:
-        assert str(err).startswith("no snapshot")  # noqa: PT017 - raising is allowed, not required
+        assert str(err).startswith("invalid snapshot")  # noqa: PT017 - raising is allowed, not required
 
 
 @pytest.mark.parametrize("depth", [100, 200_000])
-def test_deep_nesting_is_no_snapshot(depth: int) -> None:
-    no_snapshot(zlib.compress(b"[" * depth))
-    no_snapshot(zlib.compress(b"[" * depth + b"]" * depth))
-    with pytest.raises(ValueError, match="no session"):
+def test_deep_nesting_is_rejected(depth: int) -> None:
+    assert_rejected(zlib.compress(b"[" * depth))
+    assert_rejected(zlib.compress(b"[" * depth + b"]" * depth))
+    with pytest.raises(ValueError, match="invalid session"):
         decode_session(b"[" * depth)
 
 
 @pytest.mark.parametrize("walked", [float("nan"), float("inf")], ids=str)
-def test_a_walk_at_no_time_is_no_snapshot(walked: float) -> None:
+def test_a_walk_without_a_finite_time_is_rejected(walked: float) -> None:
     whole = json.loads(zlib.decompress(encode(sample())))
     whole["walked"] = walked
-    no_snapshot(zlib.compress(json.dumps(whole).encode()))
+    assert_rejected(zlib.compress(json.dumps(whole).encode()))

@@ -1,4 +1,4 @@
-"""The snapshot cache: what a request gets, how long it waits, and how often upstream is asked."""
+"""The snapshot cache: what a request gets, how long it waits, and how often upstream is walked."""
 
 import threading
 from collections.abc import Callable
@@ -6,12 +6,12 @@ from collections.abc import Callable
 import pytest
 from clocks import ManualClock
 from walking import (
+    FRESHNESS,
     KEYS,
-    LIFETIMES,
-    LONG_ENOUGH,
     NOW,
+    TIMEOUT,
     FakeWalker,
-    HurriedClock,
+    SkippingClock,
     Worker,
     session,
     sessions,
@@ -19,7 +19,7 @@ from walking import (
 
 from bridge.errors import Cause, Scope, TooManyRequestsError, UnavailableError, UpstreamError
 from bridge.filters import FilterSet
-from bridge.snapshots.cache import COLD_PATIENCE, CacheOutcome, Lookup
+from bridge.snapshots.cache import COLD_TIMEOUT, CacheOutcome, Lookup
 from bridge.snapshots.merge import MergeRules
 from bridge.store.leases import LEASE_SECONDS, acquire
 from bridge.store.memory import MemoryStore
@@ -30,15 +30,15 @@ VENUE = FilterSet(venues=(12,), past=30, future=90)
 RULES = MergeRules(tombstones=True, history=True, shrink_hold=21_600)
 NEW = MergeRules(tombstones=False, history=False, shrink_hold=21_600)
 SETTLED = MergeRules(tombstones=False, history=False, shrink_hold=21_600, settled=True)
-TTL = LIFETIMES.ttl_of(WHOLE.key)
-SWR, SIE = LIFETIMES.stale_while_revalidate, LIFETIMES.stale_if_error
+TTL = FRESHNESS.ttl_of(WHOLE.key)
+SWR, SIE = FRESHNESS.stale_while_revalidate, FRESHNESS.stale_if_error
 BROKEN = UpstreamError(Cause("internal_error", "TeamUp failed"))
 DOWN = UpstreamError(Cause("unreachable", "TeamUp cannot be reached", Scope.ACCOUNT))
 
 
 @pytest.fixture
-def clock() -> HurriedClock:
-    return HurriedClock(NOW)
+def clock() -> SkippingClock:
+    return SkippingClock(NOW)
 
 
 @pytest.fixture
@@ -61,86 +61,90 @@ def get(worker: Worker, filter_set: FilterSet = WHOLE, rules: MergeRules = RULES
 
 
 def ids(lookup: Lookup) -> list[int]:
-    return [one.session.id for one in lookup.snapshot.published]
+    return [entry.session.id for entry in lookup.snapshot.published]
 
 
 def together(number: int, call: Callable[[int], Lookup]) -> list[Lookup]:
-    """What so many threads get that call at the same time."""
-    got: list[Lookup] = []
+    """The results of *number* threads that call *call* at the same time."""
+    lookups: list[Lookup] = []
     barrier = threading.Barrier(number)
 
     def run(n: int) -> None:
         barrier.wait()
-        got.append(call(n))
+        lookups.append(call(n))
 
     threads = [threading.Thread(target=run, args=(n,)) for n in range(number)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(LONG_ENOUGH)
-    assert len(got) == number
-    return got
+        thread.join(TIMEOUT)
+    assert len(lookups) == number
+    return lookups
 
 
-class TestACold:
-    def test_request_waits_for_the_walk(self, worker: Worker, clock: HurriedClock) -> None:
+class TestCold:
+    def test_request_waits_for_the_walk(self, worker: Worker, clock: SkippingClock) -> None:
         lookup = get(worker)
-        assert (lookup.served, ids(lookup)) == (CacheOutcome.FETCHED, [1, 2, 3])
+        assert (lookup.outcome, ids(lookup)) == (CacheOutcome.FETCHED, [1, 2, 3])
         assert lookup.age == 0
-        assert lookup.left == pytest.approx(TTL)
+        assert lookup.fresh_for == pytest.approx(TTL)
         assert clock.waited == [8.0]
 
-    def test_herd_is_one_walk_and_one_answer(self, worker: Worker, walker: FakeWalker) -> None:
+    def test_herd_causes_one_walk_and_gets_one_version(
+        self, worker: Worker, walker: FakeWalker
+    ) -> None:
         walker.gate.clear()
         threading.Timer(0.05, walker.gate.set).start()
-        got = together(16, lambda n: get(worker))
-        assert len(walker.asked) == 1
-        assert len({one.version for one in got}) == 1
+        lookups = together(16, lambda n: get(worker))
+        assert len(walker.requested) == 1
+        assert len({lookup.version for lookup in lookups}) == 1
 
     def test_herd_of_several_workers_is_one_walk(
-        self, clock: HurriedClock, store: MemoryStore, walker: FakeWalker
+        self, clock: SkippingClock, store: MemoryStore, walker: FakeWalker
     ) -> None:
         fleet = [Worker(clock, store, walker) for _ in range(4)]
         walker.gate.clear()
         threading.Timer(0.2, walker.gate.set).start()
-        got = together(16, lambda n: get(fleet[n % 4]))
-        assert len(walker.asked) == 1
-        assert len({one.version for one in got}) == 1
+        lookups = together(16, lambda n: get(fleet[n % 4]))
+        assert len(walker.requested) == 1
+        assert len({lookup.version for lookup in lookups}) == 1
 
-    def test_request_waits_eight_seconds_and_the_walk_goes_on_without_it(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+    def test_request_waits_eight_seconds_and_the_walk_continues_after_it(
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         walker.gate.clear()
-        clock.hurried = True
+        clock.skip_waits = True
         with pytest.raises(UnavailableError, match="still being fetched") as caught:
             get(worker)
         assert caught.value.retry_after == 5
         assert clock.waited == [8.0]
-        clock.hurried = False
+        clock.skip_waits = False
         flight = worker.flight(WHOLE, RULES)
         walker.gate.set()
-        assert flight.wait(LONG_ENOUGH)
-        assert get(worker).served is CacheOutcome.HIT
-        assert len(walker.asked) == 1
+        assert flight.wait(TIMEOUT)
+        assert get(worker).outcome is CacheOutcome.HIT
+        assert len(walker.requested) == 1
 
-    def test_request_may_be_given_more_patience(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+    def test_request_may_have_a_longer_timeout(
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         walker.gate.clear()
-        clock.hurried = True
+        clock.skip_waits = True
         with pytest.raises(UnavailableError):
-            worker.cache.get(WHOLE, RULES, patience=120.0)
+            worker.cache.get(WHOLE, RULES, timeout=120.0)
         assert clock.waited == [120.0]
         walker.gate.set()
 
-    def test_request_is_told_what_failed(self, worker: Worker, walker: FakeWalker) -> None:
+    def test_request_gets_the_cause_of_the_failure(
+        self, worker: Worker, walker: FakeWalker
+    ) -> None:
         walker.error = BROKEN
         with pytest.raises(UnavailableError, match="internal_error") as caught:
             get(worker)
         assert 1 <= caught.value.retry_after <= 5
 
-    def test_request_does_not_wait_while_a_failure_is_remembered(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+    def test_request_does_not_wait_during_the_pause_after_a_failure(
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         walker.error = DOWN
         with pytest.raises(UnavailableError):
@@ -150,31 +154,31 @@ class TestACold:
             with pytest.raises(UnavailableError, match="unreachable"):
                 get(worker, filter_set)
         assert not clock.waited
-        assert len(walker.asked) == 1
+        assert len(walker.requested) == 1
 
-    def test_key_is_not_held_up_by_the_failure_of_another(
+    def test_key_is_not_affected_by_the_failure_of_another(
         self, worker: Worker, walker: FakeWalker
     ) -> None:
         walker.error = BROKEN
         with pytest.raises(UnavailableError):
             get(worker)
         walker.error = None
-        assert get(worker, VENUE).served is CacheOutcome.FETCHED
+        assert get(worker, VENUE).outcome is CacheOutcome.FETCHED
 
-    def test_key_is_refused_beyond_a_quarter_of_the_budget_and_a_known_one_never(
-        self, worker: Worker, clock: HurriedClock
+    def test_new_key_is_refused_beyond_a_quarter_of_the_budget_and_a_known_key_never(
+        self, worker: Worker, clock: SkippingClock
     ) -> None:
         for n in range(50):
             get(worker, FilterSet(venues=(n,)), NEW)
         with pytest.raises(TooManyRequestsError) as caught:
             get(worker, VENUE, NEW)
         assert 1 <= caught.value.retry_after <= 61
-        assert get(worker, FilterSet(venues=(7,)), NEW).served is CacheOutcome.HIT
-        assert get(worker).served is CacheOutcome.FETCHED
+        assert get(worker, FilterSet(venues=(7,)), NEW).outcome is CacheOutcome.HIT
+        assert get(worker).outcome is CacheOutcome.FETCHED
         clock.move(61)
-        assert get(worker, VENUE, NEW).served is CacheOutcome.FETCHED
+        assert get(worker, VENUE, NEW).outcome is CacheOutcome.FETCHED
 
-    def test_key_is_not_called_one_too_many_because_upstream_asked_for_a_pause(
+    def test_key_is_not_counted_as_too_many_because_upstream_requested_a_pause(
         self, worker: Worker
     ) -> None:
         worker.budget.cool_down(30)
@@ -183,7 +187,7 @@ class TestACold:
         assert 1 <= caught.value.retry_after <= 31
 
     def test_key_is_probed_once_the_pause_is_over(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         walker.error = BROKEN
         with pytest.raises(UnavailableError):
@@ -193,50 +197,50 @@ class TestACold:
         with pytest.raises(UnavailableError):
             get(worker)
         worker.settle(WHOLE, RULES)
-        assert get(worker).served is CacheOutcome.HIT
-        assert worker.failures.current(WHOLE.key) is None
+        assert get(worker).outcome is CacheOutcome.HIT
+        assert worker.backoff.current(WHOLE.key) is None
 
 
-class TestAFresh:
-    def test_copy_is_served_without_asking(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+class TestFresh:
+    def test_copy_is_served_without_a_walk(
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         first = get(worker)
         clock.move(TTL - 1)
         lookup = get(worker)
-        assert (lookup.served, lookup.version) == (CacheOutcome.HIT, first.version)
+        assert (lookup.outcome, lookup.version) == (CacheOutcome.HIT, first.version)
         assert lookup.age == pytest.approx(TTL - 1)
-        assert lookup.left == pytest.approx(1)
-        assert len(walker.asked) == 1
+        assert lookup.fresh_for == pytest.approx(1)
+        assert len(walker.requested) == 1
 
-    def test_copy_of_another_worker_is_as_good(
-        self, worker: Worker, clock: HurriedClock, store: MemoryStore, walker: FakeWalker
+    def test_copy_of_another_worker_is_served_too(
+        self, worker: Worker, clock: SkippingClock, store: MemoryStore, walker: FakeWalker
     ) -> None:
         first = get(worker)
         lookup = get(Worker(clock, store, walker))
-        assert (lookup.served, lookup.version) == (CacheOutcome.HIT, first.version)
-        assert len(walker.asked) == 1
+        assert (lookup.outcome, lookup.version) == (CacheOutcome.HIT, first.version)
+        assert len(walker.requested) == 1
 
-    def test_copy_stays_when_the_store_loses_everything(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock, store: MemoryStore
+    def test_copy_survives_the_loss_of_all_data_in_the_store(
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock, store: MemoryStore
     ) -> None:
         first = get(worker)
         store.close()
         clock.move(60)
         assert get(worker).version == first.version
-        assert len(walker.asked) == 1
+        assert len(walker.requested) == 1
 
     def test_copy_is_served_while_upstream_fails(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         get(worker)
-        worker.failures.remember(WHOLE.key, DOWN.cause)
-        assert get(worker).served is CacheOutcome.HIT
+        worker.backoff.record(WHOLE.key, DOWN.cause)
+        assert get(worker).outcome is CacheOutcome.HIT
 
 
-class TestAStale:
-    def test_copy_is_served_at_once_and_refreshed_once_behind_it(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+class TestStale:
+    def test_copy_is_served_at_once_and_refreshed_once_in_the_background(
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         first = get(worker)
         clock.waited.clear()
@@ -245,48 +249,48 @@ class TestAStale:
         clock.move(TTL + 1)
         for _ in range(20):
             lookup = get(worker)
-            assert (lookup.served, lookup.version) == (CacheOutcome.STALE, first.version)
-            assert lookup.left < 0
+            assert (lookup.outcome, lookup.version) == (CacheOutcome.STALE, first.version)
+            assert lookup.fresh_for < 0
         assert not clock.waited
         flight = worker.flight(WHOLE, RULES)
         walker.gate.set()
-        assert flight.wait(LONG_ENOUGH)
+        assert flight.wait(TIMEOUT)
         lookup = get(worker)
-        assert (lookup.served, ids(lookup)) == (CacheOutcome.HIT, [1, 2, 3, 4])
-        assert len(walker.asked) == 2
+        assert (lookup.outcome, ids(lookup)) == (CacheOutcome.HIT, [1, 2, 3, 4])
+        assert len(walker.requested) == 2
 
     def test_herd_of_several_workers_is_one_walk(
-        self, clock: HurriedClock, store: MemoryStore, walker: FakeWalker
+        self, clock: SkippingClock, store: MemoryStore, walker: FakeWalker
     ) -> None:
         fleet = [Worker(clock, store, walker) for _ in range(4)]
         get(fleet[0])
         clock.move(TTL + 1)
         walker.gate.clear()
-        got = together(16, lambda n: get(fleet[n % 4]))
-        assert {one.served for one in got} == {CacheOutcome.STALE}
+        lookups = together(16, lambda n: get(fleet[n % 4]))
+        assert {lookup.outcome for lookup in lookups} == {CacheOutcome.STALE}
         walker.gate.set()
         for worker in fleet:
             worker.settle(WHOLE, RULES)
-        assert len(walker.asked) == 2
+        assert len(walker.requested) == 2
 
     def test_copy_is_served_without_waiting_when_the_refresh_fails(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         first = get(worker)
         clock.move(TTL + 1)
         walker.error = BROKEN
         get(worker)
         worker.settle(WHOLE, RULES)
-        asked = len(walker.asked)
+        walks = len(walker.requested)
         clock.waited.clear()
         for _ in range(10):
             lookup = get(worker)
-            assert (lookup.served, lookup.version) == (CacheOutcome.FAILED, first.version)
+            assert (lookup.outcome, lookup.version) == (CacheOutcome.FAILED, first.version)
         assert not clock.waited
-        assert len(walker.asked) == asked
+        assert len(walker.requested) == walks
 
-    def test_copy_is_probed_for_once_the_pause_is_over(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+    def test_copy_is_refreshed_by_one_probe_after_the_pause(
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         get(worker)
         clock.move(TTL + 1)
@@ -295,104 +299,104 @@ class TestAStale:
         worker.settle(WHOLE, RULES)
         walker.error = None
         walker.gate.clear()
-        asked = len(walker.asked)
+        walks = len(walker.requested)
         clock.move(1.2)
-        assert {get(worker).served for _ in range(10)} == {CacheOutcome.FAILED}
+        assert {get(worker).outcome for _ in range(10)} == {CacheOutcome.FAILED}
         flight = worker.flight(WHOLE, RULES)
         walker.gate.set()
-        assert flight.wait(LONG_ENOUGH)
-        assert get(worker).served is CacheOutcome.HIT
-        assert len(walker.asked) == asked + 1
+        assert flight.wait(TIMEOUT)
+        assert get(worker).outcome is CacheOutcome.HIT
+        assert len(walker.requested) == walks + 1
 
-    def test_copy_has_one_probe_for_all_keys_while_the_upstream_as_a_whole_fails(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+    def test_copies_of_all_keys_share_one_probe_while_upstream_as_a_whole_fails(
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         for filter_set in (WHOLE, VENUE):
             get(worker, filter_set)
         clock.move(400)
-        worker.failures.remember(WHOLE.key, DOWN.cause)
+        worker.backoff.record(WHOLE.key, DOWN.cause)
         clock.move(2)
         walker.gate.clear()
-        asked = len(walker.asked)
+        walks = len(walker.requested)
         flights = [worker.flight(filter_set, RULES) for filter_set in (WHOLE, VENUE)]
-        assert walker.entered.wait(LONG_ENOUGH)
-        # the one that finds the other's probe under way ends without having asked
+        assert walker.entered.wait(TIMEOUT)
+        # The flight that finds the other's probe running ends without a walk.
         assert any(flight.wait(0.5) for flight in flights)
         walker.gate.set()
-        assert all(flight.wait(LONG_ENOUGH) for flight in flights)
-        assert len(walker.asked) == asked + 1
+        assert all(flight.wait(TIMEOUT) for flight in flights)
+        assert len(walker.requested) == walks + 1
 
-    def test_copy_is_what_a_clock_that_was_set_back_makes_of_it(
-        self, worker: Worker, clock: HurriedClock
+    def test_copy_is_refreshed_after_the_clock_was_set_back(
+        self, worker: Worker, clock: SkippingClock
     ) -> None:
         get(worker)
         clock.set_wall(-86_400)
         clock.move(2)
-        assert get(worker).served is CacheOutcome.STALE
+        assert get(worker).outcome is CacheOutcome.STALE
         worker.settle(WHOLE, RULES)
         clock.move(2)
-        assert get(worker).served is CacheOutcome.HIT
+        assert get(worker).outcome is CacheOutcome.HIT
 
 
-class TestAnOld:
-    def test_copy_is_replaced_by_what_the_request_waits_for(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+class TestOld:
+    def test_copy_is_replaced_by_the_walk_that_the_request_waits_for(
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         get(worker)
         clock.move(TTL + SWR + 1)
         clock.waited.clear()
         walker.timetable = [*sessions(3), session(9)]
         lookup = get(worker)
-        assert lookup.served is CacheOutcome.REFRESHED
+        assert lookup.outcome is CacheOutcome.REFRESHED
         assert 9 in ids(lookup)
         assert clock.waited == [4.0]
 
-    def test_copy_is_served_when_the_refresh_does_not_come_in_four_seconds(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+    def test_copy_is_served_if_the_refresh_takes_longer_than_four_seconds(
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         first = get(worker)
         clock.move(TTL + SWR + 1)
         clock.waited.clear()
         walker.gate.clear()
-        clock.hurried = True
+        clock.skip_waits = True
         lookup = get(worker)
-        assert (lookup.served, lookup.version) == (CacheOutcome.FAILED, first.version)
+        assert (lookup.outcome, lookup.version) == (CacheOutcome.FAILED, first.version)
         assert clock.waited == [4.0]
         walker.gate.set()
 
-    def test_copy_is_served_when_the_refresh_fails(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+    def test_copy_is_served_if_the_refresh_fails(
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         first = get(worker)
         clock.move(TTL + SIE - 10)
         walker.error = BROKEN
         lookup = get(worker)
-        assert (lookup.served, lookup.version) == (CacheOutcome.FAILED, first.version)
+        assert (lookup.outcome, lookup.version) == (CacheOutcome.FAILED, first.version)
 
-    def test_copy_is_served_without_waiting_while_a_failure_is_remembered(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+    def test_copy_is_served_without_waiting_during_the_pause_after_a_failure(
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         get(worker)
         clock.move(TTL + SWR + 1)
-        worker.failures.remember(WHOLE.key, BROKEN.cause)
+        worker.backoff.record(WHOLE.key, BROKEN.cause)
         clock.waited.clear()
-        assert get(worker).served is CacheOutcome.FAILED
+        assert get(worker).outcome is CacheOutcome.FAILED
         assert not clock.waited
-        assert len(walker.asked) == 1
+        assert len(walker.requested) == 1
 
     def test_copy_survives_a_restart_during_an_outage(
-        self, worker: Worker, clock: HurriedClock, store: MemoryStore, walker: FakeWalker
+        self, worker: Worker, clock: SkippingClock, store: MemoryStore, walker: FakeWalker
     ) -> None:
         first = get(worker)
         walker.error = DOWN
         clock.move(TTL + SIE - 10)
         lookup = get(Worker(clock, store, walker))
-        assert (lookup.served, lookup.version) == (CacheOutcome.FAILED, first.version)
+        assert (lookup.outcome, lookup.version) == (CacheOutcome.FAILED, first.version)
 
 
-class TestAnExpired:
-    def test_copy_is_served_no_more(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+class TestExpired:
+    def test_copy_is_no_longer_served(
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         get(worker)
         clock.move(TTL + SIE + 1)
@@ -400,64 +404,66 @@ class TestAnExpired:
         with pytest.raises(UnavailableError):
             get(worker)
 
-    def test_copy_is_still_what_a_new_walk_is_merged_with(
-        self, worker: Worker, clock: HurriedClock
+    def test_copy_is_still_merged_with_a_new_walk(
+        self, worker: Worker, clock: SkippingClock
     ) -> None:
         created = get(worker).snapshot.published[0].revision.created
         clock.move(TTL + SIE + 1)
         lookup = get(worker)
-        assert lookup.served is CacheOutcome.FETCHED
+        assert lookup.outcome is CacheOutcome.FETCHED
         assert lookup.snapshot.published[0].revision.created == created
 
 
-class TestASettled:
-    def test_copy_is_asked_for_once_and_kept(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+class TestSettled:
+    def test_copy_is_fetched_once_and_kept(
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         get(worker, VENUE, SETTLED)
         clock.move(300 * 86_400)
         walker.error = DOWN
-        assert get(worker, VENUE, SETTLED).served is CacheOutcome.HIT
-        assert len(walker.asked) == 1
+        assert get(worker, VENUE, SETTLED).outcome is CacheOutcome.HIT
+        assert len(walker.requested) == 1
 
-    def test_copy_is_nothing_to_be_refreshed_ahead(self, worker: Worker) -> None:
+    def test_copy_is_not_refreshed_ahead(self, worker: Worker) -> None:
         get(worker, VENUE, SETTLED)
         get(worker)
-        assert worker.asked.recent([WHOLE.key]) == [WHOLE.key]
+        assert worker.registry.recent([WHOLE.key]) == [WHOLE.key]
 
 
-class TestOneWalk:
-    def test_is_taken_over_when_its_worker_is_gone(
-        self, worker: Worker, clock: HurriedClock, store: MemoryStore, walker: FakeWalker
+class TestWalk:
+    def test_is_taken_over_after_its_worker_was_killed(
+        self, worker: Worker, clock: SkippingClock, store: MemoryStore, walker: FakeWalker
     ) -> None:
-        """A lease whose holder was killed runs out, and the next one walks."""
+        """The lease of the killed worker expires, and another worker walks."""
         assert acquire(store, KEYS, f"refresh:{WHOLE.key}") is not None
-        clock.hurried = True
+        clock.skip_waits = True
         began = clock.now()
         flight = worker.flight(WHOLE, RULES)
-        assert walker.entered.wait(LONG_ENOUGH)
-        clock.hurried = False
-        assert flight.wait(LONG_ENOUGH)
+        assert walker.entered.wait(TIMEOUT)
+        clock.skip_waits = False
+        assert flight.wait(TIMEOUT)
         assert LEASE_SECONDS <= clock.now() - began <= LEASE_SECONDS + 1
-        assert len(walker.asked) == 1
+        assert len(walker.requested) == 1
 
-    def test_is_refused_when_it_comes_after_its_lease_ran_out(
-        self, worker: Worker, clock: HurriedClock, store: MemoryStore, walker: FakeWalker
+    def test_is_not_published_after_its_lease_expired(
+        self, worker: Worker, clock: SkippingClock, store: MemoryStore, walker: FakeWalker
     ) -> None:
         late = FakeWalker(clock, sessions(1))
         late.gate.clear()
         stopped = Worker(clock, store, late)
         flight = stopped.flight(WHOLE, RULES)
-        assert late.entered.wait(LONG_ENOUGH)
+        assert late.entered.wait(TIMEOUT)
         clock.move(LEASE_SECONDS + 1)
         quick = get(worker)
         late.gate.set()
-        assert flight.wait(LONG_ENOUGH)
+        assert flight.wait(TIMEOUT)
         clock.move(2)
         assert get(stopped).version == get(worker).version == quick.version
         assert ids(quick) == [1, 2, 3]
 
-    def test_that_fails_lets_go_of_all_who_wait(self, worker: Worker, walker: FakeWalker) -> None:
+    def test_wakes_all_waiting_requests_if_it_fails(
+        self, worker: Worker, walker: FakeWalker
+    ) -> None:
         walker.gate.clear()
         walker.error = BROKEN
         threading.Timer(0.05, walker.gate.set).start()
@@ -468,21 +474,21 @@ class TestOneWalk:
             return None  # type: ignore[return-value]
 
         together(8, failed)
-        assert len(walker.asked) == 1
+        assert len(walker.requested) == 1
 
     def test_renews_its_lease_with_each_page(
-        self, worker: Worker, clock: HurriedClock, store: MemoryStore, walker: FakeWalker
+        self, worker: Worker, clock: SkippingClock, store: MemoryStore, walker: FakeWalker
     ) -> None:
         walker.gate.clear()
         flight = worker.flight(WHOLE, RULES)
-        assert walker.entered.wait(LONG_ENOUGH)
+        assert walker.entered.wait(TIMEOUT)
         clock.move(LEASE_SECONDS - 1)
         walker.gate.set()
-        assert flight.wait(LONG_ENOUGH)
-        assert get(worker).served is CacheOutcome.HIT
+        assert flight.wait(TIMEOUT)
+        assert get(worker).outcome is CacheOutcome.HIT
 
-    def test_is_for_whoever_waits_and_not_for_what_is_refreshed_ahead(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+    def test_has_a_different_purpose_for_requests_and_for_refresh_ahead(
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         get(worker)
         clock.move(TTL - 1)
@@ -491,30 +497,30 @@ class TestOneWalk:
         assert walker.purposes == [Purpose.LIVE, Purpose.AHEAD]
 
 
-class TestWhatNeverAsksUpstream:
-    def test_a_peek_sees_the_copy_that_is_there_of_whatever_age(
-        self, worker: Worker, walker: FakeWalker, clock: HurriedClock
+class TestWithoutUpstream:
+    def test_peek_returns_the_existing_copy_whatever_its_age(
+        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         assert worker.cache.peek(WHOLE) is None
         snapshot = get(worker).snapshot
         clock.move(TTL + SIE + 1)
         assert worker.cache.peek(WHOLE) == snapshot
-        assert len(walker.asked) == 1
+        assert len(walker.requested) == 1
 
-    def test_one_session_is_remembered_under_whichever_filter_set_it_came(
+    def test_a_single_session_is_found_whatever_filter_set_it_came_from(
         self, worker: Worker, walker: FakeWalker
     ) -> None:
         get(worker, VENUE)
-        lookup = worker.cache.remembered("course_session", 2)
+        lookup = worker.cache.get_session("course_session", 2)
         assert lookup is not None
         assert ids(lookup) == [2]
-        assert worker.cache.remembered("course_session", 77) is None
-        assert worker.cache.remembered("event", 2) is None
-        assert len(walker.asked) == 1
+        assert worker.cache.get_session("course_session", 77) is None
+        assert worker.cache.get_session("event", 2) is None
+        assert len(walker.requested) == 1
 
 
 @pytest.mark.parametrize(
-    ("moved", "not_before", "expected"),
+    ("age", "not_before", "expected"),
     [
         (0, 0, False),
         (TTL - 6, 0, False),
@@ -524,20 +530,20 @@ class TestWhatNeverAsksUpstream:
         (3601, 3600, True),
     ],
 )
-def test_a_snapshot_is_about_to_expire_unless_it_is_too_young_to_be_asked_about(
-    worker: Worker, clock: HurriedClock, moved: float, not_before: float, expected: bool
+def test_a_snapshot_older_than_not_before_expires_at_the_end_of_its_ttl(
+    worker: Worker, clock: SkippingClock, age: float, not_before: float, expected: bool
 ) -> None:
     get(worker)
-    clock.move(moved)
+    clock.move(age)
     assert worker.cache.expires_within(WHOLE.key, 5, not_before=not_before) is expected
 
 
-def test_what_is_not_there_is_about_to_expire(worker: Worker) -> None:
+def test_a_missing_snapshot_counts_as_about_to_expire(worker: Worker) -> None:
     assert worker.cache.expires_within(WHOLE.key, 5, not_before=3600)
 
 
-def test_the_store_is_looked_at_again_after_a_second(
-    worker: Worker, clock: HurriedClock, store: MemoryStore, walker: FakeWalker
+def test_the_store_is_checked_again_after_a_second(
+    worker: Worker, clock: SkippingClock, store: MemoryStore, walker: FakeWalker
 ) -> None:
     other = Worker(clock, store, walker)
     first = get(worker)
@@ -551,34 +557,34 @@ def test_the_store_is_looked_at_again_after_a_second(
     assert get(worker).version == newer.version
 
 
-def test_during_a_pause_that_upstream_asked_for_nobody_waits(
-    worker: Worker, walker: FakeWalker, clock: HurriedClock
+def test_no_request_waits_during_a_pause_requested_by_upstream(
+    worker: Worker, walker: FakeWalker, clock: SkippingClock
 ) -> None:
     get(worker)
     clock.move(TTL + SWR + 1)
     walker.gate.clear()
     worker.budget.cool_down(60)
     clock.waited.clear()
-    assert get(worker).served is CacheOutcome.FAILED
-    with pytest.raises(UnavailableError, match="left alone") as refused:
+    assert get(worker).outcome is CacheOutcome.FAILED
+    with pytest.raises(UnavailableError, match="pause its requests") as refused:
         get(Worker(clock, worker.store, walker), FilterSet(past=60), RULES)
     assert refused.value.retry_after == 60
     assert clock.waited == []
     walker.gate.set()
 
 
-def test_who_waited_when_the_pause_began_is_told_how_long_it_lasts(
-    worker: Worker, walker: FakeWalker, clock: HurriedClock
+def test_a_request_waiting_when_the_pause_begins_gets_the_remaining_time(
+    worker: Worker, walker: FakeWalker, clock: SkippingClock
 ) -> None:
     walker.gate.clear()
 
     def throttled() -> None:
-        assert walker.entered.wait(LONG_ENOUGH)
+        assert walker.entered.wait(TIMEOUT)
         worker.budget.cool_down(60)
-        clock.move(COLD_PATIENCE)
+        clock.move(COLD_TIMEOUT)
 
     threading.Thread(target=throttled, daemon=True).start()
-    with pytest.raises(UnavailableError, match="left alone") as refused:
+    with pytest.raises(UnavailableError, match="pause its requests") as refused:
         get(worker)
     assert refused.value.retry_after == 52
     walker.gate.set()

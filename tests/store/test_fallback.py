@@ -1,4 +1,4 @@
-"""A store that fails: nothing raises, it is left alone for a while, and comes back by itself."""
+"""The fallback store: no operation raises, failures cause a cool-down, recovery is automatic."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,36 +16,36 @@ from bridge.store.memory import MemoryStore
 KEYS = Keys("an-account")
 
 
-class Failing(MemoryStore):
-    """A store that others share, and that fails when it is told to.
+class FaultyStore(MemoryStore):
+    """A shared store whose operations fail on request.
 
     Attributes:
-        fault: what each operation raises; one that is readable lets reads through.
-        tries: operations that were asked for, those that failed too.
+        fault: the error of each operation; if it is readable, reads succeed.
+        operations: the number of operations, including those that failed.
     """
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__(clock)
         self.fault: StoreError | None = None
-        self.tries = 0
+        self.operations = 0
         self.closed = False
 
     def read(self, keys: Sequence[str]) -> dict[str, Entry]:
-        self._reading()
+        self._read_operation()
         return super().read(keys)
 
     def versions(self, keys: Sequence[str]) -> dict[str, str]:
-        self._reading()
+        self._read_operation()
         return {key: entry.version for key, entry in super().read(keys).items()}
 
     def names(self, prefix: str) -> list[str]:
-        self._reading()
+        self._read_operation()
         return super().names(prefix)
 
     def commit(
         self, writes: Mapping[str, Write], *, expect: Mapping[str, str | None] | None = None
     ) -> str | None:
-        self.tries += 1
+        self.operations += 1
         if self.fault is not None:
             raise self.fault
         return super().commit(writes, expect=expect)
@@ -53,8 +53,8 @@ class Failing(MemoryStore):
     def close(self) -> None:
         self.closed = True
 
-    def _reading(self) -> None:
-        self.tries += 1
+    def _read_operation(self) -> None:
+        self.operations += 1
         if self.fault is not None and not self.fault.readable:
             raise self.fault
 
@@ -64,12 +64,12 @@ FULL = StoreError("it is full", readable=True)
 
 
 @pytest.fixture
-def primary(clock: ManualClock) -> Failing:
-    return Failing(clock)
+def primary(clock: ManualClock) -> FaultyStore:
+    return FaultyStore(clock)
 
 
 @pytest.fixture
-def store(primary: Failing, clock: ManualClock) -> FallbackStore:
+def store(primary: FaultyStore, clock: ManualClock) -> FallbackStore:
     return FallbackStore(primary, clock)
 
 
@@ -78,8 +78,8 @@ def _value(store: FallbackStore, key: str) -> bytes | None:
     return entry.value if entry else None
 
 
-def test_while_it_works_everything_is_in_the_primary(
-    store: FallbackStore, primary: Failing
+def test_while_the_primary_works_everything_is_stored_in_it(
+    store: FallbackStore, primary: FaultyStore
 ) -> None:
     version = store.commit({"a": Write(b"1")})
     assert primary.versions(["a"]) == {"a": version}
@@ -89,8 +89,8 @@ def test_while_it_works_everything_is_in_the_primary(
 
 
 @pytest.mark.parametrize("fault", [DOWN, FULL], ids=["down", "full"])
-def test_no_operation_raises_and_what_is_written_is_read(
-    fault: StoreError, store: FallbackStore, primary: Failing
+def test_while_the_primary_fails_no_operation_raises_and_writes_can_be_read(
+    fault: StoreError, store: FallbackStore, primary: FaultyStore
 ) -> None:
     store.commit({"before": Write(b"0")})
     primary.fault = fault
@@ -102,56 +102,56 @@ def test_no_operation_raises_and_what_is_written_is_read(
     assert store.failing
 
 
-def test_a_primary_that_is_down_is_left_alone_for_a_while(
-    store: FallbackStore, primary: Failing, clock: ManualClock
+def test_a_primary_that_is_down_is_skipped_during_the_cool_down(
+    store: FallbackStore, primary: FaultyStore, clock: ManualClock
 ) -> None:
     primary.fault = DOWN
     store.read(["a"])
-    tries = primary.tries
+    count = primary.operations
     for _ in range(50):
         store.read(["a"])
         store.versions(["a"])
         store.names("")
         store.commit({"a": Write(b"1")})
-    assert primary.tries == tries
+    assert primary.operations == count
     assert store.errors == 1
     clock.move(COOL_DOWN_SECONDS)
     store.read(["b"])
-    assert primary.tries == tries + 1
+    assert primary.operations == count + 1
 
 
-def test_a_primary_that_takes_no_writes_is_read_on(
-    store: FallbackStore, primary: Failing, clock: ManualClock
+def test_a_primary_that_rejects_writes_is_still_read(
+    store: FallbackStore, primary: FaultyStore, clock: ManualClock
 ) -> None:
     store.commit({"old": Write(b"0"), "kept": Write(b"0")})
     primary.fault = FULL
     store.commit({"old": Write(b"1")})
     assert (_value(store, "old"), _value(store, "kept")) == (b"1", b"0")
     assert sorted(store.names("")) == ["kept", "old"]
-    tries = primary.tries
+    count = primary.operations
     store.commit({"new": Write(b"1")})
-    assert primary.tries == tries, "but no write is tried before the cool-down is over"
+    assert primary.operations == count, "no write is attempted during the cool-down"
 
 
-def test_a_primary_that_works_again_counts_and_the_memory_is_forgotten(
-    store: FallbackStore, primary: Failing, clock: ManualClock
+def test_after_recovery_the_primary_is_used_and_the_memory_discarded(
+    store: FallbackStore, primary: FaultyStore, clock: ManualClock
 ) -> None:
     primary.fault = DOWN
-    store.commit({"a": Write(b"of this worker"), "mine": Write(b"")})
+    store.commit({"a": Write(b"in memory"), "own": Write(b"")})
     primary.fault = None
-    primary.commit({"a": Write(b"of the fleet")})
-    assert _value(store, "a") == b"of this worker"
+    primary.commit({"a": Write(b"in the primary")})
+    assert _value(store, "a") == b"in memory"
     clock.move(COOL_DOWN_SECONDS)
     assert store.commit({"b": Write(b"2")}) == primary.versions(["b"])["b"]
     assert not store.failing
-    assert _value(store, "a") == b"of the fleet"
-    assert _value(store, "mine") is None
+    assert _value(store, "a") == b"in the primary"
+    assert _value(store, "own") is None
 
 
-def test_reading_alone_does_not_make_the_memory_forget(
-    store: FallbackStore, primary: Failing, clock: ManualClock
+def test_a_successful_read_does_not_discard_the_memory(
+    store: FallbackStore, primary: FaultyStore, clock: ManualClock
 ) -> None:
-    """It may be full still: only a write that succeeds tells."""
+    """The primary may still be full: only a successful write proves recovery."""
     primary.fault = FULL
     store.commit({"a": Write(b"1")})
     clock.move(COOL_DOWN_SECONDS)
@@ -159,19 +159,17 @@ def test_reading_alone_does_not_make_the_memory_forget(
     assert store.failing
 
 
-def test_expectations_hold_among_those_that_share_the_memory(
-    store: FallbackStore, primary: Failing
-) -> None:
+def test_expectations_are_checked_in_memory(store: FallbackStore, primary: FaultyStore) -> None:
     primary.fault = DOWN
     assert acquire(store, KEYS, "walk") is not None
-    assert acquire(store, KEYS, "walk") is None, "a lease is a lease in this worker"
+    assert acquire(store, KEYS, "walk") is None, "leases work within a worker"
     version = store.commit({"a": Write(b"1")}, expect={"a": None})
     assert store.commit({"a": Write(b"2")}, expect={"a": "another"}) is None
     assert store.commit({"a": Write(b"2")}, expect={"a": version}) is not None
 
 
-def test_a_lease_of_the_primary_is_good_while_the_primary_is_away(
-    store: FallbackStore, primary: Failing
+def test_a_lease_of_the_primary_stays_valid_while_the_primary_fails(
+    store: FallbackStore, primary: FaultyStore
 ) -> None:
     lease = acquire(store, KEYS, "walk")
     assert lease is not None
@@ -182,28 +180,28 @@ def test_a_lease_of_the_primary_is_good_while_the_primary_is_away(
     assert acquire(store, KEYS, "walk") is not None
 
 
-def test_a_lease_of_the_memory_is_worth_nothing_when_the_primary_is_back(
-    store: FallbackStore, primary: Failing, clock: ManualClock
+def test_a_lease_in_memory_is_lost_when_the_primary_recovers(
+    store: FallbackStore, primary: FaultyStore, clock: ManualClock
 ) -> None:
-    """Somebody else may have one that the fleet agreed on."""
+    """Another process may have acquired the lease in the primary."""
     primary.fault = DOWN
     lease = acquire(store, KEYS, "walk")
     assert lease is not None
     primary.fault = None
     clock.move(COOL_DOWN_SECONDS)
-    others = acquire(primary, KEYS, "walk")
-    assert others is not None
+    other = acquire(primary, KEYS, "walk")
+    assert other is not None
     with pytest.raises(LostLeaseError):
         lease.renew()
     assert store.commit({"snapshot": Write(b"late")}, expect=lease.expectation) is None
     lease.release()
-    others.renew()
+    other.renew()
 
 
-def test_a_delete_is_seen_while_the_primary_can_only_be_read(
-    store: FallbackStore, primary: Failing
+def test_a_deletion_is_effective_while_the_primary_is_read_only(
+    store: FallbackStore, primary: FaultyStore
 ) -> None:
-    """Or a failure that is over would be remembered, and a lease never be free."""
+    """Otherwise a cleared failure would stay, and a lease would never be released."""
     version = store.commit({"failure": Write(b"1"), "kept": Write(b"")})
     primary.fault = FULL
     assert store.commit({"failure": Write(None)}) is not None
@@ -213,55 +211,55 @@ def test_a_delete_is_seen_while_the_primary_can_only_be_read(
     assert _value(store, "failure") == b"2"
 
 
-def test_the_time_is_the_primarys(
-    store: FallbackStore, primary: Failing, clock: ManualClock
+def test_the_time_is_that_of_the_primary(
+    store: FallbackStore, primary: FaultyStore, clock: ManualClock
 ) -> None:
     primary.fault = DOWN
     assert store.now() == clock.now()
 
 
-def test_closing_closes_the_primary(store: FallbackStore, primary: Failing) -> None:
+def test_closing_closes_the_primary(store: FallbackStore, primary: FaultyStore) -> None:
     store.close()
     assert primary.closed
 
 
 @pytest.fixture
-def in_a_request() -> Iterator[None]:
+def request_timeout() -> Iterator[None]:
     TIMEOUT.set(REQUEST_TIMEOUT)
     yield
     TIMEOUT.set(BACKGROUND_TIMEOUT)
 
 
-@pytest.mark.usefixtures("in_a_request")
+@pytest.mark.usefixtures("request_timeout")
 def test_a_store_too_slow_for_requests_is_still_used_by_background_work(
-    store: FallbackStore, primary: Failing
+    store: FallbackStore, primary: FaultyStore
 ) -> None:
     primary.fault = DOWN
-    store.commit({"a": Write(b"of a request")})
+    store.commit({"a": Write(b"in a request")})
     primary.fault = None
-    store.commit({"b": Write(b"the same, a moment later")})
-    assert primary.tries == 1
+    store.commit({"b": Write(b"in the same request")})
+    assert primary.operations == 1
     TIMEOUT.set(BACKGROUND_TIMEOUT)
-    version = store.commit({"c": Write(b"of a walk")}, expect={"c": None})
+    version = store.commit({"c": Write(b"in a walk")}, expect={"c": None})
     assert primary.versions(["a", "b", "c"]) == {"c": version}
 
 
-@pytest.mark.usefixtures("in_a_request")
+@pytest.mark.usefixtures("request_timeout")
 def test_a_store_too_slow_for_background_work_is_not_used_by_requests_either(
-    store: FallbackStore, primary: Failing
+    store: FallbackStore, primary: FaultyStore
 ) -> None:
     primary.fault = DOWN
     TIMEOUT.set(BACKGROUND_TIMEOUT)
     store.read(["a"])
     TIMEOUT.set(REQUEST_TIMEOUT)
     store.read(["a"])
-    assert primary.tries == 1
+    assert primary.operations == 1
 
 
-@pytest.mark.usefixtures("in_a_request")
-def test_threads_started_by_a_request_have_the_background_timeout() -> None:
-    seen: list[float] = []
-    thread = threading.Thread(target=lambda: seen.append(TIMEOUT.get()))
+@pytest.mark.usefixtures("request_timeout")
+def test_threads_that_a_request_starts_have_the_background_timeout() -> None:
+    timeouts: list[float] = []
+    thread = threading.Thread(target=lambda: timeouts.append(TIMEOUT.get()))
     thread.start()
     thread.join()
-    assert seen == [BACKGROUND_TIMEOUT]
+    assert timeouts == [BACKGROUND_TIMEOUT]

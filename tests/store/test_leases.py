@@ -1,4 +1,4 @@
-"""Leases: one holder at a time, for as long as it shows signs of life."""
+"""Leases: at most one holder, expiry, renewal and release."""
 
 import threading
 
@@ -17,100 +17,100 @@ def store(clock: ManualClock) -> MemoryStore:
     return MemoryStore(clock)
 
 
-def take(store: MemoryStore, name: str = "refresh") -> Lease | None:
+def try_acquire(store: MemoryStore, name: str = "refresh") -> Lease | None:
     return acquire(store, KEYS, name)
 
 
-def held(store: MemoryStore) -> Lease:
-    lease = take(store)
+def acquire_lease(store: MemoryStore) -> Lease:
+    lease = try_acquire(store)
     assert lease is not None
     return lease
 
 
-def test_it_lasts_fifteen_seconds() -> None:
+def test_a_lease_lasts_fifteen_seconds() -> None:
     assert LEASE_SECONDS == 15
 
 
-def test_nobody_else_gets_it_while_it_is_held(store: MemoryStore) -> None:
-    held(store)
-    assert take(store) is None
+def test_a_held_lease_cannot_be_acquired(store: MemoryStore) -> None:
+    acquire_lease(store)
+    assert try_acquire(store) is None
 
 
-def test_leases_of_other_names_and_accounts_are_others(store: MemoryStore) -> None:
-    held(store)
-    assert take(store, "another") is not None
+def test_names_and_accounts_have_separate_leases(store: MemoryStore) -> None:
+    acquire_lease(store)
+    assert try_acquire(store, "another") is not None
     assert acquire(store, Keys("another account"), "refresh") is not None
 
 
-def test_it_runs_out(store: MemoryStore, clock: ManualClock) -> None:
-    held(store)
+def test_a_lease_expires(store: MemoryStore, clock: ManualClock) -> None:
+    acquire_lease(store)
     clock.move(LEASE_SECONDS - 0.1)
-    assert take(store) is None
+    assert try_acquire(store) is None
     clock.move(0.2)
-    assert take(store) is not None
+    assert try_acquire(store) is not None
 
 
-def test_renewed_it_lasts_for_another_term(store: MemoryStore, clock: ManualClock) -> None:
-    lease = held(store)
+def test_renewing_extends_the_lease(store: MemoryStore, clock: ManualClock) -> None:
+    lease = acquire_lease(store)
     for _ in range(20):
         clock.move(LEASE_SECONDS - 1)
         lease.renew()
-        assert take(store) is None
+        assert try_acquire(store) is None
 
 
-def test_what_ran_out_cannot_be_renewed(store: MemoryStore, clock: ManualClock) -> None:
-    lease = held(store)
+def test_an_expired_lease_cannot_be_renewed(store: MemoryStore, clock: ManualClock) -> None:
+    lease = acquire_lease(store)
     clock.move(LEASE_SECONDS + 1)
     with pytest.raises(LostLeaseError):
         lease.renew()
-    assert take(store) is not None
+    assert try_acquire(store) is not None
 
 
-def test_who_lost_it_neither_renews_nor_ends_anothers(
+def test_a_former_holder_can_neither_renew_nor_release_the_lease(
     store: MemoryStore, clock: ManualClock
 ) -> None:
-    late = held(store)
+    expired = acquire_lease(store)
     clock.move(LEASE_SECONDS + 1)
-    other = held(store)
+    other = acquire_lease(store)
     with pytest.raises(LostLeaseError):
-        late.renew()
-    late.release()
-    assert take(store) is None
+        expired.renew()
+    expired.release()
+    assert try_acquire(store) is None
     other.renew()
 
 
-def test_given_back_it_is_free_at_once(store: MemoryStore) -> None:
-    lease = held(store)
+def test_a_released_lease_can_be_acquired_at_once(store: MemoryStore) -> None:
+    lease = acquire_lease(store)
     lease.renew()
     lease.release()
-    assert take(store) is not None
+    assert try_acquire(store) is not None
 
 
-def test_given_back_twice_it_is_given_back_once(store: MemoryStore) -> None:
-    lease = held(store)
+def test_releasing_twice_does_not_release_the_lease_of_another(store: MemoryStore) -> None:
+    lease = acquire_lease(store)
     lease.release()
-    held(store)
+    acquire_lease(store)
     lease.release()
-    assert take(store) is None
+    assert try_acquire(store) is None
 
 
-def test_a_commit_that_expects_it_fails_once_it_is_lost(
+def test_a_commit_that_expects_the_lease_fails_after_its_loss(
     store: MemoryStore, clock: ManualClock
 ) -> None:
-    lease = held(store)
+    lease = acquire_lease(store)
     assert store.commit({"a": Write(b"1")}, expect=lease.expectation) is not None
     lease.renew()
     assert store.commit({"a": Write(b"2")}, expect=lease.expectation) is not None
     clock.move(LEASE_SECONDS + 1)
     assert store.commit({"a": Write(b"late")}, expect=lease.expectation) is None
-    held(store)
+    acquire_lease(store)
     assert store.commit({"a": Write(b"late")}, expect=lease.expectation) is None
     assert store.read(["a"])["a"].value == b"2"
 
 
-def test_pages_that_come_in_together_renew_it_together(store: MemoryStore) -> None:
-    lease = held(store)
-    failed: list[LostLeaseError] = []
+def test_several_threads_can_renew_a_lease(store: MemoryStore) -> None:
+    lease = acquire_lease(store)
+    errors: list[LostLeaseError] = []
     barrier = threading.Barrier(8)
 
     def renew() -> None:
@@ -119,12 +119,12 @@ def test_pages_that_come_in_together_renew_it_together(store: MemoryStore) -> No
             for _ in range(50):
                 lease.renew()
         except LostLeaseError as err:
-            failed.append(err)
+            errors.append(err)
 
     threads = [threading.Thread(target=renew) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not failed
-    assert take(store) is None
+    assert not errors
+    assert try_acquire(store) is None

@@ -1,11 +1,11 @@
-"""Askers in front of any server; all are closed at the end."""
+"""Clients of test servers; all are closed after the test."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from asking import TOKEN, Asker
 from clocks import ManualClock
+from upstream_client import TOKEN, UpstreamClient
 
 from bridge.clock import Clock
 from bridge.config import ListStyle
@@ -20,11 +20,11 @@ from bridge.upstream.sources import COURSE_SESSIONS
 
 
 @pytest.fixture
-def asker() -> Iterator[Callable[..., Asker]]:
-    """Makes one by the address of its upstream; its clock skips all waiting."""
-    made: list[Client] = []
+def connect() -> Iterator[Callable[..., UpstreamClient]]:
+    """A function that creates a client for a base address. By default its clock skips waits."""
+    clients: list[Client] = []
 
-    def make(
+    def create(
         url: str,
         *,
         clock: Clock | None = None,
@@ -32,25 +32,27 @@ def asker() -> Iterator[Callable[..., Asker]]:
         per_minute: int = 100_000,
         concurrency: int = 4,
         style: ListStyle = ListStyle.CSV,
-        **account: Any,
-    ) -> Asker:
+        **account_fields: Any,
+    ) -> UpstreamClient:
         clock = clock or ManualClock(skip=True)
-        who = Account(**{"token": TOKEN, "schemes": ("Bearer",), "base_url": url, **account})
+        account = Account(
+            **{"token": TOKEN, "schemes": ("Bearer",), "base_url": url, **account_fields}
+        )
         store = store or MemoryStore(clock)
-        budget = SharedRequestBudget(store, Keys(who.name), per_minute=per_minute)
-        client = Client(who, budget, clock, connections=concurrency)
-        made.append(client)
+        budget = SharedRequestBudget(store, Keys(account.name), per_minute=per_minute)
+        client = Client(account, budget, clock, connections=concurrency)
+        clients.append(client)
         walker = Walker(
             client,
             budget,
             COURSE_SESSIONS,
             clock,
-            origin=who.origin,
+            origin=account.origin,
             style=style,
             concurrency=concurrency,
         )
-        return Asker(client, budget, walker, clock)
+        return UpstreamClient(client, budget, walker, clock)
 
-    yield make
-    for client in made:
+    yield create
+    for client in clients:
         client.close()

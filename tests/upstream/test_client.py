@@ -1,4 +1,4 @@
-"""One page over real HTTP: what is sent, what is believed, when it is given up."""
+"""Requesting a page over real HTTP: headers, errors, retries, deadlines and the budget."""
 
 import gzip
 import socket
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import SAID_BY_VENDOR, TOKEN, Asker, failing
 from clocks import ManualClock
 from flask import Response
+from upstream_client import TOKEN, VENDOR_TEXT, UpstreamClient, failure_of
 from upstreams import raw
 from upstreams.raw import RawUpstream
 from upstreams.rows import timetable
@@ -29,7 +29,7 @@ from bridge.store.memory import MemoryStore
 from bridge.upstream.account import Account
 from bridge.upstream.deadline import Deadline, Guard
 
-Ask = Callable[..., Asker]
+Connect = Callable[..., UpstreamClient]
 ONE_MODE: dict[str, Any] = {"modes": ("provider",), "multiple_modes": True}
 ALL_SCHEMES = ("Bearer", "Token", "JWT")
 
@@ -40,22 +40,22 @@ def short_pages(monkeypatch: pytest.MonkeyPatch) -> float:
     return 0.15
 
 
-def refusing(*responses: Response) -> Hook:
-    """A hook that gives these in turn, and then lets requests through."""
-    left = list(responses)
-    return lambda page: left.pop(0) if left else None
+def respond_first_with(*responses: Response) -> Hook:
+    """A hook that answers with these in turn, and then with pages."""
+    remaining = list(responses)
+    return lambda page: remaining.pop(0) if remaining else None
 
 
-def refused(status: int, code: str) -> Response:
-    return ApiError(status, SAID_BY_VENDOR, code=code).response()
+def error_response(status: int, code: str) -> Response:
+    return ApiError(status, VENDOR_TEXT, code=code).response()
 
 
-# What is sent
+# Headers
 
 
-def test_the_token_goes_out_with_provider_and_mode_and_no_more(asker: Ask) -> None:
+def test_token_provider_and_mode_are_sent_as_headers_only(connect: Connect) -> None:
     with StubUpstream(token=TOKEN, provider_id="77", **ONE_MODE) as upstream:
-        asker(upstream.url, provider_id="77", request_mode="provider").page()
+        connect(upstream.url, provider_id="77", request_mode="provider").page()
     headers = upstream.requests[0].headers
     assert headers["authorization"] == f"Bearer {TOKEN}"
     assert headers["teamup-provider-id"] == "77"
@@ -65,26 +65,26 @@ def test_the_token_goes_out_with_provider_and_mode_and_no_more(asker: Ask) -> No
     assert TOKEN not in str(upstream.requests[0].args)
 
 
-def test_provider_and_mode_go_unsaid_when_they_are_not_set(asker: Ask) -> None:
+def test_provider_and_mode_are_not_sent_unless_set(connect: Connect) -> None:
     with StubUpstream(token=TOKEN) as upstream:
-        asker(upstream.url).page()
+        connect(upstream.url).page()
     headers = upstream.requests[0].headers
     assert "teamup-provider-id" not in headers
     assert "teamup-request-mode" not in headers
 
 
-def test_no_cookie_is_ever_sent_back(asker: Ask) -> None:
+def test_cookies_are_never_sent_back(connect: Connect) -> None:
     cookie = {"Set-Cookie": "session=1; Path=/"}
     with RawUpstream(raw.ok(headers=cookie)) as upstream:
-        ask = asker(upstream.url)
-        ask.page()
-        ask.page()
+        client = connect(upstream.url)
+        client.page()
+        client.page()
     assert len(upstream.requests) == 2
     assert not [request for request in upstream.requests if b"cookie" in request.lower()]
 
 
-def test_a_netrc_file_and_proxy_variables_change_nothing(
-    asker: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_netrc_files_and_proxy_variables_are_ignored(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc = tmp_path / ".netrc"
     netrc.write_text("default login somebody password else\n")
@@ -96,25 +96,25 @@ def test_a_netrc_file_and_proxy_variables_change_nothing(
     with RawUpstream(raw.ok()) as proxy, StubUpstream(token=TOKEN) as upstream:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
-        asker(upstream.url).page()
+        connect(upstream.url).page()
         assert proxy.requests == []
     assert upstream.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
 
 
-def test_doubled_and_trailing_slashes_of_the_base_address_are_made_good(
-    asker: Ask, monkeypatch: pytest.MonkeyPatch
+def test_double_and_trailing_slashes_of_the_base_address_are_removed(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with StubUpstream(token=TOKEN) as upstream:
         monkeypatch.setenv("TEAMUP_API_TOKEN", TOKEN)
         monkeypatch.setenv("CACHE_URL", "memory://")
         monkeypatch.setenv("TEAMUP_BASE_URL", upstream.url.replace("/api/v2", "//api//v2//"))
         base = Account.of(config.load()).base_url
-        asker(base).page()
+        connect(base).page()
     assert base == upstream.url
     assert [request.path for request in upstream.requests] == ["/api/v2/course_sessions"]
 
 
-def test_the_account_does_not_show_its_token() -> None:
+def test_no_text_of_an_account_contains_its_token() -> None:
     account = Account(token=TOKEN, schemes=ALL_SCHEMES, base_url="https://a.example")
     assert TOKEN not in repr(account) + str(account) + account.name + account.token_mark
 
@@ -122,74 +122,74 @@ def test_the_account_does_not_show_its_token() -> None:
 # The scheme
 
 
-def sent(upstream: StubUpstream) -> list[str]:
+def schemes_sent(upstream: StubUpstream) -> list[str]:
     return [request.headers["authorization"].split(" ")[0] for request in upstream.requests]
 
 
 @pytest.mark.parametrize("scheme", ALL_SCHEMES)
-def test_schemes_are_tried_in_order_until_one_works_and_it_is_kept(asker: Ask, scheme: str) -> None:
+def test_schemes_are_tried_in_order_until_one_works(connect: Connect, scheme: str) -> None:
     with StubUpstream(token=TOKEN, schemes=(scheme,)) as upstream:
-        ask = asker(upstream.url, schemes=ALL_SCHEMES)
-        ask.page()
+        client = connect(upstream.url, schemes=ALL_SCHEMES)
+        client.page()
         tried = [*ALL_SCHEMES[: ALL_SCHEMES.index(scheme)], scheme]
-        assert sent(upstream) == tried
-        ask.page()
-        assert sent(upstream) == [*tried, scheme]
+        assert schemes_sent(upstream) == tried
+        client.page()
+        assert schemes_sent(upstream) == [*tried, scheme]
 
 
-def test_what_one_worker_learnt_of_the_scheme_the_others_know(asker: Ask) -> None:
+def test_workers_share_the_scheme_that_works(connect: Connect) -> None:
     clock = ManualClock(skip=True)
     store = MemoryStore(clock)
     with StubUpstream(token=TOKEN, schemes=("JWT",)) as upstream:
         for _ in range(2):
-            asker(upstream.url, schemes=ALL_SCHEMES, clock=clock, store=store).page()
-        assert sent(upstream) == ["Bearer", "Token", "JWT", "JWT"]
+            connect(upstream.url, schemes=ALL_SCHEMES, clock=clock, store=store).page()
+        assert schemes_sent(upstream) == ["Bearer", "Token", "JWT", "JWT"]
 
 
-def test_a_token_that_no_scheme_gets_in_with_is_refused_once(asker: Ask) -> None:
+def test_an_invalid_token_is_tried_once_with_each_scheme(connect: Connect) -> None:
     with StubUpstream(token="another") as upstream:
-        cause = failing(asker(upstream.url, schemes=ALL_SCHEMES).page)
-        assert sent(upstream) == ["Bearer", "Token", "JWT"]
+        cause = failure_of(connect(upstream.url, schemes=ALL_SCHEMES).page)
+        assert schemes_sent(upstream) == ["Bearer", "Token", "JWT"]
     assert (cause.code, cause.scope) == ("authentication_failed", Scope.ACCOUNT)
     assert "TEAMUP_API_TOKEN" in cause.text
 
 
-def test_a_refused_token_is_not_tried_again_once_a_scheme_has_worked(asker: Ask) -> None:
+def test_other_schemes_are_not_tried_after_one_has_worked(connect: Connect) -> None:
     with StubUpstream(token=TOKEN, schemes=("Token",)) as upstream:
-        ask = asker(upstream.url, schemes=ALL_SCHEMES)
-        ask.page()
+        client = connect(upstream.url, schemes=ALL_SCHEMES)
+        client.page()
         upstream.app = upstream.api(token="another")
         upstream.requests.clear()
-        failing(ask.page)
-        assert sent(upstream) == ["Token"]
+        failure_of(client.page)
+        assert schemes_sent(upstream) == ["Token"]
 
 
-def test_another_token_finds_its_own_scheme(asker: Ask) -> None:
+def test_each_token_has_its_own_scheme(connect: Connect) -> None:
     clock = ManualClock(skip=True)
     store = MemoryStore(clock)
     with StubUpstream(token=TOKEN, schemes=("Bearer",)) as upstream:
-        asker(upstream.url, schemes=ALL_SCHEMES, clock=clock, store=store).page()
+        connect(upstream.url, schemes=ALL_SCHEMES, clock=clock, store=store).page()
         upstream.app = upstream.api(token="another", schemes=("Token",))
-        asker(upstream.url, schemes=ALL_SCHEMES, clock=clock, store=store, token="another").page()
-        assert sent(upstream) == ["Bearer", "Bearer", "Token"]
+        connect(upstream.url, schemes=ALL_SCHEMES, clock=clock, store=store, token="another").page()
+        assert schemes_sent(upstream) == ["Bearer", "Bearer", "Token"]
 
 
-def test_a_scheme_that_is_set_is_the_only_one_tried(asker: Ask) -> None:
+def test_a_configured_scheme_is_the_only_one_tried(connect: Connect) -> None:
     with StubUpstream(token=TOKEN, schemes=("Bearer",)) as upstream:
-        failing(asker(upstream.url, schemes=("Token",)).page)
-        assert sent(upstream) == ["Token"]
+        failure_of(connect(upstream.url, schemes=("Token",)).page)
+        assert schemes_sent(upstream) == ["Token"]
 
 
 # Redirects
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-def test_a_redirect_is_an_error_and_the_token_goes_nowhere_else(asker: Ask, code: int) -> None:
+def test_a_redirect_is_an_error_and_is_not_followed(connect: Connect, code: int) -> None:
     with (
         RawUpstream(raw.ok()) as trap,
         RawUpstream(raw.redirect(f"{trap.url}/course_sessions", code)) as upstream,
     ):
-        cause = failing(asker(upstream.url).page)
+        cause = failure_of(connect(upstream.url).page)
         assert trap.requests == []
         assert len(upstream.requests) == 1
     assert cause.code == "redirect"
@@ -214,12 +214,12 @@ def test_a_redirect_is_an_error_and_the_token_goes_nowhere_else(asker: Ask, code
         (400, "provider_header_invalid", "TEAMUP_PROVIDER_ID"),
     ],
 )
-def test_a_refusal_names_the_code_and_the_variable_and_is_not_repeated(
-    asker: Ask, status: int, code: str, variable: str
+def test_a_refusal_names_the_variable_and_is_not_retried(
+    connect: Connect, status: int, code: str, variable: str
 ) -> None:
-    hook = refusing(*[refused(status, code)] * 9)
+    hook = respond_first_with(*[error_response(status, code)] * 9)
     with StubUpstream(token=TOKEN, before_page=hook) as upstream:
-        cause = failing(asker(upstream.url).page)
+        cause = failure_of(connect(upstream.url).page)
         assert len(upstream.requests) == 1
     assert cause.code == code
     assert variable in cause.text
@@ -237,26 +237,28 @@ def test_a_refusal_names_the_code_and_the_variable_and_is_not_repeated(
         ({"provider_id": "77", "token": "another"}, "authentication_failed"),
     ],
 )
-def test_a_setting_that_upstream_refuses_is_told_by_its_code(
-    asker: Ask, account: dict[str, str], code: str
+def test_a_rejected_setting_is_identified_by_the_code(
+    connect: Connect, account: dict[str, str], code: str
 ) -> None:
     with StubUpstream(token=TOKEN, provider_id="77", **ONE_MODE) as upstream:
-        assert failing(asker(upstream.url, **account).page).code == code
+        assert failure_of(connect(upstream.url, **account).page).code == code
 
 
-def test_a_question_that_is_refused_names_its_parameter_and_is_not_repeated(asker: Ask) -> None:
-    refusal = ApiError(400, SAID_BY_VENDOR, fields={"venues": SAID_BY_VENDOR, "x": "y"})
-    hook = refusing(*[refusal.response()] * 9)
+def test_a_rejected_parameter_is_named_and_not_retried(
+    connect: Connect,
+) -> None:
+    refusal = ApiError(400, VENDOR_TEXT, fields={"venues": VENDOR_TEXT, "x": "y"})
+    hook = respond_first_with(*[refusal.response()] * 9)
     with StubUpstream(token=TOKEN, before_page=hook) as upstream:
-        cause = failing(asker(upstream.url).page)
-        assert len(upstream.requests) == 1, "what was refused once is refused again"
+        cause = failure_of(connect(upstream.url).page)
+        assert len(upstream.requests) == 1, "a retry would fail again"
     assert (cause.code, cause.scope) == ("parameter_invalid", Scope.KEY)
     assert "venues" in cause.text
 
 
-def test_an_address_that_upstream_does_not_know_is_told_and_not_repeated(asker: Ask) -> None:
+def test_an_unknown_address_is_reported_and_not_retried(connect: Connect) -> None:
     with StubUpstream(token=TOKEN) as upstream:
-        cause = failing(asker(f"{upstream.url}/v9").page)
+        cause = failure_of(connect(f"{upstream.url}/v9").page)
         assert len(upstream.requests) == 1
     assert "TEAMUP_BASE_URL" in cause.text
 
@@ -264,64 +266,72 @@ def test_an_address_that_upstream_does_not_know_is_told_and_not_repeated(asker: 
 ODD_BODIES = (
     *(b"", b"<html>no</html>", b"[]", b"null", b"\xff", b'{"code": 7}', b'{"code": null}'),
     *(b'{"code": {"a": 1}, "field_errors": [1]}', b'{"code": "' + b"x" * 500 + b'"}'),
-    *(f'{{"code": "{SAID_BY_VENDOR}", "field_errors": "x"}}'.encode(), b"[" * 100_000),
+    *(f'{{"code": "{VENDOR_TEXT}", "field_errors": "x"}}'.encode(), b"[" * 100_000),
 )
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
-def test_a_refusal_with_any_body_is_known_by_its_status(asker: Ask, status: int) -> None:
+def test_an_error_without_a_usable_body_is_identified_by_its_status(
+    connect: Connect, status: int
+) -> None:
     with RawUpstream(raw.ok()) as upstream:
         for body in ODD_BODIES:
             upstream.script = raw.status(status, body=body)
-            assert failing(asker(upstream.url).page).code == f"http_{status}", body[:40]
+            assert failure_of(connect(upstream.url).page).code == f"http_{status}", body[:40]
 
 
 @pytest.mark.parametrize("code", ["maintenance_mode", "model_error", "service_provider_down"])
-def test_a_server_error_is_not_taken_for_a_wrong_setting(asker: Ask, code: str) -> None:
-    with StubUpstream(token=TOKEN, before_page=refusing(refused(503, code))) as upstream:
-        assert asker(upstream.url).page()["count"] == 0, "a server error is worth another attempt"
+def test_a_server_error_is_not_mistaken_for_a_wrong_setting(connect: Connect, code: str) -> None:
+    with StubUpstream(
+        token=TOKEN, before_page=respond_first_with(error_response(503, code))
+    ) as upstream:
+        assert connect(upstream.url).page()["count"] == 0, "a server error is worth another attempt"
 
 
-def test_a_token_that_upstream_gives_back_as_a_code_is_not_told(asker: Ask) -> None:
-    with StubUpstream(token=TOKEN, before_page=refusing(refused(400, TOKEN))) as upstream:
-        failing(asker(upstream.url).page)
+def test_a_token_that_upstream_returns_as_a_code_is_not_revealed(connect: Connect) -> None:
+    with StubUpstream(
+        token=TOKEN, before_page=respond_first_with(error_response(400, TOKEN))
+    ) as upstream:
+        failure_of(connect(upstream.url).page)
 
 
 # Attempts
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_server_error_gets_three_attempts(asker: Ask, status: int) -> None:
+def test_after_a_server_error_there_are_three_attempts(connect: Connect, status: int) -> None:
     with StubUpstream(token=TOKEN) as upstream:
         upstream.faults.set("status", status, times=2)
-        assert asker(upstream.url).page()["count"] == 0
+        assert connect(upstream.url).page()["count"] == 0
         assert len(upstream.requests) == 3
         upstream.faults.set("status", status)
         upstream.requests.clear()
-        cause = failing(asker(upstream.url).page)
+        cause = failure_of(connect(upstream.url).page)
         assert len(upstream.requests) == 3
     assert (cause.code, cause.scope) == ("server_error", Scope.KEY)
 
 
-def test_attempts_are_apart_and_not_in_step(asker: Ask) -> None:
+def test_pauses_between_attempts_are_random(connect: Connect) -> None:
     pauses = set()
     with RawUpstream(raw.status(500)) as upstream:
         for _ in range(3):
             clock = ManualClock(skip=True)
-            failing(asker(upstream.url, clock=clock).page)
+            failure_of(connect(upstream.url, clock=clock).page)
             assert len(clock.waited) == 2
             assert all(0.1 <= pause <= 2 for pause in clock.waited)
             pauses.add(tuple(clock.waited))
     assert len(pauses) == 3
 
 
-def test_a_walk_that_has_failed_elsewhere_asks_no_more(asker: Ask) -> None:
+def test_a_cancelled_walk_sends_no_requests(connect: Connect) -> None:
     cancelled = threading.Event()
     cancelled.set()
     with StubUpstream(token=TOKEN) as upstream:
-        ask = asker(upstream.url)
-        limit = Deadline(ask.clock, 120)
-        failing(lambda: ask.client.page("course_sessions", [], limit=limit, cancelled=cancelled))
+        client = connect(upstream.url)
+        limit = Deadline(client.clock, 120)
+        failure_of(
+            lambda: client.http.page("course_sessions", [], limit=limit, cancelled=cancelled)
+        )
         assert upstream.requests == []
 
 
@@ -340,66 +350,68 @@ RETRY_AFTER = (
 
 
 @pytest.mark.parametrize(("header", "seconds"), RETRY_AFTER)
-def test_a_429_is_a_pause_for_everybody_of_1_to_300_seconds(
-    asker: Ask, header: str | None, seconds: int
+def test_a_429_is_a_cool_down_of_1_to_300_seconds_for_all_workers(
+    connect: Connect, header: str | None, seconds: int
 ) -> None:
     clock = ManualClock(skip=True)
     store = MemoryStore(clock)
     headers = {} if header is None else {"Retry-After": header}
-    body = b'{"code": "throttled", "message": "%s"}' % SAID_BY_VENDOR.encode()
+    body = b'{"code": "throttled", "message": "%s"}' % VENDOR_TEXT.encode()
     with RawUpstream(raw.status(429, headers, body)) as upstream:
-        ask = asker(upstream.url, clock=clock, store=store)
-        cause = failing(lambda: ask.page(seconds=0.5))
+        client = connect(upstream.url, clock=clock, store=store)
+        cause = failure_of(lambda: client.page(seconds=0.5))
         assert len(upstream.requests) == 1
         assert (cause.code, cause.retry_after) == ("throttled", seconds)
         assert cause.scope is Scope.ACCOUNT
         assert "TEAMUP_REQUESTS_PER_MINUTE" in cause.text
-        other = asker(upstream.url, clock=clock, store=store)
+        other = connect(upstream.url, clock=clock, store=store)
         assert other.budget.cooldown_left() == pytest.approx(seconds)
-        failing(lambda: other.page(seconds=0.5))
-        assert len(upstream.requests) == 1, "nobody asks while the pause lasts"
+        failure_of(lambda: other.page(seconds=0.5))
+        assert len(upstream.requests) == 1, "no requests during the cool-down"
         upstream.script = raw.ok()
         clock.move(seconds)
         other.page(seconds=0.5)
 
 
-def test_a_short_pause_is_waited_out_and_the_page_asked_for_again(asker: Ask) -> None:
+def test_after_a_short_cool_down_the_page_is_requested_again(connect: Connect) -> None:
     clock = ManualClock(skip=True)
     began = clock.now()
     with StubUpstream(token=TOKEN) as upstream:
         upstream.faults.set("status", 429, retry_after="2", times=1)
-        asker(upstream.url, clock=clock).page()
+        connect(upstream.url, clock=clock).page()
         assert len(upstream.requests) == 2
     assert 2 <= clock.now() - began < 5
 
 
-def test_a_pause_without_end_gets_three_attempts(asker: Ask) -> None:
+def test_after_repeated_429s_there_are_three_attempts(connect: Connect) -> None:
     with RawUpstream(raw.status(429, {"Retry-After": "2"})) as upstream:
-        failing(asker(upstream.url).page)
+        failure_of(connect(upstream.url).page)
         assert len(upstream.requests) == 3
 
 
-def test_a_long_pause_ends_the_walk_at_once(asker: Ask) -> None:
+def test_a_long_cool_down_ends_the_walk_at_once(connect: Connect) -> None:
     clock = ManualClock(skip=True)
     began = clock.now()
     with RawUpstream(raw.status(429, {"Retry-After": "86400"})) as upstream:
-        failing(asker(upstream.url, clock=clock).page)
+        failure_of(connect(upstream.url, clock=clock).page)
         assert len(upstream.requests) == 1
     assert clock.now() == began
 
 
 @pytest.mark.parametrize("headers", [{"Content-Length": "50"}, {"Content-Encoding": "gzip"}])
-def test_a_429_whose_body_is_broken_is_a_429(asker: Ask, headers: dict[str, str]) -> None:
+def test_a_429_with_a_broken_body_is_handled_as_a_429(
+    connect: Connect, headers: dict[str, str]
+) -> None:
     script = raw.status(429, {"Retry-After": "200", **headers}, b"slow down")
     with RawUpstream(script) as upstream:
-        ask = asker(upstream.url)
-        cause = failing(ask.page)
+        client = connect(upstream.url)
+        cause = failure_of(client.page)
         assert len(upstream.requests) == 1
     assert cause.retry_after == 200
-    assert ask.budget.cooldown_left() == pytest.approx(200)
+    assert client.budget.cooldown_left() == pytest.approx(200)
 
 
-# Answers that cannot be used
+# Broken responses
 
 SHORT = {
     "by Content-Length": raw.short_content_length(),
@@ -422,29 +434,29 @@ GARBLED = {
     "no gzip": raw.ok(headers={"Content-Encoding": "gzip"}),
     "half a gzip": raw.ok(gzip.compress(raw.EMPTY_PAGE)[:-12], {"Content-Encoding": "gzip"}),
     "no HTTP": lambda connection, request, n: connection.sendall(b"SSH-2.0-x\r\n\r\n"),
-    "a head without end": lambda connection, request, n: connection.sendall(
+    "an endless head": lambda connection, request, n: connection.sendall(
         b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 500 + b"\r\n"
     ),
     "a bad chunk size": lambda connection, request, n: connection.sendall(
         raw.head(200, {"Transfer-Encoding": "chunked"}) + b"zz\r\n{}\r\n"
     ),
 }
-BROKEN = {**{f"cut short {how}": script for how, script in SHORT.items()}, **GARBLED}
+BROKEN = {**{f"cut short {place}": script for place, script in SHORT.items()}, **GARBLED}
 
 
-@pytest.mark.parametrize("how", BROKEN)
-def test_a_broken_answer_is_one_kind_of_error_after_three_attempts(asker: Ask, how: str) -> None:
-    with RawUpstream(BROKEN[how]) as upstream:
-        ask = asker(upstream.url)
-        cause = failing(ask.page)
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_response_is_an_error_after_three_attempts(connect: Connect, case: str) -> None:
+    with RawUpstream(BROKEN[case]) as upstream:
+        client = connect(upstream.url)
+        cause = failure_of(client.page)
         assert len(upstream.requests) == 3
-        upstream.script = raw.in_turn(BROKEN[how], BROKEN[how], raw.ok())
-        assert ask.page()["results"] == [], "two broken answers are followed by a good one"
+        upstream.script = raw.in_turn(BROKEN[case], BROKEN[case], raw.ok())
+        assert client.page()["results"] == [], "the third attempt succeeds"
     assert cause.code in ("malformed", "unreachable")
 
 
 def bomb(mb: int, layers: int) -> raw.Script:
-    """Spaces packed several times over."""
+    """Spaces, compressed several times."""
     body = b" " * (mb * 1_048_576)
     for _ in range(layers):
         body = gzip.compress(body)
@@ -459,32 +471,32 @@ HUGE: dict[str, Callable[[], raw.Script]] = {
 }
 
 
-@pytest.mark.parametrize("how", HUGE)
-def test_a_body_too_large_is_left_at_the_cap_with_memory_bounded(asker: Ask, how: str) -> None:
-    with RawUpstream(HUGE[how]()) as upstream:
-        ask = asker(upstream.url)
+@pytest.mark.parametrize("case", HUGE)
+def test_an_oversize_body_is_abandoned_at_the_limit(connect: Connect, case: str) -> None:
+    with RawUpstream(HUGE[case]()) as upstream:
+        client = connect(upstream.url)
         traced = tracemalloc.is_tracing()
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
         try:
-            cause = failing(ask.page)
+            cause = failure_of(client.page)
             peak = tracemalloc.get_traced_memory()[1] - before
         finally:
             if not traced:
                 tracemalloc.stop()
-        assert len(upstream.requests) == 1, "it would be as large the next time"
+        assert len(upstream.requests) == 1, "a retry would be as large"
     assert cause.code == "oversize"
     assert peak < 40 * 1024 * 1024
 
 
-# Connections that do not come, or do not end
+# Connections
 
 
-def test_a_port_where_nobody_listens_is_unreachable(asker: Ask) -> None:
+def test_a_closed_port_is_unreachable(connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    cause = failing(asker(f"http://127.0.0.1:{port}/api/v2").page)
+    cause = failure_of(connect(f"http://127.0.0.1:{port}/api/v2").page)
     assert (cause.code, cause.scope) == ("unreachable", Scope.ACCOUNT)
 
 
@@ -492,17 +504,15 @@ def test_a_port_where_nobody_listens_is_unreachable(asker: Ask) -> None:
     "host",
     ["does-not-exist.invalid", "a..invalid", "a" * 64 + ".invalid", ".invalid", "*.invalid"],
 )
-def test_a_name_that_cannot_be_resolved_is_unreachable(asker: Ask, host: str) -> None:
-    cause = failing(asker(f"https://{host}/api").page)
+def test_an_unresolvable_host_is_unreachable(connect: Connect, host: str) -> None:
+    cause = failure_of(connect(f"https://{host}/api").page)
     assert "TEAMUP_BASE_URL" in cause.text
 
 
-def test_a_connection_that_is_never_made_ends_by_the_deadline(
-    asker: Ask, short_pages: float
-) -> None:
+def test_connecting_ends_at_the_deadline(connect: Connect, short_pages: float) -> None:
     with raw.unanswered() as url:
         began = time.monotonic()
-        cause = failing(asker(url).page)
+        cause = failure_of(connect(url).page)
     assert time.monotonic() - began < 3 * short_pages + 2
     assert (cause.code, cause.scope) == ("timeout", Scope.ACCOUNT)
 
@@ -522,50 +532,50 @@ SLOW = {
     "silence": raw.silence(),
     "a byte at a time in the head": raw.drip_headers(0.05),
     "a byte at a time in the body": raw.drip_body(0.05),
-    "interim answers without end": endless_continue,
-    "chunks without end": endless_chunks,
+    "endless interim responses": endless_continue,
+    "endless chunks": endless_chunks,
 }
 
 
-@pytest.mark.parametrize("how", SLOW)
-def test_a_slow_sender_is_given_up_at_the_deadline(
-    asker: Ask, short_pages: float, how: str
+@pytest.mark.parametrize("case", SLOW)
+def test_a_slow_response_is_abandoned_at_the_deadline(
+    connect: Connect, short_pages: float, case: str
 ) -> None:
-    with RawUpstream(SLOW[how]) as upstream:
-        ask = asker(upstream.url)
+    with RawUpstream(SLOW[case]) as upstream:
+        client = connect(upstream.url)
         began = time.monotonic()
-        cause = failing(ask.page)
+        cause = failure_of(client.page)
         assert len(upstream.requests) == 3
     assert time.monotonic() - began < 3 * short_pages + 2
     assert (cause.code, cause.scope) == ("timeout", Scope.ACCOUNT)
 
 
-def test_a_sender_that_falls_silent_in_the_body_is_slow_and_not_unreachable(
-    asker: Ask, short_pages: float, monkeypatch: pytest.MonkeyPatch
+def test_a_socket_timeout_in_the_body_is_reported_as_a_timeout(
+    connect: Connect, short_pages: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # the socket's own timeout comes first, as it may on a busy machine
+    # only the socket's own timeout is active, which may fire first on a busy machine
     monkeypatch.setattr(Guard, "cut", lambda guard: None)
     with RawUpstream(raw.drip_body(30)) as upstream:
-        cause = failing(asker(upstream.url).page)
+        cause = failure_of(connect(upstream.url).page)
     assert cause.code == "timeout"
 
 
-@pytest.mark.parametrize("how", list(SLOW)[1:3])
-def test_a_slow_sender_is_given_up_at_the_end_of_the_walk_if_that_is_sooner(
-    asker: Ask, how: str
+@pytest.mark.parametrize("case", list(SLOW)[1:3])
+def test_a_slow_response_is_abandoned_at_the_walks_earlier_deadline(
+    connect: Connect, case: str
 ) -> None:
-    with RawUpstream(SLOW[how]) as upstream:
-        ask = asker(upstream.url, clock=SystemClock())
+    with RawUpstream(SLOW[case]) as upstream:
+        client = connect(upstream.url, clock=SystemClock())
         began = time.monotonic()
-        cause = failing(lambda: ask.page(seconds=0.2))
+        cause = failure_of(lambda: client.page(seconds=0.2))
         assert len(upstream.requests) == 1
     assert time.monotonic() - began < 1
     assert cause.code == "timeout"
 
 
 @contextmanager
-def speaking(first: bytes, then: bytes = b"") -> Iterator[str]:
-    """A TLS address where *first* is said at once and *then* again and again."""
+def raw_tls_server(first: bytes, then: bytes = b"") -> Iterator[str]:
+    """An https address whose server sends *first* at once, and *then* repeatedly."""
     stopping = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.02)
@@ -588,32 +598,34 @@ def speaking(first: bytes, then: bytes = b"") -> Iterator[str]:
             thread.join()
 
 
-def test_a_slow_handshake_is_given_up_at_the_deadline(asker: Ask, short_pages: float) -> None:
-    with speaking(b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb", b"\x03") as url:
+def test_a_slow_handshake_is_abandoned_at_the_deadline(
+    connect: Connect, short_pages: float
+) -> None:
+    with raw_tls_server(b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb", b"\x03") as url:
         began = time.monotonic()
-        failing(asker(url).page)
+        failure_of(connect(url).page)
     assert time.monotonic() - began < 3 * short_pages + 2
 
 
-def test_a_port_that_does_not_speak_tls_is_told_as_such(asker: Ask) -> None:
-    with speaking(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
-        cause = failing(asker(url).page)
+def test_a_port_without_tls_is_reported(connect: Connect) -> None:
+    with raw_tls_server(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
+        cause = failure_of(connect(url).page)
     assert "TEAMUP_BASE_URL" in cause.text
     assert cause.scope is Scope.ACCOUNT
 
 
-def test_a_client_that_gave_up_once_answers_again(asker: Ask, short_pages: float) -> None:
+def test_a_client_works_again_after_a_timeout(connect: Connect, short_pages: float) -> None:
     with RawUpstream(raw.in_turn(raw.drip_headers(0.05), raw.ok())) as upstream:
-        ask = asker(upstream.url)
-        assert ask.page()["count"] == 0
-        assert ask.page()["count"] == 0
+        client = connect(upstream.url)
+        assert client.page()["count"] == 0
+        assert client.page()["count"] == 0
         assert len(upstream.requests) == 3
 
 
-def test_no_thread_is_left_behind(asker: Ask, short_pages: float) -> None:
+def test_no_thread_is_left_running(connect: Connect, short_pages: float) -> None:
     before = threading.active_count()
     with RawUpstream(raw.in_turn(raw.drip_body(0.05), raw.ok())) as upstream:
-        asker(upstream.url).page()
+        connect(upstream.url).page()
     deadline = time.monotonic() + 2
     while threading.active_count() > before:
         assert time.monotonic() < deadline
@@ -623,63 +635,63 @@ def test_no_thread_is_left_behind(asker: Ask, short_pages: float) -> None:
 # The budget
 
 
-def most_in_a_minute(moments: list[float]) -> int:
-    return max(sum(0 <= one - first < 60 for one in moments) for first in moments)
+def most_in_a_minute(times: list[float]) -> int:
+    return max(sum(0 <= at - first < 60 for at in times) for first in times)
 
 
-def test_no_sixty_seconds_hold_more_requests_than_the_budget(asker: Ask) -> None:
+def test_no_sixty_seconds_contain_more_requests_than_the_budget(connect: Connect) -> None:
     clock = ManualClock(skip=True)
-    asked: list[float] = []
+    times: list[float] = []
     with StubUpstream(token=TOKEN) as upstream:
-        upstream.before_page = lambda page: asked.append(clock.now())
-        ask = asker(upstream.url, clock=clock, per_minute=7)
+        upstream.before_page = lambda page: times.append(clock.now())
+        client = connect(upstream.url, clock=clock, per_minute=7)
         for number in range(40):
             clock.move(number * 37 % 11 / 3)
-            ask.page()
-    assert len(asked) == 40
-    assert most_in_a_minute(asked) == 7
+            client.page()
+    assert len(times) == 40
+    assert most_in_a_minute(times) == 7
 
 
-def test_attempts_count_against_the_budget(asker: Ask) -> None:
+def test_attempts_count_against_the_budget(connect: Connect) -> None:
     clock = ManualClock(skip=True)
-    asked: list[float] = []
+    times: list[float] = []
 
     def hook(page: int) -> Response:
-        asked.append(clock.now())
+        times.append(clock.now())
         return Response(status=500)
 
     with StubUpstream(token=TOKEN, before_page=hook) as upstream:
-        ask = asker(upstream.url, clock=clock, per_minute=4)
+        client = connect(upstream.url, clock=clock, per_minute=4)
         for _ in range(4):
-            failing(ask.page)
-    assert len(asked) == 12
-    assert most_in_a_minute(asked) == 4
+            failure_of(client.page)
+    assert len(times) == 12
+    assert most_in_a_minute(times) == 4
 
 
-def test_the_schemes_that_are_tried_count_against_the_budget(asker: Ask) -> None:
+def test_attempts_with_other_schemes_count_against_the_budget(connect: Connect) -> None:
     with StubUpstream(token="another") as upstream:
-        ask = asker(upstream.url, per_minute=4, schemes=ALL_SCHEMES)
-        failing(lambda: ask.page(seconds=10))
-        failing(lambda: ask.page(seconds=10))
+        client = connect(upstream.url, per_minute=4, schemes=ALL_SCHEMES)
+        failure_of(lambda: client.page(seconds=10))
+        failure_of(lambda: client.page(seconds=10))
         assert len(upstream.requests) <= 4
 
 
-def test_a_budget_that_cannot_be_had_in_time_is_told_without_asking(asker: Ask) -> None:
+def test_a_used_up_budget_is_reported_without_a_request(connect: Connect) -> None:
     with StubUpstream(token=TOKEN) as upstream:
-        ask = asker(upstream.url, per_minute=1)
-        ask.page()
-        cause = failing(lambda: ask.page(seconds=30))
+        client = connect(upstream.url, per_minute=1)
+        client.page()
+        cause = failure_of(lambda: client.page(seconds=30))
         assert len(upstream.requests) == 1
     assert "TEAMUP_REQUESTS_PER_MINUTE" in cause.text
 
 
-def test_the_budget_is_one_for_all_who_share_the_store(asker: Ask) -> None:
+def test_all_clients_of_a_store_share_the_budget(connect: Connect) -> None:
     clock = ManualClock(skip=True)
     store = MemoryStore(clock)
     with StubUpstream(timetable(1), token=TOKEN) as upstream:
-        workers = [asker(upstream.url, clock=clock, store=store, per_minute=3) for _ in range(3)]
-        for ask in workers:
-            ask.page(seconds=1)
-        for ask in workers:
-            failing(lambda ask=ask: ask.page(seconds=1))
+        workers = [connect(upstream.url, clock=clock, store=store, per_minute=3) for _ in range(3)]
+        for client in workers:
+            client.page(seconds=1)
+        for client in workers:
+            failure_of(lambda client=client: client.page(seconds=1))
         assert len(upstream.requests) == 3

@@ -1,4 +1,4 @@
-"""From rows to class sessions: what is kept, what is repaired, what it costs."""
+"""Parsing of rows: which sessions are kept, repaired or dropped."""
 
 import copy
 import itertools
@@ -27,43 +27,43 @@ from upstreams.rows import (
 )
 
 from bridge.model import ClassSession, Visibility
-from bridge.upstream.parser import Parsed, lacking, parse, together
+from bridge.upstream.parser import Parsed, combine, lacks_required_fields, parse
 from bridge.upstream.sources import COURSE_SESSIONS
 
 ORIGIN = "https://studio.example"
-SECRET = {"join_url", "staff_url"}
+PRIVATE_LINKS = {"join_url", "staff_url"}
 AWKWARD = awkward_rows()
 
 
-def read(*rows: Any) -> Parsed:
+def parse_rows(*rows: Any) -> Parsed:
     return parse(rows, COURSE_SESSIONS, ORIGIN)
 
 
-def only(row: Any) -> ClassSession:
-    (session,) = read(row).sessions
+def parse_row(row: Any) -> ClassSession:
+    (session,) = parse_rows(row).sessions
     return session
 
 
 def texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every string in a value, with the attributes that lead to it."""
+    """All strings in a value, with their attribute paths."""
     if isinstance(value, str):
         yield path, value
     elif is_dataclass(value):
         for field in fields(value):
             yield from texts(getattr(value, field.name), f"{path}.{field.name}")
     elif isinstance(value, tuple):
-        for one in value:
-            yield from texts(one, path)
+        for item in value:
+            yield from texts(item, path)
 
 
 awkward = pytest.mark.parametrize(
-    "case", AWKWARD, ids=[f"{n}-{ascii(case.why)[1:60]}" for n, case in enumerate(AWKWARD)]
+    "case", AWKWARD, ids=[f"{n}-{ascii(case.description)[1:60]}" for n, case in enumerate(AWKWARD)]
 )
 
 
 @awkward
-def test_an_awkward_row_has_the_fate_title_start_and_link_that_it_should(case: Awkward) -> None:
-    parsed = read(case.row)
+def test_an_awkward_row_is_parsed_as_expected(case: Awkward) -> None:
+    parsed = parse_rows(case.row)
     dropped = [reason for reason in parsed.tally if reason.startswith("dropped")]
     if case.fate == "dropped":
         assert parsed.sessions == ()
@@ -81,8 +81,8 @@ def test_an_awkward_row_has_the_fate_title_start_and_link_that_it_should(case: A
 
 
 @awkward
-def test_an_awkward_row_leaves_nothing_that_could_break_a_line_or_a_page(case: Awkward) -> None:
-    for session in read(case.row).sessions:
+def test_sessions_of_awkward_rows_contain_nothing_unsafe(case: Awkward) -> None:
+    for session in parse_rows(case.row).sessions:
         assert session.title.strip()
         for path, text in texts(session):
             text.encode()
@@ -96,81 +96,83 @@ def test_an_awkward_row_leaves_nothing_that_could_break_a_line_or_a_page(case: A
 
 
 @pytest.mark.parametrize("row", [case.row for case in AWKWARD] + timetable(40))
-def test_what_is_for_staff_is_in_no_attribute_but_the_two_links_and_in_no_repr(row: Any) -> None:
-    for session in read(row).sessions:
+def test_staff_data_is_only_in_the_two_private_links(row: Any) -> None:
+    for session in parse_rows(row).sessions:
         for path, text in texts(session):
-            told = [secret for secret in CANARIES if secret in text]
-            assert not told or path.rsplit(".")[-1] in SECRET
+            secrets = [secret for secret in CANARIES if secret in text]
+            assert not secrets or path.rsplit(".")[-1] in PRIVATE_LINKS
             assert "canary-calendar-secret" not in text
         assert not [secret for secret in CANARIES if secret in repr(session)]
 
 
-def test_the_links_for_the_few_are_kept_for_them() -> None:
-    session = only(session_row(1, START, venue=venue_row(4)))
+def test_the_join_link_and_the_staff_link_are_kept() -> None:
+    session = parse_row(session_row(1, START, venue=venue_row(4)))
     assert session.venue is not None
     assert "canary-join-link" in str(session.venue.join_url)
     assert "canary-staff-link" in str(session.staff_url)
 
 
-def test_one_bad_record_costs_one_record_and_is_counted() -> None:
+def test_only_the_bad_rows_are_dropped_and_they_are_counted() -> None:
     rows = timetable(6)
     rows[2]["starts_at"] = "soon"
     rows[4]["id"] = None
-    parsed = read(*rows[:5], None, rows[5])
+    parsed = parse_rows(*rows[:5], None, rows[5])
     assert [session.id for session in parsed.sessions] == [10001, 10002, 10004, 10006]
     assert sum(n for reason, n in parsed.tally.items() if reason.startswith("dropped")) == 3
     assert parsed.unusable == {10003}
 
 
-def test_all_awkward_rows_at_once_lose_only_those_that_must_be_dropped() -> None:
-    parsed = read(*(case.row for case in AWKWARD))
+def test_among_all_awkward_rows_only_the_expected_ones_are_dropped() -> None:
+    parsed = parse_rows(*(case.row for case in AWKWARD))
     assert len(parsed.sessions) == sum(case.fate != "dropped" for case in AWKWARD)
     counted = sum(n for reason, n in parsed.tally.items() if reason.startswith("dropped"))
     assert counted == sum(case.fate == "dropped" for case in AWKWARD)
 
 
-def test_the_same_id_twice_is_one_session() -> None:
+def test_two_rows_with_the_same_id_are_one_session() -> None:
     rows = [session_row(1, START), session_row(1, START, name="Later")]
-    assert only(rows[0]).id == 1
-    assert len(read(*rows).sessions) == 1
+    assert parse_row(rows[0]).id == 1
+    assert len(parse_rows(*rows).sessions) == 1
 
 
-def test_an_id_is_not_unusable_while_another_row_of_it_can_be_used() -> None:
+def test_an_id_is_usable_if_one_of_its_rows_is() -> None:
     bad = session_row(1, START, starts_at=None)
-    assert read(bad, session_row(1, START)).unusable == frozenset()
+    assert parse_rows(bad, session_row(1, START)).unusable == frozenset()
 
 
 def test_an_unknown_status_is_kept_as_active_and_counted() -> None:
-    parsed = read(session_row(1, START, status="postponed"))
+    parsed = parse_rows(session_row(1, START, status="postponed"))
     assert parsed.sessions[0].status.value == "active"
     assert sum(parsed.tally.values()) == 1
 
 
 @pytest.mark.parametrize("most", [None, 0])
 def test_no_maximum_means_unlimited(most: int | None) -> None:
-    session = only(session_row(1, START, max_occupancy=most, attending_count=50))
+    session = parse_row(session_row(1, START, max_occupancy=most, attending_count=50))
     assert session.places_left is None
     assert not session.full
 
 
-def test_more_people_than_places_leave_none_and_not_fewer() -> None:
-    session = only(session_row(1, START, max_occupancy=3, attending_count=5))
+def test_an_overbooked_session_has_zero_places_left() -> None:
+    session = parse_row(session_row(1, START, max_occupancy=3, attending_count=5))
     assert session.places_left == 0
 
 
-@pytest.mark.parametrize("told", ["PUBLIC", "everybody", 1, None, [], MISSING])
-def test_a_visibility_that_is_not_known_is_nobodys(told: Any) -> None:
-    session = only(session_row(1, START, course__offering_type__customer_visibility=told))
+@pytest.mark.parametrize("visibility", ["PUBLIC", "everybody", 1, None, [], MISSING])
+def test_a_session_of_unknown_visibility_is_hidden(visibility: Any) -> None:
+    session = parse_row(
+        session_row(1, START, course__offering_type__customer_visibility=visibility)
+    )
     assert session.offering_type is not None
     assert session.offering_type.visibility is None
 
 
-@pytest.mark.parametrize("told", list(Visibility))
-def test_a_visibility_that_is_known_is_kept(told: Visibility) -> None:
-    row = session_row(1, START, course__offering_type__customer_visibility=told.value)
-    kind = only(row).offering_type
-    assert kind is not None
-    assert kind.visibility is told
+@pytest.mark.parametrize("visibility", list(Visibility))
+def test_a_known_visibility_is_kept(visibility: Visibility) -> None:
+    row = session_row(1, START, course__offering_type__customer_visibility=visibility.value)
+    offering_type = parse_row(row).offering_type
+    assert offering_type is not None
+    assert offering_type.visibility is visibility
 
 
 # Every field that can be expanded, in every form
@@ -178,13 +180,14 @@ def test_a_visibility_that_is_known_is_kept(told: Visibility) -> None:
 FORMS = ("integer", "url", "object", "list", "null", "missing")
 
 
-def formed(name: str, whole: Any, form: str) -> Any:
-    one = whole[0] if isinstance(whole, list) else whole
+def in_form(name: str, whole: Any, form: str) -> Any:
+    """The record *whole*, in one of :data:`FORMS`."""
+    record = whole[0] if isinstance(whole, list) else whole
     return {
-        "integer": one["id"],
-        "url": f"{API}/{name}/{one['id']}",
-        "object": one,
-        "list": [one],
+        "integer": record["id"],
+        "url": f"{API}/{name}/{record['id']}",
+        "object": record,
+        "list": [record],
         "null": None,
         "missing": MISSING,
     }[form]
@@ -192,7 +195,7 @@ def formed(name: str, whole: Any, form: str) -> Any:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_venue_in_any_form(form: str) -> None:
-    session = only(session_row(1, START, venue=formed("venues", venue_row(), form)))
+    session = parse_row(session_row(1, START, venue=in_form("venues", venue_row(), form)))
     if form in ("integer", "url", "object"):
         assert session.venue is not None
         assert session.venue.id == 11
@@ -204,29 +207,31 @@ def test_a_venue_in_any_form(form: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_instructors_in_any_form(form: str) -> None:
-    people = formed("instructors", [instructor_row()], form)
-    session = only(session_row(1, START, instructors=people))
+    instructors = in_form("instructors", [instructor_row()], form)
+    session = parse_row(session_row(1, START, instructors=instructors))
     if form in ("object", "list"):
-        assert [(one.id, one.name) for one in session.instructors] == [(101, "Zoë Adeyemi")]
+        assert [(person.id, person.name) for person in session.instructors] == [
+            (101, "Zoë Adeyemi")
+        ]
     assert session.complete == (form in ("object", "list", "null"))
 
 
-def test_instructors_behind_the_address_of_a_collection_are_not_known() -> None:
+def test_instructors_given_as_the_address_of_a_collection_are_unknown() -> None:
     address = f"{API}/instructors?course_session=1"
-    session = only(session_row(1, START, instructors=address))
+    session = parse_row(session_row(1, START, instructors=address))
     assert session.instructors == ()
     assert not session.complete
 
 
 def test_instructors_as_a_list_of_ids_have_no_names() -> None:
-    session = only(session_row(1, START, instructors=[101, 102]))
-    assert [one.id for one in session.instructors] == [101, 102]
+    session = parse_row(session_row(1, START, instructors=[101, 102]))
+    assert [person.id for person in session.instructors] == [101, 102]
     assert not session.complete
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_course_in_any_form(form: str) -> None:
-    session = only(session_row(1, START, course=formed("courses", course_row(), form)))
+    session = parse_row(session_row(1, START, course=in_form("courses", course_row(), form)))
     if form in ("integer", "url", "object"):
         assert session.course is not None
         assert session.course.id == 201
@@ -236,8 +241,8 @@ def test_a_course_in_any_form(form: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_an_offering_type_in_any_form(form: str) -> None:
-    kind = formed("offering_types", course_row()["offering_type"], form)
-    session = only(session_row(1, START, course__offering_type=kind))
+    offering_type = in_form("offering_types", course_row()["offering_type"], form)
+    session = parse_row(session_row(1, START, course__offering_type=offering_type))
     if form in ("integer", "url", "object"):
         assert session.offering_type is not None
         assert session.offering_type.id == 301
@@ -252,13 +257,13 @@ def test_an_offering_type_in_any_form(form: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_a_category_in_any_form(form: str) -> None:
     whole = course_row()["offering_type"]["category"]
-    row = session_row(1, START, course__offering_type__category=formed("categories", whole, form))
-    kind = only(row).offering_type
-    assert kind is not None
-    assert kind.category == ("Mind & body" if form == "object" else "")
+    row = session_row(1, START, course__offering_type__category=in_form("categories", whole, form))
+    offering_type = parse_row(row).offering_type
+    assert offering_type is not None
+    assert offering_type.category == ("Mind & body" if form == "object" else "")
 
 
-# Whatever stands anywhere
+# Bad values anywhere
 
 NASTY: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 2**70, 1.5, 1e308, float("inf"), "", " ", "x", "\x00", "\ud800"),
@@ -268,8 +273,8 @@ NASTY: tuple[Any, ...] = (
 )
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every way into a nested value."""
+def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The paths of all parts of a nested value."""
     items: Any = ()
     if isinstance(value, dict):
         items = value.items()
@@ -277,18 +282,18 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         items = enumerate(value)
     for key, part in items:
         yield (*path, key)
-        yield from places(part, (*path, key))
+        yield from paths(part, (*path, key))
 
 
-@pytest.mark.parametrize("path", list(places(session_row(1, START))), ids=str)
-def test_nothing_in_any_place_of_a_row_costs_more_than_that_row(path: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize("path", list(paths(session_row(1, START))), ids=str)
+def test_a_bad_value_anywhere_in_a_row_affects_only_that_row(path: tuple[Any, ...]) -> None:
     for nasty in NASTY:
         row = copy.deepcopy(session_row(1, START))
-        place = row
+        parent = row
         for key in path[:-1]:
-            place = place[key]
-        place[path[-1]] = nasty
-        parsed = read(row, session_row(2, START))
+            parent = parent[key]
+        parent[path[-1]] = nasty
+        parsed = parse_rows(row, session_row(2, START))
         assert 2 in [session.id for session in parsed.sessions]
         dropped = sum(n for reason, n in parsed.tally.items() if reason.startswith("dropped"))
         assert len(parsed.sessions) + dropped == 2
@@ -307,49 +312,49 @@ def test_nothing_in_any_place_of_a_row_costs_more_than_that_row(path: tuple[Any,
         "<!--[if gte mso 9]><xml></xml><![endif]--><p>x",
     ],
 )
-def test_markup_that_no_parser_likes_costs_nothing(markup: str) -> None:
-    session = only(session_row(1, START, course__offering_type__description=markup))
+def test_invalid_markup_in_a_description_is_harmless(markup: str) -> None:
+    session = parse_row(session_row(1, START, course__offering_type__description=markup))
     assert session.offering_type is not None
 
 
 @pytest.mark.parametrize(
     "piece", ["<a ", "</a ", "<a a=", "<!--", "<![", "<!", "<?", "<script>", "&", "<", "\n ", "&#1"]
 )
-def test_a_hundred_kilobytes_of_hostile_description_are_read_at_once(piece: str) -> None:
+def test_100_kb_of_hostile_description_are_parsed_in_under_50_ms(piece: str) -> None:
     hostile = "<p>" + piece * (100_000 // len(piece))
     row = session_row(1, START, course__offering_type__description=hostile)
-    at_once(lambda: read(row))
+    at_once(lambda: parse_rows(row))
 
 
-# What an answer to `fields` may lack
+# Required fields
 
-NEEDED = (
+REQUIRED = (
     *("id", "starts_at", "ends_at", "status", "attending_count", "max_occupancy"),
     *("venue", "instructors", "course", "course__offering_type"),
     "course__offering_type__customer_visibility",
 )
 
 
-def test_whole_rows_lack_nothing_and_no_rows_lack_nothing() -> None:
-    assert not lacking(timetable(30), COURSE_SESSIONS)
-    assert not lacking([], COURSE_SESSIONS)
-    assert not lacking([None, 5, "row"], COURSE_SESSIONS)
+def test_complete_rows_and_empty_lists_lack_no_fields() -> None:
+    assert not lacks_required_fields(timetable(30), COURSE_SESSIONS)
+    assert not lacks_required_fields([], COURSE_SESSIONS)
+    assert not lacks_required_fields([None, 5, "row"], COURSE_SESSIONS)
 
 
-@pytest.mark.parametrize("name", NEEDED)
-def test_something_that_every_row_lacks_is_noticed(name: str) -> None:
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_field_that_every_row_lacks_is_detected(name: str) -> None:
     rows = [session_row(n, START, **{name: MISSING}) for n in range(3)]
-    assert lacking(rows, COURSE_SESSIONS)
+    assert lacks_required_fields(rows, COURSE_SESSIONS)
 
 
-@pytest.mark.parametrize("name", NEEDED)
-def test_something_that_one_row_lacks_is_that_rows_own_matter(name: str) -> None:
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_field_that_only_one_row_lacks_is_ignored(name: str) -> None:
     rows = [session_row(1, START), session_row(2, START, **{name: MISSING})]
-    assert not lacking(rows, COURSE_SESSIONS)
+    assert not lacks_required_fields(rows, COURSE_SESSIONS)
 
 
 @pytest.mark.parametrize(
-    ("name", "bare"),
+    ("name", "unexpanded"),
     [
         ("venue", {}),
         ("venue", 11),
@@ -357,20 +362,20 @@ def test_something_that_one_row_lacks_is_that_rows_own_matter(name: str) -> None
         ("instructors", f"{API}/instructors?a=1"),
     ],
 )
-def test_an_expansion_that_came_bare_in_every_row_is_noticed(name: str, bare: Any) -> None:
-    rows = [session_row(n, START, **{name: bare}) for n in range(3)]
-    assert lacking(rows, COURSE_SESSIONS)
+def test_an_expansion_that_is_missing_in_every_row_is_detected(name: str, unexpanded: Any) -> None:
+    rows = [session_row(n, START, **{name: unexpanded}) for n in range(3)]
+    assert lacks_required_fields(rows, COURSE_SESSIONS)
 
 
-def test_a_null_where_a_value_may_be_null_is_not_lacking() -> None:
+def test_a_null_in_a_nullable_field_does_not_count_as_missing() -> None:
     rows = [session_row(1, START, name=None, max_occupancy=None, instructors=[], venue=None)]
-    assert not lacking(rows, COURSE_SESSIONS)
+    assert not lacks_required_fields(rows, COURSE_SESSIONS)
 
 
 _ROWS: list[Any] = [
     *timetable(6),
     *(case.row for case in AWKWARD),
-    # an id again: in another form, and in one that cannot be used, before and after
+    # repeated ids: with other data, and in usable and unusable rows in both orders
     *(session_row(timetable(1)[0]["id"], START, name=name) for name in ("once", "twice")),
     session_row(timetable(1)[0]["id"], "never"),
     session_row(9_001, "never"),
@@ -380,9 +385,7 @@ _ROWS: list[Any] = [
 
 
 @given(st.permutations(_ROWS), st.lists(st.integers(0, len(_ROWS)), max_size=5))
-def test_pages_come_to_what_all_their_rows_at_once_come_to(
-    rows: list[Any], cuts: list[int]
-) -> None:
+def test_combining_pages_equals_parsing_all_rows_at_once(rows: list[Any], cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(rows)]
-    pages = [read(*rows[first:last]) for first, last in itertools.pairwise(edges)]
-    assert together(pages) == read(*rows)
+    pages = [parse_rows(*rows[first:last]) for first, last in itertools.pairwise(edges)]
+    assert combine(pages) == parse_rows(*rows)

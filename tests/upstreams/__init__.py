@@ -1,1 +1,1 @@
-"""Upstreams for tests, real servers on loopback: the sandbox over given rows, and bare sockets."""
+"""Test upstreams: real servers on loopback, by the sandbox's API or by raw sockets."""

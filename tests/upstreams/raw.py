@@ -1,4 +1,4 @@
-"""A server of bare sockets that answers wrongly, slowly or not at all."""
+"""A server with raw sockets, for invalid, slow and missing responses."""
 
 import json
 import select
@@ -12,11 +12,11 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final, Self
 from urllib.parse import parse_qs, urlsplit
 
-#: Called with the connection, the request's head and how many requests came before it. It
-#: writes what it likes and returns; the connection is closed behind it.
+#: Called with the connection, the request's head and the number of earlier requests. It writes
+#: the response; the connection is closed when it returns.
 Script = Callable[[socket.socket, bytes, int], None]
 
-#: A whole page without sessions, and the start of one that a fault cuts short.
+#: A complete page without sessions. Some scripts send only the start of it.
 EMPTY_PAGE: Final = b'{"count": 0, "next": null, "previous": null, "results": []}'
 
 _REASONS = {200: "OK", 429: "Too Many Requests", 503: "Service Unavailable"}
@@ -25,11 +25,11 @@ _CHUNK = 65_536
 
 
 class RawUpstream:
-    """A server on loopback that hands each connection to `script`, in a thread of its own.
+    """A server on loopback that calls `script` for each connection, in a thread of its own.
 
-    `script` may be replaced while it runs. Usable again after `stop`, on the same port. What a
-    script raises, other than for a connection that is gone, is raised when the `with` block
-    ends.
+    `script` may be replaced while the server runs. After `stop` it can be started again, on the
+    same port. An error of a script, other than for a closed connection, is raised at the end of
+    the `with` block.
     """
 
     def __init__(self, script: Script) -> None:
@@ -46,7 +46,7 @@ class RawUpstream:
 
     @property
     def url(self) -> str:
-        """The base address, without a slash at its end."""
+        """The base address without a trailing slash."""
         if not self._port:
             raise RuntimeError("not started, so there is no port yet")
         return f"http://127.0.0.1:{self._port}/api/v2"
@@ -64,10 +64,10 @@ class RawUpstream:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends at once: connections are cut, and threads have ended when this returns.
+        """Stop at once: cut the connections and join the threads.
 
         Raises:
-            RuntimeError: if a script waits for something other than its connection.
+            RuntimeError: a script waits for something other than its connection.
         """
         if self._listener is None or self._thread is None:
             return
@@ -78,8 +78,8 @@ class RawUpstream:
         with self._lock:
             workers = list(self._workers)
             for connection in self._open:
-                # Wakes its thread from any read, write or `pause`.
-                with suppress(OSError):  # the client was first
+                # Interrupts any read, write or `pause` of its thread.
+                with suppress(OSError):  # the client has closed it already
                     connection.shutdown(socket.SHUT_RDWR)
         deadline = time.monotonic() + 5
         for worker in workers:
@@ -100,7 +100,7 @@ class RawUpstream:
         while not self._stopping.is_set():
             try:
                 connection, _ = listener.accept()
-            except OSError:  # the time is up, or the client left already
+            except OSError:  # timeout, or the client has closed the connection
                 continue
             connection.settimeout(None)
             worker = threading.Thread(target=self._serve, args=(connection,), name="raw-script")
@@ -118,8 +118,8 @@ class RawUpstream:
                     self.requests.append(request)
                 self.script(connection, request, number)
         except OSError:
-            pass  # the client went away, or the server stops
-        except BaseException as error:  # noqa: BLE001 - shown by the test that ends the server
+            pass  # the client closed the connection, or the server stops
+        except BaseException as error:  # noqa: BLE001 - raised again at the end of the test
             self.errors.append(error)
         finally:
             with self._lock:
@@ -128,7 +128,7 @@ class RawUpstream:
 
 
 def _head(connection: socket.socket) -> bytes:
-    """The request up to the empty line; nothing if the client leaves before it."""
+    """The request up to the empty line; nothing if the client disconnects before it."""
     head = b""
     while b"\r\n\r\n" not in head:
         part = connection.recv(_CHUNK)
@@ -145,15 +145,15 @@ def params_of(request: bytes) -> dict[str, list[str]]:
 
 
 def page_of(request: bytes) -> int:
-    """The number of the page that a request asks for."""
+    """The number of the requested page."""
     return int(params_of(request).get("page", ["1"])[-1])
 
 
 def pause(connection: socket.socket, seconds: float | None) -> bool:
-    """Waits, for ever if None, and tells whether the connection is still there.
+    """Wait (None: forever) and return whether the connection is still open.
 
-    Ends early when the client leaves or the server stops: scripts wait with this, never with
-    `sleep`.
+    Returns early when the client disconnects or the server stops. Scripts must wait with this,
+    never with `sleep`.
     """
     deadline = None if seconds is None else time.monotonic() + seconds
     waiter = select.poll()
@@ -171,15 +171,15 @@ def pause(connection: socket.socket, seconds: float | None) -> bool:
 
 
 def head(code: int = 200, headers: Mapping[str, str | int] | None = None) -> bytes:
-    """A response's head: JSON unless `headers` say otherwise, and `Connection: close`."""
-    every = {"Content-Type": "application/json", "Connection": "close", **(headers or {})}
+    """A response's head: JSON unless `headers` override it, and `Connection: close`."""
+    all_headers = {"Content-Type": "application/json", "Connection": "close", **(headers or {})}
     lines = [f"HTTP/1.1 {code} {_REASONS.get(code, 'Whatever')}"]
-    lines += [f"{name}: {value}" for name, value in every.items()]
+    lines += [f"{name}: {value}" for name, value in all_headers.items()]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def page(rows: list[Any], *, count: int | None = None, next: str | None = None) -> bytes:
-    """A page of these rows as JSON, by default the only one."""
+    """A page of these rows as JSON; by default it is the only page."""
     body = {
         "count": len(rows) if count is None else count,
         "next": next,
@@ -191,10 +191,10 @@ def page(rows: list[Any], *, count: int | None = None, next: str | None = None) 
 
 def status(code: int, headers: Mapping[str, str | int] | None = None, body: bytes = b"") -> Script:
     """Answers with this status, headers and body."""
-    every = {"Content-Length": len(body), **(headers or {})}
+    all_headers = {"Content-Length": len(body), **(headers or {})}
 
     def script(connection: socket.socket, request: bytes, n: int) -> None:
-        connection.sendall(head(code, every) + body)
+        connection.sendall(head(code, all_headers) + body)
 
     return script
 
@@ -205,12 +205,12 @@ def ok(body: bytes = EMPTY_PAGE, headers: Mapping[str, str | int] | None = None)
 
 
 def redirect(location: str, code: int = 302) -> Script:
-    """Sends the client elsewhere."""
+    """Redirects the client to `location`."""
     return status(code, {"Location": location})
 
 
 def drip_headers(seconds_per_byte: float = 1.0, body: bytes = EMPTY_PAGE) -> Script:
-    """A good answer whose headers come a byte at a time; the body then comes at once."""
+    """A valid response whose headers are sent one byte at a time, and its body at once."""
 
     def script(connection: socket.socket, request: bytes, n: int) -> None:
         if _drip(connection, head(200, {"Content-Length": len(body)}), seconds_per_byte):
@@ -220,7 +220,7 @@ def drip_headers(seconds_per_byte: float = 1.0, body: bytes = EMPTY_PAGE) -> Scr
 
 
 def drip_body(seconds_per_byte: float = 1.0, body: bytes = EMPTY_PAGE) -> Script:
-    """A good answer whose headers come at once and whose body comes a byte at a time."""
+    """A valid response whose headers are sent at once, and its body one byte at a time."""
 
     def script(connection: socket.socket, request: bytes, n: int) -> None:
         connection.sendall(head(200, {"Content-Length": len(body)}))
@@ -238,13 +238,13 @@ def _drip(connection: socket.socket, data: bytes, seconds_per_byte: float) -> bo
 
 
 def short_content_length(body: bytes = EMPTY_PAGE, missing: int = 10) -> Script:
-    """A whole JSON text, but Content-Length promises `missing` bytes more; then it closes."""
+    """A complete JSON text with a Content-Length that is `missing` bytes too large."""
     return ok(body, {"Content-Length": len(body) + missing})
 
 
 def short_chunked(body: bytes = EMPTY_PAGE, *, within_chunk: bool = True) -> Script:
-    """Chunked, and closed inside a chunk; or else after a whole JSON text, without the last
-    chunk, so that only the framing tells that the end is missing."""
+    """A chunked response that ends within a chunk; or else after a complete JSON text but
+    without the last chunk, so that only the framing is incomplete."""
     size = len(body) + 10 if within_chunk else len(body)
     tail = b"" if within_chunk else b"\r\n"
 
@@ -256,7 +256,7 @@ def short_chunked(body: bytes = EMPTY_PAGE, *, within_chunk: bool = True) -> Scr
 
 
 def plain_close_midway(body: bytes = EMPTY_PAGE) -> Script:
-    """Half a body that ends where the connection does: nothing but its syntax betrays it."""
+    """Half a body, ended by closing the connection: only its JSON syntax is incomplete."""
 
     def script(connection: socket.socket, request: bytes, n: int) -> None:
         connection.sendall(head() + body[: len(body) // 2])
@@ -265,7 +265,7 @@ def plain_close_midway(body: bytes = EMPTY_PAGE) -> Script:
 
 
 def reset_in_body(body: bytes = EMPTY_PAGE) -> Script:
-    """Half a body, then a reset of the connection (SO_LINGER 0)."""
+    """Half a body, then a connection reset (SO_LINGER 0)."""
 
     def script(connection: socket.socket, request: bytes, n: int) -> None:
         connection.sendall(head(200, {"Content-Length": len(body)}) + body[: len(body) // 2])
@@ -276,33 +276,33 @@ def reset_in_body(body: bytes = EMPTY_PAGE) -> Script:
 
 
 def html_ok() -> Script:
-    """A page for people with 200, as a captive portal or a maintenance page sends it."""
+    """An HTML page with status 200, such as a captive portal or a maintenance page."""
     body = b"<!doctype html><title>We'll be right back</title><p>Maintenance</p>"
     return ok(body, {"Content-Type": "text/html; charset=utf-8"})
 
 
 def invalid_utf8() -> Script:
-    """JSON with bytes inside a string that are not UTF-8."""
+    """JSON with a string that is not valid UTF-8."""
     return ok(EMPTY_PAGE.replace(b"null", b'"\xff\xfe\xc3("', 1))
 
 
 def nan() -> Script:
-    """Otherwise good JSON with a NaN, which JSON has not and Python's parser accepts."""
+    """JSON with a NaN, which is invalid but accepted by Python's parser."""
     return ok(EMPTY_PAGE.replace(b"[]", b'[{"id": 1, "max_occupancy": NaN}]'))
 
 
 def deep_nesting(depth: int = 200_000) -> Script:
-    """Well-formed JSON, nested this deep: too deep for a parser that recurses."""
+    """Valid JSON that is nested too deeply for a recursive parser."""
     return ok(EMPTY_PAGE.replace(b"[]", b"[" * depth + b"]" * depth))
 
 
 def long_number(digits: int = 5000) -> Script:
-    """An integer of this many digits: over 4,300, Python refuses it with a ValueError."""
+    """An integer with this many digits: beyond 4,300, Python raises a ValueError."""
     return ok(EMPTY_PAGE.replace(b"0", b"9" * digits, 1))
 
 
 def oversize(size: int, *, declared: bool = False) -> Script:
-    """A good page behind `size` bytes of spaces; `declared` tells the size in advance."""
+    """A valid page after `size` bytes of spaces; if `declared`, with a Content-Length."""
 
     def script(connection: socket.socket, request: bytes, n: int) -> None:
         length = {"Content-Length": size + len(EMPTY_PAGE)} if declared else None
@@ -316,10 +316,10 @@ def oversize(size: int, *, declared: bool = False) -> Script:
 
 
 def gzip_bomb(mb: int) -> Script:
-    """A good page behind `mb` MiB of spaces, about a thousandth of that on the wire."""
+    """A valid page after `mb` MiB of spaces, compressed to about a thousandth of that."""
     spaces = b" " * 1_048_576
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    # A full flush forgets what came before, so the same block serves again and again.
+    # After a full flush, blocks are independent, so the same block can be repeated.
     block = packer.compress(spaces) + packer.flush(zlib.Z_FULL_FLUSH)
     last = packer.compress(EMPTY_PAGE) + packer.flush()
     check = 0
@@ -333,7 +333,7 @@ def gzip_bomb(mb: int) -> Script:
 
 
 def silence() -> Script:
-    """Accepts, reads the request and never answers."""
+    """Reads the request and never answers."""
 
     def script(connection: socket.socket, request: bytes, n: int) -> None:
         pause(connection, None)
@@ -342,39 +342,39 @@ def silence() -> Script:
 
 
 def switch(scripts: Mapping[int | None, Script]) -> Script:
-    """Scripts by the number of the page that is asked for, None for any other."""
+    """Scripts by the number of the requested page, None for any other."""
 
     def script(connection: socket.socket, request: bytes, n: int) -> None:
-        chosen = scripts.get(page_of(request)) or scripts[None]
-        chosen(connection, request, n)
+        page_script = scripts.get(page_of(request)) or scripts[None]
+        page_script(connection, request, n)
 
     return script
 
 
 def in_turn(*scripts: Script) -> Script:
-    """The first script for the first request, and so on; the last one for all that follow."""
+    """The first script for the first request, and so on; the last one for all further requests."""
     lock = threading.Lock()
     left = list(scripts)
 
     def script(connection: socket.socket, request: bytes, n: int) -> None:
         with lock:
-            chosen = left.pop(0) if len(left) > 1 else left[0]
-        chosen(connection, request, n)
+            next_script = left.pop(0) if len(left) > 1 else left[0]
+        next_script(connection, request, n)
 
     return script
 
 
 @contextmanager
 def unanswered(port: int = 0) -> Iterator[str]:
-    """The base address of a port where a connection is never made: connecting times out."""
+    """The base address of a port to which connecting times out."""
     with socket.create_server(("127.0.0.1", port), backlog=0) as listener:
         address = listener.getsockname()
-        waiting = [socket.socket() for _ in range(4)]
+        clients = [socket.socket() for _ in range(4)]
         try:
-            for client in waiting:  # they fill the queue that nobody empties
+            for client in clients:  # they fill the backlog, from which nothing is accepted
                 client.setblocking(False)
                 client.connect_ex(address)
             yield f"http://127.0.0.1:{address[1]}/api/v2"
         finally:
-            for client in waiting:
+            for client in clients:
                 client.close()

@@ -1,4 +1,4 @@
-"""Rows as the vendor sends them, fully expanded: ordinary ones, and ones that hurt."""
+"""Test rows in the vendor's format, fully expanded: ordinary rows and awkward ones."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ from bridge.sandbox.records import Row
 
 Fate = Literal["kept", "repaired", "dropped"]
 
-#: A Monday; rows that are given no time of their own are placed from here on.
+#: A Monday: the default start of rows.
 START: Final = datetime(2026, 10, 5, 9, 0, tzinfo=UTC)
 
-#: As the value of an override: the row lacks the field.
+#: As the value of an override: the field is removed from the row.
 MISSING: Final = object()
 
-#: Strings that stand in fields which nothing public may show.
+#: Strings in fields that must never be public.
 CANARIES: Final = ("canary-join-link", "canary-calendar-secret", "canary-staff-link")
 
 API: Final = "https://goteamup.com/api/v2"
@@ -42,10 +42,9 @@ _COURSES: Final = (
     ("Private Coaching", "Coaching", "private", False, None),
     ("Aerial Hoop (new)", "Aerial", "public", True, None),
 )
-# Which course the i-th row has. The cycles of a timetable differ in length, so that every
-# kind meets every other.
+# The course of the i-th row. The cycles have different lengths, so that all combinations occur.
 _COURSE_CYCLE: Final = (0, 1, 2, 0, 3, 1, 0, 2, 4, 1, 0, 2, 3, 0, 1, 5, 2, 0, 1)
-# (attending_count, max_occupancy): room, room, full, none came, over-full, unlimited twice.
+# (attending_count, max_occupancy): places left twice, full, empty, overbooked, unlimited twice.
 _OCCUPANCY_CYCLE: Final = ((4, 12), (11, 12), (12, 12), (0, 10), (13, 12), (6, None), (9, 0))
 _MINUTES_CYCLE: Final = (60, 45, 90)
 
@@ -82,7 +81,7 @@ def venue_row(index: int = 0, **overrides: Any) -> Row:
 
 
 def instructor_row(index: int = 0, **overrides: Any) -> Row:
-    """The instructor at index 0 to 11, with what is deferred and what is for staff only."""
+    """The instructor at index 0 to 11, with deferred and staff-only fields."""
     number, name = 101 + index, _INSTRUCTORS[index]
     secret = f"goteamup.example/ical/canary-calendar-secret-{number}.ics"
     links = {"link": f"https://{secret}", "webcal_url": f"webcal://{secret}", "integrations": []}
@@ -113,12 +112,11 @@ def course_row(index: int = 0, **overrides: Any) -> Row:
 def session_row(
     id: int, starts_at: datetime | str | Any, /, *, minutes: int = 60, **overrides: Any
 ) -> Row:
-    """One fully expanded session, an hour long and public unless told otherwise.
+    """A fully expanded session, by default public and an hour long.
 
-    An override names a field; `__` leads into a nested one (`course__offering_type__name`);
-    the value `MISSING` takes the field away. A `starts_at` that is not a datetime is put in as
-    it is, and `ends_at` is then `minutes` later in the same notation, or null where the start
-    cannot be read.
+    An override names a field, with `__` for nested fields (`course__offering_type__name`); the
+    value `MISSING` removes the field. A `starts_at` that is not a datetime is inserted unchanged;
+    `ends_at` is then `minutes` later in the same notation, or null if the start cannot be parsed.
     """
     row: Row = {
         "id": id,
@@ -141,15 +139,16 @@ def session_row(
 def timetable(
     n: int = 900, start: datetime = START, *, days: int = 120, first_id: int = 10_001
 ) -> list[Row]:
-    """n sessions over `days` days from the day after `start`; the same for the same arguments.
+    """n sessions over `days` days from the day after `start`; deterministic.
 
-    Nothing is before `start`. Times are by day in the venue's own zone and written with its
-    offset. Rows are in the order of their ids, which is not quite that of their starts.
+    No session is before `start`. Sessions are in the daytime of the venue's zone, and times have
+    its offset. Rows are in the order of their ids, which differs slightly from that of their
+    starts.
     """
-    return [_timetabled(i, n, start, days, first_id) for i in range(n)]
+    return [_timetable_row(i, n, start, days, first_id) for i in range(n)]
 
 
-def _timetabled(i: int, n: int, start: datetime, days: int, first_id: int) -> Row:
+def _timetable_row(i: int, n: int, start: datetime, days: int, first_id: int) -> Row:
     venue = venue_row(i % 5)
     zone = ZoneInfo(venue["timezone"])
     day = start.astimezone(zone).date() + timedelta(days=1 + i * days // n)
@@ -176,7 +175,7 @@ def _timetabled(i: int, n: int, start: datetime, days: int, first_id: int) -> Ro
 
 
 def stamp(moment: datetime) -> str:
-    """The moment as the vendor writes it: to the second, `Z` for UTC."""
+    """A time in the vendor's notation: whole seconds, `Z` for UTC."""
     text = moment.replace(microsecond=0).isoformat()
     return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
 
@@ -191,32 +190,32 @@ def _end(starts_at: Any, minutes: int) -> str | None:
 
 
 def _override(row: Row, overrides: dict[str, Any]) -> Row:
-    # Whole fields first, so that `venue=…` does not undo `venue__name=…`.
+    # Top-level fields first, so that `venue=…` does not undo `venue__name=…`.
     for path in sorted(overrides, key=lambda name: name.count("__")):
         *parents, name = path.split("__")
-        place = row
+        record = row
         for parent in parents:
-            place = place[parent]
+            record = record[parent]
         if overrides[path] is MISSING:
-            place.pop(name, None)
+            record.pop(name, None)
         else:
-            place[name] = overrides[path]
+            record[name] = overrides[path]
     return row
 
 
 @dataclass(frozen=True)
 class Awkward:
-    """A row that hurts, and what a careful reader makes of it.
+    """An awkward row and the expected result of parsing it.
 
-    `fate` is about reading the row, not about who may see it: "repaired" is kept without its
-    end. `title` and `start` (UTC) say what is to be read where that is plain, else None.
-    `link` is the link it may have: "" for none, a path for one below the base address's
-    origin, an address kept as it is, None where nothing is said. `expanded` is False where a
-    part that a client asks to have expanded is not.
+    `fate` is about parsing the row, not about its visibility: "repaired" means kept without its
+    end. `title` and `start` (UTC) are the expected values, or None if they are not specified.
+    `link` is the expected link: "" for no link, a path relative to the base address's origin, or
+    an unchanged address; None if it is not specified. `expanded` is False if a part for which
+    expansion was requested is not expanded.
     """
 
     row: Any
-    why: str
+    description: str
     fate: Fate
     title: str | None = None
     start: datetime | None = None
@@ -226,7 +225,7 @@ class Awkward:
 
 @dataclass(frozen=True)
 class _Case:
-    why: str
+    description: str
     change: dict[str, Any] = field(default_factory=dict)
     fate: Fate = "kept"
     title: str | None = None
@@ -238,32 +237,32 @@ class _Case:
 
 
 def awkward_rows(start: datetime = START, *, first_id: int = 900_001) -> list[Awkward]:
-    """Every awkward row, an hour after another from `start` (whole seconds, with an offset).
+    """All awkward rows, one per hour from `start` (whole seconds, with an offset).
 
-    Two kinds are elsewhere in time: those about a change of the clocks are at the next one
-    after `start`, up to a year ahead, and those whose start cannot be read are nowhere. Some
-    rows that are to be dropped have no id that can be counted, or are not objects at all.
+    Exceptions: rows about a change of the clocks are at the next change after `start`, up to a
+    year ahead; and some starts cannot be parsed. Some rows that have to be dropped have no usable
+    id, or are not objects at all.
     """
     start = start.astimezone(UTC).replace(microsecond=0)
-    made: list[Awkward] = []
+    rows: list[Awkward] = []
     for cases in (_titles, _links, _times, _clock_changes, _ends, _zones, _shapes, _types):
         for case in cases(start):
-            made.append(_awkward(case, first_id + len(made), start + timedelta(hours=len(made))))
-    strangers: tuple[Any, ...] = (None, 5, "session", [])
-    made += [Awkward(row, f"not an object but {row!r}", "dropped") for row in strangers]
-    return made
+            rows.append(_awkward(case, first_id + len(rows), start + timedelta(hours=len(rows))))
+    not_objects: tuple[Any, ...] = (None, 5, "session", [])
+    rows += [Awkward(row, f"not an object but {row!r}", "dropped") for row in not_objects]
+    return rows
 
 
 def _awkward(case: _Case, id: int, at: datetime) -> Awkward:
     starts_at = at if case.starts_at is None else case.starts_at
     row = session_row(id, starts_at, minutes=case.minutes, **case.change)
     begins = None if case.fate == "dropped" else case.start or at
-    return Awkward(row, case.why, case.fate, case.title, begins, case.link, case.expanded)
+    return Awkward(row, case.description, case.fate, case.title, begins, case.link, case.expanded)
 
 
 def _titles(start: datetime) -> Iterator[_Case]:
-    # The space beside each control leaves one reading, whether it is cut out or made a space.
-    for what, character in (
+    # With the space before each control, removing it and replacing it by a space are the same.
+    for label, character in (
         ("LF", "\n"),
         ("CR", "\r"),
         ("CR LF", "\r\n"),
@@ -276,14 +275,14 @@ def _titles(start: datetime) -> Iterator[_Case]:
         ("a lone high surrogate", "\ud800"),
         ("a lone low surrogate", "\udfff"),
     ):
-        yield _Case(f"{what} in the name", {"name": f"Slow {character}Flow"}, title="Slow Flow")
+        yield _Case(f"{label} in the name", {"name": f"Slow {character}Flow"}, title="Slow Flow")
     injected = "Slow \r\nATTENDEE:mailto:x@evil.example"
     yield _Case(
         "a content line in the name",
         {"name": injected},
         title="Slow ATTENDEE:mailto:x@evil.example",
     )
-    for what, name in (
+    for label, name in (
         ("an emoji family", "Family 👨‍👩‍👧‍👦 yoga 🧘🏽‍♀️"),
         ("text from right to left", "יוגה לכולם"),
         ("a decomposed accent", "Zoe\u0308's class"),
@@ -291,8 +290,8 @@ def _titles(start: datetime) -> Iterator[_Case]:
         ("markup", "<script>alert(1)</script> & co"),
         ("quotes and a template", "\"Flow\" 'n' {{7*7}} ${x} %s"),
     ):
-        yield _Case(f"{what} in the name", {"name": name}, title=name)
-    for what, name in (
+        yield _Case(f"{label} in the name", {"name": name}, title=name)
+    for label, name in (
         ("right-to-left marks and an override", "\u200fשבת\u200f \u202ewolF\u202c"),
         ("a BOM and a zero-width space", "\ufeffSlow\u200bFlow"),
         ("5,000 characters", "Vinyasa " * 625),
@@ -301,7 +300,7 @@ def _titles(start: datetime) -> Iterator[_Case]:
         ("nothing", ""),
         ("nothing but spaces", " \t "),
     ):
-        yield _Case(f"{what} in the name", {"name": name})
+        yield _Case(f"{label} in the name", {"name": name})
     deeper = {"name": None, "course__name": None}
     yield _Case("no name on the session", {"name": None}, title="Vinyasa Flow")
     yield _Case("no name field", {"name": MISSING}, title="Vinyasa Flow")
@@ -316,14 +315,14 @@ def _titles(start: datetime) -> Iterator[_Case]:
             {"instructors": person},
             title="Vinyasa Flow",
         )
-    for what, text in (
+    for label, text in (
         ("HTML", "<p>Bring a <b>mat</b> &amp; water</p><script>alert(1)</script><br>Bye"),
         ("broken HTML", "<p <b>mat</ &amp &#xD800; &#0; <!-- <![CDATA[ x"),
         ("100,000 characters of <", "<" * 100_000),
         ("null", None),
     ):
         yield _Case(
-            f"{what} as description",
+            f"{label} as description",
             {"course__offering_type__description": text},
             title="Vinyasa Flow",
         )
@@ -354,7 +353,7 @@ def _links(start: datetime) -> Iterator[_Case]:
     )
     for address in unfit:
         yield _Case(f"customer_url {address!r}", {"customer_url": address}, link="")
-    # Browsers read a backslash as a slash, and drop tabs and newlines: both lead elsewhere.
+    # Browsers read a backslash as a slash and drop tabs and newlines, which changes the host.
     for address in (
         "/\\evil.example/p/1",
         "/\t/evil.example/p/1",
@@ -368,7 +367,7 @@ def _times(start: datetime) -> Iterator[_Case]:
     local = start.astimezone(ZoneInfo("Europe/London")).replace(tzinfo=None).isoformat()
     utc = start.replace(tzinfo=None).isoformat()
     far = start.astimezone(ZoneInfo("Asia/Kathmandu")).isoformat()
-    for what, text in (
+    for label, text in (
         ("naive, so in the venue's zone", local),
         ("naive, with microseconds", f"{local}.987654"),
         ("microseconds", f"{utc}.987654Z"),
@@ -379,7 +378,7 @@ def _times(start: datetime) -> Iterator[_Case]:
         ("-00:00", f"{utc}-00:00"),
         ("+05:45 at a venue in London", far),
     ):
-        yield _Case(what, starts_at=text, start=start, title="Vinyasa Flow")
+        yield _Case(label, starts_at=text, start=start, title="Vinyasa Flow")
     unreadable: tuple[Any, ...] = (
         "soon",
         "",
@@ -388,7 +387,7 @@ def _times(start: datetime) -> Iterator[_Case]:
         "2026-13-01T10:00:00Z",
         "2026-10-20T10:00:00+99:00",
         "0000-00-00T00:00:00Z",
-        # No moment in UTC that a datetime can hold.
+        # In UTC outside of the range of datetime.
         "0001-01-01T00:00:00+14:00",
         "9999-12-31T23:59:59-14:00",
         "2026-10-20T10:00:00Z" + "0" * 5000,
@@ -406,10 +405,10 @@ def _times(start: datetime) -> Iterator[_Case]:
 def _clock_changes(start: datetime) -> Iterator[_Case]:
     for index in (0, 2):  # an hour in London, half an hour on Lord Howe Island
         venue = venue_row(index)
-        for forward, what in ((True, "in the hour that is left out"), (False, "that comes twice")):
+        for forward, label in ((True, "in the skipped hour"), (False, "that occurs twice")):
             wall, moment = clock_change(ZoneInfo(venue["timezone"]), start, forward=forward)
             yield _Case(
-                f"a naive time {what}, {venue['timezone']}",
+                f"a naive time {label}, {venue['timezone']}",
                 {"venue": venue},
                 starts_at=wall.isoformat(),
                 start=moment,
@@ -418,10 +417,10 @@ def _clock_changes(start: datetime) -> Iterator[_Case]:
 
 
 def clock_change(zone: ZoneInfo, after: datetime, *, forward: bool) -> tuple[datetime, datetime]:
-    """A naive time amid the zone's next change after `after`, and its moment in UTC.
+    """A naive time within the zone's next clock change after `after`, and the time in UTC.
 
     Forward, the time does not exist and is read with the offset before the change; backward,
-    it comes twice and is the first.
+    it occurs twice and means the first.
     """
     step = timedelta(minutes=30)
     at = after.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
@@ -437,7 +436,7 @@ def clock_change(zone: ZoneInfo, after: datetime, *, forward: bool) -> tuple[dat
 
 def _ends(start: datetime) -> Iterator[_Case]:
     begins = start + timedelta(days=1)
-    for what, value in (
+    for label, value in (
         ("before the start", stamp(begins - timedelta(minutes=30))),
         ("the start itself", stamp(begins)),
         (
@@ -452,7 +451,7 @@ def _ends(start: datetime) -> Iterator[_Case]:
         ("beyond the last year", "9999-12-31T23:59:59-14:00"),
     ):
         yield _Case(
-            f"the end is {what}",
+            f"the end is {label}",
             {"ends_at": value},
             "repaired",
             title="Vinyasa Flow",
@@ -486,7 +485,7 @@ def _zones(start: datetime) -> Iterator[_Case]:
 def _shapes(start: datetime) -> Iterator[_Case]:
     people = f"{API}/instructors?course_session=1"
     naive = start.replace(tzinfo=None).isoformat()
-    for what, change in (
+    for label, change in (
         ("the venue is a number", {"venue": 11}),
         ("the venue is an address", {"venue": f"{API}/venues/11"}),
         ("the venue is null", {"venue": None}),
@@ -504,14 +503,14 @@ def _shapes(start: datetime) -> Iterator[_Case]:
         ("the offering type is null", {"course__offering_type": None}),
         ("nothing is expanded", {"venue": 11, "instructors": people, "course": 201}),
     ):
-        yield _Case(what, change, title="Vinyasa Flow", expanded=False)
+        yield _Case(label, change, title="Vinyasa Flow", expanded=False)
     yield _Case("the venue is a number, naive time", {"venue": 11}, "dropped", starts_at=naive)
-    one = instructor_row()
+    instructor = instructor_row()
     whole: tuple[tuple[str, dict[str, Any]], ...] = (
         ("no instructors", {"instructors": []}),
-        ("one instructor, not in a list", {"instructors": one}),
-        ("nulls among the instructors", {"instructors": [None, one, "x", 5, []]}),
-        ("the same instructor twice", {"instructors": [one, one]}),
+        ("one instructor, not in a list", {"instructors": instructor}),
+        ("nulls among the instructors", {"instructors": [None, instructor, "x", 5, []]}),
+        ("the same instructor twice", {"instructors": [instructor, instructor]}),
         ("forty instructors", {"instructors": [instructor_row(i % 12) for i in range(40)]}),
         ("the category is a number", {"course__offering_type__category": 401}),
         ("the category is null", {"course__offering_type__category": None}),
@@ -519,8 +518,8 @@ def _shapes(start: datetime) -> Iterator[_Case]:
         ("the address is null", {"venue__physical_address": None, "venue__address": None}),
         ("fields nobody knows", {"x": {"y": [1]}, "venue__x": 1, "course__offering_type__x": 2}),
     )
-    for what, change in whole:
-        yield _Case(what, change, title="Vinyasa Flow")
+    for label, change in whole:
+        yield _Case(label, change, title="Vinyasa Flow")
 
 
 def _types(start: datetime) -> Iterator[_Case]:

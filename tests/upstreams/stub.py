@@ -1,4 +1,4 @@
-"""The sandbox's API over given rows, with a hook before each page."""
+"""A server with the sandbox's API, given rows, and a hook before each page."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -21,13 +21,13 @@ class StubUpstream(SandboxServer):
     An exception in a hook is answered with 500, and raised when the server stops.
 
     Args:
-        before_page: called with the page's number, where ``flask.request`` is at hand; a response
-            that it returns is sent in place of the page.
+        before_page: called with the page's number within Flask's request context; a response that
+            it returns is sent instead of the page.
         delay: seconds before each page.
-        options: those of `create_api`.
+        options: passed to `create_api`.
 
     Attributes:
-        in_flight, peak: requests that are being answered, and the most that were at once.
+        in_flight, peak: the current and the largest number of simultaneous requests.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class StubUpstream(SandboxServer):
         self.before_page = before_page
         self.in_flight = self.peak = 0
         self._errors: list[BaseException] = []
-        self._counting = threading.Lock()
+        self._counter_lock = threading.Lock()
         super().__init__(self.api(**options))
 
     def api(self, **options: Any) -> Flask:
-        """An API of the same sessions; it may take the place of `app`."""
+        """Create an API of the same sessions, with which `app` may be replaced."""
         options = {"requests_per_minute": 1_000_000, "faults": self.faults, **options}
         app = create_api(self.studio, **options)
         app.before_request(self._begin)
@@ -66,7 +66,7 @@ class StubUpstream(SandboxServer):
 
     def pages(self) -> list[int]:
         """The numbers of the pages requested so far, in order of arrival."""
-        return [int(seen.args.get("page", ["1"])[-1]) for seen in list(self.requests)]
+        return [int(request.args.get("page", ["1"])[-1]) for request in list(self.requests)]
 
     def stop(self) -> None:
         super().stop()
@@ -74,13 +74,13 @@ class StubUpstream(SandboxServer):
             raise self._errors.pop()
 
     def _begin(self) -> Response | None:
-        with self._counting:
+        with self._counter_lock:
             self.in_flight += 1
             self.peak = max(self.peak, self.in_flight)
         return self.before_page and self.before_page(request.args.get("page", 1, type=int))
 
     def _end(self, error: BaseException | None) -> None:
-        with self._counting:
+        with self._counter_lock:
             self.in_flight -= 1
         if error is not None:
             self._errors.append(error)

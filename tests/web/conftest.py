@@ -1,4 +1,4 @@
-"""A bridge that many tests may look at, and none may change."""
+"""Fixtures: a shared bridge that tests must not change, and bridges with other settings."""
 
 import os
 from collections.abc import Iterator
@@ -12,27 +12,25 @@ from flask.testing import FlaskClient
 
 from bridge import config, services
 from bridge.sandbox.api import create_api
-from bridge.sandbox.demo_timetable import believable_studio
+from bridge.sandbox.demo_timetable import demo_studio
 from bridge.sandbox.http_server import SandboxServer
 from bridge.web import create_app
 
-#: Not a whole second, as no walk ever begins on one.
-LOOKED_AT = datetime(2026, 11, 23, 12, 0, 0, 700_000, tzinfo=UTC)
+#: Not a whole second, like the time of a real walk.
+NOW = datetime(2026, 11, 23, 12, 0, 0, 700_000, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[FlaskClient]:
-    """A browser in front of the sandbox studio, with default settings; time stands still."""
+    """A client of a bridge with the sandbox studio and default settings; time does not pass."""
     token = "a-token-of-the-tests"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "environ", {"TEAMUP_API_TOKEN": token, "CACHE_URL": "memory://"})
         settings = config.load()
-    studio = believable_studio(LOOKED_AT.date())
+    studio = demo_studio(NOW.date())
     api = create_api(studio, token=token, requests_per_minute=100_000)
     with SandboxServer(api) as upstream:
-        parts = services.build(
-            replace(settings, base_url=upstream.url), clock=ManualClock(LOOKED_AT)
-        )
+        parts = services.build(replace(settings, base_url=upstream.url), clock=ManualClock(NOW))
         try:
             yield create_app(parts).test_client()
         finally:
@@ -41,7 +39,7 @@ def site() -> Iterator[FlaskClient]:
 
 @pytest.fixture
 def site_of(make_bridge: Any) -> Any:
-    """A browser in front of a bridge of its own, with these settings."""
+    """Makes a client of a new bridge with these settings."""
 
     def make(**fields: Any) -> FlaskClient:
         return create_app(make_bridge(**fields)).test_client()

@@ -1,4 +1,4 @@
-"""A page as a test reads it."""
+"""Parsing of pages in tests."""
 
 import json
 import re
@@ -12,11 +12,10 @@ _VOID = frozenset("area base br col embed hr img input link meta source track wb
 
 
 class Page(HTMLParser):
-    """The links, the tags and the words of a page.
+    """The links, tags and text of a page.
 
     Attributes:
-        links: every ``href``.
-        words: as they are read, without those of scripts.
+        links: the values of all ``href``.
     """
 
     def __init__(self, text: str) -> None:
@@ -29,10 +28,10 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        self.tags.append((tag, given))
-        if "href" in given:
-            self.links.append(given["href"])
+        attributes = {name: value or "" for name, value in attrs}
+        self.tags.append((tag, attributes))
+        if "href" in attributes:
+            self.links.append(attributes["href"])
         if tag not in _VOID:
             self._inside.append(tag)
 
@@ -47,27 +46,27 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """What a person reads, in one line."""
+        """The visible text, in one line."""
         return " ".join(" ".join(self._words).split())
 
     def all(self, tag: str) -> list[dict[str, str]]:
         """The attributes of every *tag*."""
-        return [given for name, given in self.tags if name == tag]
+        return [attributes for name, attributes in self.tags if name == tag]
 
     def value(self, identity: str) -> str:
         """The ``value`` of the element with that id."""
-        return next(given["value"] for _, given in self.tags if given.get("id") == identity)
+        return next(tag["value"] for _, tag in self.tags if tag.get("id") == identity)
 
     @property
     def structured(self) -> list[dict[str, Any]]:
-        """The events that search engines are told of."""
+        """The events in the structured data."""
         pattern = r'<script type="application/ld\+json">(.*?)</script>'
-        found = re.findall(pattern, self.source, re.DOTALL)
-        return [one for text in found for one in json.loads(text)["@graph"]]
+        scripts = re.findall(pattern, self.source, re.DOTALL)
+        return [event for text in scripts for event in json.loads(text)["@graph"]]
 
 
 def page(client: FlaskClient, path: str, status: int = 200, **headers: str) -> Page:
-    """The page at *path*, which parses without an error (WHATWG's parser)."""
+    """The page at *path*; it must be valid HTML by the WHATWG parser."""
     response = client.get(path, headers=headers)
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"

@@ -1,4 +1,4 @@
-"""What is told of each answer: a line or a sum in the log, a count, and who reads what."""
+"""The access log: log lines, summaries and request counts."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from structlog.testing import capture_logs
 
 from bridge.config import Config, LogRequests
-from bridge.feeds.private import Grant, audience
+from bridge.feeds.private import FeedGrant, new_audience
 from bridge.feeds.spec import Kind
 from bridge.model import Visibility
 from bridge.ops import log_config
@@ -29,8 +29,8 @@ KEY = "a-key-that-signs-private-feeds"
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    with capture_logs() as logged:
-        yield logged
+    with capture_logs() as captured:
+        yield captured
 
 
 def requests(lines: Lines) -> Lines:
@@ -38,40 +38,39 @@ def requests(lines: Lines) -> Lines:
 
 
 def counted(parts: Services) -> dict[tuple[str, str, str, str], float]:
-    """Answers by route, method, status and result of the cache."""
-    found = {}
+    """The number of responses by route, method, status and cache outcome."""
+    counts = {}
     for line in parts.metrics.exposition().decode().splitlines():
         if line.startswith("bridge_requests_total{"):
             labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
             key = (labels["route"], labels["method"], labels["status"], labels["cache"])
-            found[key] = float(line.rpartition(" ")[2])
-    return found
+            counts[key] = float(line.rpartition(" ")[2])
+    return counts
 
 
 FEED = "/venues/<feed_id:identity>.<feed_format:form>"
 
 
-class TestTheIdOfARequest:
+class TestRequestId:
     @pytest.mark.parametrize("path", ["/venues/12.ics", "/", "/nowhere", "/venues/12.ics?past=x"])
-    def test_every_answer_has_one_of_its_own(self, client: FlaskClient, path: str) -> None:
+    def test_every_response_has_its_own(self, client: FlaskClient, path: str) -> None:
         ids = [client.get(path).headers.getlist("X-Request-Id") for _ in range(2)]
-        assert all(re.fullmatch("[0-9a-f]{16}", one) for [one] in ids)
+        assert all(re.fullmatch("[0-9a-f]{16}", request_id) for [request_id] in ids)
         assert ids[0] != ids[1]
 
-    def test_the_log_has_it_on_every_line_of_the_request(
+    def test_every_log_line_of_the_request_contains_it(
         self, make_bridge: Callable[..., Services], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         parts = make_bridge(log_format="json", log_level="info")
         app = create_app(parts)
         app.add_url_rule("/fails", view_func=fail)
-        told = io.StringIO()
-        monkeypatch.setattr(log_config, "STDERR", told)
+        stderr = io.StringIO()
+        monkeypatch.setattr(log_config, "STDERR", stderr)
         with Configured(parts.config):
             answer = app.test_client().get("/fails.txt")
             failed = app.test_client().get("/fails")
-            log_config.structlog.get_logger().info("outside of it")
-        said = [json.loads(line) for line in told.getvalue().splitlines()]
-        first, broken, last, outside = said
+            log_config.structlog.get_logger().info("outside of the request")
+        first, broken, last, outside = map(json.loads, stderr.getvalue().splitlines())
         assert first["request_id"] == answer.headers["X-Request-Id"]
         assert broken["request_id"] == last["request_id"] == failed.headers["X-Request-Id"]
         assert "an error of the test's own" in broken["exception"]
@@ -84,21 +83,21 @@ def fail() -> str:
 
 
 class Configured:
-    """Logs as *config* says, until the end of the block."""
+    """Configures logging by *config* until the end of the block."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
 
     def __enter__(self) -> None:
-        self._before = log_config.structlog.get_config()
+        self._previous = log_config.structlog.get_config()
         log_config.configure(self._config.log_format, self._config.log_level)
 
     def __exit__(self, *error: object) -> None:
-        log_config.structlog.configure(**self._before)
+        log_config.structlog.configure(**self._previous)
 
 
-class TestTheLog:
-    def test_an_answer_that_had_to_be_made_gets_a_line(
+class TestLogLines:
+    def test_a_response_of_the_application_gets_a_line(
         self, client: FlaskClient, lines: Lines
     ) -> None:
         client.get("/venues/12-kings-cross.ics?past=3")
@@ -111,7 +110,7 @@ class TestTheLog:
         assert line["milliseconds"] > 0
 
     @pytest.mark.parametrize("form", ["json", "console"])
-    def test_a_line_and_its_end_are_written_as_one(
+    def test_a_line_is_written_with_its_newline_at_once(
         self, make_bridge: Callable[..., Services], monkeypatch: pytest.MonkeyPatch, form: str
     ) -> None:
         written: list[str] = []
@@ -120,11 +119,11 @@ class TestTheLog:
         monkeypatch.setattr(log_config, "STDERR", unbuffered)
         with Configured(make_bridge(log_format=form, log_level="info").config):
             for number in range(3):
-                log_config.structlog.get_logger().info("told", number=number)
+                log_config.structlog.get_logger().info("event", number=number)
         assert [line.count("\n") for line in written] == [1] * 3
         assert all(line.endswith("\n") for line in written)
 
-    def test_ready_answers_are_summed_up_once_in_a_while(
+    def test_cached_responses_are_summarised(
         self, make_bridge: Callable[..., Services], lines: Lines
     ) -> None:
         parts = make_bridge()
@@ -136,9 +135,9 @@ class TestTheLog:
         assert len(requests(lines)) == 1
         parts.periodic.run_once()
         parts.periodic.run_once()
-        [summed] = [line for line in lines if line["event"] == "ready answers"]
-        assert summed["count"] == 7
-        assert summed["routes"] == {f"{FEED} hit": 5, "/venues/<feed_id:identity> hit": 2}
+        [summary] = [line for line in lines if line["event"] == "ready answers"]
+        assert summary["count"] == 7
+        assert summary["routes"] == {f"{FEED} hit": 5, "/venues/<feed_id:identity> hit": 2}
 
     def test_an_outage_does_not_fill_the_log(
         self, make_bridge: Callable[..., Services], lines: Lines, faults: Faults, clock: Any
@@ -152,10 +151,10 @@ class TestTheLog:
             client.get("/venues/12.ics")
         assert len(requests(lines)) == 1
         parts.periodic.run_once()
-        [summed] = [line for line in lines if line["event"] == "ready answers"]
-        assert summed["routes"] == {f"{FEED} failed": 3}
+        [summary] = [line for line in lines if line["event"] == "ready answers"]
+        assert summary["routes"] == {f"{FEED} failed": 3}
 
-    def test_each_gets_a_line_where_that_is_asked_for(
+    def test_with_log_requests_all_each_response_gets_a_line(
         self, make_bridge: Callable[..., Services], lines: Lines
     ) -> None:
         parts = make_bridge(log_requests=LogRequests.ALL)
@@ -166,9 +165,7 @@ class TestTheLog:
         parts.periodic.run_once()
         assert not [line for line in lines if line["event"] == "ready answers"]
 
-    def test_what_is_refused_gets_a_line_though_a_copy_is_at_hand(
-        self, client: FlaskClient, lines: Lines
-    ) -> None:
+    def test_rejected_requests_get_a_line(self, client: FlaskClient, lines: Lines) -> None:
         client.get("/venues/12.ics?past=x")
         client.post("/venues/12.ics")
         client.get("/nowhere")
@@ -178,7 +175,7 @@ class TestTheLog:
         "path",
         ["/private/{}.ics", "/Private/{}.ics", "//private/{}.ics", "/a/private/{}", "/{}.ics"],
     )
-    def test_the_address_of_a_private_feed_is_in_no_line(
+    def test_no_line_contains_the_address_of_a_private_feed(
         self, make_bridge: Callable[..., Services], lines: Lines, path: str
     ) -> None:
         parts = make_bridge(signing_keys=(KEY,), log_requests=LogRequests.ALL)
@@ -192,18 +189,18 @@ class TestTheLog:
         assert token not in repr(lines)
         assert token[5:15] not in repr(lines)
 
-    def test_a_long_path_is_cut(self, client: FlaskClient, lines: Lines) -> None:
+    def test_a_long_path_is_truncated(self, client: FlaskClient, lines: Lines) -> None:
         client.get("/x" * 1_500)
         assert len(requests(lines)[0]["path"]) == 200
 
 
 def private(parts: Services) -> str:
-    who = audience((Visibility.PUBLIC, Visibility.PRIVATE), label="Staff")
-    return parts.private.sign(Grant(Kind.VENUE, 12, (), who))
+    audience = new_audience((Visibility.PUBLIC, Visibility.PRIVATE), label="Staff")
+    return parts.private.sign(FeedGrant(Kind.VENUE, 12, (), audience))
 
 
-class TestTheCount:
-    def test_every_answer_is_counted_once_by_what_the_cache_had_to_do_with_it(
+class TestCounts:
+    def test_every_response_is_counted_once_by_cache_outcome(
         self, make_bridge: Callable[..., Services], faults: Faults, clock: Any
     ) -> None:
         parts = make_bridge(cache_ttl=100, stale_while_revalidate=0)
@@ -211,8 +208,8 @@ class TestTheCount:
         for _ in range(3):
             client.get("/venues/12.ics")
         client.head("/venues/12.ics")
-        client.ask("OPTIONS", "/venues/12.ics")
-        client.ask("BREW", "/venues/12.ics")
+        client.request("OPTIONS", "/venues/12.ics")
+        client.request("BREW", "/venues/12.ics")
         client.get("/venues/12.ics?past=x")
         client.get("/healthz")
         client.get("/nowhere")
@@ -234,24 +231,22 @@ class TestTheCount:
             (FEED, "GET", "200", "failed"): 1,
         }
 
-    def test_the_answer_of_an_application_that_breaks_is_counted_too(
-        self, make_bridge: Callable[..., Services]
-    ) -> None:
+    def test_a_failed_request_is_counted(self, make_bridge: Callable[..., Services]) -> None:
         parts = make_bridge()
         app = create_app(parts)
         app.add_url_rule("/fails", view_func=fail)
         assert app.test_client().get("/fails").status_code == 500
         assert counted(parts) == {("/fails", "GET", "500", "none"): 1}
 
-    def test_ten_thousand_addresses_make_no_more_series_than_a_few(
+    def test_ten_thousand_addresses_make_no_new_series(
         self, make_bridge: Callable[..., Services]
     ) -> None:
         parts = make_bridge()
         app = create_app(parts)
-        ask(app, 0)
+        call(app, 0)
         before = series(parts)
         for number in range(1, 10_000):
-            ask(app, number)
+            call(app, number)
         assert series(parts) == before
         assert sum(counted(parts).values()) == 10_000
 
@@ -261,7 +256,7 @@ def series(parts: Services) -> set[str]:
     return {line.rpartition(" ")[0] for line in text.splitlines() if line[:1] != "#"}
 
 
-def ask(app: Flask, number: int) -> None:
+def call(app: Flask, number: int) -> None:
     environ = {
         "REQUEST_METHOD": "GET",
         "PATH_INFO": f"/{number}/made-up-{number}.txt",

@@ -1,4 +1,4 @@
-"""The stylesheet's own colours: every pair of ink and ground that it uses, in both themes."""
+"""The colours of the style sheet: the contrast of each pair that it uses, in both themes."""
 
 import re
 from pathlib import Path
@@ -27,21 +27,21 @@ def theme(name):
 
 @pytest.mark.parametrize("name", THEMES)
 @pytest.mark.parametrize(("ink", "ground"), TEXT)
-def test_text_has_the_contrast_of_aa(name, ink, ground):
-    found = theme(name)
-    assert colours.contrast(found[ink], found[ground]) >= 4.5
+def test_text_has_the_contrast_that_wcag_aa_requires(name, ink, ground):
+    values = theme(name)
+    assert colours.contrast(values[ink], values[ground]) >= 4.5
 
 
 @pytest.mark.parametrize("name", THEMES)
-def test_the_edges_of_fields_can_be_seen(name):
-    found = theme(name)
-    assert colours.contrast(found["edge"], found["ground"]) >= 3
+def test_borders_of_fields_are_visible(name):
+    values = theme(name)
+    assert colours.contrast(values["edge"], values["ground"]) >= 3
 
 
 @pytest.mark.parametrize("name", THEMES)
-def test_accents_are_measured_against_the_real_grounds(name):
+def test_accents_are_computed_for_the_real_backgrounds(name):
     assert theme(name)["ground"] == (colours.LIGHT if name == "light" else colours.DARK)
 
 
-def test_both_ways_to_the_dark_are_the_same():
+def test_the_dark_theme_is_the_same_by_preference_and_by_choice():
     assert theme("preferred-dark") == theme("chosen-dark")

@@ -1,4 +1,4 @@
-"""Families of clients: told by the strings that real ones send."""
+"""Families of clients, by the User-Agent strings of real clients."""
 
 import pytest
 from pace import at_once
@@ -37,12 +37,12 @@ SEEN = {
 
 
 @pytest.mark.parametrize(("user_agent", "expected"), SEEN.items())
-def test_a_client_is_known_by_what_it_calls_itself(user_agent: str, expected: str) -> None:
+def test_real_user_agents_are_classified(user_agent: str, expected: str) -> None:
     assert family(user_agent) == expected
     assert family(user_agent.upper()) == expected
     assert expected in FAMILIES
 
 
 @pytest.mark.parametrize("piece", ["mozilla/", "compatible; ", "bot", "\x00", "(", "i"])
-def test_whatever_it_says_the_answer_comes_at_once(piece: str) -> None:
+def test_long_user_agents_are_classified_without_delay(piece: str) -> None:
     assert at_once(lambda: family(piece * 20_000)) in FAMILIES

@@ -1,4 +1,4 @@
-"""Feeds as a client fetches them."""
+"""Feeds over HTTP: routes, headers, caching and errors."""
 
 import gzip
 import json
@@ -41,7 +41,7 @@ def name_of(body: bytes) -> str:
 
 
 def until(holds: Callable[[], bool], what: str, seconds: float = 15) -> None:
-    """Look again and again, for a bounded time."""
+    """Wait until *holds* returns true; fail after *seconds*."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"{what}: not within {seconds} seconds"
@@ -54,7 +54,7 @@ def cache_status(client: FlaskClient, path: str = "/venues/12.ics") -> str:
     return response.headers["Cache-Status"]
 
 
-def test_a_venues_feed_holds_the_studios_public_sessions_there(client, studio):
+def test_a_venues_feed_contains_its_public_sessions(client, studio):
     response = client.get("/venues/12.ics")
     assert response.status_code == 200
     events = Calendar.from_ical(response.data).walk("VEVENT")
@@ -65,41 +65,41 @@ def test_a_venues_feed_holds_the_studios_public_sessions_there(client, studio):
 class TestRoutes:
     @each_form
     @each_path
-    def test_every_feed_is_there_in_every_form(self, site, path, form):
+    def test_every_feed_exists_in_every_format(self, site, path, form):
         response = site.get(f"{path}.{form}")
         assert response.status_code == 200
         assert response.headers["Content-Type"] == MIME_TYPES[form]
         assert "Vinyasa Flow" in response.text
 
     @each_path
-    def test_every_form_has_the_same_sessions(self, site, path):
+    def test_all_formats_contain_the_same_sessions(self, site, path):
         events = Calendar.from_ical(site.get(f"{path}.ics").data).walk("VEVENT")
         objects = site.get(f"{path}.json").json
         lines = site.get(f"{path}.txt").text.splitlines()
-        assert [str(one["UID"]) for one in events] == [one["id"] for one in objects]
-        assert [str(one["SUMMARY"]) for one in events] == [one["title"] for one in objects]
+        assert [str(event["UID"]) for event in events] == [obj["id"] for obj in objects]
+        assert [str(event["SUMMARY"]) for event in events] == [obj["title"] for obj in objects]
         assert len([line for line in lines if line.startswith("  ")]) == len(events) > 0
 
-    def test_each_has_what_its_address_says(self, site):
-        assert all(one["venue"]["id"] == 12 for one in site.get("/venues/12.json").json)
-        assert all(one["course"]["id"] == 51 for one in site.get("/courses/51.json").json)
-        people = [one["instructors"] for one in site.get("/instructors/11.json").json]
-        assert all(11 in [one["id"] for one in several] for several in people)
-        [one] = site.get(f"/sessions/{SESSION}.json").json
-        assert one["start"] == "2026-11-23T07:00:00Z"
-        assert {one["venue"]["id"] for one in site.get("/sessions.json").json} == {12, 13, 14, 15}
+    def test_each_feed_contains_the_sessions_of_its_address(self, site):
+        assert all(obj["venue"]["id"] == 12 for obj in site.get("/venues/12.json").json)
+        assert all(obj["course"]["id"] == 51 for obj in site.get("/courses/51.json").json)
+        people = [obj["instructors"] for obj in site.get("/instructors/11.json").json]
+        assert all(11 in [person["id"] for person in several] for several in people)
+        [session] = site.get(f"/sessions/{SESSION}.json").json
+        assert session["start"] == "2026-11-23T07:00:00Z"
+        assert {obj["venue"]["id"] for obj in site.get("/sessions.json").json} == {12, 13, 14, 15}
 
     def test_the_default_window_is_thirty_days_back_and_ninety_ahead(self, site):
-        starts = [one["start"] for one in site.get("/venues/12.json").json]
+        starts = [obj["start"] for obj in site.get("/venues/12.json").json]
         assert "2026-10-24" <= min(starts) < "2026-10-28"
         assert "2027-02-17" < max(starts) < "2027-02-22"
 
     def test_a_course_has_no_default_window(self, site):
-        starts = [one["start"] for one in site.get("/courses/51.json").json]
+        starts = [obj["start"] for obj in site.get("/courses/51.json").json]
         assert min(starts) < "2026-10-24"
         assert max(starts) > "2027-02-22"
 
-    def test_what_the_public_may_not_see_is_nowhere(self, site):
+    def test_no_feed_contains_hidden_data(self, site):
         for path in (*PATHS, "/venues/13", "/venues/15", "/courses/56", "/courses/57"):
             for form in FORMS:
                 text = site.get(f"{path}.{form}").text
@@ -110,11 +110,11 @@ class TestRoutes:
                     assert secret not in text
 
     @pytest.mark.parametrize("course", [56, 57, 58])
-    def test_a_hidden_course_is_like_one_that_nobody_knows(self, site, course):
-        known, unknown = site.get(f"/courses/{course}.ics"), site.get("/courses/9.ics")
-        assert known.status_code == unknown.status_code == 200
-        assert name_of(known.data) == f"Course {course}"
-        assert summaries(known.data) == summaries(unknown.data) == []
+    def test_a_hidden_course_looks_like_an_unknown_one(self, site, course):
+        hidden, unknown = site.get(f"/courses/{course}.ics"), site.get("/courses/9.ics")
+        assert hidden.status_code == unknown.status_code == 200
+        assert name_of(hidden.data) == f"Course {course}"
+        assert summaries(hidden.data) == summaries(unknown.data) == []
 
     @pytest.mark.parametrize(
         "slug", ["-riverside-studio", "-", "-a.b.c", "-Größe", "-12.json", "-x y"]
@@ -139,7 +139,7 @@ class TestRoutes:
             (f"/venues/{2**63 - 1}.ics", f"Venue {2**63 - 1}"),
         ],
     )
-    def test_an_id_that_nobody_knows_is_an_empty_calendar(self, site, path, name):
+    def test_an_unknown_id_gives_an_empty_calendar(self, site, path, name):
         response = site.get(path)
         assert response.status_code == 200
         assert name_of(response.data) == name
@@ -148,13 +148,13 @@ class TestRoutes:
         assert site.get(path.replace(".ics", ".json")).json == []
         assert site.get(path.replace(".ics", ".txt")).status_code == 200
 
-    def test_a_feed_without_sessions_at_present_keeps_its_name(self, site):
+    def test_an_empty_feed_keeps_its_name(self, site):
         response = site.get("/venues/14.ics?starts_at_gte=2027-06-01")
         assert response.status_code == 200
         assert name_of(response.data) == "Brooklyn Loft"
         assert summaries(response.data) == []
 
-    def test_a_studio_that_closed_for_months_keeps_its_feeds_and_their_names(self, client, clock):
+    def test_feeds_keep_their_names_after_months_without_sessions(self, client, clock):
         assert client.get("/venues/14.ics").status_code == 200
         clock.move(200 * 86400)
         until(lambda: int(client.get("/venues/14.ics").headers["Age"]) < 60, "a refresh")
@@ -174,7 +174,7 @@ class TestRoutes:
             "/private/nobody.ics", "/../etc/passwd", "/venues/12.ics%00",
         ],
     )  # fmt: skip
-    def test_anything_else_is_a_plain_404_without_a_redirect(self, site, path):
+    def test_other_addresses_are_404_without_a_redirect(self, site, path):
         response = site.get(path)
         assert response.status_code == 404
         assert "Location" not in response.headers
@@ -183,20 +183,20 @@ class TestRoutes:
     @pytest.mark.parametrize(
         "path", ["//venues/12.ics", "/venues//12.ics", "///evil.example/venues/12.ics", "//"]
     )
-    def test_doubled_slashes_lead_nowhere_else(self, site, path):
+    def test_double_slashes_do_not_redirect(self, site, path):
         response = site.get("/", environ_overrides={"PATH_INFO": path})
         assert response.status_code in (200, 404)
         assert "Location" not in response.headers
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "PROPFIND", "REPORT"])
     @pytest.mark.parametrize("path", ["/venues/12.ics", "/sessions.json", "/", "/healthz"])
-    def test_another_method_is_405_and_says_which_are_there(self, site, method, path):
+    def test_other_methods_are_405_with_the_allowed_ones(self, site, method, path):
         response = site.open(path, method=method, data=b"x")
         assert response.status_code == 405
         assert {"GET", "HEAD"} <= set(response.headers["Allow"].split(", "))
         assert response.headers["Cache-Control"] == "no-store"
 
-    def test_no_answer_ever_sets_a_cookie(self, site):
+    def test_no_response_sets_a_cookie(self, site):
         feeds = [f"{path}.{form}" for path in PATHS for form in FORMS]
         others = ["/", "/healthz", "/nowhere", "/sessions.ics?x=1", "/robots.txt", "/status"]
         for path in (*feeds, *others, "/venues/12"):
@@ -207,7 +207,7 @@ class TestRoutes:
         "accept", [None, "text/html", "image/png", "application/json", "", "x"]
     )
     @each_form
-    def test_a_feed_is_had_whatever_is_accepted(self, site, accept, form):
+    def test_the_accept_header_is_ignored(self, site, accept, form):
         headers = {} if accept is None else {"Accept": accept}
         response = site.get(f"/venues/12.{form}", headers=headers)
         assert response.status_code == 200
@@ -244,24 +244,24 @@ class TestHeaders:
             ("/venues/999.ics", "venue-999.ics"),
         ],
     )
-    def test_the_file_is_called_after_the_feed_in_plain_letters(self, site, path, name):
+    def test_the_file_name_is_the_feeds_name_in_ascii(self, site, path, name):
         disposition = site.get(path).headers["Content-Disposition"]
         assert disposition == f'inline; filename="{name}"'
 
-    def test_the_link_is_absolute_where_the_address_is_known(self, site_of):
+    def test_the_link_is_absolute_with_a_base_url(self, site_of):
         client = site_of(public_base_url="https://calendar.example.org")
         link = client.get("/sessions.ics?venues=13,12").headers["Link"]
         page = "https://calendar.example.org/sessions?venues=12%2C13"
         assert link == f'<{page}>; rel="alternate"; type="text/html"'
 
-    def test_the_host_that_was_asked_for_is_in_no_body_and_no_header(self, site):
+    def test_feeds_do_not_contain_the_host_of_the_request(self, site):
         headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
         response = site.get("/venues/12.ics", headers=headers)
         assert b"evil.example" not in response.data
         assert "evil.example" not in str(response.headers)
         assert response.data == site.get("/venues/12.ics").data
 
-    def test_the_settings_are_what_caches_are_told(self, site_of):
+    def test_cache_control_follows_the_settings(self, site_of):
         client = site_of(cache_ttl=60, stale_while_revalidate=5, stale_if_error=7)
         assert client.get("/sessions.ics").headers["Cache-Control"] == (
             "public, max-age=60, stale-while-revalidate=5, stale-if-error=7"
@@ -270,16 +270,15 @@ class TestHeaders:
     @each_form
     def test_head_is_get_without_the_body(self, site, form):
         for headers in ({}, {"Accept-Encoding": "gzip"}):
-            got = site.get(f"/venues/12.{form}", headers=headers)
-            headed = site.head(f"/venues/12.{form}", headers=headers)
-            assert headed.status_code == 200
-            assert headed.data == b""
-            # the one header that is of the request
-            assert headed.headers.pop("X-Request-Id") != got.headers.pop("X-Request-Id")
-            assert dict(headed.headers) == dict(got.headers)
+            get = site.get(f"/venues/12.{form}", headers=headers)
+            head = site.head(f"/venues/12.{form}", headers=headers)
+            assert head.status_code == 200
+            assert head.data == b""
+            assert head.headers.pop("X-Request-Id") != get.headers.pop("X-Request-Id")
+            assert dict(head.headers) == dict(get.headers)
 
     @each_form
-    def test_a_preflight_lets_any_origin_read(self, site, form):
+    def test_a_preflight_allows_all_origins(self, site, form):
         response = site.options(
             f"/venues/12.{form}",
             headers={
@@ -294,11 +293,11 @@ class TestHeaders:
         assert response.headers["Access-Control-Allow-Headers"] == "*"
         assert response.data == b""
 
-    def test_scripts_of_other_origins_may_read_what_matters(self, site):
+    def test_scripts_of_other_origins_may_read_the_headers(self, site):
         exposed = site.get("/venues/12.json").headers["Access-Control-Expose-Headers"].split(", ")
         assert {"ETag", "Age", "Cache-Status", "Last-Modified", "Retry-After"} <= set(exposed)
 
-    def test_errors_can_be_read_by_other_origins_too(self, site):
+    def test_scripts_of_other_origins_may_read_errors(self, site):
         response = site.get("/venues/12.json?venue=1")
         assert response.status_code == 400
         assert response.headers["Access-Control-Allow-Origin"] == "*"
@@ -306,7 +305,7 @@ class TestHeaders:
 
 class TestCompression:
     @pytest.mark.parametrize(
-        ("accepted", "zipped"),
+        ("accepted", "gzipped"),
         [
             (None, False),
             ("", False),
@@ -333,26 +332,28 @@ class TestCompression:
         ],
     )
     @each_form
-    def test_a_body_is_zipped_when_that_is_asked_for(self, site, accepted, zipped, form):
+    def test_a_body_is_gzipped_on_request(self, site, accepted, gzipped, form):
         headers = {} if accepted is None else {"Accept-Encoding": accepted}
         response = site.get(f"/venues/12.{form}", headers=headers)
         plain = site.get(f"/venues/12.{form}")
         assert response.status_code == 200
         assert response.headers["Vary"] == "Accept-Encoding"
         assert response.headers["Content-Type"] == plain.headers["Content-Type"]
-        assert (response.headers.get("Content-Encoding") == "gzip") == zipped
-        assert (gzip.decompress(response.data) if zipped else response.data) == plain.data
-        assert (len(response.data) < len(plain.data)) == zipped
+        assert (response.headers.get("Content-Encoding") == "gzip") == gzipped
+        assert (gzip.decompress(response.data) if gzipped else response.data) == plain.data
+        assert (len(response.data) < len(plain.data)) == gzipped
 
     @each_form
-    def test_each_coding_has_a_strong_tag_of_its_own(self, site, form):
+    def test_each_coding_has_its_own_strong_etag(self, site, form):
         plain = site.get(f"/venues/12.{form}").headers["ETag"]
-        zipped = site.get(f"/venues/12.{form}", headers={"Accept-Encoding": "gzip"}).headers["ETag"]
-        assert plain != zipped
+        gzipped = site.get(f"/venues/12.{form}", headers={"Accept-Encoding": "gzip"}).headers[
+            "ETag"
+        ]
+        assert plain != gzipped
         assert not plain.startswith("W/")
-        assert not zipped.startswith("W/")
+        assert not gzipped.startswith("W/")
 
-    def test_tags_tell_feeds_and_forms_apart(self, site):
+    def test_etags_differ_by_feed_and_format(self, site):
         feeds = [f"/{path}.{form}" for path in ("venues/12", "venues/13") for form in FORMS]
         assert len({site.get(feed).headers["ETag"] for feed in feeds}) == len(feeds)
 
@@ -360,25 +361,25 @@ class TestCompression:
     def test_two_machines_give_the_same_bytes_and_validators(self, site, site_of, clock, coding):
         clock.move(0.7)
         headers = {"Accept-Encoding": coding}
-        here = site.get("/venues/12.ics", headers=headers)
-        there = site_of().get("/venues/12.ics", headers=headers)
-        # links are made from the upstream's address, which differs by its port here
-        assert len(here.data) == pytest.approx(len(there.data), abs=200)
-        other = site_of().get("/venues/12.ics", headers=headers)
-        assert there.data == other.data
+        # Links contain the upstream's address, which has another port in *site*.
+        shared = site.get("/venues/12.ics", headers=headers)
+        first = site_of().get("/venues/12.ics", headers=headers)
+        assert len(shared.data) == pytest.approx(len(first.data), abs=200)
+        second = site_of().get("/venues/12.ics", headers=headers)
+        assert first.data == second.data
         for name in ("ETag", "Last-Modified", "Content-Length", "Content-Type"):
-            assert there.headers[name] == other.headers[name]
+            assert first.headers[name] == second.headers[name]
 
 
 def http_date(**shift: float) -> str:
-    moment = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC) + timedelta(**shift)
-    return format_datetime(moment, usegmt=True)
+    at = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC) + timedelta(**shift)
+    return format_datetime(at, usegmt=True)
 
 
 class TestConditionalRequests:
     @pytest.fixture(params=["identity", "gzip"])
-    def ask(self, request, site):
-        """Asks for a feed in one coding; ``{tag}`` stands for its tag."""
+    def fetch(self, request, site):
+        """Requests a feed in one coding; ``{tag}`` in a header is replaced by its ETag."""
         tag = site.get("/venues/12.ics", headers={"Accept-Encoding": request.param}).headers["ETag"]
 
         def get(method: str = "GET", path: str = "/venues/12.ics", **conditions: str) -> Any:
@@ -407,8 +408,8 @@ class TestConditionalRequests:
             ('"other, {tag}"', 200),
         ],
     )
-    def test_if_none_match_is_compared_weakly_with_each_of_a_list(self, ask, given, status):
-        response = ask(If_None_Match=given)
+    def test_if_none_match_is_compared_weakly_with_each_tag(self, fetch, given, status):
+        response = fetch(If_None_Match=given)
         assert response.status_code == status
         assert (response.data == b"") == (status == 304)
 
@@ -430,8 +431,8 @@ class TestConditionalRequests:
             ("Mon, 99 Nov 2026 99:00:00 GMT", 200),
         ],
     )
-    def test_if_modified_since_is_compared_in_whole_seconds(self, ask, given, status):
-        assert ask(If_Modified_Since=given).status_code == status
+    def test_if_modified_since_is_compared_in_whole_seconds(self, fetch, given, status):
+        assert fetch(If_Modified_Since=given).status_code == status
 
     @pytest.mark.parametrize(
         ("tag", "since", "status"),
@@ -442,19 +443,19 @@ class TestConditionalRequests:
             ("*", http_date(days=-400), 304),
         ],
     )
-    def test_if_none_match_comes_first(self, ask, tag, since, status):
-        response = ask(If_None_Match=tag, If_Modified_Since=since)
+    def test_if_none_match_takes_precedence(self, fetch, tag, since, status):
+        response = fetch(If_None_Match=tag, If_Modified_Since=since)
         assert response.status_code == status
 
-    def test_the_tag_of_one_coding_does_not_stand_for_the_other(self, site):
-        zipped = site.get("/venues/12.ics", headers={"Accept-Encoding": "gzip"}).headers["ETag"]
-        response = site.get("/venues/12.ics", headers={"If-None-Match": zipped})
+    def test_the_etag_of_one_coding_does_not_match_the_other(self, site):
+        gzipped = site.get("/venues/12.ics", headers={"Accept-Encoding": "gzip"}).headers["ETag"]
+        response = site.get("/venues/12.ics", headers={"If-None-Match": gzipped})
         assert response.status_code == 200
-        assert response.headers["ETag"] != zipped
+        assert response.headers["ETag"] != gzipped
 
-    def test_not_modified_has_the_headers_that_a_cache_updates(self, ask):
-        whole = ask()
-        response = ask(If_None_Match="{tag}")
+    def test_a_304_has_the_headers_that_caches_update(self, fetch):
+        whole = fetch()
+        response = fetch(If_None_Match="{tag}")
         for name in ("ETag", "Cache-Control", "Vary", "Age", "Access-Control-Allow-Origin"):
             assert response.headers[name] == whole.headers[name]
         assert response.headers["Cache-Status"].startswith("bridge; hit; ttl=")
@@ -462,37 +463,39 @@ class TestConditionalRequests:
             assert name not in response.headers
         assert response.headers.get("Content-Length", "0") in ("0", whole.headers["Content-Length"])
 
-    def test_head_is_conditional_too(self, ask):
-        assert ask("HEAD", If_None_Match="{tag}").status_code == 304
-        assert ask("HEAD", If_None_Match='"other"').status_code == 200
-        assert ask("HEAD", If_Modified_Since=http_date()).status_code == 304
+    def test_head_is_conditional_too(self, fetch):
+        assert fetch("HEAD", If_None_Match="{tag}").status_code == 304
+        assert fetch("HEAD", If_None_Match='"other"').status_code == 200
+        assert fetch("HEAD", If_Modified_Since=http_date()).status_code == 304
 
     @pytest.mark.parametrize("given", ["*", "{tag}", '"other"', "W/{tag}", "garbage"])
-    def test_if_match_never_says_that_nothing_changed(self, ask, given):
-        # RFC 9110, 13.1.1: met, or 412; 304 answers the two conditions above alone.
-        status = ask(If_Match=given).status_code
+    def test_if_match_never_gives_a_304(self, fetch, given):
+        # RFC 9110, 13.1.1: either 200 or 412.
+        status = fetch(If_Match=given).status_code
         assert status in ((200,) if given in ("*", "{tag}") else (200, 412))
 
     @pytest.mark.parametrize("since", [http_date(), http_date(days=-400), "garbage"])
-    def test_if_unmodified_since_never_says_that_nothing_changed(self, ask, since):
-        assert ask(If_Unmodified_Since=since).status_code in (200, 412)
+    def test_if_unmodified_since_never_gives_a_304(self, fetch, since):
+        assert fetch(If_Unmodified_Since=since).status_code in (200, 412)
 
-    def test_a_part_is_answered_with_the_whole(self, ask):
-        response = ask(Range="bytes=0-99", If_Range="{tag}")
+    def test_ranges_are_ignored(self, fetch):
+        response = fetch(Range="bytes=0-99", If_Range="{tag}")
         assert response.status_code == 200
-        assert response.data == ask().data
+        assert response.data == fetch().data
 
     @each_form
-    def test_every_form_is_conditional(self, site, form):
+    def test_conditional_requests_work_for_every_format(self, site, form):
         tag = site.get(f"/sessions.{form}").headers["ETag"]
         again = site.get(f"/sessions.{form}", headers={"If-None-Match": tag})
         assert again.status_code == 304
 
-    def test_an_error_is_an_error_whatever_the_client_has(self, ask):
+    def test_errors_are_not_conditional(self, fetch):
         path = "/venues/12.ics?venue=1"
-        assert ask(path=path, If_None_Match="*").status_code == 400
+        assert fetch(path=path, If_None_Match="*").status_code == 400
 
-    def test_last_modified_is_the_walk_at_which_this_feed_changed(self, client, clock, studio):
+    def test_last_modified_is_the_time_of_the_walk_that_changed_the_feed(
+        self, client, clock, studio
+    ):
         def refreshed() -> None:
             before = client.get("/sessions.ics").headers["ETag"]
             clock.move(400)
@@ -521,7 +524,7 @@ class TestConditionalRequests:
 
 class TestErrors:
     @pytest.mark.parametrize("path", ["/venues/12.ics?venue=1", "/sessions.txt?x=1", "/x.ics"])
-    def test_calendars_and_agendas_get_plain_text(self, site, path):
+    def test_errors_of_calendars_and_agendas_are_plain_text(self, site, path):
         response = site.get(path)
         assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
         assert "<" not in response.text.replace("<id>", "")
@@ -530,7 +533,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("path", "status"), [("/venues/12.json?venue=1", 400), ("/x.json", 404)]
     )
-    def test_json_gets_a_problem_of_rfc_9457(self, site, path, status):
+    def test_errors_of_json_feeds_are_rfc_9457_problems(self, site, path, status):
         response = site.get(path)
         assert response.headers["Content-Type"] == "application/problem+json"
         problem = json.loads(response.data)
@@ -540,7 +543,7 @@ class TestErrors:
         assert problem["detail"]
 
     @pytest.mark.parametrize("path", ["/nowhere", "/venues/", "/venues/abc"])
-    def test_pages_get_a_page(self, site, path):
+    def test_errors_of_pages_are_pages(self, site, path):
         response = site.get(path)
         assert response.headers["Content-Type"] == "text/html; charset=utf-8"
         assert response.text.startswith("<!doctype html>")
@@ -548,7 +551,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("suffix", ["", ".ics", ".json", ".txt"])
     @pytest.mark.parametrize("method", ["GET", "POST"])
-    def test_none_is_kept_by_caches_nor_guessed_at(self, site, suffix, method):
+    def test_errors_are_not_cached_and_have_no_validators(self, site, suffix, method):
         headers = site.open(f"/nowhere{suffix}", method=method).headers
         assert headers["Cache-Control"] == "no-store"
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -556,7 +559,7 @@ class TestErrors:
         assert not {"ETag", "Last-Modified", "Age", "Cache-Status"} & set(headers.keys())
 
     @pytest.mark.parametrize(
-        ("query", "named", "said"),
+        ("query", "parameter", "accepted"),
         [
             ("venue=12", "venue", "venues"),
             ("instructor=12", "instructor", "instructors"),
@@ -589,20 +592,22 @@ class TestErrors:
             ("starts_at_gte=2026-01-01&past=3", "past", "starts_at_gte"),
             ("ends_at_lte=2026-01-01&future=3", "future", "ends_at_lte"),
             ("starts_at_gte=2027-01-02&starts_at_lte=2027-01-01", "starts_at_gte", "after"),
-            ("start_gte=2026-01-01&starts_at_gte=2026-01-01", "starts_at_gte", "second time"),
+            ("start_gte=2026-01-01&starts_at_gte=2026-01-01", "starts_at_gte", "given twice"),
         ],
     )  # fmt: skip
-    def test_what_is_not_accepted_is_named_with_what_is(self, site, query, named, said):
+    def test_errors_contain_the_parameter_and_what_is_accepted(
+        self, site, query, parameter, accepted
+    ):
         for form in ("ics", "txt"):
             response = site.get(f"/sessions.{form}?{query}")
             assert response.status_code == 400
-            assert named in response.text
-            assert said in response.text
+            assert parameter in response.text
+            assert accepted in response.text
             assert len(response.text) < 1000
             assert response.headers["Cache-Control"] == "no-store"
 
     @pytest.mark.parametrize(
-        ("path", "named"),
+        ("path", "parameter"),
         [
             ("/venues/12.ics?venues=13", "venues"),
             ("/venues/12.ics?venues=12", "venues"),
@@ -612,12 +617,12 @@ class TestErrors:
             (f"/sessions/{SESSION}.ics?past=3", "past"),
         ],
     )
-    def test_what_the_address_says_cannot_be_said_again(self, site, path, named):
+    def test_filters_of_the_path_cannot_be_repeated_in_the_query(self, site, path, parameter):
         response = site.get(path)
         assert response.status_code == 400
-        assert named in response.text
+        assert parameter in response.text
 
-    def test_a_visitors_own_text_comes_back_harmless(self, site):
+    def test_errors_quote_the_request_safely(self, site):
         response = site.get("/sessions.ics?%0D%0AX-Evil:%201%00%1B[2J=1&a=<script>")
         assert response.status_code == 400
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", response.text)
@@ -625,18 +630,16 @@ class TestErrors:
         assert site.get("/sessions.ics?venues=" + "9" * 3000).status_code == 400
         assert len(site.get("/sessions.ics?venues=" + "x" * 3000).text) < 500
 
-    def test_an_endless_address_is_refused(self, site):
+    def test_very_long_addresses_are_rejected(self, site):
         assert site.get("/sessions.ics?venues=" + "1," * 50_000).status_code in (400, 414)
         assert site.get("/sessions.ics?" + "a=1&" * 20_000).status_code in (400, 414)
 
-    def test_asking_for_something_wrong_costs_no_call_upstream(self, client, upstream):
+    def test_invalid_requests_are_not_sent_to_upstream(self, client, upstream):
         for query in ("venue=1", "past=9999", "cancelled=x"):
             client.get(f"/sessions.ics?{query}")
         assert upstream.requests == []
 
-    def test_a_cold_feed_without_an_upstream_is_503_and_says_when_to_come_back(
-        self, site_of, upstream
-    ):
+    def test_without_snapshot_and_upstream_a_feed_is_503_with_retry_after(self, site_of, upstream):
         upstream.stop()
         client = site_of()
         for form, kind in zip(FORMS, ("text/plain", "application/problem+json", "text/plain"),
@@ -650,7 +653,7 @@ class TestErrors:
             assert "127.0.0.1" not in response.text
 
 
-class TestOneQuestionInManySpellings:
+class TestEquivalentQueries:
     @pytest.mark.parametrize(
         "query",
         [
@@ -666,7 +669,7 @@ class TestOneQuestionInManySpellings:
             "_=123&venues=12,13&utm_source=x&utm_campaign=y&fbclid=z&gclid=w",
         ],
     )
-    def test_they_are_one_feed(self, site, query):
+    def test_they_give_the_same_feed(self, site, query):
         plain = site.get("/sessions.ics?venues=12,13")
         response = site.get(f"/sessions.ics?{query}")
         assert response.status_code == 200
@@ -674,7 +677,7 @@ class TestOneQuestionInManySpellings:
         assert response.headers["Link"] == plain.headers["Link"]
 
     @pytest.mark.parametrize(
-        ("one", "other"),
+        ("first", "second"),
         [
             ("starts_at_gte=2026-12-01", "starts_at_gte=2026-12-01T00:00:00Z"),
             ("starts_at_gte=2026-12-01", "start_gte=2026-12-01T01:00:00%2B01:00"),
@@ -683,32 +686,32 @@ class TestOneQuestionInManySpellings:
             ("starts_at_lte=2026-12-01", "start_lte=2026-12-01T23:59:59.9"),
         ],
     )
-    def test_times_may_be_written_in_several_ways(self, site, one, other):
-        first, second = (site.get(f"/sessions.json?{query}") for query in (one, other))
-        assert first.status_code == second.status_code == 200
-        assert first.headers["ETag"] == second.headers["ETag"]
-        assert first.headers["Link"] == second.headers["Link"]
+    def test_times_may_be_written_in_several_ways(self, site, first, second):
+        responses = [site.get(f"/sessions.json?{query}") for query in (first, second)]
+        assert [response.status_code for response in responses] == [200, 200]
+        for name in ("ETag", "Link"):
+            assert responses[0].headers[name] == responses[1].headers[name]
 
     def test_filters_select(self, site):
         def starts(query: str) -> list[str]:
-            return [one["start"] for one in site.get(f"/sessions.json?{query}").json]
+            return [obj["start"] for obj in site.get(f"/sessions.json?{query}").json]
 
-        assert {one[:10] for one in starts("past=0&future=0")} == {"2026-11-23"}
+        assert {start[:10] for start in starts("past=0&future=0")} == {"2026-11-23"}
         assert min(starts("starts_at_gte=2026-12-01")) >= "2026-12-01"
         assert max(starts("starts_at_lte=2026-12-01")) < "2026-12-02"
-        statuses = {one["status"] for one in site.get("/sessions.json?status=cancelled").json}
+        statuses = {obj["status"] for obj in site.get("/sessions.json?status=cancelled").json}
         assert statuses == {"cancelled"}
-        kinds = {one["type"]["id"] for one in site.get("/sessions.json?offering_types=32").json}
+        kinds = {obj["type"]["id"] for obj in site.get("/sessions.json?offering_types=32").json}
         assert kinds == {32}
 
     def test_local_bounds_are_in_the_venues_zone(self, site):
-        # six in the evening in Brooklyn is eleven at night in UTC
+        # 18:00 in Brooklyn is 23:00 UTC
         query = "local_starts_at_gte=2026-11-23T18:00&local_starts_at_lte=2026-11-23T18:00"
-        assert [one["start"] for one in site.get(f"/venues/14.json?{query}").json] == [
+        assert [obj["start"] for obj in site.get(f"/venues/14.json?{query}").json] == [
             "2026-11-23T23:00:00Z"
         ]
 
-    def test_hidden_cancellations_are_not_there(self, site):
+    def test_cancellations_are_shown_as_requested(self, site):
         shown = site.get("/sessions.ics").data
         hidden = site.get("/sessions.ics?cancelled=hide").data
         kept = site.get("/sessions.ics?cancelled=keep").data
@@ -717,15 +720,15 @@ class TestOneQuestionInManySpellings:
         assert b"CANCELLED" not in hidden
         assert b"STATUS:CANCELLED" not in kept
 
-    def test_places_are_told_as_far_as_the_studio_allows(self, site, site_of):
+    def test_availability_is_shown_as_the_owner_allows(self, site, site_of):
         assert "(Full)" in site.get("/sessions.txt?availability=full").text
         assert "(Full)" not in site.get("/sessions.txt").text
         allowed = site_of(public_availability=Availability.SPOTS)
         assert "left)" in allowed.get("/sessions.txt?availability=spots").text
 
 
-class TestAFeedThatIsTooLarge:
-    def test_it_is_trimmed_and_says_so_and_every_form_holds_the_same(self, site, site_of):
+class TestTrimming:
+    def test_a_large_feed_is_trimmed_in_every_format(self, site, site_of):
         whole = site.get("/sessions.ics")
         assert "trimmed" not in whole.headers["Cache-Status"]
         client = site_of(feed_max_bytes=len(whole.data) // 2)
@@ -738,9 +741,9 @@ class TestAFeedThatIsTooLarge:
         events = Calendar.from_ical(trimmed.data).walk("VEVENT")
         assert any(event["DTSTART"].dt.date() == TODAY for event in events)
         objects = client.get("/sessions.json").json
-        assert [one["id"] for one in objects] == [str(event["UID"]) for event in events]
+        assert [obj["id"] for obj in objects] == [str(event["UID"]) for event in events]
 
-    def test_nought_switches_it_off(self, site, site_of):
+    def test_0_disables_it(self, site, site_of):
         client = site_of(feed_max_bytes=0)
         assert len(summaries(client.get("/sessions.ics").data)) == len(
             summaries(site.get("/sessions.ics").data)
@@ -750,12 +753,12 @@ class TestAFeedThatIsTooLarge:
 class TestFullCalendarsRange:
     WEEK = "start=2026-11-23T00:00:00Z&end=2026-11-30T00:00:00Z&timeZone=UTC"
 
-    def test_the_answer_is_cut_to_what_was_asked_for(self, site):
+    def test_the_response_contains_only_the_range(self, site):
         whole = site.get("/venues/12.json").json
         week = site.get(f"/venues/12.json?{self.WEEK}")
         assert week.status_code == 200
-        wanted = [one for one in whole if "2026-11-23" <= one["start"] < "2026-11-30"]
-        assert week.json == wanted != []
+        expected = [obj for obj in whole if "2026-11-23" <= obj["start"] < "2026-11-30"]
+        assert week.json == expected != []
 
     @pytest.mark.parametrize(
         "query",
@@ -767,14 +770,14 @@ class TestFullCalendarsRange:
             "start=2026-11-23T00:00:00&end=2026-11-30T00:00:00&timeZone=Europe/London",
         ],
     )
-    def test_every_form_in_which_it_is_sent_is_understood(self, site, query):
+    def test_it_may_be_written_in_several_ways(self, site, query):
         expected = site.get(f"/venues/12.json?{self.WEEK}")
         response = site.get(f"/venues/12.json?{query}")
         assert response.status_code == 200
         assert response.json == expected.json
         assert response.headers["ETag"] == expected.headers["ETag"]
 
-    def test_each_range_has_a_tag_of_its_own_and_is_conditional(self, site):
+    def test_each_range_has_its_own_etag(self, site):
         whole = site.get("/venues/12.json").headers["ETag"]
         part = site.get(f"/venues/12.json?{self.WEEK}").headers["ETag"]
         assert part != whole
@@ -783,46 +786,46 @@ class TestFullCalendarsRange:
         other = site.get(f"/venues/12.json?{self.WEEK}", headers={"If-None-Match": whole})
         assert other.status_code == 200
 
-    def test_a_range_can_be_zipped(self, site):
+    def test_a_range_can_be_gzipped(self, site):
         response = site.get(f"/venues/12.json?{self.WEEK}", headers={"Accept-Encoding": "gzip"})
         plain = site.get(f"/venues/12.json?{self.WEEK}")
         assert json.loads(gzip.decompress(response.data)) == plain.json
 
-    def test_ranges_are_no_part_of_the_key(self, client, upstream):
+    def test_ranges_share_the_snapshot(self, client, upstream):
         client.get("/venues/12.json")
-        asked = len(upstream.requests)
+        requests = len(upstream.requests)
         for day in range(10, 28):
             path = f"/venues/12.json?start=2026-11-{day}&end=2026-12-{day}"
             response = client.get(path)
             assert response.headers["Cache-Status"].startswith("bridge; hit")
             assert response.headers["Link"] == client.get("/venues/12.json").headers["Link"]
-        assert len(upstream.requests) == asked
+        assert len(upstream.requests) == requests
 
     @pytest.mark.parametrize("query", ["start=soon", "end=2026-13-01", "start=", "start=1e9"])
-    def test_what_is_no_time_is_a_problem_that_names_it(self, site, query):
+    def test_invalid_times_are_reported(self, site, query):
         response = site.get(f"/venues/12.json?{query}")
         assert response.status_code == 400
         assert query.split("=", maxsplit=1)[0] in response.json["detail"]
 
     @pytest.mark.parametrize("form", ["ics", "txt"])
-    def test_other_forms_take_no_range(self, site, form):
+    def test_other_formats_reject_a_range(self, site, form):
         assert site.get(f"/venues/12.{form}?{self.WEEK}").status_code == 400
 
 
-class TestTheStateOfTheCache:
-    """``Cache-Status`` (RFC 9211) and ``CopyState``, as time passes and the upstream fails."""
+class TestCacheStatus:
+    """``Cache-Status`` (RFC 9211) and ``Age``, as time passes and upstream fails."""
 
-    # The wide walk's own time to live: 300 seconds, give or take a tenth by its key.
+    # The TTL of the wide walk: 300 seconds, plus or minus a tenth depending on the key.
     TTL = FreshnessPolicy(300, 3600, 604_800).ttl_of(FilterSet(past=30).key)
 
     @pytest.fixture(autouse=True)
     def first(self, client):
         assert cache_status(client) == "bridge; fwd=miss; stored"
 
-    def settled(self, client: FlaskClient, status: str) -> None:
+    def wait_for(self, client: FlaskClient, status: str) -> None:
         until(lambda: cache_status(client).startswith(status), status)
 
-    def test_a_second_request_is_a_hit_with_the_time_that_is_left(self, client, clock):
+    def test_a_second_request_is_a_hit_with_the_remaining_ttl(self, client, clock):
         assert 270 <= self.TTL <= 330
         assert cache_status(client) == f"bridge; hit; ttl={int(self.TTL)}"
         clock.move(100)
@@ -831,12 +834,12 @@ class TestTheStateOfTheCache:
         assert response.headers["Age"] == "100"
 
     def test_another_feed_of_the_same_walk_is_a_hit(self, client, upstream):
-        asked = len(upstream.requests)
+        requests = len(upstream.requests)
         for path in ("/venues/13.ics", "/instructors/11.json", "/sessions.txt?past=3"):
             assert cache_status(client, path).startswith("bridge; hit; ttl=")
-        assert len(upstream.requests) == asked
+        assert len(upstream.requests) == requests
 
-    def test_past_its_time_it_is_a_stale_hit_while_one_refresh_runs(self, client, clock, faults):
+    def test_a_stale_snapshot_is_served_during_the_refresh(self, client, clock, faults):
         faults.set("delay", 0.3, page=1)
         clock.move(400)
         response = client.get("/venues/12.ics")
@@ -844,7 +847,7 @@ class TestTheStateOfTheCache:
         assert response.headers["Cache-Status"] == f"bridge; hit; ttl={left}; detail=stale"
         assert response.headers["Age"] == "400"
         assert response.headers["Cache-Control"].startswith("public, max-age=300,")
-        self.settled(client, f"bridge; hit; ttl={int(self.TTL)}")
+        self.wait_for(client, f"bridge; hit; ttl={int(self.TTL)}")
         assert client.get("/venues/12.ics").headers["Age"] == "0"
 
     def test_a_request_after_a_long_sleep_waits_for_the_refresh(self, client, clock):
@@ -858,61 +861,61 @@ class TestTheStateOfTheCache:
         ("kind", "value"),
         [("status", 500), ("status", 403), ("html", True), ("truncate", True), ("redirect", "/x")],
     )
-    def test_a_failing_upstream_is_answered_with_the_last_good_copy(
+    def test_while_upstream_fails_the_last_snapshot_is_served(
         self, client, clock, faults, kind, value
     ):
         before = client.get("/venues/12.ics")
         faults.set(kind, value)
         clock.move(400)
         assert cache_status(client).endswith("detail=stale")
-        self.settled(client, "bridge; fwd=stale; detail=failed")
+        self.wait_for(client, "bridge; fwd=stale; detail=failed")
         response = client.get("/venues/12.ics")
         assert response.data == before.data
         assert response.headers["Age"] == "400"
         for name in ("ETag", "Last-Modified", "Content-Type", "Cache-Control"):
             assert response.headers[name] == before.headers[name]
-        # and after a day of it
+        # after a day
         clock.move(86_400)
         until(lambda: client.get("/venues/12.ics").data == before.data, "the copy")
         response = client.get("/venues/12.ics")
         assert response.headers["Cache-Status"] == "bridge; fwd=stale; detail=failed"
         assert response.headers["Age"] == "86800"
 
-    def test_a_pause_that_the_upstream_asks_for_is_no_failure_of_a_feed(
-        self, client, clock, faults
-    ):
+    def test_while_upstream_is_throttling_the_last_snapshot_is_served(self, client, clock, faults):
         faults.set("status", 429, retry_after="86400")
         clock.move(400)
         assert cache_status(client).endswith("detail=stale")
-        self.settled(client, "bridge; fwd=stale; detail=failed")
+        self.wait_for(client, "bridge; fwd=stale; detail=failed")
 
-    def test_validators_stay_right_while_the_upstream_fails(self, client, clock, faults):
+    def test_validators_work_while_upstream_fails(self, client, clock, faults):
         tag = client.get("/venues/12.ics").headers["ETag"]
-        zipped = {"Accept-Encoding": "gzip"}
-        zipped_tag = client.get("/venues/12.ics", headers=zipped).headers["ETag"]
+        gzip_headers = {"Accept-Encoding": "gzip"}
+        gzip_tag = client.get("/venues/12.ics", headers=gzip_headers).headers["ETag"]
         faults.set("status", 500)
         clock.move(400)
-        self.settled(client, "bridge; fwd=stale; detail=failed")
-        for headers in ({"If-None-Match": tag}, {**zipped, "If-None-Match": zipped_tag}):
+        self.wait_for(client, "bridge; fwd=stale; detail=failed")
+        for headers in ({"If-None-Match": tag}, {**gzip_headers, "If-None-Match": gzip_tag}):
             for method in ("GET", "HEAD"):
                 response = client.open("/venues/12.ics", method=method, headers=headers)
                 assert response.status_code == 304
                 assert response.headers["Cache-Status"] == "bridge; fwd=stale; detail=failed"
-        headed = client.head("/venues/12.ics", headers=zipped)
-        assert headed.status_code == 200
-        assert headed.headers["Content-Encoding"] == "gzip"
+        head = client.head("/venues/12.ics", headers=gzip_headers)
+        assert head.status_code == 200
+        assert head.headers["Content-Encoding"] == "gzip"
 
-    def test_once_the_upstream_is_well_feeds_are_fresh_again(self, client, clock, faults, studio):
+    def test_feeds_are_fresh_again_once_upstream_works(self, client, clock, faults, studio):
         faults.set("status", 503)
         clock.move(400)
-        self.settled(client, "bridge; fwd=stale; detail=failed")
+        self.wait_for(client, "bridge; fwd=stale; detail=failed")
         faults.clear()
         studio.rename(SESSION + 700, "Sunrise Flow")
         clock.move(120)
-        self.settled(client, "bridge; hit; ttl=2")
-        assert any("Sunrise Flow" in one for one in summaries(client.get("/venues/12.ics").data))
+        self.wait_for(client, "bridge; hit; ttl=2")
+        assert any(
+            "Sunrise Flow" in title for title in summaries(client.get("/venues/12.ics").data)
+        )
 
-    def test_a_copy_that_is_too_old_is_no_longer_served(self, client, clock, upstream):
+    def test_a_snapshot_that_is_too_old_is_not_served(self, client, clock, upstream):
         upstream.stop()
         clock.move(604_800 + 400)
         response = client.get("/venues/12.ics")
@@ -920,6 +923,6 @@ class TestTheStateOfTheCache:
         assert response.headers["Cache-Control"] == "no-store"
         assert "Cache-Status" not in response.headers
 
-    def test_a_clock_that_was_set_back_never_makes_an_age_below_nothing(self, client, clock):
+    def test_the_age_is_not_negative_after_the_clock_was_set_back(self, client, clock):
         clock.set_wall(-3600)
         assert int(client.get("/venues/12.ics").headers["Age"]) >= 0

@@ -1,4 +1,4 @@
-"""Languages: the bridge's own words, and everybody's dates."""
+"""Languages: negotiation, date formats and translations."""
 
 import string
 from datetime import date, datetime
@@ -18,14 +18,14 @@ EVENING = datetime(2026, 11, 23, 18, 30, tzinfo=LONDON)
 LATER = datetime(2026, 11, 23, 19, 45, tzinfo=LONDON)
 
 
-def language(asked=None, *accepted):
-    steps = [(tag, 1 - number / 10) for number, tag in enumerate(accepted)]
-    return languages.negotiate(asked, LanguageAccept(steps))
+def language(lang=None, *accepted):
+    qualities = [(tag, 1 - number / 10) for number, tag in enumerate(accepted)]
+    return languages.negotiate(lang, LanguageAccept(qualities))
 
 
-class TestChoosing:
+class TestNegotiation:
     @pytest.mark.parametrize(
-        ("asked", "accepted", "words", "dates"),
+        ("lang", "accepted", "tag", "locale_tag"),
         [
             (None, (), "en", "en-GB"),
             (None, ("de",), "de", "de"),
@@ -43,27 +43,27 @@ class TestChoosing:
             ("DE-at", (), "de", "de-AT"),
         ],
     )
-    def test_the_parameter_comes_before_the_browser(self, asked, accepted, words, dates):
-        one = language(asked, *accepted)
-        assert (one.tag, one.dates) == (words, dates)
+    def test_the_parameter_takes_precedence_over_the_header(self, lang, accepted, tag, locale_tag):
+        chosen = language(lang, *accepted)
+        assert (chosen.tag, chosen.locale_tag) == (tag, locale_tag)
 
-    @pytest.mark.parametrize("asked", ["", "klingon!", "x", "de" * 40, "../../etc", "qq", "1"])
-    def test_what_is_no_language_is_refused(self, asked):
+    @pytest.mark.parametrize("lang", ["", "klingon!", "x", "de" * 40, "../../etc", "qq", "1"])
+    def test_invalid_languages_are_rejected(self, lang):
         with pytest.raises(ParameterError) as error:
-            language(asked)
+            language(lang)
         assert error.value.parameter == "lang"
 
-    def test_nobody_makes_a_worker_load_them_all(self, monkeypatch):
+    def test_the_number_of_loaded_locales_is_limited(self, monkeypatch):
         monkeypatch.setattr(languages, "_seen", set())
         languages._locale.cache_clear()
         try:
             tags = localedata.locale_identifiers()
-            found = {str(language(tag).locale) for tag in tags}
-            assert len(found) <= 151
+            loaded = {str(language(tag).locale) for tag in tags}
+            assert len(loaded) <= 151
         finally:
             languages._locale.cache_clear()
 
-    def test_a_page_speaks_it_and_so_do_its_links(self, site):
+    def test_a_page_and_its_links_use_it(self, site):
         found = page(site, "/venues/12?lang=de")
         assert found.all("html")[0]["lang"] == "de"
         assert "Abonnieren" in found.text
@@ -73,25 +73,25 @@ class TestChoosing:
         assert all(link.endswith("lang=de") for link in inner)
         assert all("lang=" not in link for link in found.links if ".ics" in link)
 
-    def test_the_browser_is_asked_where_the_address_says_nothing(self, site):
+    def test_without_the_parameter_the_header_decides(self, site):
         german = page(site, "/", **{"Accept-Language": "de-CH,de;q=0.9,en;q=0.5"})
         assert "Kurse im eigenen Kalender" in german.text
-        assert "Classes, in your calendar" in page(site, "/").text
+        assert "Classes in your calendar" in page(site, "/").text
 
-    def test_errors_speak_it_too(self, site):
+    def test_error_pages_use_it(self, site):
         found = page(site, "/nowhere", 404, **{"Accept-Language": "de"})
-        assert "Unter dieser Adresse ist nichts" in found.text
+        assert "Unter dieser Adresse wurde nichts gefunden" in found.text
 
     @pytest.mark.parametrize("tag", ["en", "de"])
-    def test_each_language_can_be_chosen_on_the_page_without_losing_it(self, site, tag):
+    def test_the_language_can_be_changed_on_the_page(self, site, tag):
         found = page(site, "/sessions?venues=12,13&view=week&from=2026-12-01")
-        [link] = [one["href"] for one in found.all("a") if one.get("hreflang") == tag]
+        [link] = [a["href"] for a in found.all("a") if a.get("hreflang") == tag]
         other = page(site, link)
         assert other.all("html")[0]["lang"] == tag
-        for said in ("venues=12%2C13", "view=week", "from=2026-12-01"):
-            assert said in link
+        for parameter in ("venues=12%2C13", "view=week", "from=2026-12-01"):
+            assert parameter in link
 
-    def test_dates_in_another_language_than_the_words_say_so(self, site):
+    def test_dates_in_another_language_than_the_texts_are_marked(self, site):
         source = page(site, "/venues/12?lang=ar").source
         assert '<span class="weekday" lang="ar" dir="rtl">' in source
         assert '<html lang="en" dir="ltr">' in source
@@ -110,10 +110,10 @@ class TestDatesAndTimes:
     def test_times_are_those_of_the_locale(self, tag, times):
         assert language(tag).times(EVENING, LATER) == times
 
-    def test_a_class_without_an_end_has_its_start(self):
+    def test_a_class_without_an_end_shows_its_start(self):
         assert language("en-GB").times(EVENING, None) == "18:30"
 
-    def test_a_class_in_the_night_of_a_clock_change_has_both_its_times(self):
+    def test_a_class_during_a_clock_change_shows_both_times(self):
         start = datetime(2026, 10, 25, 0, 30, tzinfo=LONDON)
         end = datetime(2026, 10, 25, 1, 30, fold=1, tzinfo=LONDON)
         assert language("en-GB").times(start, end) == "00:30 – 01:30"
@@ -125,72 +125,72 @@ class TestDatesAndTimes:
             ("he", 6), ("zh-TW", 6),
         ],
     )  # fmt: skip
-    def test_the_week_begins_where_the_locale_has_it(self, tag, first):
+    def test_the_first_day_of_the_week_depends_on_the_locale(self, tag, first):
         assert language(tag).first_weekday == first
 
     @pytest.mark.parametrize(
         ("tag", "weekday"),
         [("en", "Monday"), ("de", "Montag"), ("fr", "lundi"), ("ja", "月曜日"), ("ar", "الاثنين")],
     )
-    def test_any_locale_has_its_weekdays(self, tag, weekday):
+    def test_weekdays_depend_on_the_locale(self, tag, weekday):
         assert language(tag).weekday(date(2026, 11, 23)) == weekday
 
     @pytest.mark.parametrize(
         "tag", ["en", "de", "fr", "ar", "fa", "he", "ja", "zh-Hant", "hi", "sw"]
     )
-    def test_every_locale_gives_a_whole_page(self, site, tag):
+    def test_pages_are_valid_in_every_locale(self, site, tag):
         for path in ("/", "/venues/12?view=week", "/embed/sessions", "/sessions"):
-            more = "&" if "?" in path else "?"
-            assert page(site, f"{path}{more}lang={tag}")
+            separator = "&" if "?" in path else "?"
+            assert page(site, f"{path}{separator}lang={tag}")
 
-    def test_no_locale_at_all_breaks(self):
+    def test_all_locales_can_be_used(self):
         for tag in localedata.locale_identifiers():
             locale = Locale.parse(tag)
-            self.try_everything(Language("en", locale, languages.available()["en"]))
+            self.format_everything(Language("en", locale, languages.available()["en"]))
 
     @staticmethod
-    def try_everything(one):
-        assert one.times(EVENING, LATER)
-        assert one.days(EVENING.date(), date(2027, 1, 3))
-        assert one.full(EVENING.date())
-        assert one.month_day(EVENING.date())
-        assert one.weekday(EVENING.date())
-        assert one.moment(EVENING)
-        assert one.place("Asia/Tokyo")
+    def format_everything(lang):
+        assert lang.times(EVENING, LATER)
+        assert lang.days(EVENING.date(), date(2027, 1, 3))
+        assert lang.full(EVENING.date())
+        assert lang.month_day(EVENING.date())
+        assert lang.weekday(EVENING.date())
+        assert lang.date_time(EVENING)
+        assert lang.place("Asia/Tokyo")
 
-    def test_a_zone_is_called_by_its_city(self):
+    def test_a_zone_is_shown_as_its_city(self):
         assert language("de").place("Europe/Vienna") == "Wien"
         assert language("en").place("UTC") == "UTC"
         assert language("iu-Latn").place("America/New_York") == "New York"
 
-    def test_a_city_is_named_in_the_language_of_the_sentence(self):
+    def test_the_name_of_a_city_is_in_the_language_of_the_texts(self):
         assert language("ar").place("Europe/London") == "London"
 
     @pytest.mark.parametrize(
-        ("tag", "moment"),
+        ("tag", "text"),
         [
             ("en-GB", "23 Nov 2026, 18:30"),
             ("de", "23.11.2026, 18:30"),
             ("fr", "23 nov. 2026, 18:30"),
         ],
     )
-    def test_a_moment_is_told_to_the_minute(self, tag, moment):
-        assert language(tag).moment(EVENING) == moment
+    def test_date_and_time_are_shown_to_the_minute(self, tag, text):
+        assert language(tag).date_time(EVENING) == text
 
 
-class TestTheWords:
-    def test_there_are_english_and_german(self):
+class TestTranslations:
+    def test_english_and_german_exist(self):
         assert list(languages.available()) == ["de", "en"]
 
-    def test_a_translation_says_everything_with_the_same_gaps(self):
+    def test_translations_have_the_same_keys_and_placeholders(self):
         for words in languages.available().values():
             assert words.keys() == languages.available()["en"].keys()
             for key, text in words.items():
                 english = languages.available()["en"][key]
                 assert type(text) is type(english), key
-                assert gaps(text) == gaps(english), key
+                assert placeholders(text) == placeholders(english), key
 
-    def test_german_is_complete_by_itself(self):
+    def test_the_german_file_is_complete(self):
         folder = languages._FOLDER
         names = [
             {line.split(" =")[0] for line in path.read_text("utf-8").splitlines() if " = " in line}
@@ -199,13 +199,13 @@ class TestTheWords:
         assert names[0] == names[1]
 
     @pytest.mark.parametrize(("count", "text"), [(1, "1 place left"), (2, "2 places left")])
-    def test_numbers_decide_the_form(self, count, text):
+    def test_the_count_selects_the_plural_form(self, count, text):
         assert language("en")("spots", count) == text
 
-    def test_what_is_put_in_is_made_safe(self):
+    def test_inserted_values_are_escaped(self):
         assert "&lt;b&gt;" in language("en")("timetable_title", name="<b>")
 
-    def test_a_third_language_is_one_file(self, monkeypatch, tmp_path):
+    def test_a_new_language_needs_only_a_file(self, monkeypatch, tmp_path):
         for path in languages._FOLDER.glob("*.toml"):
             (tmp_path / path.name).write_bytes(path.read_bytes())
         (tmp_path / "ar.toml").write_text('language = "العربية"\nsubscribe = "اشترك"\n', "utf-8")
@@ -220,6 +220,6 @@ class TestTheWords:
             languages.available.cache_clear()
 
 
-def gaps(text):
+def placeholders(text):
     forms = text.values() if isinstance(text, dict) else [text]
     return {name for form in forms for _, name, _, _ in string.Formatter().parse(form) if name}

@@ -1,4 +1,4 @@
-"""What machines that look after the bridge ask for."""
+"""Probes, robots.txt and the operator's routes."""
 
 import threading
 
@@ -16,24 +16,24 @@ def test_it_is_alive_and_ready(site, path):
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_an_upstream_that_is_down_changes_nothing_about_it(site_of, upstream, path):
+def test_probes_do_not_depend_on_upstream(site_of, upstream, path):
     upstream.stop()
     client = site_of()
     assert client.get(path).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/robots.txt"])
-def test_looking_costs_no_call_upstream(client, upstream, path):
+def test_probes_send_no_request_to_upstream(client, upstream, path):
     client.get(path)
     assert upstream.requests == []
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/robots.txt"])
-def test_head_works_where_get_does(site, path):
-    got, headed = site.get(path), site.head(path)
-    assert headed.status_code == got.status_code == 200
-    assert headed.data == b""
-    assert headed.headers["Content-Length"] == str(len(got.data))
+def test_head_has_the_same_headers_without_a_body(site, path):
+    get, head = site.get(path), site.head(path)
+    assert head.status_code == get.status_code == 200
+    assert head.data == b""
+    assert head.headers["Content-Length"] == str(len(get.data))
 
 
 def test_robots_may_fetch_everything(site):
@@ -51,7 +51,7 @@ def test_robots_may_fetch_everything(site):
     [{}, {"Authorization": "Bearer x"}, {"Authorization": "Basic eDp4"}],
     ids=["nothing", "bearer", "basic"],
 )
-def test_the_operators_pages_are_not_there_without_a_token_for_them(site, path, headers):
+def test_operator_routes_are_404_if_no_token_is_set(site, path, headers):
     response = site.get(path, headers=headers)
     assert response.status_code == 404
     assert response.data.replace(path.encode(), b"") == site.get("/nowhere").data.replace(
@@ -60,14 +60,14 @@ def test_the_operators_pages_are_not_there_without_a_token_for_them(site, path, 
     assert "WWW-Authenticate" not in response.headers
 
 
-def test_a_worker_has_looked_into_its_store_before_anybody_asks(make_bridge, clock):
-    looked = threading.Event()
+def test_a_worker_reads_its_store_before_the_first_request(make_bridge, clock):
+    read = threading.Event()
 
     class Watched(MemoryStore):
         def versions(self, keys):
-            looked.set()
+            read.set()
             return super().versions(keys)
 
     make_bridge(store=Watched(clock), refresh_ahead=False).start()
-    # the first round, which looks as well, is later than that
-    assert looked.wait(10)
+    # The first periodic run, which reads the store as well, is later.
+    assert read.wait(10)

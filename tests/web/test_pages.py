@@ -1,4 +1,4 @@
-"""The pages for people."""
+"""The pages: content, validity, caching and errors."""
 
 import re
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ each_path = pytest.mark.parametrize("path", PATHS)
 
 @pytest.fixture
 def hostile(site_of: Any) -> Iterator[FlaskClient]:
-    """A browser in front of a studio of one record each, whose name is markup."""
+    """A client of a bridge with a studio whose names are all HTML markup."""
     studio = Studio(
         venues=[records.venue(1, TITLE, "Europe/London")],
         instructors=[records.instructor(2, TITLE)],
@@ -43,8 +43,8 @@ def hostile(site_of: Any) -> Iterator[FlaskClient]:
         yield site_of(base_url=upstream.url)
 
 
-class TestWhatIsListed:
-    def test_everything_with_something_public_to_show_is(self, site):
+class TestCatalogue:
+    def test_it_lists_all_objects_with_public_sessions(self, site):
         text = page(site, "/").text
         for name in (
             "Riverside Studio", "The Old Chapel; Café & Gym", "Brooklyn Loft", "Online with Sydney",
@@ -52,7 +52,7 @@ class TestWhatIsListed:
         ):  # fmt: skip
             assert name in text
 
-    def test_nothing_else_is(self, site):
+    def test_it_does_not_list_hidden_objects(self, site):
         body = site.get("/").text
         for name in (
             "Grace", "Tom O", "Members", "Staff Training", "Breathwork", "join-secret",
@@ -60,14 +60,14 @@ class TestWhatIsListed:
         ):  # fmt: skip
             assert name not in body
 
-    def test_a_venue_whose_sessions_became_private_is_not(self, client, studio):
+    def test_it_does_not_list_a_venue_whose_sessions_became_private(self, client, studio):
         for kind in (31, 32, 33, 37, 38):
             studio.set_visibility(kind, "private")
         body = client.get("/").text
         for name in ("Riverside", "Chapel", "Brooklyn", "Sydney", "Zoë"):
             assert name not in body
 
-    def test_every_page_that_it_links_is_there_and_its_feed_has_something_on(self, site):
+    def test_linked_pages_exist_and_their_feeds_have_sessions(self, site):
         links = page(site, "/").links
         pages = [link for link in links if re.match(r"/(venues|instructors|courses)/", link)]
         assert len(pages) == 4 + 10 + 8
@@ -75,7 +75,7 @@ class TestWhatIsListed:
             assert site.get(link).status_code == 200
             assert "BEGIN:VEVENT" in site.get(f"{link}.ics").text
 
-    def test_a_venue_with_nothing_in_the_window_of_its_feed_is_not(self, site_of, studio):
+    def test_it_does_not_list_a_venue_without_sessions_in_the_window(self, site_of, studio):
         for row in studio.sessions:
             if row["venue"] == 14 and row["starts_at"] < "2027-03-01":
                 studio.delete(row["id"])
@@ -83,21 +83,21 @@ class TestWhatIsListed:
         assert "BEGIN:VEVENT" not in client.get("/venues/14.ics").text
         assert "Brooklyn Loft" not in client.get("/").text
 
-    def test_addresses_hold_no_comma_and_no_semicolon(self, site):
+    def test_addresses_contain_no_comma_and_no_semicolon(self, site):
         assert not any(re.search("[,;]|%2C%20", link) for link in page(site, "/").links)
 
-    def test_names_are_in_the_order_that_people_look_them_up_in(self, site):
+    def test_names_are_sorted_without_regard_to_accents(self, site):
         text = page(site, "/").text
         names = ("Kwame Mensah", "Łukasz Nowak", "Marcus Bell", "Zoë Ashdown", "田中 美咲")
-        places = [text.index(name) for name in names]
-        assert places == sorted(places)
+        positions = [text.index(name) for name in names]
+        assert positions == sorted(positions)
 
-    def test_it_says_what_is_not_served(self, site):
-        assert "ordinary classes elsewhere" in page(site, "/").text
+    def test_it_mentions_what_is_not_included(self, site):
+        assert "regular classes are not included" in page(site, "/").text
 
 
-class TestTheCatalogueSwitchedOff:
-    def test_nobody_is_listed_and_upstream_is_not_asked(self, site_of, upstream):
+class TestWithoutCatalogue:
+    def test_nothing_is_listed_and_upstream_gets_no_request(self, site_of, upstream):
         client = site_of(catalog=False)
         text = page(client, "/").text
         for name in ("Riverside", "Zoë", "Vinyasa"):
@@ -105,16 +105,16 @@ class TestTheCatalogueSwitchedOff:
         assert "/sessions.ics" in page(client, "/").links
         assert upstream.requests == []
 
-    def test_feeds_are_there_all_the_same(self, site_of):
+    def test_feeds_exist(self, site_of):
         assert site_of(catalog=False).get("/venues/12.ics").status_code == 200
 
 
-class TestThePage:
-    def test_markup_in_names_is_text(self, hostile):
+class TestStartPage:
+    def test_markup_in_names_is_escaped(self, hostile):
         found = page(hostile, "/")
-        # in the lists of four kinds, and once more in the links of three
+        # in four lists, and in the links of three of them
         assert found.text.count(TITLE) == 4 + 3
-        assert all(one.get("src", "").startswith("/static/") for one in found.all("script"))
+        assert all(tag.get("src", "").startswith("/static/") for tag in found.all("script"))
         assert "<script>" not in hostile.get("/").text
 
     def test_its_headers_are_safe(self, site):
@@ -128,10 +128,10 @@ class TestThePage:
         assert site.head("/").status_code == 200
         assert site.head("/").data == b""
 
-    def test_parameters_that_it_does_not_know_are_ignored(self, site):
+    def test_unknown_parameters_are_ignored(self, site):
         assert site.get("/?utm_source=x&venue=1&whatever").status_code == 200
 
-    def test_without_a_copy_and_without_an_upstream_it_is_a_page_that_says_so(
+    def test_without_snapshot_and_upstream_it_is_a_page_with_an_error(
         self, site_of: Any, upstream: Any
     ):
         upstream.stop()
@@ -145,10 +145,10 @@ class TestThePage:
 
 class TestEveryPage:
     @each_path
-    def test_it_is_whole_valid_and_safe(self, site, path):
+    def test_it_is_valid_and_safe(self, site, path):
         found = page(site, path)
         headers = site.get(path).headers
-        policy = dict(one.split(" ", 1) for one in headers["Content-Security-Policy"].split("; "))
+        policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
         assert policy == {
             "default-src": "'none'", "style-src": "'self'", "script-src": "'self'",
             "img-src": "'self'", "connect-src": "'self'", "base-uri": "'none'",
@@ -158,10 +158,10 @@ class TestEveryPage:
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "no-referrer"
         assert "Set-Cookie" not in headers
-        scripts = [one for one in found.all("script") if one.get("type") != "application/ld+json"]
-        styles = [one["href"] for one in found.all("link") if one["rel"] == "stylesheet"]
-        assert all(one["src"].startswith("/static/") for one in scripts)
-        assert all(one.startswith("/static/") for one in styles)
+        scripts = [tag for tag in found.all("script") if tag.get("type") != "application/ld+json"]
+        styles = [tag["href"] for tag in found.all("link") if tag["rel"] == "stylesheet"]
+        assert all(tag["src"].startswith("/static/") for tag in scripts)
+        assert all(href.startswith("/static/") for href in styles)
         assert found.all("style") == []
         for _, attributes in found.tags:
             assert not any(name.startswith("on") or name == "style" for name in attributes)
@@ -171,13 +171,13 @@ class TestEveryPage:
         assert len(found.all("h1")) == len(found.all("main")) == 1
 
     @each_path
-    def test_names_of_any_direction_keep_to_themselves(self, site, path):
-        # what a script holds, nobody reads
+    def test_names_are_isolated_from_the_direction_of_the_text(self, site, path):
+        # The content of scripts is not displayed.
         source = re.sub(r"<script.*?</script>", "", site.get(path).text, flags=re.DOTALL)
         for name in ("Zoë Ashdown", "田中 美咲", "Riverside Studio", "Vinyasa Flow: Evenings"):
             for text in re.findall(f">([^<]*{name}[^<]*)<", source):
                 wrapped = f"<bdi>{text}</bdi>" in source or f"{text}</title>" in source
-                # alone in its box, or in a field
+                # alone in an element, or in a form field
                 assert (
                     wrapped
                     or f'<span class="unseen"> {text.strip()}</span>' in source
@@ -185,15 +185,15 @@ class TestEveryPage:
                 )
 
     @each_path
-    def test_it_costs_no_call_of_its_own(self, client, upstream, path):
+    def test_it_sends_no_request_to_upstream(self, client, upstream, path):
         client.get("/sessions.ics")
         client.get("/courses/51.ics")
-        calls = len(upstream.requests)
+        requests = len(upstream.requests)
         assert client.get(path).status_code == 200
-        assert len(upstream.requests) == calls
+        assert len(upstream.requests) == requests
 
     @each_path
-    def test_it_has_validators_and_304_like_a_feed(self, site, path):
+    def test_it_supports_conditional_requests(self, site, path):
         response = site.get(path)
         tag, changed = response.headers["ETag"], response.headers["Last-Modified"]
         assert re.fullmatch(r'"[!#-~]{16,}"', tag)
@@ -206,14 +206,14 @@ class TestEveryPage:
             assert again.headers["ETag"] == tag
         other = site.get(path, headers={"If-None-Match": '"other"'})
         assert other.data == response.data
-        zipped = site.get(path, headers={"Accept-Encoding": "gzip"})
-        assert zipped.headers["Content-Encoding"] == "gzip"
-        assert zipped.headers["ETag"] != tag
-        assert len(zipped.data) < len(response.data)
+        gzipped = site.get(path, headers={"Accept-Encoding": "gzip"})
+        assert gzipped.headers["Content-Encoding"] == "gzip"
+        assert gzipped.headers["ETag"] != tag
+        assert len(gzipped.data) < len(response.data)
         assert site.head(path).headers["Content-Length"] == str(len(response.data))
 
     @each_path
-    def test_what_the_public_may_not_see_is_not_on_it(self, site, path):
+    def test_it_does_not_contain_hidden_data(self, site, path):
         body = site.get(path).text
         for secret in (
             "Members' Open Gym", "Members&#39; Open Gym", "Staff Training", "Breathwork",
@@ -222,27 +222,27 @@ class TestEveryPage:
             assert secret not in body
 
     @each_path
-    def test_parameters_that_it_does_not_know_are_ignored(self, site, path):
-        more = "&" if "?" in path else "?"
-        plain, other = site.get(path), site.get(f"{path}{more}utm_source=x&whatever=1&page=2")
+    def test_unknown_parameters_are_ignored(self, site, path):
+        separator = "&" if "?" in path else "?"
+        plain, other = site.get(path), site.get(f"{path}{separator}utm_source=x&whatever=1&page=2")
         assert other.status_code == 200
         assert other.data == plain.data
 
     @each_path
-    def test_addresses_of_feeds_end_in_ics_and_hold_no_comma(self, site, path):
+    def test_addresses_of_feeds_end_in_ics_and_contain_no_comma(self, site, path):
         found = page(site, path)
-        values = [*found.links, *(one.get("value", "") for one in found.all("input"))]
-        feeds = [one for one in values if ".ics" in one and "calendar." not in one]
+        values = [*found.links, *(tag.get("value", "") for tag in found.all("input"))]
+        feeds = [value for value in values if ".ics" in value and "calendar." not in value]
         assert feeds or path.startswith("/embed/")
         for address in feeds:
             assert not re.search("[,;]", address)
             assert address.endswith((".ics", ".ics%3F")) or "outlook" in address
 
     @pytest.mark.parametrize("path", ["/sessions", "/embed/venues/13"])
-    def test_of_several_instructors_each_name_keeps_to_itself(self, site, path):
+    def test_each_of_several_instructors_is_isolated(self, site, path):
         assert re.search("<bdi>Zoë Ashdown</bdi>, <bdi>[^<]+</bdi>", site.get(path).text)
 
-    def test_markup_in_names_is_text_on_all_of_them(self, hostile):
+    def test_markup_in_names_is_escaped(self, hostile):
         for path in (
             "/",
             "/venues/1",
@@ -256,19 +256,19 @@ class TestEveryPage:
             assert "alert(1)</script>" not in found.source
 
     @pytest.mark.parametrize("host", ["evil.example/x", "a b", 'x"><script>', ""])
-    def test_a_host_that_is_none_is_printed_nowhere(self, site, host):
+    def test_an_invalid_host_is_not_printed(self, site, host):
         response = site.get("/venues/12", headers={"Host": host})
         assert response.status_code in (200, 400)
         assert "evil.example/x" not in response.text
         assert "<script>" not in response.text
 
-    def test_an_address_of_its_own_counts_before_the_host(self, site_of):
+    def test_the_base_url_takes_precedence_over_the_host(self, site_of):
         client = site_of(public_base_url="https://calendar.example.org")
         body = client.get("/venues/12", headers={"Host": "evil.example"}).text
         assert "https://calendar.example.org/venues/12-riverside-studio.ics" in body
         assert "evil.example" not in body
 
-    def test_below_a_path_every_link_has_it(self, site_of):
+    def test_all_links_have_the_prefix_of_the_proxy(self, site_of):
         client = site_of(trusted_proxies=1)
         headers = {"X-Forwarded-Prefix": "/bridge", "X-Forwarded-Host": "studio.example"}
         for path in ("/", "/venues/12", "/embed/venues/12", "/nowhere"):
@@ -278,8 +278,8 @@ class TestEveryPage:
             assert all(link.startswith("/bridge/") for link in inner)
 
 
-class TestATimetable:
-    def test_it_says_what_is_on_where_when_and_with_whom(self, site):
+class TestTimetable:
+    def test_it_shows_title_place_time_and_instructor(self, site):
         text = page(site, "/venues/12").text
         for words in (
             "Riverside Studio", "4 Wharf Road, Bristol", "Tuesday 24 November Tomorrow",
@@ -287,7 +287,7 @@ class TestATimetable:
         ):  # fmt: skip
             assert words in text
 
-    def test_what_is_over_is_not_on_it(self, client, clock):
+    def test_it_does_not_contain_past_sessions(self, client, clock):
         before = page(client, "/venues/12").text
         assert "Today" in before
         clock.move(2 * 3600)
@@ -296,19 +296,19 @@ class TestATimetable:
     def test_its_bytes_change_when_a_class_ends_and_not_before(self, client, clock):
         first = client.get("/venues/12")
         assert self.after(14 * 60, client, clock) == first.headers["ETag"]
-        # the class of 12:15 is over at 13:05
+        # the class at 12:15 ends at 13:05
         assert self.after(52 * 60, client, clock) != first.headers["ETag"]
         later = client.get("/venues/12")
         assert later.headers["Last-Modified"] != first.headers["Last-Modified"]
 
     @staticmethod
     def after(seconds: int, client: FlaskClient, clock: Any) -> str:
-        """The page's ETag after that time, and the refresh that it brings."""
+        """The page's ETag after *seconds*, and after the refresh that it causes."""
         clock.move(seconds)
         until(lambda: int(client.get("/venues/12").headers["Age"]) < 60, "a refresh")
         return client.get("/venues/12").headers["ETag"]
 
-    def test_times_are_those_of_each_place(self, site):
+    def test_times_are_local_to_each_venue(self, site):
         text = page(site, "/sessions").text
         assert "07:00–07:30 Sydney time" in text
         assert "18:00–19:00 New York time" in text
@@ -318,28 +318,28 @@ class TestATimetable:
         assert "Strength & Conditioning Cancelled" in text
         assert "Vinyasa Flow: Evenings Full" in text
 
-    def test_places_are_told_as_the_owner_allows(self, site_of):
+    def test_availability_is_shown_as_the_owner_allows(self, site_of):
         nothing = page(site_of(public_availability=Availability.NONE), "/sessions").text
         assert " Full " not in nothing
         some = site_of(public_availability=Availability.SPOTS)
         assert "places left" not in page(some, "/sessions").text
         assert "places left" in page(some, "/sessions?availability=spots").text
 
-    def test_a_cancelled_class_is_not_to_be_booked(self, site):
+    def test_a_cancelled_class_has_no_booking_link(self, site):
         rows = site.get("/sessions.json").json
-        off = {row["url"] for row in rows if row["status"] == "cancelled"}
-        assert off
-        assert not off & set(page(site, "/sessions").links)
+        cancelled = {row["url"] for row in rows if row["status"] == "cancelled"}
+        assert cancelled
+        assert not cancelled & set(page(site, "/sessions").links)
 
-    def test_one_can_go_on_and_back(self, site):
+    def test_links_lead_to_the_next_and_previous_days(self, site):
         first = page(site, "/venues/12")
-        [later] = [one["href"] for one in first.all("a") if one.get("rel") == "next"]
+        [later] = [a["href"] for a in first.all("a") if a.get("rel") == "next"]
         second = page(site, later)
         assert "30 Nov" in second.text
-        [earlier] = [one["href"] for one in second.all("a") if one.get("rel") == "prev"]
+        [earlier] = [a["href"] for a in second.all("a") if a.get("rel") == "prev"]
         assert page(site, earlier).text == first.text
 
-    def test_a_week_is_whole_and_begins_as_the_visitors_do(self, site):
+    def test_a_week_begins_on_the_first_day_of_the_locale(self, site):
         british = page(site, "/venues/12?view=week&lang=en-GB").text
         american = page(site, "/venues/12?view=week&lang=en-US").text
         assert british.index("Monday") < british.index("Sunday")
@@ -348,30 +348,30 @@ class TestATimetable:
         assert "7:00" in american
         assert "AM" in american
 
-    def test_when_nothing_is_on_soon_it_begins_when_something_is(self, client, studio):
+    def test_it_skips_to_the_next_day_with_sessions(self, client, studio):
         for row in studio.sessions:
             if row["venue"] == 14 and row["starts_at"] < "2027-01-10":
                 studio.delete(row["id"])
         text = page(client, "/venues/14").text
-        assert "Nothing is on until Monday, 11 January 2027" in text or (
-            "Nothing is on until Monday 11 January 2027" in text
+        assert "There are no classes until Monday, 11 January 2027" in text or (
+            "There are no classes until Monday 11 January 2027" in text
         )
 
-    def test_an_empty_one_says_so_and_can_be_subscribed_to(self, site):
+    def test_an_empty_timetable_can_be_subscribed_to(self, site):
         found = page(site, "/venues/14?starts_at_gte=2035-01-01")
         assert "Brooklyn Loft" in found.text
-        assert "Nothing is on at present" in found.text
+        assert "There are no upcoming classes right now" in found.text
         assert any(link.startswith("webcal://") for link in found.links)
 
-    def test_it_says_when_the_calendar_cannot_hold_all_of_it(self, site, site_of):
-        words = "The calendar does not hold all of these classes"
+    def test_it_mentions_that_the_calendar_was_trimmed(self, site, site_of):
+        words = "The calendar does not contain all of these classes"
         assert words not in page(site, "/venues/12").text
         client = site_of(feed_max_bytes=9_000)
         assert "trimmed" in client.get("/venues/12.ics").headers["Cache-Status"]
         assert words in page(client, "/venues/12").text
         assert words not in page(client, "/venues/12?past=0&future=1").text
 
-    def test_search_engines_are_told_of_each_class(self, site):
+    def test_it_contains_structured_data(self, site):
         events = page(site, "/venues/12").structured
         assert events[0] == {
             "@type": "Event",
@@ -390,9 +390,9 @@ class TestATimetable:
         assert online["location"]["@type"] == "VirtualLocation"
         assert "join-secret" not in str(online)
 
-    def test_its_feed_and_its_json_are_linked_for_programs(self, site):
+    def test_it_links_to_the_alternate_formats(self, site):
         links = page(site, "/venues/12?cancelled=keep").all("link")
-        alternates = {one["type"]: one["href"] for one in links if one["rel"] == "alternate"}
+        alternates = {tag["type"]: tag["href"] for tag in links if tag["rel"] == "alternate"}
         path = "/venues/12-riverside-studio"
         assert alternates == {
             "text/calendar": f"{path}.ics?cancelled=keep&_=.ics",
@@ -401,27 +401,27 @@ class TestATimetable:
         for link in alternates.values():
             assert site.get(link).status_code == 200
 
-    def test_what_is_chosen_is_its_heading(self, site):
+    def test_the_heading_contains_the_selected_names(self, site):
         assert "<h1><bdi>All classes</bdi></h1>" in site.get("/sessions").text
         two = site.get("/sessions?venues=12&venues=14").text
         assert "<h1><bdi>Brooklyn Loft, Riverside Studio</bdi></h1>" in two
 
     @pytest.mark.parametrize(
-        ("query", "named"),
+        ("query", "parameter"),
         [
             ("venues=13", "venues"), ("past=x", "past"), ("view=month", "view"),
             ("from=tomorrow", "from"), ("from=1900-01-01", "from"), ("lang=klingon!", "lang"),
             ("availability=spots", "availability"), ("from=2026-11-23T10:00", "from"),
         ],
     )  # fmt: skip
-    def test_a_parameter_that_it_knows_is_checked(self, site, query, named):
+    def test_invalid_parameters_are_reported(self, site, query, parameter):
         found = page(site, f"/venues/12?{query}", 400)
-        assert f"{named}:" in found.text
+        assert f"{parameter}:" in found.text
         assert "Check the address" in found.text
 
 
-class TestAClass:
-    def test_it_says_all_and_goes_into_a_calendar(self, site):
+class TestClass:
+    def test_it_shows_the_class_and_calendar_links(self, site):
         found = page(site, f"/sessions/{TOMORROW}")
         for words in (
             "Vinyasa Flow: Evenings", "Tuesday, 24 November 2026", "18:30–19:45", "London time",
@@ -430,44 +430,44 @@ class TestAClass:
             assert words in found.text.replace("Tuesday 24", "Tuesday, 24")
         assert f"/sessions/{TOMORROW}.ics" in found.links
         assert any("calendar.google.com/calendar/render" in link for link in found.links)
-        assert [one["name"] for one in found.structured] == ["Vinyasa Flow: Evenings"]
+        assert [event["name"] for event in found.structured] == ["Vinyasa Flow: Evenings"]
 
-    def test_one_that_is_over_says_so_and_is_not_to_be_added(self, site):
+    def test_a_past_class_is_marked_and_has_no_calendar_links(self, site):
         found = page(site, f"/sessions/{SESSION}")
         assert "This class is over" in found.text
-        assert f"/sessions/{SESSION}.ics" not in [one.get("href") for one in found.all("a")]
+        assert f"/sessions/{SESSION}.ics" not in [a.get("href") for a in found.all("a")]
 
     @pytest.mark.parametrize("path", ["/sessions/999", "/sessions/73991617"])
-    def test_one_that_nobody_knows_is_a_page(self, site, path):
-        assert "No such class is known" in page(site, path, 404).text
+    def test_an_unknown_class_is_reported(self, site, path):
+        assert "This class was not found" in page(site, path, 404).text
 
 
-class TestWhenSomethingIsWrong:
+class TestErrors:
     @pytest.mark.parametrize(
-        ("path", "said"),
+        ("path", "message"),
         [
-            ("/venues/999", "No such venue is known"),
-            ("/instructors/22", "No such instructor is known"),
-            ("/courses/57", "No such course is known"),
-            ("/embed/venues/999", "No such venue is known"),
-            ("/nowhere", "There is nothing at this address"),
+            ("/venues/999", "This venue was not found"),
+            ("/instructors/22", "This instructor was not found"),
+            ("/courses/57", "This course was not found"),
+            ("/embed/venues/999", "This venue was not found"),
+            ("/nowhere", "Nothing was found at this address"),
         ],
     )
-    def test_what_is_unknown_is_a_page_that_says_what_to_do(self, site, path, said):
+    def test_unknown_objects_are_reported(self, site, path, message):
         found = page(site, path, 404)
-        assert said in found.text
+        assert message in found.text
         assert "/" in found.links
         assert site.get(path).headers["Cache-Control"] == "no-store"
 
     @pytest.mark.parametrize("theme", ["light", "dark"])
-    def test_in_a_frame_it_is_as_the_frame_is_to_be(self, site, theme):
+    def test_errors_of_embedded_pages_have_their_theme(self, site, theme):
         found = page(site, f"/embed/venues/999?theme={theme}", 404)
         assert found.all("html")[0]["data-theme"] == theme
         assert found.all("header") == found.all("footer") == []
         assert "data-theme" not in page(site, "/embed/venues/999?theme=puce", 400).all("html")[0]
         assert "data-theme" not in page(site, "/venues/999?theme=dark", 404).all("html")[0]
 
-    def test_an_old_timetable_says_from_when(self, client, clock, upstream):
+    def test_an_old_timetable_shows_its_age(self, client, clock, upstream):
         fresh = page(client, "/venues/12").text
         assert "as of" not in fresh
         upstream.stop()
@@ -475,22 +475,22 @@ class TestWhenSomethingIsWrong:
         for path in ("/venues/12", "/embed/venues/12", "/", f"/sessions/{TOMORROW}"):
             client.get(path)
             zone = " UTC" if path == "/" else ""
-            told = f"This is the timetable as of 23 Nov 2026, 12:00{zone}."
-            assert told in page(client, path).text
+            notice = f"This is the timetable as of 23 Nov 2026, 12:00{zone}."
+            assert notice in page(client, path).text
 
     @pytest.mark.parametrize("path", ["/", "/venues/12", "/embed/sessions"])
-    def test_without_any_copy_it_says_when_to_come_back(self, site_of, upstream, path):
+    def test_without_a_snapshot_it_asks_to_retry(self, site_of, upstream, path):
         upstream.stop()
         client = site_of()
         found = page(client, path, 503)
-        assert "The timetable cannot be had at present" in found.text
+        assert "The timetable is not available right now" in found.text
         assert "Load the page again in a minute" in found.text
         assert int(client.get(path).headers["Retry-After"]) >= 1
 
 
 @pytest.fixture(scope="module")
 def crowded() -> Iterator[SandboxServer]:
-    """A provider with very much, and long names for all of it."""
+    """A studio with many objects, all with long names."""
     studio = Studio(
         venues=[records.venue(n, _long(n), "Europe/London") for n in range(1, 31)],
         instructors=[records.instructor(n, _long(n)) for n in range(1, 301)],
@@ -510,7 +510,7 @@ def crowded() -> Iterator[SandboxServer]:
         yield upstream
 
 
-class TestWeight:
+class TestSize:
     @pytest.mark.parametrize(
         "path",
         [
@@ -518,14 +518,14 @@ class TestWeight:
             "/embed/sessions", "/embed/sessions?view=week",
         ],
     )  # fmt: skip
-    def test_a_page_is_light_whatever_there_is(self, crowded, site_of, path):
+    def test_every_page_is_below_100_kb(self, crowded, site_of, path):
         client = site_of(base_url=crowded.url, public_base_url="https://calendar.example.org")
-        # on a busy machine the walk takes longer than a request waits
+        # On a busy machine the walk may take longer than a request waits.
         until(lambda: client.get("/venues/1.json").status_code == 200, "a timetable", 60)
         found = page(client, path)
-        assets = {one["src"] for one in found.all("script") if "src" in one}
+        assets = {tag["src"] for tag in found.all("script") if "src" in tag}
         assets |= {link for link in found.links if link.startswith("/static/")}
-        bodies = [client.get(one).data for one in assets]
+        bodies = [client.get(asset).data for asset in assets]
         assert len(found.source.encode()) + sum(map(len, bodies)) < 100_000
         assert "more" in found.text
 

@@ -1,4 +1,4 @@
-"""The response cache: what it gives, for how long, and what it says (RFC 9111, 9110, 9211)."""
+"""The response cache: responses, lifetimes and headers (RFC 9110, 9111, 9211)."""
 
 from dataclasses import replace
 from typing import Any
@@ -17,10 +17,10 @@ PLAIN = b"BEGIN:VCALENDAR " * 100
 
 
 class Cached:
-    """A response cache, and what a test asks of it.
+    """A response cache with helpers for tests.
 
     Attributes:
-        token: the change token; another value means that there may be something newer.
+        token: the change token.
     """
 
     def __init__(self, clock: ManualClock, max_bytes: int = 1_000_000) -> None:
@@ -28,8 +28,8 @@ class Cached:
         self.token = 0
         self.cache = ResponseCache(clock, max_bytes=max_bytes, change_token=lambda: self.token)
 
-    def made(self, plain: bytes = PLAIN, **fields: Any) -> Representation:
-        """A representation of *plain*, fresh for 300 seconds unless *fields* say otherwise."""
+    def representation(self, plain: bytes = PLAIN, **fields: Any) -> Representation:
+        """A representation of *plain*; by default it is fresh for 300 seconds."""
         body = Body.of(plain, changed=self.clock.now() - 3600, name="", sessions=1)
         fields.setdefault("freshness", self.freshness())
         return Representation(
@@ -38,17 +38,17 @@ class Cached:
 
     def freshness(
         self,
-        served: CacheOutcome = CacheOutcome.HIT,
+        outcome: CacheOutcome = CacheOutcome.HIT,
         *,
-        left: float = 300,
+        fresh_for: float = 300,
         age: float = 0,
         **fields: Any,
     ) -> Freshness:
-        fields.setdefault("servable", left + 600)
-        return Freshness(served, age, left, at=self.clock.monotonic(), **fields)
+        fields.setdefault("servable_for", fresh_for + 600)
+        return Freshness(outcome, age, fresh_for, at=self.clock.monotonic(), **fields)
 
     def put(self, representation: Representation | None, key: CacheRequest = KEY) -> None:
-        self.cache.put(key, representation, token=self.token, noted=None)
+        self.cache.put(key, representation, token=self.token, route_info=None)
 
     def get(self, request: CacheRequest = KEY, **fields: Any) -> PreparedResponse | None:
         return self.cache.get(replace(request, **fields))
@@ -59,112 +59,114 @@ def cached(clock: ManualClock) -> Cached:
     return Cached(clock)
 
 
-def said(answer: PreparedResponse | None) -> dict[str, str]:
-    assert answer is not None
-    return {name.decode(): value.decode() for name, value in answer.headers}
+def headers_of(response: PreparedResponse | None) -> dict[str, str]:
+    assert response is not None
+    return {name.decode(): value.decode() for name, value in response.headers}
 
 
 def state(cached: Cached) -> str:
-    return said(cached.get())["cache-status"]
+    return headers_of(cached.get())["cache-status"]
 
 
-# What it gives
+# Responses
 
 
-def test_what_was_kept_is_given_again_whole(cached: Cached) -> None:
-    representation = cached.made()
+def test_a_response_is_served_again(cached: Cached) -> None:
+    representation = cached.representation()
     cached.put(representation)
-    answer = cached.get()
-    assert answer is not None
-    assert (answer.status, answer.served) == (200, CacheOutcome.HIT)
-    # not a copy: a thousand feeds take the memory of a thousand
-    assert answer.body is representation.body.plain
-    assert said(answer)["content-length"] == str(len(PLAIN))
+    response = cached.get()
+    assert response is not None
+    assert (response.status, response.outcome) == (200, CacheOutcome.HIT)
+    # not a copy, to save memory
+    assert response.body is representation.body.plain
+    assert headers_of(response)["content-length"] == str(len(PLAIN))
 
 
 def test_each_coding_has_its_own_bytes_and_validator(cached: Cached) -> None:
-    representation = cached.made()
+    representation = cached.representation()
     cached.put(representation)
-    plain, zipped = cached.get(), cached.get(zipped=True)
-    assert zipped is not None
-    assert zipped.body is representation.body.zipped
-    assert said(zipped)["content-encoding"] == "gzip"
-    assert "content-encoding" not in said(plain)
-    assert said(zipped)["etag"] == said(plain)["etag"][:-1] + '-gz"'
+    plain, gzipped = cached.get(), cached.get(gzipped=True)
+    assert gzipped is not None
+    assert gzipped.body is representation.body.gzipped
+    assert headers_of(gzipped)["content-encoding"] == "gzip"
+    assert "content-encoding" not in headers_of(plain)
+    assert headers_of(gzipped)["etag"] == headers_of(plain)["etag"][:-1] + '-gz"'
 
 
-def test_who_has_it_gets_a_304_that_says_nothing_of_content(cached: Cached) -> None:
-    cached.put(cached.made())
-    whole = said(cached.get())
+def test_a_304_has_no_content_headers(cached: Cached) -> None:
+    cached.put(cached.representation())
+    whole = headers_of(cached.get())
     conditions = {"if_none_match": whole["etag"]}, {"if_modified_since": whole["last-modified"]}
     for condition in conditions:
-        bare = cached.get(**condition)
-        assert bare is not None
-        assert (bare.status, bare.body) == (304, b"")
+        not_modified = cached.get(**condition)
+        assert not_modified is not None
+        assert (not_modified.status, not_modified.body) == (304, b"")
     content = {"x-of", "content-length", "last-modified"}
-    assert said(bare) == {name: value for name, value in whole.items() if name not in content}
+    assert headers_of(not_modified) == {
+        name: value for name, value in whole.items() if name not in content
+    }
 
 
-def test_another_address_is_another_answer(cached: Cached) -> None:
-    cached.put(cached.made())
+def test_another_address_has_another_response(cached: Cached) -> None:
+    cached.put(cached.representation())
     assert cached.get(replace(KEY, address=("http", "/venues/13.ics", b"", "localhost"))) is None
 
 
-def test_what_depends_on_no_language_is_kept_once_for_all(cached: Cached) -> None:
-    cached.put(cached.made())
+def test_responses_without_language_are_shared_by_all_languages(cached: Cached) -> None:
+    cached.put(cached.representation())
     assert cached.get(GERMAN) is not None
 
 
-def test_what_depends_on_a_language_is_kept_for_each(cached: Cached) -> None:
-    cached.put(cached.made(b"English", by_language=True))
+def test_responses_by_language_are_kept_for_each_language(cached: Cached) -> None:
+    cached.put(cached.representation(b"English", by_language=True))
     assert cached.get(GERMAN) is None
-    cached.put(cached.made(b"Deutsch", by_language=True), GERMAN)
+    cached.put(cached.representation(b"Deutsch", by_language=True), GERMAN)
     english, german = cached.get(), cached.get(GERMAN)
     assert english is not None
     assert german is not None
     assert (english.body, german.body) == (b"English", b"Deutsch")
 
 
-# For how long
+# Lifetimes
 
 
 @pytest.mark.parametrize("second", [0, 1, 299])
-def test_age_and_what_is_left_are_right_at_any_second(cached: Cached, second: int) -> None:
-    cached.put(cached.made(freshness=cached.freshness(age=7)))
+def test_age_and_ttl_are_current(cached: Cached, second: int) -> None:
+    cached.put(cached.representation(freshness=cached.freshness(age=7)))
     cached.clock.move(second)
     cached.get()  # this one revalidates
-    headers = said(cached.get())
+    headers = headers_of(cached.get())
     assert headers["age"] == str(7 + second)
     assert headers["cache-status"] == f"bridge; hit; ttl={300 - second}"
 
 
-def test_nothing_fresh_is_given_beyond_its_lifetime(cached: Cached) -> None:
-    cached.put(cached.made())
+def test_fresh_responses_are_not_served_after_their_lifetime(cached: Cached) -> None:
+    cached.put(cached.representation())
     cached.clock.move(299.9)
     assert [cached.get() is None for _ in range(2)] == [True, False]
     cached.clock.move(0.1)
     assert [cached.get() for _ in range(3)] == [None] * 3
 
 
-def test_time_that_passed_before_it_was_kept_counts(cached: Cached) -> None:
-    representation = cached.made()
+def test_the_age_includes_the_time_before_it_was_cached(cached: Cached) -> None:
+    representation = cached.representation()
     cached.clock.move(10)
     cached.put(representation)
     cached.get()
-    assert said(cached.get())["age"] == "10"
+    assert headers_of(cached.get())["age"] == "10"
 
 
 def test_once_a_second_one_request_goes_to_the_application(cached: Cached) -> None:
-    cached.put(cached.made())
+    cached.put(cached.representation())
     for _ in range(3):
         assert cached.get() is not None
         cached.clock.move(1)
-        # while it is asked the others are answered
+        # concurrent requests are served from the cache
         assert [cached.get() is None for _ in range(4)] == [True, False, False, False]
 
 
-def test_an_application_that_fails_takes_nothing_fresh_away(cached: Cached) -> None:
-    cached.put(cached.made())
+def test_a_failing_application_does_not_remove_fresh_responses(cached: Cached) -> None:
+    cached.put(cached.representation())
     cached.clock.move(1)
     assert cached.get() is None
     cached.put(None)
@@ -172,21 +174,21 @@ def test_an_application_that_fails_takes_nothing_fresh_away(cached: Cached) -> N
 
 
 @pytest.mark.parametrize("seconds", [3600.0, -3600.0])
-def test_nothing_from_before_the_clock_was_set_is_given(cached: Cached, seconds: float) -> None:
-    cached.put(cached.made())
+def test_responses_are_not_served_after_the_clock_was_set(cached: Cached, seconds: float) -> None:
+    cached.put(cached.representation())
     cached.clock.set_wall(seconds)
     assert cached.get() is None
 
 
-def test_clocks_may_drift_apart_a_little(cached: Cached) -> None:
-    cached.put(cached.made())
+def test_a_small_difference_of_the_clocks_is_accepted(cached: Cached) -> None:
+    cached.put(cached.representation())
     cached.clock.set_wall(1.5)
     assert cached.get() is not None
 
 
-def test_what_is_cut_from_no_snapshot_is_kept_for_its_max_age(cached: Cached) -> None:
-    cached.put(cached.made(freshness=None, max_age=60))
-    headers = said(cached.get())
+def test_without_a_snapshot_a_response_is_kept_for_max_age(cached: Cached) -> None:
+    cached.put(cached.representation(freshness=None, max_age=60))
+    headers = headers_of(cached.get())
     assert headers["age"] == "0"
     assert "cache-status" not in headers
     cached.clock.move(60)
@@ -194,12 +196,12 @@ def test_what_is_cut_from_no_snapshot_is_kept_for_its_max_age(cached: Cached) ->
 
 
 @pytest.mark.parametrize("fields", [{"max_age": 0}, {}])
-def test_what_says_no_lifetime_is_not_kept(cached: Cached, fields: dict[str, int]) -> None:
-    cached.put(cached.made(freshness=None, **fields))
+def test_without_a_lifetime_a_response_is_not_kept(cached: Cached, fields: dict[str, int]) -> None:
+    cached.put(cached.representation(freshness=None, **fields))
     assert cached.get() is None
 
 
-# What it says of a copy that is stale
+# Stale responses
 
 
 @pytest.mark.parametrize(
@@ -210,35 +212,37 @@ def test_what_says_no_lifetime_is_not_kept(cached: Cached, fields: dict[str, int
         (CacheOutcome.HIT, "bridge; hit; ttl=299"),
     ],
 )
-def test_whatever_made_it_fresh_later_it_is_a_hit(
-    cached: Cached, first: CacheOutcome, later: str
-) -> None:
-    cached.put(cached.made(freshness=cached.freshness(first)))
+def test_a_cached_fresh_response_is_a_hit(cached: Cached, first: CacheOutcome, later: str) -> None:
+    cached.put(cached.representation(freshness=cached.freshness(first)))
     cached.clock.move(0.5)
     assert state(cached) == later
 
 
 @pytest.mark.parametrize(
-    ("served", "says"),
+    ("outcome", "header"),
     [
         (CacheOutcome.STALE, "bridge; hit; ttl=-40; detail=stale"),
         (CacheOutcome.FAILED, "bridge; fwd=stale; detail=failed"),
     ],
 )
-def test_a_stale_copy_says_what_it_is(cached: Cached, served: CacheOutcome, says: str) -> None:
-    cached.put(cached.made(freshness=cached.freshness(served, left=-40)))
-    assert state(cached) == says
+def test_a_stale_response_is_marked(cached: Cached, outcome: CacheOutcome, header: str) -> None:
+    cached.put(cached.representation(freshness=cached.freshness(outcome, fresh_for=-40)))
+    assert state(cached) == header
 
 
-def test_several_details_are_one_string(cached: Cached) -> None:
-    cached.put(cached.made(freshness=cached.freshness(CacheOutcome.FAILED, left=-40, trimmed=True)))
+def test_several_details_are_a_string(cached: Cached) -> None:
+    cached.put(
+        cached.representation(
+            freshness=cached.freshness(CacheOutcome.FAILED, fresh_for=-40, trimmed=True)
+        )
+    )
     assert state(cached) == 'bridge; fwd=stale; detail="failed, trimmed"'
 
 
-def test_a_stale_copy_stands_in_for_six_seconds_while_the_application_takes_its_time(
+def test_a_stale_response_is_served_for_six_seconds_while_the_application_is_slow(
     cached: Cached,
 ) -> None:
-    cached.put(cached.made(freshness=cached.freshness(CacheOutcome.STALE, left=-1)))
+    cached.put(cached.representation(freshness=cached.freshness(CacheOutcome.STALE, fresh_for=-1)))
     for _ in range(5):
         cached.clock.move(1)
         assert [cached.get() is None for _ in range(2)] == [True, False]
@@ -246,70 +250,78 @@ def test_a_stale_copy_stands_in_for_six_seconds_while_the_application_takes_its_
     assert [cached.get() for _ in range(2)] == [None, None]
 
 
-def test_a_stale_copy_is_given_no_longer_than_it_may_be_served(cached: Cached) -> None:
-    cached.put(cached.made(freshness=cached.freshness(CacheOutcome.STALE, left=-9, servable=0.5)))
+def test_a_stale_response_is_not_served_longer_than_allowed(cached: Cached) -> None:
+    cached.put(
+        cached.representation(
+            freshness=cached.freshness(CacheOutcome.STALE, fresh_for=-9, servable_for=0.5)
+        )
+    )
     assert cached.get() is not None
     cached.clock.move(0.5)
     assert cached.get() is None
 
 
-def test_what_may_have_changed_is_asked_for_at_once_where_the_copy_is_stale(
+def test_a_new_change_token_forces_revalidation_of_a_stale_response(
     cached: Cached,
 ) -> None:
-    cached.put(cached.made(freshness=cached.freshness(CacheOutcome.STALE, left=-9)))
+    cached.put(cached.representation(freshness=cached.freshness(CacheOutcome.STALE, fresh_for=-9)))
     assert cached.get() is not None
     cached.token += 1
     assert [cached.get() is None for _ in range(2)] == [True, False]
 
 
-def test_what_changes_while_the_application_is_asked_is_not_missed(cached: Cached) -> None:
+def test_changes_during_a_call_of_the_application_are_noticed(cached: Cached) -> None:
     token = cached.cache.token()
     cached.token += 1
-    stale = cached.made(freshness=cached.freshness(CacheOutcome.STALE, left=-9))
-    cached.cache.put(KEY, stale, token=token, noted=None)
+    stale = cached.representation(freshness=cached.freshness(CacheOutcome.STALE, fresh_for=-9))
+    cached.cache.put(KEY, stale, token=token, route_info=None)
     assert cached.get() is None
 
 
 @pytest.mark.parametrize("fresh", [None, "something else"])
-def test_a_stale_copy_is_gone_once_the_application_says_something_else(
+def test_a_stale_response_is_removed_once_the_application_answers_differently(
     cached: Cached, fresh: str | None
 ) -> None:
-    cached.put(cached.made(freshness=cached.freshness(CacheOutcome.STALE, left=-9)))
-    cached.put(cached.made(b"new") if fresh else None)
-    answer = cached.get()
-    assert (answer and answer.body) == (b"new" if fresh else None)
+    cached.put(cached.representation(freshness=cached.freshness(CacheOutcome.STALE, fresh_for=-9)))
+    cached.put(cached.representation(b"new") if fresh else None)
+    response = cached.get()
+    assert (response and response.body) == (b"new" if fresh else None)
 
 
-# Bounds
+# Limits
 
 
-def test_what_is_kept_stays_below_the_limit(clock: ManualClock) -> None:
+def test_the_size_is_limited(clock: ManualClock) -> None:
     cached = Cached(clock, max_bytes=50_000)
     for number in range(100):
         for _ in range(2):
-            cached.put(cached.made(), replace(KEY, address=(number,)))
+            cached.put(cached.representation(), replace(KEY, address=(number,)))
     assert 0 < cached.cache.size <= 50_000
 
 
-def test_addresses_that_are_asked_for_once_drive_nothing_out(clock: ManualClock) -> None:
+def test_addresses_requested_once_evict_nothing(clock: ManualClock) -> None:
     cached = Cached(clock, max_bytes=50_000)
-    cached.put(cached.made())
+    cached.put(cached.representation())
     for number in range(100):
-        cached.put(cached.made(), replace(KEY, address=(number,)))
+        cached.put(cached.representation(), replace(KEY, address=(number,)))
     assert cached.get() is not None
 
 
 @pytest.mark.parametrize("max_bytes", [0, 1_000])
-def test_nothing_larger_than_the_cache_is_kept(clock: ManualClock, max_bytes: int) -> None:
+def test_responses_larger_than_the_cache_are_not_kept(clock: ManualClock, max_bytes: int) -> None:
     cached = Cached(clock, max_bytes=max_bytes)
-    cached.put(cached.made())
+    cached.put(cached.representation())
     assert cached.get() is None
 
 
-def test_a_trusted_proxy_is_told_the_seconds_that_are_left(cached: Cached) -> None:
-    cached.put(cached.made(accel=True))
+def test_x_accel_expires_is_the_remaining_lifetime(cached: Cached) -> None:
+    cached.put(cached.representation(accel=True))
     cached.clock.move(0.5)
-    assert said(cached.get())["x-accel-expires"] == "299"
-    # nginx would not keep it at all for 0
-    cached.put(cached.made(accel=True, freshness=cached.freshness(CacheOutcome.STALE, left=-40)))
-    assert said(cached.get())["x-accel-expires"] == "1"
+    assert headers_of(cached.get())["x-accel-expires"] == "299"
+    # nginx does not cache for 0 seconds
+    cached.put(
+        cached.representation(
+            accel=True, freshness=cached.freshness(CacheOutcome.STALE, fresh_for=-40)
+        )
+    )
+    assert headers_of(cached.get())["x-accel-expires"] == "1"

@@ -1,4 +1,4 @@
-"""How things stand, for the owner: a page and JSON."""
+"""The status report for the operator, as a page and as JSON."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from clocks import ManualClock
 from flask.testing import FlaskClient
 
-from bridge.feeds.private import Grant, audience
+from bridge.feeds.private import FeedGrant, new_audience
 from bridge.feeds.spec import Kind
 from bridge.model import Visibility
 from bridge.sandbox.faults import Faults
@@ -36,14 +36,14 @@ def page(site: FlaskClient, **headers: str) -> str:
     return answer.text
 
 
-def told(site: FlaskClient) -> dict[str, Any]:
+def status_of(site: FlaskClient) -> dict[str, Any]:
     answer = site.get("/status?format=json", auth=("anybody", PASSWORD))
     assert answer.status_code == 200
-    found: dict[str, Any] = answer.get_json()
-    return found
+    status: dict[str, Any] = answer.get_json()
+    return status
 
 
-def test_it_is_not_there_without_a_token_for_it(client: FlaskClient) -> None:
+def test_it_is_404_if_no_token_is_set(client: FlaskClient) -> None:
     assert client.get("/status").status_code == 404
     assert client.get("/status?format=json").status_code == 404
 
@@ -54,7 +54,7 @@ def test_it_is_not_there_without_a_token_for_it(client: FlaskClient) -> None:
     ids=["nothing", "another token", "another password"],
 )
 @pytest.mark.parametrize("path", ["/status", "/status?format=json", "/metrics"])
-def test_it_asks_for_the_password(site: FlaskClient, path: str, headers: dict[str, str]) -> None:
+def test_it_requires_the_password(site: FlaskClient, path: str, headers: dict[str, str]) -> None:
     answer = site.get(path, headers=headers)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Basic ")
@@ -67,7 +67,7 @@ def test_in_the_sandbox_it_is_open(make_bridge: Callable[..., Services]) -> None
     assert site.get("/metrics").status_code == 200
 
 
-@pytest.mark.parametrize("way", ["basic", "bearer"])
+@pytest.mark.parametrize("scheme", ["basic", "bearer"])
 @pytest.mark.parametrize(
     ("query", "accept", "kind"),
     [
@@ -79,60 +79,60 @@ def test_in_the_sandbox_it_is_open(make_bridge: Callable[..., Services]) -> None
         ("?format=html", "application/json", "text/html; charset=utf-8"),
     ],
 )
-def test_it_is_a_page_or_json_and_kept_by_nobody(
-    site: FlaskClient, way: str, query: str, accept: str, kind: str
+def test_it_is_a_page_or_json_and_is_not_cached(
+    site: FlaskClient, scheme: str, query: str, accept: str, kind: str
 ) -> None:
-    if way == "basic":
+    if scheme == "basic":
         answer = site.get(f"/status{query}", auth=("x", PASSWORD), headers={"Accept": accept})
     else:
-        given = {"Authorization": f"Bearer {PASSWORD}", "Accept": accept}
-        answer = site.get(f"/status{query}", headers=given)
+        headers = {"Authorization": f"Bearer {PASSWORD}", "Accept": accept}
+        answer = site.get(f"/status{query}", headers=headers)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == kind
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["X-Robots-Tag"] == "noindex"
 
 
-def test_at_the_beginning_there_is_nothing_to_tell(site: FlaskClient) -> None:
-    found = told(site)
-    assert found["upstream"] == {"failing": False, "last_success": None, "last_failure": None}
-    assert found["sessions"] is None
-    assert found["readers"] == {}
-    assert found["feeds"] == []
-    assert "None yet: no feed was asked for since the store began" in page(site)
+def test_at_first_it_is_empty(site: FlaskClient) -> None:
+    status = status_of(site)
+    assert status["upstream"] == {"failing": False, "last_success": None, "last_failure": None}
+    assert status["sessions"] is None
+    assert status["readers"] == {}
+    assert status["feeds"] == []
+    assert "None yet: no feed has been requested since the store was created" in page(site)
 
 
-def test_it_tells_of_the_last_success_and_of_what_upstream_lists(
+def test_it_shows_the_last_success_and_the_number_of_sessions(
     site: FlaskClient, clock: ManualClock
 ) -> None:
     site.get("/venues/12.ics")
     clock.move(120)
-    found = told(site)
-    assert found["upstream"]["last_success"] == "2026-11-23T12:00:00Z"
-    assert found["upstream"]["last_failure"] is None
-    assert found["sessions"]["listed"] > 100
-    assert found["sessions"]["held"] == 0
+    status = status_of(site)
+    assert status["upstream"]["last_success"] == "2026-11-23T12:00:00Z"
+    assert status["upstream"]["last_failure"] is None
+    assert status["sessions"]["listed"] > 100
+    assert status["sessions"]["held"] == 0
     # the sandbox has a draft, and classes for members only
-    assert found["sessions"]["withheld"]["draft"] > 0
-    assert found["sessions"]["withheld"]["membership_holders"] > 0
+    assert status["sessions"]["withheld"]["draft"] > 0
+    assert status["sessions"]["withheld"]["membership_holders"] > 0
     text = page(site)
     assert "12:00:00 UTC, 2 minutes ago" in text
     assert "for members only" in text
 
 
-def test_it_names_what_went_wrong_and_what_to_do(site: FlaskClient, faults: Faults) -> None:
+def test_it_shows_the_cause_of_a_failure_and_the_setting(site: FlaskClient, faults: Faults) -> None:
     faults.set("status", 401)
     assert site.get("/venues/12.ics").status_code == 503
-    found = told(site)["upstream"]
-    assert found["failing"]
-    assert found["last_failure"]["setting"] == "TEAMUP_API_TOKEN"
-    assert "TEAMUP_API_TOKEN" in found["last_failure"]["text"]
+    status = status_of(site)["upstream"]
+    assert status["failing"]
+    assert status["last_failure"]["setting"] == "TEAMUP_API_TOKEN"
+    assert "TEAMUP_API_TOKEN" in status["last_failure"]["text"]
     text = page(site)
     assert "TEAMUP_API_TOKEN" in text
-    assert "TeamUp is failing" in text
+    assert "Requests to TeamUp are failing" in text
 
 
-def test_a_failure_that_is_over_is_still_told_of(
+def test_a_past_failure_is_still_shown(
     site: FlaskClient, faults: Faults, clock: ManualClock
 ) -> None:
     faults.set("status", 500)
@@ -140,17 +140,17 @@ def test_a_failure_that_is_over_is_still_told_of(
     faults.clear()
     clock.move(3600)
     assert site.get("/venues/12.ics").status_code == 200
-    found = told(site)["upstream"]
-    assert not found["failing"]
-    assert found["last_failure"]["at"] == "2026-11-23T12:00:00Z"
-    assert found["last_success"] == "2026-11-23T13:00:00Z"
+    status = status_of(site)["upstream"]
+    assert not status["failing"]
+    assert status["last_failure"]["at"] == "2026-11-23T12:00:00Z"
+    assert status["last_success"] == "2026-11-23T13:00:00Z"
     text = page(site)
-    assert "TeamUp is failing" not in text
+    assert "Requests to TeamUp are failing" not in text
     assert "12:00:00 UTC, 60 minutes ago" in text
 
 
-class TestWhoReads:
-    def test_families_are_told_by_how_often_and_when_last(
+class TestUsage:
+    def test_it_shows_the_reads_of_each_family(
         self, parts: Services, site: FlaskClient, clock: ManualClock
     ) -> None:
         for _ in range(3):
@@ -160,24 +160,24 @@ class TestWhoReads:
         clock.move(6 * 3600)
         site.get("/venues/12.ics", headers=APPLE)
         parts.periodic.run_once()
-        found = told(site)["readers"]
-        assert found == {
+        status = status_of(site)["readers"]
+        assert status == {
             "google": {"last_day": 3, "last": "2026-11-23T12:00:00Z"},
             "apple": {"last_day": 1, "last": "2026-11-23T18:00:00Z"},
             "browsers": {"last_day": 1, "last": "2026-11-23T12:00:00Z"},
         }
         text = page(site)
         assert ">Google Calendar</th><td>6 hours ago</td>" in text
-        assert ">Outlook</th><td>not yet</td>" in text
+        assert ">Outlook</th><td>never</td>" in text
 
-    def test_a_feed_is_told_with_its_age_what_it_holds_and_who_reads_it(
+    def test_it_shows_age_content_and_readers_of_a_feed(
         self, parts: Services, site: FlaskClient, clock: ManualClock
     ) -> None:
         site.get("/venues/12-kings-cross.ics", headers=GOOGLE)
         site.get("/venues/12.json", headers=APPLE)
         parts.periodic.run_once()
         clock.move(60)
-        [feed] = told(site)["feeds"]
+        [feed] = status_of(site)["feeds"]
         numbers = {name: feed.pop(name) for name in ("sessions", "withheld")}
         assert feed == {
             "path": "/venues/12.ics",
@@ -192,61 +192,59 @@ class TestWhoReads:
         assert sum(numbers["withheld"].values()) > 0
         assert '<a href="/venues/12.ics"><bdi>Riverside Studio</bdi></a>' in page(site)
 
-    def test_a_feed_that_was_trimmed_says_so(self, make_bridge: Callable[..., Services]) -> None:
+    def test_it_shows_that_a_feed_was_trimmed(self, make_bridge: Callable[..., Services]) -> None:
         parts = make_bridge(operator_token=PASSWORD, feed_max_bytes=20_000)
         site = create_app(parts).test_client()
         site.get("/sessions.ics")
         parts.periodic.run_once()
-        [feed] = told(site)["feeds"]
+        [feed] = status_of(site)["feeds"]
         assert feed["trimmed"] > 0
-        assert f"{feed['trimmed']} left out for the feed's size" in page(site)
+        assert f"{feed['trimmed']} left out because the feed would be too large" in page(site)
 
-    def test_a_private_feed_is_told_by_its_id_and_label_and_never_by_its_address(
+    def test_it_shows_id_and_label_of_a_private_feed_but_not_its_address(
         self, parts: Services, site: FlaskClient
     ) -> None:
-        who = audience((Visibility.PRIVATE,), label="Staff & <friends>")
-        token = parts.private.sign(Grant(Kind.VENUE, 12, (), who))
+        audience = new_audience((Visibility.PRIVATE,), label="Staff & <friends>")
+        token = parts.private.sign(FeedGrant(Kind.VENUE, 12, (), audience))
         assert site.get(f"/private/{token}.ics", headers=APPLE).status_code == 200
         parts.periodic.run_once()
         answer = site.get("/status?format=json", auth=("x", PASSWORD))
         [feed] = answer.get_json()["feeds"]
-        assert (feed["private"], feed["title"]) == (who.private, "Staff & <friends>")
+        assert (feed["private"], feed["title"]) == (audience.private, "Staff & <friends>")
         assert "path" not in feed
         text = page(site)
         assert "Private feed Staff &amp; &lt;friends&gt;" in text
-        for said in (answer.text, text):
-            assert token not in said
-            assert token[10:40] not in said
+        for body in (answer.text, text):
+            assert token not in body
+            assert token[10:40] not in body
 
-    def test_what_is_refused_or_unknown_is_read_by_nobody(
-        self, parts: Services, site: FlaskClient
-    ) -> None:
+    def test_errors_do_not_count_as_reads(self, parts: Services, site: FlaskClient) -> None:
         for path in ("/nowhere", "/venues/12.ics?past=x", "/private/x.ics", "/healthz", "/status"):
             site.get(path, headers=GOOGLE)
         site.post("/venues/12.ics", headers=GOOGLE)
         parts.periodic.run_once()
-        found = told(site)
-        assert (found["readers"], found["feeds"]) == ({}, [])
+        status = status_of(site)
+        assert (status["readers"], status["feeds"]) == ({}, [])
 
-    def test_workers_and_machines_add_up(
+    def test_counts_of_all_workers_are_added(
         self, make_bridge: Callable[..., Services], parts: Services
     ) -> None:
         fleet = [parts, make_bridge(operator_token=PASSWORD, store=parts.store)]
-        sites = [create_app(one).test_client() for one in fleet]
+        sites = [create_app(services).test_client() for services in fleet]
         for number, site in enumerate(sites):
             for _ in range(number + 1):
                 site.get("/venues/12.ics", headers=GOOGLE)
-        for one in fleet:
-            one.periodic.run_once()
+        for services in fleet:
+            services.periodic.run_once()
         for site in sites:
-            found = told(site)
-            assert found["readers"]["google"]["last_day"] == 3
-            assert [feed["last_day"] for feed in found["feeds"]] == [3]
+            status = status_of(site)
+            assert status["readers"]["google"]["last_day"] == 3
+            assert [feed["last_day"] for feed in status["feeds"]] == [3]
 
 
-def test_it_speaks_german(site: FlaskClient) -> None:
+def test_it_is_translated(site: FlaskClient) -> None:
     site.get("/venues/12.ics", headers=GOOGLE)
     text = page(site, **{"Accept-Language": "de"})
-    assert "Wie es steht" in text
+    assert "Kürzlich abgerufene Kalender" in text
     assert "Letzter Erfolg" in text
     assert '<html lang="de"' in text

@@ -1,4 +1,4 @@
-"""Timetables: which days, which classes, in which order."""
+"""Timetables: days, sessions and their order."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -14,7 +14,7 @@ LONDON = Subject("Riverside", "Europe/London")
 MIXED = Subject("Classes", None)
 
 
-def shown(start, minutes=60, zone="Europe/London", title="Flow"):
+def view(start, minutes=60, zone="Europe/London", title="Flow"):
     begin = datetime.fromisoformat(start).replace(tzinfo=UTC)
     session = ClassSession(
         source="s",
@@ -38,32 +38,32 @@ def shown(start, minutes=60, zone="Europe/London", title="Flow"):
 
 
 def starts(table):
-    return [one.start.strftime("%m-%d %H:%M") for one in table.entries]
+    return [entry.start.strftime("%m-%d %H:%M") for entry in table.entries]
 
 
-class TestAnAgenda:
-    def test_it_holds_seven_days_without_what_is_over(self):
-        several = [shown(f"2026-11-{day}T10:00") for day in range(22, 31)]
+class TestAgenda:
+    def test_it_contains_seven_days_without_past_sessions(self):
+        several = [view(f"2026-11-{day}T10:00") for day in range(22, 31)]
         table = timetable.agenda(several, LONDON, NOW, None)
         assert starts(table) == [f"11-{day} 10:00" for day in range(24, 30)]
         assert (table.first, table.last) == (date(2026, 11, 23), date(2026, 11, 29))
         assert table.later == date(2026, 11, 30)
         assert table.earlier is None
 
-    def test_what_is_under_way_is_on_it(self):
-        table = timetable.agenda([shown("2026-11-22T23:30", 13 * 60)], LONDON, NOW, None)
+    def test_it_contains_current_sessions(self):
+        table = timetable.agenda([view("2026-11-22T23:30", 13 * 60)], LONDON, NOW, None)
         assert starts(table) == ["11-22 23:30"]
 
-    def test_its_days_are_those_of_the_place(self):
+    def test_its_days_are_in_the_venues_zone(self):
         auckland = Subject("Harbour", "Pacific/Auckland")
         table = timetable.agenda(
-            [shown("2026-11-23T19:00", zone="Pacific/Auckland")], auckland, NOW, None
+            [view("2026-11-23T19:00", zone="Pacific/Auckland")], auckland, NOW, None
         )
         assert table.today == date(2026, 11, 24)
         assert starts(table) == ["11-24 08:00"]
 
-    def test_days_without_anything_are_skipped_at_the_beginning_alone(self):
-        table = timetable.agenda([shown("2027-01-04T10:00")], LONDON, NOW, None)
+    def test_empty_days_are_skipped_only_at_the_beginning(self):
+        table = timetable.agenda([view("2027-01-04T10:00")], LONDON, NOW, None)
         assert table.skipped
         assert table.first == date(2027, 1, 4)
         assert table.earlier is None
@@ -72,18 +72,18 @@ class TestAnAgenda:
         ("first", "earlier"),
         [("2026-11-30", "2026-11-23"), ("2026-11-25", "2026-11-23"), ("2026-12-07", "2026-11-30")],
     )
-    def test_one_can_go_back_as_far_as_today(self, first, earlier):
-        table = timetable.agenda([shown(f"{first}T10:00")], LONDON, NOW, date.fromisoformat(first))
+    def test_the_previous_page_begins_today_at_the_earliest(self, first, earlier):
+        table = timetable.agenda([view(f"{first}T10:00")], LONDON, NOW, date.fromisoformat(first))
         assert table.earlier == date.fromisoformat(earlier)
 
-    def test_the_past_is_not_gone_to(self):
-        table = timetable.agenda([shown("2026-11-20T10:00")], LONDON, NOW, date(2026, 11, 1))
+    def test_it_does_not_begin_in_the_past(self):
+        table = timetable.agenda([view("2026-11-20T10:00")], LONDON, NOW, date(2026, 11, 1))
         assert table.first == date(2026, 11, 23)
         assert table.entries == ()
 
-    def test_a_long_list_ends_with_a_whole_day_and_goes_on_there(self):
+    def test_a_long_list_ends_after_a_complete_day(self):
         several = [
-            shown(f"2026-11-{day}T{hour:02}:{minute:02}")
+            view(f"2026-11-{day}T{hour:02}:{minute:02}")
             for day in (24, 25, 26)
             for hour in range(24)
             for minute in (0, 30)
@@ -93,64 +93,64 @@ class TestAnAgenda:
         assert table.days[0].left_out == 0
         assert table.later == date(2026, 11, 25)
 
-    def test_of_a_day_that_is_too_long_it_says_how_many_are_left_out(self):
-        several = [shown("2026-11-24T10:00", title=f"Flow {number}") for number in range(99)]
+    def test_a_day_that_is_too_long_counts_the_sessions_left_out(self):
+        several = [view("2026-11-24T10:00", title=f"Flow {number}") for number in range(99)]
         [day] = timetable.agenda(several, LONDON, NOW, None).days
         assert len(day.entries) + day.left_out == 99
         assert day.left_out == 39
 
-    def test_classes_in_several_zones_are_in_the_order_of_the_clock_on_the_wall(self):
+    def test_classes_in_several_zones_are_sorted_by_local_time(self):
         table = timetable.agenda(
             [
-                shown("2026-11-24T20:00", zone="Australia/Sydney"),
-                shown("2026-11-25T06:00"),
-                shown("2026-11-25T23:00", zone="America/New_York"),
+                view("2026-11-24T20:00", zone="Australia/Sydney"),
+                view("2026-11-25T06:00"),
+                view("2026-11-25T23:00", zone="America/New_York"),
             ],
             MIXED,
             NOW,
             None,
         )
         assert starts(table) == ["11-25 06:00", "11-25 07:00", "11-25 18:00"]
-        assert [one.zone for one in table.entries] == [
+        assert [entry.zone for entry in table.entries] == [
             "Europe/London", "Australia/Sydney", "America/New_York",
         ]  # fmt: skip
 
-    def test_it_stays_as_it_is_from_one_end_of_a_class_to_the_next(self):
+    def test_it_is_valid_from_the_end_of_one_class_to_that_of_the_next(self):
         table = timetable.agenda(
-            [shown("2026-11-23T10:00"), shown("2026-11-23T12:30")], LONDON, NOW, None
+            [view("2026-11-23T10:00"), view("2026-11-23T12:30")], LONDON, NOW, None
         )
         assert table.since == datetime(2026, 11, 23, 11, tzinfo=UTC)
         assert table.until == datetime(2026, 11, 23, 13, 30, tzinfo=UTC)
 
-    def test_midnight_at_the_place_ends_it_too(self):
+    def test_it_is_valid_until_local_midnight(self):
         table = timetable.agenda([], Subject("Loft", "America/New_York"), NOW, None)
         assert table.since == datetime(2026, 11, 23, 5, tzinfo=UTC)
         assert table.until == datetime(2026, 11, 24, 5, tzinfo=UTC)
 
 
-class TestAWeek:
+class TestWeek:
     @pytest.mark.parametrize(("weekday", "first"), [(0, 23), (6, 22), (5, 21)])
-    def test_it_begins_with_the_visitors_first_day(self, weekday, first):
+    def test_it_begins_on_the_first_day_of_the_week(self, weekday, first):
         table = timetable.week([], LONDON, NOW, None, first_weekday=weekday)
         assert [day.date.day for day in table.days] == list(range(first, first + 7))
 
-    def test_it_holds_also_what_is_over(self):
-        table = timetable.week([shown("2026-11-23T07:00")], LONDON, NOW, None, first_weekday=0)
+    def test_it_contains_past_sessions(self):
+        table = timetable.week([view("2026-11-23T07:00")], LONDON, NOW, None, first_weekday=0)
         assert starts(table) == ["11-23 07:00"]
 
-    def test_a_class_without_an_end_stands_at_its_start(self):
-        table = timetable.week([shown("2026-11-24T07:00", 0)], LONDON, NOW, None, first_weekday=0)
+    def test_a_class_without_an_end_is_listed_at_its_start(self):
+        table = timetable.week([view("2026-11-24T07:00", 0)], LONDON, NOW, None, first_weekday=0)
         assert table.entries[0].end is None
 
-    def test_mornings_stand_beside_mornings(self):
-        several = [shown(f"2026-11-23T{hour}:00") for hour in ("07", "12", "16", "17", "23")]
+    def test_a_day_has_morning_afternoon_and_evening(self):
+        several = [view(f"2026-11-23T{hour}:00") for hour in ("07", "12", "16", "17", "23")]
         [monday, *_] = timetable.week(several, LONDON, NOW, None, first_weekday=0).days
-        assert [[one.start.hour for one in part] for part in monday.parts] == [
+        assert [[entry.start.hour for entry in part] for part in monday.parts] == [
             [7], [12, 16], [17, 23],
         ]  # fmt: skip
 
-    def test_one_can_go_where_something_is(self):
-        several = [shown("2026-11-10T07:00"), shown("2026-12-10T07:00")]
+    def test_links_lead_only_to_weeks_with_sessions(self):
+        several = [view("2026-11-10T07:00"), view("2026-12-10T07:00")]
         table = timetable.week(several, LONDON, NOW, None, first_weekday=0)
         assert (table.earlier, table.later) == (date(2026, 11, 16), date(2026, 11, 30))
         last = timetable.week(several, LONDON, NOW, date(2026, 12, 9), first_weekday=0)

@@ -1,4 +1,4 @@
-"""The formats of a feed, by the suffix of its address."""
+"""The registry of feed formats, by the suffix of a feed's address."""
 
 from bridge.feeds.formats import ics, json, text
 from bridge.feeds.formats.base import Format

@@ -1,4 +1,4 @@
-"""What a format of a feed is. A new one is a module with a ``FORMAT``, listed in the registry."""
+"""The interface of feed formats. A format is a module with a ``FORMAT``, listed in the registry."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from bridge.feeds.spec import FeedSpec
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a feed is rendered from.
+    """The content of a feed, as the input of every format.
 
     Attributes:
-        shown: ordered by start and UID.
-        base_url: the bridge's own address, if it is known.
+        shown: the sessions, ordered by start and UID.
+        base_url: the bridge's own address, if it is set.
     """
 
     shown: Sequence[SessionView]
@@ -23,11 +23,11 @@ class Content:
 
 
 def plain_text_error(title: str, status: int, detail: str) -> str:
-    """An error for people who read the feed in a terminal or a log."""
+    """The body of an error response as plain text."""
     return f"{title}: {detail}\n"
 
 
-def _everything(body: bytes, params: Mapping[str, str]) -> bytes:
+def _unchanged(body: bytes, params: Mapping[str, str]) -> bytes:
     return body
 
 
@@ -36,13 +36,13 @@ class Format:
     """A format of feeds.
 
     Attributes:
-        suffix: what the address ends in, without the dot.
-        media_type: of the feed.
-        render: the same bytes for equal content.
-        error: the body of an error response, from its title, HTTP status and detail.
-        error_type: the media type of such a body.
-        params: query parameters that only this format takes.
-        narrow: reduces a rendered feed to what *params* ask for.
+        suffix: the end of the feed's address, without the dot.
+        media_type: the media type of the feed.
+        render: renders the feed; equal content gives equal bytes.
+        error: makes the body of an error response from its title, HTTP status and detail.
+        error_type: the media type of that body.
+        params: names of the query parameters that only this format has.
+        narrow: reduces a rendered feed to the sessions selected by *params*.
     """
 
     suffix: str
@@ -51,4 +51,4 @@ class Format:
     error: Callable[[str, int, str], str] = plain_text_error
     error_type: str = "text/plain; charset=utf-8"
     params: frozenset[str] = frozenset()
-    narrow: Callable[[bytes, Mapping[str, str]], bytes] = _everything
+    narrow: Callable[[bytes, Mapping[str, str]], bytes] = _unchanged

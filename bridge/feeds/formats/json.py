@@ -1,4 +1,4 @@
-"""The feed as a JSON array: one object a session, also readable as FullCalendar's event source."""
+"""The JSON format: an array with one object a session, usable as FullCalendar's event source."""
 
 import json
 from collections.abc import Mapping
@@ -12,57 +12,57 @@ from bridge.feeds.selection import SessionView
 
 def render(content: Content) -> bytes:
     """The array, in the order of the calendar."""
-    return _encoded([_object(one) for one in content.shown])
+    return _encode([_object(view) for view in content.shown])
 
 
 def narrow(body: bytes, params: Mapping[str, str]) -> bytes:
-    """Those objects of *body* that overlap a range of time.
+    """Only those objects of *body* that overlap a time range.
 
     Args:
-        params: ``start`` and ``end``, RFC 3339 times or dates, the end exclusive; and
-            ``timeZone``, the IANA zone of naive ones (UTC where it is missing or unknown).
+        params: ``start`` and ``end`` (exclusive), RFC 3339 times or dates; and ``timeZone``, the
+            IANA zone of naive times (UTC if it is missing or unknown).
 
     Raises:
-        ParameterError: a bound cannot be read.
+        ParameterError: a bound cannot be parsed.
     """
     zone = params.get("timeZone")
-    first, last = (_edge(name, params.get(name), zone) for name in ("start", "end"))
+    first, last = (_bound(name, params.get(name), zone) for name in ("start", "end"))
     if first is None and last is None:
         return body
-    return _encoded([one for one in json.loads(body) if _overlaps(one, first, last)])
+    return _encode([event for event in json.loads(body) if _overlaps(event, first, last)])
 
 
-def _edge(name: str, text: str | None, zone: str | None) -> datetime | None:
+def _bound(name: str, text: str | None, zone: str | None) -> datetime | None:
     if text is None:
         return None
-    edge = times.bound(name, text, edge=times.Edge.FIRST, local=True)
-    return edge if edge.tzinfo else edge.replace(tzinfo=times.zone(zone) or UTC)
+    bound = times.bound(name, text, edge=times.Edge.FIRST, local=True)
+    return bound if bound.tzinfo else bound.replace(tzinfo=times.zone(zone) or UTC)
 
 
-def _overlaps(one: dict[str, Any], first: datetime | None, last: datetime | None) -> bool:
-    start = datetime.fromisoformat(one["start"])
-    end = datetime.fromisoformat(one["end"] or one["start"])
+def _overlaps(event: dict[str, Any], first: datetime | None, last: datetime | None) -> bool:
+    start = datetime.fromisoformat(event["start"])
+    end = datetime.fromisoformat(event["end"] or event["start"])
     return (first is None or end > first or start == end == first) and (
         last is None or start < last
     )
 
 
-def _encoded(objects: list[dict[str, Any]]) -> bytes:
-    lines = (json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in objects)
+def _encode(events: list[dict[str, Any]]) -> bytes:
+    lines = (json.dumps(event, ensure_ascii=False, separators=(",", ":")) for event in events)
     return ("[" + ",\n".join(lines) + "]\n").encode()
 
 
-def _object(one: SessionView) -> dict[str, Any]:
-    session, venue, kind = one.session, one.session.venue, one.session.offering_type
-    # These keys are there only for those who may see what is in them.
+def _object(view: SessionView) -> dict[str, Any]:
+    session, venue, kind = view.session, view.session.venue, view.session.offering_type
+    # These keys are present only if the audience may see their values.
     private = {
-        "booked": one.booked,
+        "booked": view.booked,
         "join_url": venue.join_url if venue else None,
         "staff_url": session.staff_url,
     }
     return {
-        "id": one.uid,
-        "title": one.summary,
+        "id": view.uid,
+        "title": view.summary,
         "start": _utc(session.start),
         "end": _utc(session.end) if session.end else None,
         "url": session.booking_url,
@@ -70,12 +70,12 @@ def _object(one: SessionView) -> dict[str, Any]:
         "location": venue.location if venue else "",
         "description": kind.description if kind else "",
         "venue": venue and {"id": venue.id, "name": venue.name, "timezone": venue.zone},
-        "instructors": [{"id": who.id, "name": who.name} for who in session.instructors],
+        "instructors": [{"id": person.id, "name": person.name} for person in session.instructors],
         "course": session.course and {"id": session.course.id, "name": session.course.name},
         "type": kind and {"id": kind.id, "name": kind.name, "category": kind.category},
-        "availability": one.availability,
-        "updated": _utc(one.modified),
-        "sequence": one.sequence,
+        "availability": view.availability,
+        "updated": _utc(view.modified),
+        "sequence": view.sequence,
         **{name: value for name, value in private.items() if value is not None},
     }
 
@@ -96,7 +96,7 @@ FORMAT = Format(
     render=render,
     error=_error,
     error_type="application/problem+json",
-    # what FullCalendar appends to every request
+    # FullCalendar appends these to every request.
     params=frozenset({"start", "end", "timeZone"}),
     narrow=narrow,
 )

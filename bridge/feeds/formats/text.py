@@ -1,4 +1,4 @@
-"""The feed as plain text: an agenda for a terminal."""
+"""The plain-text format: an agenda for the terminal."""
 
 from datetime import UTC, date
 
@@ -8,7 +8,7 @@ from bridge.feeds.selection import SessionView
 from bridge.model import ClassSession
 from bridge.text_cleanup import for_terminal
 
-# Not strftime's: that speaks the language of the machine.
+# Not by strftime, whose names depend on the machine's locale.
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _INDENT = "  "
@@ -17,27 +17,26 @@ _INDENT = "  "
 def render(content: Content) -> bytes:
     """The sessions by day, each at its venue's local time."""
     shown, subject = content.shown, content.subject
-    zones = {_zone(one.session) for one in shown}
+    zones = {_zone(view.session) for view in shown}
     single = zones.pop() if len(zones) == 1 else None
     lines = [subject.name]
     lines.append(f"Times are {single} time." if single else "Times are local to each venue.")
     if not shown:
         lines = [subject.name, "Nothing is on."]
     day: date | None = None
-    for one in sorted(shown, key=lambda o: (_local(o.session)[0], o.session.start, o.uid)):
-        this, hours = _local(one.session)
-        if this != day:
-            day = this
+    for view in sorted(shown, key=lambda v: (_local(v.session)[0], v.session.start, v.uid)):
+        local_day, hours = _local(view.session)
+        if local_day != day:
+            day = local_day
             lines.append("")
             lines.append(f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]} {day.year}")
-        lines.append(_INDENT + _line(one, hours, "" if single else _zone(one.session)))
+        lines.append(_INDENT + _line(view, hours, "" if single else _zone(view.session)))
     return for_terminal("\n".join(lines) + "\n").encode()
 
 
-def _line(one: SessionView, hours: str, zone: str) -> str:
-    venue = one.session.venue
-    where = venue.name if venue else ""
-    return "  ".join(filter(None, (hours, zone, one.summary, f"@ {where}" if where else "")))
+def _line(view: SessionView, hours: str, zone: str) -> str:
+    venue = view.session.venue.name if view.session.venue else ""
+    return "  ".join(filter(None, (hours, zone, view.summary, f"@ {venue}" if venue else "")))
 
 
 def _zone(session: ClassSession) -> str:
@@ -45,6 +44,7 @@ def _zone(session: ClassSession) -> str:
 
 
 def _local(session: ClassSession) -> tuple[date, str]:
+    """The day and the times of day at which a session takes place, in its venue's zone."""
     zone = times.zone(_zone(session)) or UTC
     start = session.start.astimezone(zone)
     end = session.end.astimezone(zone) if session.end else None

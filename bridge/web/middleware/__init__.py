@@ -1,1 +1,1 @@
-"""What every request or response passes through."""
+"""The layers around the routes: limits, access log, response cache, security headers."""

@@ -1,4 +1,4 @@
-"""The access log: every answer once, in the log, in the metrics and in who reads what."""
+"""The access log: records each response in the log, the metrics and the usage counts."""
 
 import random
 import re
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from bridge.config import LogRequests
-from bridge.ops.log_config import request_id
+from bridge.ops import log_config
 from bridge.ops.metrics import Metrics
 from bridge.ops.usage import UsageCounter
 from bridge.snapshots.cache import CacheOutcome
-from bridge.web.representation import OUTCOME
+from bridge.web.representation import OUTCOME_KEY
 from bridge.web.user_agents import family
 
 if TYPE_CHECKING:
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: Names in the environment of a request. The first two are set inside of this layer: which rule
-#: matched, and what feed the answer is; the last is set by it.
-ROUTE, FEED, REQUEST_ID = "bridge.route", "bridge.feed", "bridge.request_id"
+#: Keys of the WSGI environment. The routes set the first two: the URL rule, and the feed that the
+#: response contains. The access log sets the request's id.
+ROUTE_KEY, FEED_KEY, REQUEST_ID_KEY = "bridge.route", "bridge.feed", "bridge.request_id"
 
-HEADER = "X-Request-Id"
-"""In which an answer carries the identity that its log lines have."""
+REQUEST_ID_HEADER = "X-Request-Id"
+"""The response header with the id that the request's log lines contain."""
 
-# Monitoring requests these every few seconds.
+# Monitoring systems request these every few seconds.
 PROBES = frozenset(("/healthz", "/readyz"))
 _METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
-_READ = frozenset((200, 304))
-# What the snapshot cache did for an answer, as the label ``cache`` has it.
-_LABELS: Mapping[CacheOutcome | None, str] = {
+_READ_STATUSES = frozenset((200, 304))
+# Values of the label ``cache``.
+_CACHE_LABELS: Mapping[CacheOutcome | None, str] = {
     None: "none",
     CacheOutcome.HIT: "hit",
     CacheOutcome.STALE: "stale",
@@ -43,177 +43,183 @@ _LABELS: Mapping[CacheOutcome | None, str] = {
     CacheOutcome.REFRESHED: "refreshed",
     CacheOutcome.FAILED: "failed",
 }
-_FROM_COPY = frozenset((CacheOutcome.HIT, CacheOutcome.STALE, CacheOutcome.FAILED))
-_LONGEST = 200
-# The token of a private feed is longer; a name in an address is hardly ever.
-_LONG = re.compile(r"[^/]{80,}")
+_CACHED = frozenset((CacheOutcome.HIT, CacheOutcome.STALE, CacheOutcome.FAILED))
+_MAX_PATH = 200
+# The tokens of private feeds are longer than this, and the names in addresses are shorter.
+_LONG_SEGMENT = re.compile(r"[^/]{80,}")
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
-    """What a route noted of its answer.
+class RouteInfo:
+    """What a route reports about its response.
 
     Attributes:
-        route: the rule that matched.
-        feed: what was read; None for a page.
+        route: the URL rule.
+        feed: a :class:`~bridge.ops.usage.FeedInfo`; None for a page.
     """
 
     route: str | None
     feed: Any
 
     @classmethod
-    def of(cls, environ: Mapping[str, Any]) -> "Noted":
-        """What is noted in a WSGI environment."""
-        return cls(environ.get(ROUTE), environ.get(FEED))
+    def of(cls, environ: Mapping[str, Any]) -> "RouteInfo":
+        """The route's report in a WSGI environment."""
+        return cls(environ.get(ROUTE_KEY), environ.get(FEED_KEY))
 
 
 @dataclass(slots=True)
-class _Kind:
-    """Answers of one route, method, status and result of the cache.
+class _Series:
+    """Responses with the same route, method, status and cache outcome.
 
     Attributes:
-        ready: whether the log tells of them in a summary.
-        read: whether somebody read a feed or a page by them.
-        summed: answers for the next summary.
+        cached: whether they are summarised in the log instead of logged one by one.
+        counts_as_read: whether they count as reads of a feed or a page.
+        pending: how many the next summary will contain.
     """
 
     counter: Any
-    ready: bool
-    read: bool
-    summed: int = 0
+    cached: bool
+    counts_as_read: bool
+    pending: int = 0
+
+
+_SeriesKey = tuple[str | None, str, int, CacheOutcome | None]
 
 
 class AccessLog:
-    """A WSGI middleware, and what the ASGI application tells of the answers that it gives itself.
-
-    *app* calls ``start_response`` before it returns, as Flask does.
+    """A WSGI middleware that records responses. The ASGI application, which serves cached responses
+    without it, calls :meth:`record`.
 
     Args:
-        which: what gets a line in the log each; what was ready is summed up by :meth:`sum_up`
-            otherwise.
+        app: calls ``start_response`` before it returns, as Flask does.
+        log_requests: whether all responses are logged one by one, or cached ones are only counted
+            for :meth:`log_summary`.
     """
 
     def __init__(
-        self, app: "WSGIApplication", *, metrics: Metrics, usage: UsageCounter, which: LogRequests
+        self,
+        app: "WSGIApplication",
+        *,
+        metrics: Metrics,
+        usage: UsageCounter,
+        log_requests: LogRequests,
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._usage = usage
-        self._all = which is LogRequests.ALL
+        self._log_all = log_requests is LogRequests.ALL
         self._lock = threading.Lock()
-        self._kinds: dict[tuple[str | None, str, int, CacheOutcome | None], _Kind] = {}
-        self._summed = time.monotonic()
+        self._series: dict[_SeriesKey, _Series] = {}
+        self._last_summary = time.monotonic()
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answer."""
-        began = time.monotonic()
-        identity = new_identity()
-        environ[REQUEST_ID] = identity
+        """Call the application, and record its response."""
+        started = time.monotonic()
+        request_id = new_request_id()
+        environ[REQUEST_ID_KEY] = request_id
         status = 500
 
         def start(line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             nonlocal status
             status = int(line[:3])
-            return start_response(line, [*headers, (HEADER, identity)], exc_info)
+            return start_response(line, [*headers, (REQUEST_ID_HEADER, request_id)], exc_info)
 
-        token = request_id.set(identity)
+        token = log_config.request_id.set(request_id)
         try:
             return self._app(environ, start)
         finally:
-            self.note(
-                Noted.of(environ),
+            self.record(
+                RouteInfo.of(environ),
                 method=environ["REQUEST_METHOD"],
                 path=environ.get("PATH_INFO", ""),
                 user_agent=environ.get("HTTP_USER_AGENT", ""),
                 status=status,
-                served=environ.get(OUTCOME),
-                seconds=time.monotonic() - began,
+                outcome=environ.get(OUTCOME_KEY),
+                seconds=time.monotonic() - started,
             )
-            request_id.reset(token)
+            log_config.request_id.reset(token)
 
-    def note(
+    def record(
         self,
-        noted: Noted,
+        route_info: RouteInfo,
         *,
         method: str,
         path: str,
         user_agent: str,
         status: int,
-        served: CacheOutcome | None,
+        outcome: CacheOutcome | None,
         seconds: float = 0.0,
-        identity: str | None = None,
+        request_id: str | None = None,
     ) -> None:
-        """See an answer.
+        """Record a response.
 
         Args:
-            noted: what its route noted.
-            served: what the snapshot cache did for it.
-            seconds: that it took.
-            identity: of the request, where the context has none.
+            outcome: how the snapshot cache answered; None if the route does not use it.
+            seconds: the time that the response took.
+            request_id: if it is not set in the context.
         """
-        key = (noted.route, method, status, served)
-        kind = self._kinds.get(key) or self._new(key)
-        kind.counter.inc()
-        if kind.read:
-            self._usage.note(family(user_agent), noted.feed)
-        if kind.ready and not self._all:
+        key = (route_info.route, method, status, outcome)
+        series = self._series.get(key) or self._new_series(key)
+        series.counter.inc()
+        if series.counts_as_read:
+            self._usage.record(family(user_agent), route_info.feed)
+        if series.cached and not self._log_all:
             with self._lock:
-                kind.summed += 1
+                series.pending += 1
             return
-        extra = {} if identity is None else {"request_id": identity}
+        extra = {} if request_id is None else {"request_id": request_id}
         log.info(
             "request",
             method=method[:10],
-            route=noted.route,
-            path=_path(path),
+            route=route_info.route,
+            path=_loggable_path(path),
             status=status,
-            cache=None if served is None else _LABELS[served],
+            cache=None if outcome is None else _CACHE_LABELS[outcome],
             milliseconds=round(seconds * 1000, 1),
             **extra,
         )
 
-    def sum_up(self) -> None:
-        """Tell the log of the answers that got no line of their own since this was done last."""
-        summed: dict[str, int] = {}
+    def log_summary(self) -> None:
+        """Log the number of responses since the last summary that were not logged one by one."""
+        counts: dict[str, int] = {}
         with self._lock:
-            for (route, _, _, served), kind in self._kinds.items():
-                if kind.summed:
-                    name = f"{route} {_LABELS[served]}"
-                    summed[name] = summed.get(name, 0) + kind.summed
-                    kind.summed = 0
+            for (route, _, _, outcome), series in self._series.items():
+                if series.pending:
+                    name = f"{route} {_CACHE_LABELS[outcome]}"
+                    counts[name] = counts.get(name, 0) + series.pending
+                    series.pending = 0
             now = time.monotonic()
-            seconds, self._summed = now - self._summed, now
-        if summed:
+            seconds, self._last_summary = now - self._last_summary, now
+        if counts:
             log.info(
-                "ready answers",
-                count=sum(summed.values()),
-                seconds=round(seconds),
-                routes=summed,
+                "ready answers", count=sum(counts.values()), seconds=round(seconds), routes=counts
             )
 
-    def _new(self, key: tuple[str | None, str, int, CacheOutcome | None]) -> _Kind:
-        route, method, status, served = key
-        known = method if method in _METHODS else "other"
-        kind = _Kind(
-            self._metrics.requests(route or "none", known, str(status), _LABELS[served]),
-            ready=(served in _FROM_COPY or route in PROBES) and status < 400,
-            # A page or a feed: what else there is says nothing of the cache.
-            read=method in ("GET", "HEAD") and status in _READ and served is not None,
+    def _new_series(self, key: _SeriesKey) -> _Series:
+        route, method, status, outcome = key
+        label = method if method in _METHODS else "other"
+        series = _Series(
+            self._metrics.requests(route or "none", label, str(status), _CACHE_LABELS[outcome]),
+            cached=(outcome in _CACHED or route in PROBES) and status < 400,
+            # Only feeds and pages have an outcome.
+            counts_as_read=method in ("GET", "HEAD")
+            and status in _READ_STATUSES
+            and outcome is not None,
         )
-        if known != method:
-            # Made-up methods are without end.
-            return kind
+        if label != method:
+            # Not kept: the number of made-up methods is unlimited.
+            return series
         with self._lock:
-            return self._kinds.setdefault(key, kind)
+            return self._series.setdefault(key, series)
 
 
-def new_identity() -> str:
-    """What a request is called in the log and in its answer."""
+def new_request_id() -> str:
+    """A random id for a request."""
     return f"{random.getrandbits(64):016x}"
 
 
-def _path(path: str) -> str | None:
-    """The path, where it is no secret: a private feed's is one, however it is misspelled."""
-    return None if "private" in path.lower() else _LONG.sub("…", path)[:_LONGEST]
+def _loggable_path(path: str) -> str | None:
+    """The path without long segments; None if it may contain a token, even in a misspelled path."""
+    return None if "private" in path.lower() else _LONG_SEGMENT.sub("…", path)[:_MAX_PATH]

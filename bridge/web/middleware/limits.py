@@ -1,4 +1,4 @@
-"""Limits: requests that are too long, or name no host, are refused before anything reads them."""
+"""Limits of requests: the length of path, query and headers, and a valid Host."""
 
 import re
 from collections.abc import Mapping
@@ -15,20 +15,20 @@ _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re
 _MAX_QUERY = 8_000
 _MAX_PATH = 4_000
 MAX_HEADER = 16_000
-"""Characters of one header, its name aside."""
+"""Characters of one header's value."""
 _MAX_HEADERS = 32_000
 
 
 def is_host(host: str, protocol: str = "HTTP/1.1") -> bool:
-    """Whether *host* is one valid Host, which HTTP/1.0 need not have (RFC 9112, 3.2).
+    """Whether *host* is one valid Host value; HTTP/1.0 does not require one (RFC 9112, 3.2).
 
-    Several are joined by a comma.
+    Values of several Host headers, joined by commas, are not valid.
     """
     return _HOST.fullmatch(host) is not None or (not host and protocol != "HTTP/1.1")
 
 
-def refusal(environ: Mapping[str, Any]) -> type[HTTPException] | None:
-    """The error that answers a request; None where it may be read."""
+def violation(environ: Mapping[str, Any]) -> type[HTTPException] | None:
+    """The error for a request that exceeds a limit; None if it is within all limits."""
     if not is_host(environ.get("HTTP_HOST", ""), environ.get("SERVER_PROTOCOL", "")):
         return BadRequest
     path = max(len(environ.get(name, "")) for name in ("PATH_INFO", "SCRIPT_NAME"))

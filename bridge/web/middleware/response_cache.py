@@ -1,10 +1,12 @@
-"""The response cache: complete answers in the worker's memory, ready before Flask is asked.
+"""The response cache: complete responses in the worker's memory, served without calling Flask.
 
-Routes hand their :class:`~bridge.web.representation.Representation` to it. It keeps one for as long
-as the snapshot that it was cut from is current or may be served: once a second one request is let
-through to the application, which looks whether the store holds a newer snapshot, while the others
-are answered from here (RFC 5861). Request directives such as ``no-cache`` are advisory (RFC 9111,
-5.2.1) and ignored, so that a flood of reloads ends here; ``no-store`` is obeyed by the caller.
+    prepared = cache.get(request)  # None: call the application, then cache.put(request, …)
+
+Routes make a :class:`~bridge.web.representation.Representation`. The cache keeps it while its
+snapshot is fresh or may be served stale. Once a second one request goes to the application, which
+checks the store for a newer snapshot; concurrent requests are served from the cache (RFC 5861).
+Request directives such as ``no-cache`` are advisory (RFC 9111, 5.2.1) and ignored, so a flood of
+reloads does not reach the application. The caller obeys ``no-store``.
 """
 
 import weakref
@@ -15,75 +17,79 @@ from typing import Any
 from bridge.bounded_cache import BoundedCache
 from bridge.clock import Clock
 from bridge.snapshots.cache import CacheOutcome
-from bridge.web.negotiation import unmodified
+from bridge.web.negotiation import is_not_modified
 from bridge.web.representation import Representation
 
 RawHeaders = list[tuple[bytes, bytes]]
 
 REVALIDATE_SECONDS = 1.0
-"""After so long one request goes to the application. It looks at the store as often."""
+"""The interval at which one request goes to the application, which reads the store as often."""
 
+# How long the application may take to answer with a newer response, while a stale one is served.
 _SLOW_SECONDS = 5.0
-# Seconds that the wall clock and the monotonic clock may drift apart within a lifetime.
+# Seconds by which the wall clock and the monotonic clock may differ during an entry's lifetime.
 _MAX_DRIFT = 2.0
-# Bytes that an entry takes beside its body: headers, as lists and strings, in each coding.
-_FRAME = 4_000
+# Bytes of an entry besides its body: the headers, in each coding.
+_ENTRY_OVERHEAD = 4_000
 
 
 @dataclass(slots=True, eq=False)
 class CacheRequest:
-    """A request, as far as ready answers differ by it; used again for each that says the same.
+    """The parts of a request that select a cached response; one object for all equal requests.
 
     Attributes:
-        address: scheme, host, path and query, and what a trusted proxy says of them.
-        language: what ``Accept-Language`` comes to.
-        zipped: whether gzip is welcome.
-        if_none_match, if_modified_since: what the client has already.
+        address: scheme, host, path, query, and the forwarded headers of a trusted proxy.
+        language: the negotiated language and locale.
+        gzipped: whether the client accepts gzip.
+        if_none_match, if_modified_since: the headers of a conditional request.
     """
 
     address: tuple[Hashable, ...]
     language: Hashable = None
-    zipped: bool = False
+    gzipped: bool = False
     if_none_match: str | None = None
     if_modified_since: str | None = None
     entry: Callable[[], "_Entry | None"] = lambda: None
-    """The entry that answered it last, while the cache has it (a weak reference)."""
+    """A weak reference to the entry that served this request last."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedResponse:
-    """An answer as it is given within one second.
+    """A response that is ready to be sent; valid for one second.
 
     Attributes:
-        headers: in lower case, as ASGI has them.
-        noted: what the application noted for the access log.
+        headers: with lower-case names, as ASGI requires.
+        route_info: the :class:`~bridge.web.middleware.access_log.RouteInfo` for the access log.
     """
 
     status: int
     headers: RawHeaders
     body: bytes
-    served: CacheOutcome | None
-    noted: Any
+    outcome: CacheOutcome | None
+    route_info: Any
 
 
 @dataclass(slots=True, weakref_slot=True)
 class _Entry:
-    """An answer, and for how long it may be given.
+    """A cached response.
 
     Attributes:
         at: when it was made, on the monotonic clock.
-        wall: the same on the wall clock.
-        usable: seconds from then on for which it may be given.
-        revalidated: seconds from then on after which a request went to the application last.
+        wall: the same, on the wall clock.
+        stale: whether its snapshot was stale by then.
+        lifetime: seconds after *at* for which it may be served.
+        revalidated: seconds after *at* at which a request went to the application last.
+        second: the age in seconds for which *prepared* is valid.
+        prepared: responses by coding, and by whether they are a 304.
     """
 
     representation: Representation
-    noted: Any
+    route_info: Any
     change_token: Hashable
     at: float
     wall: float
     stale: bool = False
-    usable: float = 0.0
+    lifetime: float = 0.0
     revalidated: float = 0.0
     second: int = -1
     prepared: dict[tuple[bool, bool], PreparedResponse] = field(default_factory=dict)
@@ -91,44 +97,46 @@ class _Entry:
     def __post_init__(self) -> None:
         freshness = self.representation.freshness
         if freshness is None:
-            self.usable = self.representation.max_age
-        elif freshness.left > 0:
-            self.usable = freshness.left
+            self.lifetime = self.representation.max_age
+        elif freshness.fresh_for > 0:
+            self.lifetime = freshness.fresh_for
         else:
             self.stale = True
-            # An application that waits for upstream may take its time to say something newer.
-            self.usable = min(freshness.servable, REVALIDATE_SECONDS + _SLOW_SECONDS)
+            # Long enough for an application that waits for upstream before it answers.
+            self.lifetime = min(freshness.servable_for, REVALIDATE_SECONDS + _SLOW_SECONDS)
 
     @property
     def size(self) -> int:
-        return self.representation.body.size + _FRAME
+        return self.representation.body.size + _ENTRY_OVERHEAD
 
-    def prepare(self, since: float, *, zipped: bool, known: bool) -> PreparedResponse:
-        # Headers tell whole seconds: an answer is made once a second for all who get the same.
-        second = int(since)
+    def prepare(self, elapsed: float, *, gzipped: bool, not_modified: bool) -> PreparedResponse:
+        # Headers state whole seconds, so a prepared response is shared for one second.
+        second = int(elapsed)
         if second != self.second:
             self.second, self.prepared = second, {}
-        found = self.prepared.get((zipped, known))
-        if found is None:
-            found = self.prepared[zipped, known] = self._prepared(since, zipped=zipped, known=known)
-        return found
+        key = (gzipped, not_modified)
+        prepared = self.prepared.get(key)
+        if prepared is None:
+            prepared = self._response(elapsed, gzipped=gzipped, not_modified=not_modified)
+            self.prepared[key] = prepared
+        return prepared
 
-    def _prepared(self, since: float, *, zipped: bool, known: bool) -> PreparedResponse:
+    def _response(self, elapsed: float, *, gzipped: bool, not_modified: bool) -> PreparedResponse:
         representation = self.representation
         freshness = representation.freshness
-        now = None if freshness is None else freshness.after(since)
-        head = representation.head(now, zipped=zipped, known=known)
-        body = b"" if known else representation.bytes(zipped=zipped)
-        if not known:
+        now = None if freshness is None else freshness.after(elapsed)
+        head = representation.head(now, gzipped=gzipped, not_modified=not_modified)
+        body = b"" if not_modified else representation.bytes(gzipped=gzipped)
+        if not not_modified:
             head.append(("Content-Length", str(len(body))))
         if now is None:
-            head.append(("Age", str(int(since))))
+            head.append(("Age", str(int(elapsed))))
         return PreparedResponse(
-            status=304 if known else 200,
+            status=304 if not_modified else 200,
             headers=[(name.lower().encode(), value.encode("latin-1")) for name, value in head],
             body=body,
-            served=None if now is None else now.served,
-            noted=self.noted,
+            outcome=None if now is None else now.outcome,
+            route_info=self.route_info,
         )
 
 
@@ -136,9 +144,9 @@ class ResponseCache:
     """Keeps the newest response for each address; evicts the least recently used.
 
     Args:
-        max_bytes: of what is kept.
-        change_token: a new value forces revalidation of stale entries: there may be something
-            newer in this process.
+        max_bytes: memory for the entries.
+        change_token: a new value forces revalidation of stale entries, because this process may
+            have a newer snapshot.
     """
 
     def __init__(
@@ -150,36 +158,39 @@ class ResponseCache:
 
     @property
     def size(self) -> int:
-        """Bytes that are kept."""
+        """The memory that the entries take, in bytes."""
         return self._entries.size
 
     def get(self, request: CacheRequest) -> PreparedResponse | None:
-        """The answer that is ready; None where the application has to be asked."""
+        """The cached response; None if the application must be called."""
         entry = request.entry() or self._find(request)
         if entry is None:
             return None
         clock = self._clock
-        since = clock.monotonic() - entry.at
-        # Where the clocks disagree one was set, or the machine slept.
-        if since >= entry.usable or abs(clock.now() - entry.wall - since) >= _MAX_DRIFT:
+        elapsed = clock.monotonic() - entry.at
+        # If the clocks disagree, the wall clock was set or the machine was suspended.
+        if elapsed >= entry.lifetime or abs(clock.now() - entry.wall - elapsed) >= _MAX_DRIFT:
             return None
         token = self._change_token() if entry.stale else entry.change_token
-        if since >= entry.revalidated + REVALIDATE_SECONDS or token != entry.change_token:
-            # This request revalidates; concurrent ones are answered from the entry.
-            entry.revalidated, entry.change_token = since, token
+        if elapsed >= entry.revalidated + REVALIDATE_SECONDS or token != entry.change_token:
+            # This request revalidates; concurrent requests are served from the entry.
+            entry.revalidated, entry.change_token = elapsed, token
             return None
-        return entry.prepare(since, zipped=request.zipped, known=_is_known(request, entry))
+        return entry.prepare(
+            elapsed, gzipped=request.gzipped, not_modified=_is_not_modified(request, entry)
+        )
 
     def _find(self, request: CacheRequest) -> _Entry | None:
-        for place in _places(request):
-            entry = self._entries.get(place)
+        for key in _keys(request):
+            entry = self._entries.get(key)
             if entry is not None:
                 request.entry = weakref.ref(entry)
                 return entry
         return None
 
     def token(self) -> Hashable:
-        """To be had before the application is asked, and given to :meth:`put` with its answer."""
+        """The change token. Read it before the application is called, and pass it to :meth:`put`
+        with the response."""
         return self._change_token()
 
     def put(
@@ -188,41 +199,41 @@ class ResponseCache:
         representation: Representation | None,
         *,
         token: Hashable,
-        noted: Any,
+        route_info: Any,
     ) -> None:
-        """Keep what the application said, if it may be kept; else what it makes out of date goes.
+        """Keep the application's response if it may be kept; otherwise drop a stale entry.
 
         Args:
-            representation: None where it said something else than a 200.
-            noted: for the access log.
+            representation: None if the response is not a 200 that may be kept.
+            route_info: for the access log.
         """
         if representation is not None:
             now, wall = self._clock.monotonic(), self._clock.now()
             freshness = representation.freshness
             at = now if freshness is None else freshness.at
-            entry = _Entry(representation, noted, token, at, wall - (now - at))
-            if entry.usable > 0:
+            entry = _Entry(representation, route_info, token, at, wall - (now - at))
+            if entry.lifetime > 0:
                 language = request.language if representation.by_language else None
                 self._entries.put((request.address, language), entry)
                 return
-        for place in _places(request):
-            before = self._entries.get(place)
-            if before is not None and before.stale:
-                self._entries.pop(place)
+        for key in _keys(request):
+            previous = self._entries.get(key)
+            if previous is not None and previous.stale:
+                self._entries.pop(key)
 
 
-def _places(request: CacheRequest) -> tuple[Hashable, Hashable]:
+def _keys(request: CacheRequest) -> tuple[Hashable, Hashable]:
+    """The keys of a response that is the same in all languages, and of one that is not."""
     return (request.address, None), (request.address, request.language)
 
 
-def _is_known(request: CacheRequest, entry: _Entry) -> bool:
-    """Whether the client has what *entry* would give it."""
+def _is_not_modified(request: CacheRequest, entry: _Entry) -> bool:
     if request.if_none_match is None and request.if_modified_since is None:
         return False
     representation = entry.representation
-    return unmodified(
+    return is_not_modified(
         request.if_none_match,
         request.if_modified_since,
-        etag=representation.etags[request.zipped],
+        etag=representation.etags[request.gzipped],
         last_modified=representation.last_modified,
     )

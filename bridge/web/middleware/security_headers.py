@@ -1,4 +1,4 @@
-"""Security: what browsers and search engines are told about every answer."""
+"""Security headers of responses, for browsers and search engines."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ SAFE: Mapping[str, str] = {
     "Referrer-Policy": "no-referrer",
 }
 EMBEDDED = "/embed/"
-"""What the path of a page begins with that other sites may frame."""
+"""Prefix of the paths of pages that other sites may show in a frame."""
 
 _POLICY = (
     "default-src 'none'",
@@ -21,28 +21,28 @@ _POLICY = (
     "form-action 'self'",
 )
 
-_PERSONAL = ("no-store", "private")
+_NOT_SHARED = ("no-store", "private")
 
 
 def register(app: Flask) -> None:
-    """Put on every answer of *app* what has to be on it, whoever made it."""
+    """Add the headers that every response of *app* must have."""
 
     @app.after_request
     def guard(response: Response) -> Response:
         for name, value in SAFE.items():
             response.headers.setdefault(name, value)
-        # What no shared cache may keep, no search engine may list.
-        if response.headers.get("Cache-Control", "").startswith(_PERSONAL):
+        # Search engines must not list what shared caches must not store.
+        if response.headers.get("Cache-Control", "").startswith(_NOT_SHARED):
             response.headers.setdefault("X-Robots-Tag", "noindex")
         return response
 
 
 def page_headers(path: str, embedders: Sequence[str]) -> dict[str, str]:
-    """The headers of a page.
+    """The security headers of a page.
 
     Args:
-        path: the page's own.
-        embedders: origins that may frame what is made for it.
+        path: the path of the page.
+        embedders: origins that may show embedded pages in a frame.
     """
     ancestors = " ".join(embedders) if path.startswith(EMBEDDED) else "'none'"
     policy = "; ".join((*_POLICY, f"frame-ancestors {ancestors}"))

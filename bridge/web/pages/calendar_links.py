@@ -1,4 +1,4 @@
-"""Links that put a feed, or one class, into a calendar; and the same as a QR code."""
+"""Links that add a feed or a single class to a calendar; QR codes; the embed snippet."""
 
 import io
 from dataclasses import dataclass
@@ -13,28 +13,28 @@ from bridge.text_cleanup import clip
 from bridge.web.feed_responses import slug
 
 GOOGLE_BY_URL = "https://calendar.google.com/calendar/u/0/r/settings/addbyurl"
-# Google cuts an address at some thousands of characters; the description is what may be long.
-_DETAILS = 500
-_HEIGHT = 600
+# Google truncates addresses after some thousand characters; only the description can be that long.
+_MAX_DETAILS = 500
+_FRAME_HEIGHT = 600
 
 
 def path(spec: FeedSpec, name: str, extension: str = "") -> str:
-    """The path of a feed or of its page, with *name* in it for people."""
+    """The path of a feed or of its page, with a slug of *name*."""
     plain = spec.path(extension)
-    tail = slug(name)
-    if spec.identity is None or not tail:
+    name_slug = slug(name)
+    if spec.identity is None or not name_slug:
         return plain
-    head = f"/{spec.kind.value}/{spec.identity}"
-    return f"{head}-{tail}{plain.removeprefix(head)}"
+    prefix = f"/{spec.kind.value}/{spec.identity}"
+    return f"{prefix}-{name_slug}{plain.removeprefix(prefix)}"
 
 
 @dataclass(frozen=True, slots=True)
 class CalendarLinks:
-    """A feed's address, as each calendar wants it.
+    """The links for subscribing to a feed, one for each calendar.
 
     Attributes:
-        address: of the feed, http or https.
-        name: what the calendar is to be called.
+        address: the feed's address, http or https.
+        name: the name for the calendar.
     """
 
     address: str
@@ -42,18 +42,18 @@ class CalendarLinks:
 
     @classmethod
     def of(cls, base: str, spec: FeedSpec, name: str) -> "CalendarLinks":
-        """That of a feed below the address *base*."""
+        """The links of a feed on the bridge at *base*."""
         return cls(base + path(spec, name, ".ics"), name)
 
     @property
     def apple(self) -> str:
-        """For Apple's calendar, and for programs on a desktop."""
+        """For Apple Calendar and for desktop programs."""
         return "webcal://" + self.address.partition("://")[2]
 
     @property
     def google(self) -> str:
-        """Google's own page. Reports of it failing conflict: :data:`GOOGLE_BY_URL` belongs by."""
-        return f"https://calendar.google.com/calendar/r?cid={_encoded(self.apple)}"
+        """For Google. It fails for some users, so pages also show :data:`GOOGLE_BY_URL`."""
+        return f"https://calendar.google.com/calendar/r?cid={_percent_encoded(self.apple)}"
 
     @property
     def outlook(self) -> str:
@@ -67,22 +67,22 @@ class CalendarLinks:
 
     @property
     def _add_from_web(self) -> str:
-        url, name = _encoded(self.address), _encoded(self.name)
+        url, name = _percent_encoded(self.address), _percent_encoded(self.name)
         return f"/calendar/0/addfromweb/?url={url}&name={name}"
 
 
-def google_event(one: SessionView) -> str:
-    """Google's form, filled in with one session."""
-    session = one.session
-    # Google wants an end; where none is known, an hour is what it would assume itself.
+def google_event(view: SessionView) -> str:
+    """A link to Google's event form, filled in with a session."""
+    session = view.session
+    # Google requires an end; without one it would assume an hour itself.
     end = session.end or session.start + timedelta(hours=1)
-    names = ", ".join(who.name for who in session.instructors if who.name)
+    names = ", ".join(person.name for person in session.instructors if person.name)
     about = session.offering_type.description if session.offering_type else ""
-    details = "\n\n".join(filter(None, (names, session.booking_url, clip(about, _DETAILS))))
+    details = "\n\n".join(filter(None, (names, session.booking_url, clip(about, _MAX_DETAILS))))
     query = {
         "action": "TEMPLATE",
-        "dates": f"{_compact(session.start)}/{_compact(end)}",
-        "text": one.summary,
+        "dates": f"{_basic_format(session.start)}/{_basic_format(end)}",
+        "text": view.summary,
         "location": session.venue.location if session.venue else "",
         "details": details,
     }
@@ -91,7 +91,7 @@ def google_event(one: SessionView) -> str:
 
 
 def qr_code(address: str) -> str:
-    """An SVG of *address*, to stand in a page; its colours are the stylesheet's."""
+    """A QR code of *address* as inline SVG; the style sheet sets its colours."""
     out = io.BytesIO()
     segno.make(address, error="m", micro=False).save(
         out, kind="svg", xmldecl=False, svgns=False, svgclass="qr", lineclass=None, omitsize=True,
@@ -101,12 +101,12 @@ def qr_code(address: str) -> str:
 
 
 def embed_snippet(base: str, embed_path: str, title: str) -> str:
-    """The lines that a site's owner pastes: a frame, and the optional script."""
+    """The HTML for embedding a timetable: a frame, and the optional script."""
     frame = (
-        f'<iframe src="{_attribute(base + embed_path)}" title="{_attribute(title)}"'
-        f' width="100%" height="{_HEIGHT}" loading="lazy" style="border:0"></iframe>'
+        f'<iframe src="{_escape_attribute(base + embed_path)}" title="{_escape_attribute(title)}"'
+        f' width="100%" height="{_FRAME_HEIGHT}" loading="lazy" style="border:0"></iframe>'
     )
-    return f'{frame}\n<script src="{_attribute(base)}/embed.js" async></script>'
+    return f'{frame}\n<script src="{_escape_attribute(base)}/embed.js" async></script>'
 
 
 def host_of(address: str) -> str:
@@ -114,13 +114,13 @@ def host_of(address: str) -> str:
     return urlsplit(address).netloc
 
 
-def _attribute(text: str) -> str:
+def _escape_attribute(text: str) -> str:
     return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
 
 
-def _compact(at: datetime) -> str:
+def _basic_format(at: datetime) -> str:
     return at.strftime("%Y%m%dT%H%M%SZ")
 
 
-def _encoded(text: str) -> str:
+def _percent_encoded(text: str) -> str:
     return quote(text, safe="")

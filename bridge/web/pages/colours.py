@@ -1,17 +1,17 @@
-"""Colours that can be read: WCAG's contrast, and an accent brought up to it."""
+"""Accent colours, adjusted to a readable contrast (WCAG)."""
 
 import colorsys
 import re
 from dataclasses import dataclass
 
 from bridge.errors import ParameterError
-from bridge.filters import shown
+from bridge.filters import quoted
 
 LIGHT, DARK = "#fbfaf7", "#171614"
-"""The grounds of the two themes, as in ``site.css``."""
+"""The background colours of the two themes, as in ``site.css``."""
 
-# A little over WCAG's 4.5, since a browser rounds.
-_ENOUGH = 4.6
+# WCAG requires 4.5; a little more, because browsers round colours.
+_MIN_CONTRAST = 4.6
 _STEPS = 200
 
 
@@ -20,9 +20,9 @@ class Accent:
     """An accent colour in one theme, all ``#rrggbb``.
 
     Attributes:
-        ink: on the theme's ground, as text.
-        fill: as a ground of its own.
-        on_fill: text on that.
+        ink: as text on the theme's background.
+        fill: as a background.
+        on_fill: text on *fill*.
     """
 
     ink: str
@@ -31,43 +31,43 @@ class Accent:
 
 
 def accent(name: str, text: str) -> str:
-    """The colour that a parameter gives, as ``rrggbb``.
+    """Parse the value of a query parameter as a colour, ``rrggbb``.
 
     Raises:
-        ParameterError: it is none.
+        ParameterError: *text* is not a colour.
     """
     digits = text.removeprefix("#").lower()
     if not re.fullmatch(r"[0-9a-f]{3}|[0-9a-f]{6}", digits, re.ASCII):
         raise ParameterError(
-            name, f"{name}: {shown(text)} is no colour; accepted: three or six hex digits: 0b5d57"
+            name, f"{name}: {quoted(text)} is no colour; accepted: three or six hex digits: 0b5d57"
         )
     return digits if len(digits) == 6 else "".join(digit * 2 for digit in digits)
 
 
-def themed(digits: str, ground: str) -> Accent:
-    """The accent on *ground*: as near to what was asked for as can be read."""
+def themed(digits: str, background: str) -> Accent:
+    """The accent for a theme: the readable colour nearest to *digits*."""
     fill = f"#{digits}"
-    on_fill = max(("#ffffff", "#000000"), key=lambda one: contrast(one, fill))
-    return Accent(readable(fill, ground), fill, on_fill)
+    on_fill = max(("#ffffff", "#000000"), key=lambda text: contrast(text, fill))
+    return Accent(readable(fill, background), fill, on_fill)
 
 
-def readable(colour: str, ground: str) -> str:
-    """*colour*, made lighter or darker until text in it can be read on *ground*."""
-    if contrast(colour, ground) >= _ENOUGH:
+def readable(colour: str, background: str) -> str:
+    """*colour*, made lighter or darker until it has enough contrast to *background*."""
+    if contrast(colour, background) >= _MIN_CONTRAST:
         return colour
     hue, lightness, saturation = colorsys.rgb_to_hls(*_channels(colour))
-    goal = 0.0 if _luminance(ground) > 0.18 else 1.0
+    goal = 0.0 if _luminance(background) > 0.18 else 1.0
     for step in range(1, _STEPS):
-        nearer = lightness + (goal - lightness) * step / _STEPS
-        one = _hex(colorsys.hls_to_rgb(hue, nearer, saturation))
-        if contrast(one, ground) >= _ENOUGH:
-            return one
+        adjusted = lightness + (goal - lightness) * step / _STEPS
+        candidate = _hex(colorsys.hls_to_rgb(hue, adjusted, saturation))
+        if contrast(candidate, background) >= _MIN_CONTRAST:
+            return candidate
     return "#000000" if goal == 0.0 else "#ffffff"
 
 
-def contrast(one: str, other: str) -> float:
+def contrast(colour: str, other: str) -> float:
     """The contrast ratio of two colours, 1 to 21 (WCAG 2.2, "contrast ratio")."""
-    high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
+    high, low = sorted((_luminance(colour), _luminance(other)), reverse=True)
     return (high + 0.05) / (low + 0.05)
 
 

@@ -1,4 +1,4 @@
-"""Timetables for the frames of other sites: light or dark, in any colour, without scripts."""
+"""Timetables for embedding in other sites, with a theme and an accent colour."""
 
 from flask import Blueprint, Response, request
 
@@ -8,9 +8,9 @@ from bridge.snapshots.cache import Lookup
 from bridge.web.error_pages import UnknownPageError
 from bridge.web.middleware import security_headers
 from bridge.web.pages import calendar_links, colours
-from bridge.web.pages.page_cache import Page, answer
+from bridge.web.pages.page_cache import Page, page_response
 from bridge.web.pages.page_context import PageContext
-from bridge.web.pages.page_title import WORDS, about
+from bridge.web.pages.page_title import KIND_WORDS, page_content
 
 blueprint = Blueprint("embed", __name__, url_prefix="/embed")
 
@@ -22,53 +22,55 @@ THEMES = ("auto", "light", "dark")
 @blueprint.route("/courses/<feed_id:identity>", defaults={"kind": Kind.COURSE})
 @blueprint.route("/sessions", defaults={"kind": Kind.SESSION, "identity": None})
 def show(kind: Kind, identity: int | None) -> Response:
-    """The timetable as a list or as a week, with nothing around it."""
-    visit = PageContext.of(request)
-    spec = feed_spec(kind, identity, visit.feed_pairs, visit.services.defaults)
-    theme = visit.one_of("theme", THEMES)
-    given = request.args.get("accent")
-    accent = None if given is None else colours.accent("accent", given)
-    key = ("embed", spec, visit.view, visit.first_day, theme, accent)
-    lookup = visit.services.router.find(spec.filter_set)
+    """The timetable as a list or as a week, without the rest of the page."""
+    context = PageContext.of(request)
+    spec = feed_spec(kind, identity, context.feed_pairs, context.services.defaults)
+    theme = context.one_of("theme", THEMES)
+    text = request.args.get("accent")
+    accent = None if text is None else colours.accent("accent", text)
+    key = ("embed", spec, context.view, context.first_day, theme, accent)
+    lookup = context.services.router.find(spec.filter_set)
 
     def render() -> Page:
-        return _timetable(visit, spec, lookup, theme=theme, accent=accent)
+        return _timetable(context, spec, lookup, theme=theme, accent=accent)
 
-    return answer(visit, lookup, key, render, indexed=False)
+    return page_response(context, lookup, key, render, indexed=False)
 
 
 def _timetable(
-    visit: PageContext, spec: FeedSpec, lookup: Lookup, *, theme: str, accent: str | None
+    context: PageContext, spec: FeedSpec, lookup: Lookup, *, theme: str, accent: str | None
 ) -> Page:
-    found = about(lookup.snapshot, spec, visit.language)
-    if not found.known:
-        raise UnknownPageError(WORDS[spec.kind])
-    table = visit.timetable(found.shown, found.subject)
-    page = calendar_links.path(spec, found.name)
-    html = visit.render(
+    content = page_content(lookup.snapshot, spec, context.language)
+    if not content.exists:
+        raise UnknownPageError(KIND_WORDS[spec.kind])
+    table = context.timetable(content.shown, content.subject)
+    path = calendar_links.path(spec, content.name)
+    html = context.render(
         "embed.html",
-        here=f"/embed{page}",
-        page=visit.link(page),
-        about=found,
+        page_path=f"/embed{path}",
+        page_link=context.link(path),
+        content=content,
         table=table,
-        view=visit.view,
+        view=context.view,
         theme=theme,
         accent=accent,
-        manner={"theme": theme if theme != THEMES[0] else None, "accent": accent},
-        age=visit.age_notice(lookup, found.subject.zone),
+        embed_options={"theme": theme if theme != THEMES[0] else None, "accent": accent},
+        age=context.age_notice(lookup, content.subject.zone),
     )
     return Page(html, table.since, table.until)
 
 
 @blueprint.route("/accent/<digits>.css")
 def accent_style(digits: str) -> Response:
-    """The style of one accent colour: a policy without inline style leaves no other way."""
+    """The style sheet of an accent colour: the security policy forbids inline styles."""
     digits = colours.accent("accent", digits)
-    light, dark = (colours.themed(digits, ground) for ground in (colours.LIGHT, colours.DARK))
+    light, dark = (
+        colours.themed(digits, background) for background in (colours.LIGHT, colours.DARK)
+    )
     css = "".join(
-        f"{selector}{{--accent:{one.ink};--fill:{one.fill};--on-fill:{one.on_fill}}}{end}\n"
-        for selector, one, end in (
-            # Twice the root: stronger than the site's own style, wherever it stands.
+        f"{selector}{{--accent:{accent.ink};--fill:{accent.fill};--on-fill:{accent.on_fill}}}{end}\n"
+        for selector, accent, end in (
+            # The doubled selector has a higher specificity than those of site.css.
             (":root:root", light, ""),
             ("@media(prefers-color-scheme:dark){:root:root:not([data-theme=light])", dark, "}"),
             (":root:root[data-theme=dark]", dark, ""),
@@ -79,7 +81,7 @@ def accent_style(digits: str) -> Response:
         headers={
             **security_headers.SAFE,
             "Content-Type": "text/css; charset=utf-8",
-            # It follows from its address, and from nothing else but the program.
+            # It depends only on the address and on this program.
             "Cache-Control": "public, max-age=86400",
         },
     )

@@ -1,39 +1,39 @@
-"""The weight of pages: each stays under 100 kB in all, whatever the studio and its names."""
+"""The page budget: limits that keep each page below 100 kB for any studio and any names."""
 
 from collections.abc import Sequence
 
 TIMETABLE = 60_000
-"""Bytes of a page that its timetable may take."""
+"""Maximum bytes of the timetable in a page, structured data included."""
 
-STRUCTURED = 14_000
-"""Bytes of the timetable's that are for what is told to search engines, where that is told."""
+STRUCTURED_DATA = 14_000
+"""Bytes of that for structured data, in pages that have any."""
 
 CATALOGUE = 60_000
-"""Bytes of the start page that its lists may take."""
+"""Maximum bytes of the lists on the start page."""
 
 
-def fitting(groups: Sequence[Sequence[int]], limit: int, *, most: int) -> int:
-    """How many items each group can show, the same for all.
+def items_per_group(groups: Sequence[Sequence[int]], limit: int, *, most: int) -> int:
+    """How many items of each group fit into a page: the same number for all groups.
 
     Args:
-        groups: of each, what its items weigh, in order.
-        limit: what all that is shown may weigh.
-        most: of one group.
+        groups: the sizes of the items of each group, in order.
+        limit: maximum total size of the items.
+        most: maximum number of items of a group.
     """
-    weight = 0
+    size = 0
     for number in range(min(most, max(map(len, groups), default=0))):
-        weight += sum(group[number] for group in groups if number < len(group))
-        if weight > limit:
+        size += sum(group[number] for group in groups if number < len(group))
+        if size > limit:
             return max(1, number)
     return most
 
 
-def text(*parts: str, frame: int = 0, times: int = 1) -> int:
-    """About the bytes of some texts in a page.
+def text_size(*parts: str, frame: int = 0, times: int = 1) -> int:
+    """The approximate size of texts in a page, in bytes.
 
     Args:
-        frame: of the markup around them.
-        times: how often they stand in it.
+        frame: size of the markup around them.
+        times: how often the page contains them.
     """
-    # Markup in a name is written longer than it is.
+    # An ampersand is written as &amp;.
     return frame + times * sum(len(part.encode()) + 4 * part.count("&") for part in parts)

@@ -1,4 +1,4 @@
-"""Responses of pages: rendered once for as long as what they show stands, with validators."""
+"""The page cache: pages rendered once while their content is valid, and their responses."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ VARY = "Accept-Encoding, Accept-Language"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page, and for how long it is right.
+    """A rendered page, and the times between which it is valid.
 
     Attributes:
-        since: the latest moment at which it became what it is, as far as time alone decides.
-        until: the next such moment.
+        since: when it last changed because time passed; None if time does not change it.
+        until: when it will next change because time passes.
     """
 
     html: str
@@ -35,18 +35,20 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedPage:
     body: Body
     version: Hashable
     until: float
 
 
 class PageCache:
-    """The pages that this worker rendered."""
+    """The rendered pages of this worker."""
 
     def __init__(self, first_renders: FirstRenders) -> None:
         self._first_renders = first_renders
-        self._kept: BoundedCache[_Kept] = BoundedCache(_MAX_BYTES, lambda one: one.body.size)
+        self._pages: BoundedCache[_CachedPage] = BoundedCache(
+            _MAX_BYTES, lambda entry: entry.body.size
+        )
 
     def get(
         self,
@@ -56,63 +58,63 @@ class PageCache:
         walked: float,
         render: Callable[[], Page],
     ) -> Body:
-        """The page of *key*; rendered, if there is none that is still right.
+        """The page of *key*, rendered unless a valid one is cached.
 
         Args:
-            version: of what it shows.
-            walked: when that was, in seconds since 1970.
+            version: version of its content.
+            walked: time of its content, in seconds since 1970.
         """
-        kept = self._kept.get(key)
-        if kept is not None and kept.version == version and now.timestamp() < kept.until:
-            return kept.body
-        with self._first_renders.held(unless=kept is not None):
+        cached = self._pages.get(key)
+        if cached is not None and cached.version == version and now.timestamp() < cached.until:
+            return cached.body
+        with self._first_renders.serialise(unless=cached is not None):
             page = render()
         since = page.since.timestamp() if page.since else 0.0
         body = Body.of(page.html.encode(), changed=max(walked, since), name="", sessions=0)
         until = page.until.timestamp() if page.until else float("inf")
-        self._kept.put(key, _Kept(body, version, until))
+        self._pages.put(key, _CachedPage(body, version, until))
         return body
 
 
-def answer(
-    visit: PageContext,
+def page_response(
+    context: PageContext,
     lookup: Lookup | None,
     key: tuple[Hashable, ...],
     render: Callable[[], Page],
     *,
     indexed: bool = True,
 ) -> Response:
-    """A page, or 304 where the visitor has it already.
+    """A 200 with the page, or a 304.
 
     Args:
-        lookup: of the snapshot that the page shows, if it shows one.
-        key: what else it is made of, but for what the visit tells.
-        indexed: whether search engines may list it.
+        lookup: the snapshot that the page shows, if any.
+        key: everything else that the page depends on, except the context.
+        indexed: whether search engines may list the page.
     """
     pages: PageCache = current_app.extensions["pages"]
-    config = visit.services.config
+    config = context.services.config
     headers = {
-        **security_headers.page_headers(visit.request.path, config.embed_allowed_origins),
+        **security_headers.page_headers(context.request.path, config.embed_allowed_origins),
         "Cache-Control": cache_control(config),
         "Vary": VARY,
     }
     freshness: Freshness | None = None
-    key = (*key, visit.language, visit.root, visit.base, visit.chosen)
+    key = (*key, context.language, context.root, context.base, context.chosen_language)
     version: Hashable = None
     walked = 0.0
     if lookup is not None:
         freshness = Freshness.of(lookup)
-        standing = visit.standing(lookup)
-        version = (lookup.version, standing)
+        notice = context.age_notice_key(lookup)
+        version = (lookup.version, notice)
         walked = lookup.snapshot.walked
-        if standing:
-            # It says so since its time was over.
-            walked = min(walked + config.cache_ttl, visit.now.timestamp())
+        if notice:
+            # The page changed when the notice appeared.
+            walked = min(walked + config.cache_ttl, context.now.timestamp())
     if not indexed:
         headers["X-Robots-Tag"] = "noindex"
-    body = pages.get(key, version, visit.now, walked, render)
-    return representation.answer(
-        visit.request,
+    body = pages.get(key, version, context.now, walked, render)
+    return representation.respond(
+        context.request,
         Representation(
             body,
             headers=[*headers.items()],

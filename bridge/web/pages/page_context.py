@@ -1,4 +1,4 @@
-"""A visit: what a page needs to know of the request that asks for it."""
+"""The page context: language, addresses and options of a request for a page."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from werkzeug.exceptions import BadRequest
 from bridge import times
 from bridge.errors import ParameterError
 from bridge.feeds.selection import SessionView, Subject
-from bridge.filters import PARAMETERS, shown, single
+from bridge.filters import PARAMETERS, quoted, single
 from bridge.services import Services
 from bridge.snapshots.cache import CacheOutcome, Lookup
 from bridge.web import assets, languages
@@ -23,21 +23,23 @@ from bridge.web.middleware.limits import is_host
 from bridge.web.pages import timetable
 from bridge.web.pages.timetable import Timetable
 
-#: The options that a page shares with its feed (``feeds/params.py`` says what they take).
+#: Options that a page shares with its feed (see ``feeds/params.py``).
 OPTIONS = frozenset({"cancelled", "availability", "tz"})
+# What only some pages have.
+_OPTIONAL = dict.fromkeys(("age", "data", "embedded", "table", "view"))
 VIEWS = (AGENDA, WEEK) = ("agenda", "week")
-# Two slashes at its start would make a host of it.
+# Not //…, which browsers would read as a host.
 _ROOT = re.compile(r"(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
 
 
 @dataclass(frozen=True)
 class PageContext:
-    """Who asks, in which language, and under which address.
+    """The context of one request for a page.
 
     Attributes:
-        root: what the bridge's paths begin with; empty unless a proxy serves it below a path.
-        base: the bridge's own address, for links that leave the page.
-        chosen: the language, where the address says which.
+        root: prefix of the bridge's paths; empty unless a proxy serves it below a path.
+        base: the bridge's own address, for absolute links.
+        chosen_language: the value of ``lang`` for links; None if the address has none.
     """
 
     request: Request
@@ -45,19 +47,19 @@ class PageContext:
     language: Language
     root: str
     base: str
-    chosen: str | None
+    chosen_language: str | None
 
     @classmethod
     def of(cls, request: Request) -> "PageContext":
-        """The visit that *request* is.
+        """The context of *request*.
 
         Raises:
-            ParameterError: it asks for a language that is none.
-            BadRequest: its host, or what a proxy says of it, is none.
+            ParameterError: ``lang`` is not a language.
+            BadRequest: the host, or the path prefix from a proxy, is not valid.
         """
         services: Services = current_app.extensions["bridge"]
-        asked = request.args.get("lang")
-        language = languages.negotiate(asked, request.accept_languages)
+        lang = request.args.get("lang")
+        language = languages.negotiate(lang, request.accept_languages)
         root = _root(request, services.config.public_base_url)
         return cls(
             request=request,
@@ -65,63 +67,63 @@ class PageContext:
             language=language,
             root=root,
             base=services.config.public_base_url or _origin(request) + root,
-            chosen=None if asked is None else language.dates,
+            chosen_language=None if lang is None else language.locale_tag,
         )
 
     @cached_property
     def now(self) -> datetime:
-        """The time."""
+        """The current time."""
         return datetime.fromtimestamp(self.services.store.now(), UTC)
 
     @property
     def feed_pairs(self) -> list[tuple[str, str]]:
-        """The parameters that a feed takes; a page does not mind others."""
-        known = {*PARAMETERS, *OPTIONS}
-        return [pair for pair in self.request.args.items(multi=True) if pair[0] in known]
+        """The query parameters of the page's feed; a page ignores unknown ones."""
+        names = {*PARAMETERS, *OPTIONS}
+        return [pair for pair in self.request.args.items(multi=True) if pair[0] in names]
 
     @cached_property
     def view(self) -> str:
-        """How a timetable is laid out.
+        """The layout of the timetable, one of :data:`VIEWS`.
 
         Raises:
-            ParameterError: the parameter asks for something else.
+            ParameterError: ``view`` has another value.
         """
         return self.one_of("view", VIEWS)
 
     @cached_property
     def first_day(self) -> date | None:
-        """The day that the parameter ``from`` asks to begin with.
+        """The first day of the timetable, from the parameter ``from``.
 
         Raises:
-            ParameterError: it is no day, or none that a timetable reaches.
+            ParameterError: ``from`` is not a date, or is too far away.
         """
         if "from" not in self.request.args:
             return None
         text = single("from", self.request.args.getlist("from"))
-        written = times.read(text)
-        day = written.value.date() if written and written.is_date else None
-        if day is None or not timetable.within_reach(day, self.now.date()):
+        parsed = times.read(text)
+        day = parsed.value.date() if parsed and parsed.is_date else None
+        if day is None or not timetable.is_in_range(day, self.now.date()):
             raise ParameterError(
-                "from", f"from: {shown(text)} cannot be used; accepted: a date such as 2026-10-20"
+                "from", f"from: {quoted(text)} cannot be used; accepted: a date such as 2026-10-20"
             )
         return day
 
     def one_of(self, name: str, accepted: tuple[str, ...]) -> str:
-        """The value of a parameter, the first of *accepted* where it is not given.
+        """The value of a query parameter; by default the first of *accepted*.
 
         Raises:
-            ParameterError: it is something else.
+            ParameterError: it is not one of *accepted*.
         """
         if name not in self.request.args:
             return accepted[0]
         text = single(name, self.request.args.getlist(name))
         if text not in accepted:
-            told = ", ".join(accepted)
-            raise ParameterError(name, f"{name}: {shown(text)} cannot be used; accepted: {told}")
+            values = ", ".join(accepted)
+            raise ParameterError(name, f"{name}: {quoted(text)} cannot be used; accepted: {values}")
         return text
 
     def timetable(self, sessions: Sequence[SessionView], subject: Subject) -> Timetable:
-        """What is to be shown of *sessions*."""
+        """The timetable of *sessions* for the requested view and day."""
         if self.view == AGENDA:
             return timetable.agenda(sessions, subject, self.now, self.first_day)
         first_weekday = self.language.first_weekday
@@ -129,64 +131,65 @@ class PageContext:
             sessions, subject, self.now, self.first_day, first_weekday=first_weekday
         )
 
-    def standing(self, lookup: Lookup) -> str | None:
-        """What a reader has to be told of a timetable's age: the words' key; None: nothing."""
-        if lookup.served is CacheOutcome.FAILED:
+    def age_notice_key(self, lookup: Lookup) -> str | None:
+        """The key of the text about the timetable's age; None if it needs no notice."""
+        if lookup.outcome is CacheOutcome.FAILED:
             return "old"
-        # An address that nobody asked for in a while: a refresh runs behind this answer.
-        return "aged" if lookup.left < -2 * self.services.config.cache_ttl else None
+        # The snapshot was not requested for a while; a refresh runs in the background.
+        return "aged" if lookup.fresh_for < -2 * self.services.config.cache_ttl else None
 
     def age_notice(self, lookup: Lookup, zone: str | None) -> str | None:
-        """What is to be said of the age of a timetable; times are those of *zone*."""
-        standing = self.standing(lookup)
-        if standing is None:
+        """The notice about the age of a timetable, with the time in *zone*; None if not needed."""
+        key = self.age_notice_key(lookup)
+        if key is None:
             return None
         walked = datetime.fromtimestamp(lookup.snapshot.walked, UTC)
-        known = times.zone(zone)
-        when = self.language.moment(walked.astimezone(known or UTC))
-        return self.language(standing, when=when if known else f"{when} UTC")
+        local = times.zone(zone)
+        when = self.language.date_time(walked.astimezone(local or UTC))
+        return self.language(key, when=when if local else f"{when} UTC")
 
     def link(self, path: str, **parameters: object) -> str:
-        """The address of another page of the bridge, in the language of this one.
+        """The address of another page of the bridge, with the chosen language.
 
         Args:
-            path: may have a query already.
-            parameters: of that page; None goes unsaid.
+            path: the path, with or without a query.
+            parameters: query parameters of that page; those that are None are left out. A trailing
+                underscore is removed from the name (``from_``).
         """
-        said = {name.rstrip("_"): one for name, one in parameters.items() if one is not None}
-        if self.chosen and "lang" not in said:
-            said["lang"] = self.chosen
-        if not said:
+        query = {name.rstrip("_"): value for name, value in parameters.items() if value is not None}
+        if self.chosen_language and "lang" not in query:
+            query["lang"] = self.chosen_language
+        if not query:
             return self.root + path
-        return f"{self.root}{path}{'&' if '?' in path else '?'}{urlencode(said)}"
+        return f"{self.root}{path}{'&' if '?' in path else '?'}{urlencode(query)}"
 
-    def render(self, template: str, **context: Any) -> str:
-        """A page of *template*."""
+    def render(self, template: str, **variables: Any) -> str:
+        """Render *template* with the variables that every page has, and *variables*."""
         return render_template(
             template,
-            visit=self,
+            context=self,
             t=self.language,
             link=self.link,
             asset=lambda name: self.root + assets.path(name),
             languages=languages.available(),
             sandbox=self.services.config.sandbox,
-            **context,
+            **{**_OPTIONAL, **variables},
         )
 
 
 def _origin(request: Request) -> str:
-    """The host that was asked for, as far as it can be one: it is printed into addresses."""
+    """Scheme and host of the request, validated: addresses in the page contain them."""
     if not is_host(request.host) or request.scheme not in ("http", "https"):
         raise BadRequest
     return f"{request.scheme}://{request.host}"
 
 
 def _root(request: Request, own: str | None) -> str:
-    """The path that a proxy serves the bridge below: it is printed into every link.
+    """The path below which a proxy serves the bridge, validated: every link contains it.
 
     Args:
-        own: the bridge's own address, which knows better than a header that any visitor can send
-            through a proxy that passes it on.
+        own: the bridge's own address, if set. It takes precedence over the header, which a visitor
+            can send if the proxy passes it on.
     """
     root = request.script_root
     if own is not None and root:

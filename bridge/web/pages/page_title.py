@@ -1,4 +1,4 @@
-"""What a page is about: its heading, and whether anybody knows of it."""
+"""The title and content of a page, and whether the public may see it."""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,7 @@ from bridge.model import Venue
 from bridge.snapshots.snapshot import Snapshot
 from bridge.web.languages import Language
 
-WORDS = {
+KIND_WORDS = {
     Kind.VENUE: "venue",
     Kind.INSTRUCTOR: "instructor",
     Kind.COURSE: "course",
@@ -19,25 +19,26 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class PageContent:
-    """A page's sessions, and what they are called together.
+    """The sessions of a page, and its title.
 
     Attributes:
-        known: whether the public may know of it at all.
-        venue: the one that the page is about, or that all its sessions share.
+        name: the title.
+        exists: whether the audience may see any session of the page's object.
+        venue: the venue that the page is about, or that all its sessions share.
     """
 
     shown: list[SessionView]
     subject: Subject
     name: str
-    known: bool
+    exists: bool
     venue: Venue | None
 
 
-def about(snapshot: Snapshot, spec: FeedSpec, language: Language) -> PageContent:
-    """What the page beside the feed of *spec* shows."""
-    # A page is fresh, which a calendar is not: it says what is full wherever that may be told.
-    most = min(spec.audience.availability, Availability.FULL, key=lambda one: one.rank)
-    availability = max(spec.availability, most, key=lambda one: one.rank)
+def page_content(snapshot: Snapshot, spec: FeedSpec, language: Language) -> PageContent:
+    """The content of the page that belongs to the feed of *spec*."""
+    # A page is more current than a calendar, so it shows which sessions are full if allowed.
+    allowed = min(spec.audience.availability, Availability.FULL, key=lambda level: level.rank)
+    availability = max(spec.availability, allowed, key=lambda level: level.rank)
     selection = select(snapshot, replace(spec, availability=availability))
     subject, latest = selection.subject, selection.subject.latest
     name = subject.name
@@ -45,13 +46,13 @@ def about(snapshot: Snapshot, spec: FeedSpec, language: Language) -> PageContent
         name = _filter_set_title(spec, subject, language)
     elif spec.kind is Kind.COURSE and latest and latest.course and not latest.course.name:
         name = latest.title
-    sessions = [one.session for one in selection.shown]
+    sessions = [view.session for view in selection.shown]
     venues = {session.venue.id: session.venue for session in sessions if session.venue}
     venue = next(iter(venues.values())) if len(venues) == 1 else None
     if spec.kind is Kind.VENUE and latest:
         venue = latest.venue
-    known = spec.identity is None or latest is not None
-    return PageContent(selection.shown, subject, name, known, venue)
+    exists = spec.identity is None or latest is not None
+    return PageContent(selection.shown, subject, name, exists, venue)
 
 
 def _filter_set_title(spec: FeedSpec, subject: Subject, language: Language) -> str:

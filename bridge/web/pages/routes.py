@@ -1,4 +1,4 @@
-"""The pages for people: the start page, timetables, and a single class."""
+"""The routes of the pages: the start page, timetables, and single classes."""
 
 from flask import Blueprint, Response, request
 
@@ -13,40 +13,40 @@ from bridge.web.error_pages import UnknownPageError
 from bridge.web.feed_responses import slug
 from bridge.web.pages import calendar_links, page_budget, structured_data, timetable
 from bridge.web.pages.calendar_links import CalendarLinks
-from bridge.web.pages.page_cache import Page, answer
+from bridge.web.pages.page_cache import Page, page_response
 from bridge.web.pages.page_context import AGENDA, PageContext
-from bridge.web.pages.page_title import WORDS, about
+from bridge.web.pages.page_title import KIND_WORDS, page_content
 
-# The markup of an item on the start page, without the names in it.
-_ITEM = 190
+# Bytes of the markup of an item on the start page, without its names.
+_ITEM_MARKUP = 190
 
 blueprint = Blueprint("pages", __name__, template_folder="templates")
 
 
 @blueprint.route("/")
 def start() -> Response:
-    """The feed builder, with everything that has something public to show."""
-    visit = PageContext.of(request)
-    services = visit.services
-    everything = feed_spec(Kind.SESSION, None, (), services.defaults)
-    lookup = services.router.find(everything.filter_set) if services.config.catalog else None
+    """The start page: the feed builder with the public catalogue."""
+    context = PageContext.of(request)
+    services = context.services
+    all_classes = feed_spec(Kind.SESSION, None, (), services.defaults)
+    lookup = services.router.find(all_classes.filter_set) if services.config.catalog else None
 
     def render() -> Page:
-        found = lookup and _catalogue(visit, lookup, everything.filter_set)
-        html = visit.render(
+        catalogue = lookup and _catalogue(context, lookup, all_classes.filter_set)
+        html = context.render(
             "start.html",
-            here="/",
-            catalogue=found,
-            most=found and _most_listed(found),
-            subscription=CalendarLinks.of(visit.base, everything, ""),
-            most_told=services.config.public_availability,
+            page_path="/",
+            catalogue=catalogue,
+            max_items=catalogue and _max_items(catalogue),
+            subscription=CalendarLinks.of(context.base, all_classes, ""),
+            max_availability=services.config.public_availability,
             Availability=Availability,
             slug=slug,
-            age=lookup and visit.age_notice(lookup, None),
+            age=lookup and context.age_notice(lookup, None),
         )
         return Page(html)
 
-    return answer(visit, lookup, ("start",), render)
+    return page_response(context, lookup, ("start",), render)
 
 
 @blueprint.route("/venues/<feed_id:identity>", defaults={"kind": Kind.VENUE})
@@ -54,90 +54,92 @@ def start() -> Response:
 @blueprint.route("/courses/<feed_id:identity>", defaults={"kind": Kind.COURSE})
 @blueprint.route("/sessions", defaults={"kind": Kind.SESSION, "identity": None})
 def show(kind: Kind, identity: int | None) -> Response:
-    """The timetable of the coming days, or of a week; and how to subscribe to it."""
-    visit = PageContext.of(request)
-    spec = feed_spec(kind, identity, visit.feed_pairs, visit.services.defaults)
-    key = ("timetable", spec, visit.view, visit.first_day)
-    lookup = visit.services.router.find(spec.filter_set)
-    return answer(visit, lookup, key, lambda: _timetable(visit, spec, lookup))
+    """A timetable of the next days or of a week, with links for subscribing."""
+    context = PageContext.of(request)
+    spec = feed_spec(kind, identity, context.feed_pairs, context.services.defaults)
+    key = ("timetable", spec, context.view, context.first_day)
+    lookup = context.services.router.find(spec.filter_set)
+    return page_response(context, lookup, key, lambda: _timetable(context, spec, lookup))
 
 
 @blueprint.route("/sessions/<feed_id:identity>")
 def show_class(identity: int) -> Response:
-    """One class, and how to add it to a calendar."""
-    visit = PageContext.of(request)
-    spec = feed_spec(Kind.SESSION, identity, (), visit.services.defaults)
-    lookup = visit.services.router.find(spec.filter_set)
-    return answer(visit, lookup, ("class", spec), lambda: _class(visit, spec, lookup))
+    """One class, with links for adding it to a calendar."""
+    context = PageContext.of(request)
+    spec = feed_spec(Kind.SESSION, identity, (), context.services.defaults)
+    lookup = context.services.router.find(spec.filter_set)
+    return page_response(context, lookup, ("class", spec), lambda: _class(context, spec, lookup))
 
 
-def _class(visit: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
-    found = about(lookup.snapshot, spec, visit.language)
-    if not found.shown:
-        raise UnknownPageError(WORDS[spec.kind])
-    [one] = found.shown
-    entry = timetable.entry(one)
-    ends, over = one.session.ends, one.session.ends <= visit.now
-    html = visit.render(
+def _class(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
+    content = page_content(lookup.snapshot, spec, context.language)
+    if not content.shown:
+        raise UnknownPageError(KIND_WORDS[spec.kind])
+    [view] = content.shown
+    entry = timetable.entry(view)
+    ends, over = view.session.ends, view.session.ends <= context.now
+    html = context.render(
         "class.html",
-        here=calendar_links.path(spec, ""),
+        page_path=calendar_links.path(spec, ""),
         entry=entry,
         over=over,
-        google=calendar_links.google_event(one),
-        file=visit.root + calendar_links.path(spec, "", ".ics"),
-        data=structured_data.events([entry], visit.base),
+        google=calendar_links.google_event(view),
+        file=context.root + calendar_links.path(spec, "", ".ics"),
+        data=structured_data.events([entry], context.base),
         slug=slug,
-        age=visit.age_notice(lookup, entry.zone),
+        age=context.age_notice(lookup, entry.zone),
     )
     return Page(html, since=ends) if over else Page(html, until=ends)
 
 
-def _timetable(visit: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
-    found = about(lookup.snapshot, spec, visit.language)
-    if not found.known:
-        raise UnknownPageError(WORDS[spec.kind])
-    table = visit.timetable(found.shown, found.subject)
-    here = calendar_links.path(spec, found.name)
-    page_address = visit.base + here
-    embed_path = f"/embed{here}"
-    title = visit.language("embed_title", name=found.name).unescape()
-    coming = (one for one in table.entries if one.shown.session.ends > visit.now)
-    html = visit.render(
+def _timetable(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
+    content = page_content(lookup.snapshot, spec, context.language)
+    if not content.exists:
+        raise UnknownPageError(KIND_WORDS[spec.kind])
+    table = context.timetable(content.shown, content.subject)
+    page_path = calendar_links.path(spec, content.name)
+    page_address = context.base + page_path
+    embed_path = f"/embed{page_path}"
+    title = context.language("embed_title", name=content.name).unescape()
+    upcoming = (entry for entry in table.entries if entry.session_view.session.ends > context.now)
+    html = context.render(
         "timetable.html",
-        here=here,
-        word=WORDS[spec.kind],
+        page_path=page_path,
+        word=KIND_WORDS[spec.kind],
         named=spec.identity is not None,
-        about=found,
+        content=content,
         table=table,
-        view=visit.view,
-        subscription=CalendarLinks.of(visit.base, spec, found.name),
-        path_of=lambda extension: visit.root + calendar_links.path(spec, found.name, extension),
+        view=context.view,
+        subscription=CalendarLinks.of(context.base, spec, content.name),
+        path_of=lambda extension: context.root + calendar_links.path(spec, content.name, extension),
         google_by_url=calendar_links.GOOGLE_BY_URL,
         page_address=page_address,
         qr=calendar_links.qr_code(page_address),
         embed_path=embed_path,
-        trimmed=visit.services.feeds.made_of(lookup, spec, ICS).body.trimmed,
-        snippet=calendar_links.embed_snippet(visit.base, embed_path, title),
-        # A search engine reads the one page that there is of it.
-        data=structured_data.events(coming, visit.base) if visit.view == AGENDA else None,
-        canonical=visit.services.config.public_base_url and page_address,
-        age=visit.age_notice(lookup, found.subject.zone),
+        trimmed=context.services.feeds.render_from(lookup, spec, ICS).body.trimmed,
+        snippet=calendar_links.embed_snippet(context.base, embed_path, title),
+        # Only in one of the two views, so that search engines see each event once.
+        data=structured_data.events(upcoming, context.base) if context.view == AGENDA else None,
+        canonical=context.services.config.public_base_url and page_address,
+        age=context.age_notice(lookup, content.subject.zone),
     )
     return Page(html, table.since, table.until)
 
 
-def _most_listed(catalogue: Catalogue) -> int:
-    """How many of each kind the start page can hold."""
+def _max_items(catalogue: Catalogue) -> int:
+    """How many items of each kind fit into the start page."""
     groups = (catalogue.venues, catalogue.instructors, catalogue.courses, catalogue.types)
-    weights = [
-        [page_budget.text(one.name, slug(one.name), one.name, frame=_ITEM) for one in group]
+    sizes = [
+        [
+            page_budget.text_size(item.name, slug(item.name), item.name, frame=_ITEM_MARKUP)
+            for item in group
+        ]
         for group in groups
     ]
-    return page_budget.fitting(weights, page_budget.CATALOGUE, most=sum(map(len, groups)))
+    return page_budget.items_per_group(sizes, page_budget.CATALOGUE, most=sum(map(len, groups)))
 
 
-def _catalogue(visit: PageContext, lookup: Lookup, window: FilterSet) -> Catalogue:
-    """Whom and what there are feeds of that hold something."""
-    snapshot = lookup.snapshot
-    inside = (one.session for one in snapshot.matching(window))
-    return catalogue_of(inside, visit.services.defaults.audience)
+def _catalogue(context: PageContext, lookup: Lookup, window: FilterSet) -> Catalogue:
+    """The public catalogue of the sessions in the default window."""
+    sessions = (published.session for published in lookup.snapshot.matching(window))
+    return catalogue_of(sessions, context.services.defaults.audience)

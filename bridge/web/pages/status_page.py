@@ -1,4 +1,4 @@
-"""Status: how things stand, as a page for the owner and as JSON for whoever watches."""
+"""The status page for the owner, and the same data as JSON for monitoring."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,68 +13,68 @@ from bridge.web.user_agents import FAMILIES
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """Says moments as a visitor's language does."""
+class _Times:
+    """Formats times of the page in the visitor's language."""
 
-    visit: PageContext
+    context: PageContext
     now: float
 
     def ago(self, at: float) -> str:
-        return self.visit.language.ago(self.now - at)
+        return self.context.language.ago(self.now - at)
 
-    def moment(self, at: float) -> str:
-        return self.visit.language.moment(datetime.fromtimestamp(at, UTC), exact=True)
+    def date_time(self, at: float) -> str:
+        return self.context.language.date_time(datetime.fromtimestamp(at, UTC), exact=True)
 
 
-def render(visit: PageContext, standing: BridgeStatus) -> str:
-    """The page."""
-    return visit.render(
+def render(context: PageContext, status: BridgeStatus) -> str:
+    """The status page as HTML."""
+    return context.render(
         "status.html",
-        here="/status",
-        standing=standing,
-        told=_Told(visit, standing.now),
-        families=[(name, standing.families.get(name)) for name in FAMILIES],
+        page_path="/status",
+        status=status,
+        times=_Times(context, status.now),
+        families=[(name, status.families.get(name)) for name in FAMILIES],
     )
 
 
-def as_json(standing: BridgeStatus) -> dict[str, Any]:
-    """The same, for programs; times are RFC 3339 in UTC, spans whole seconds."""
-    numbers = standing.numbers
+def as_json(status: BridgeStatus) -> dict[str, Any]:
+    """The status as JSON: times as RFC 3339 in UTC, durations in whole seconds."""
+    counts = status.counts
     return {
-        "at": _time(standing.now),
+        "at": _time(status.now),
         "upstream": {
-            "failing": standing.failing,
-            "last_success": _time(standing.walked),
-            "last_failure": _failure(standing.failure),
+            "failing": status.failing,
+            "last_success": _time(status.walked),
+            "last_failure": _failure(status.failure),
         },
-        "store": {"failing": standing.store_failing},
-        "sessions": numbers
+        "store": {"failing": status.store_failing},
+        "sessions": counts
         and {
-            "listed": numbers.listed,
-            "held": numbers.held,
-            "gone": numbers.gone,
-            "withheld": _some(numbers.hidden),
-            "dropped": _some(numbers.dropped),
-            "repaired": _some(numbers.repaired),
+            "listed": counts.listed,
+            "held": counts.held,
+            "gone": counts.gone,
+            "withheld": _nonzero(counts.hidden),
+            "dropped": _nonzero(counts.dropped),
+            "repaired": _nonzero(counts.repaired),
         },
         "readers": {
-            name: _reads(reads) for name in FAMILIES if (reads := standing.families.get(name))
+            name: _reads(reads) for name in FAMILIES if (reads := status.families.get(name))
         },
-        "feeds": [_feed(one, standing.now) for one in standing.feeds],
+        "feeds": [_feed(feed, status.now) for feed in status.feeds],
     }
 
 
-def _feed(one: FeedStatus, now: float) -> dict[str, Any]:
-    feed, reads = one.readership.feed, one.readership.reads
+def _feed(status: FeedStatus, now: float) -> dict[str, Any]:
+    feed, reads = status.usage.feed, status.usage.reads
     return {
         "private" if feed.private else "path": feed.name,
         "title": feed.title,
         "sessions": feed.sessions,
         "trimmed": feed.trimmed,
         "withheld": dict(feed.hidden),
-        "age": None if one.walked is None else max(0, int(now - one.walked)),
+        "age": None if status.walked is None else max(0, int(now - status.walked)),
         **_reads(reads),
-        "readers": {name: _time(at) for name, at in one.readership.families.items()},
+        "readers": {name: _time(at) for name, at in status.usage.families.items()},
     }
 
 
@@ -87,7 +87,7 @@ def _failure(failure: Failure | None) -> dict[str, Any] | None:
         "times": failure.count,
         "code": failure.code,
         "text": failure.text,
-        "setting": failure.matter and failure.matter.setting,
+        "setting": failure.problem_area and failure.problem_area.setting,
     }
 
 
@@ -95,8 +95,8 @@ def _reads(reads: ReadCount) -> dict[str, Any]:
     return {"last_day": reads.today, "last": _time(reads.last)}
 
 
-def _some(numbers: Mapping[str, int]) -> dict[str, int]:
-    return {name: number for name, number in numbers.items() if number}
+def _nonzero(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
 
 
 def _time(seconds: float | None) -> str | None:

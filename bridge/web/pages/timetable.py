@@ -1,6 +1,6 @@
-"""The timetable of a page: the sessions of some days, each at its venue's local time."""
+"""The timetable of a page: sessions by day, at the local time of their venues."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
@@ -11,13 +11,13 @@ from bridge.feeds.selection import SessionView, Subject
 from bridge.web.pages import page_budget
 
 DAYS = 7
-_MOST = 60
-_MOST_A_DAY = 20
-# The markup of an entry, without the names in it.
-_ENTRY = 370
+_MAX_ENTRIES = 60
+_MAX_ENTRIES_A_DAY = 20
+# Bytes of the markup of an entry, without its names.
+_ENTRY_MARKUP = 370
 _NOON = 12
 _EVENING = 17
-_FURTHEST = timedelta(days=3660)
+_MAX_DISTANCE = timedelta(days=3660)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,52 +25,53 @@ class Entry:
     """A session in a timetable.
 
     Attributes:
-        start, end: in the venue's zone.
-        zone: its name, where it is not that of the whole timetable.
+        start, end: in the venue's time zone.
+        zone: the name of that zone, if it is not the zone of the whole timetable.
     """
 
-    shown: SessionView
+    session_view: SessionView
     start: datetime
     end: datetime | None
     zone: str | None
 
     @property
     def cancelled(self) -> bool:
-        """Whether it is marked so; the reader of a page is always told."""
-        return self.shown.cancelled
+        """Whether it is marked as cancelled."""
+        return self.session_view.cancelled
 
     @property
     def full(self) -> bool:
-        """Whether it is known to be full."""
-        return self.shown.availability == "full"
+        """Whether it is marked as full."""
+        return self.session_view.availability == "full"
 
     @property
     def spots(self) -> int | None:
-        """The number of places left, where it is told."""
-        left = self.shown.availability
-        return left if isinstance(left, int) else None
+        """The number of free places, if it is shown."""
+        availability = self.session_view.availability
+        return availability if isinstance(availability, int) else None
 
     @property
-    def weight(self) -> int:
-        """About its bytes in a page."""
-        session = self.shown.session
+    def size(self) -> int:
+        """Its approximate size in a page, in bytes."""
+        session = self.session_view.session
         venue = session.venue.name if session.venue else ""
         link = session.booking_url or ""
-        rest = page_budget.text(*self.instructors, venue, link)
-        return rest + page_budget.text(session.title, frame=_ENTRY, times=2)
+        rest = page_budget.text_size(*self.instructors, venue, link)
+        return rest + page_budget.text_size(session.title, frame=_ENTRY_MARKUP, times=2)
 
     @property
     def instructors(self) -> tuple[str, ...]:
-        """Their names."""
-        return tuple(one.name for one in self.shown.session.instructors if one.name)
+        """The instructors' names."""
+        people = self.session_view.session.instructors
+        return tuple(person.name for person in people if person.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day and what is on.
+    """A day and its sessions.
 
     Attributes:
-        left_out: how many more there are than a page can hold.
+        left_out: how many sessions do not fit into the page.
     """
 
     date: date
@@ -79,24 +80,24 @@ class Day:
 
     @property
     def parts(self) -> tuple[tuple[Entry, ...], ...]:
-        """Morning, afternoon and evening: what makes a week readable across."""
-        morning = [one for one in self.entries if one.start.hour < _NOON]
-        afternoon = [one for one in self.entries if _NOON <= one.start.hour < _EVENING]
-        evening = [one for one in self.entries if one.start.hour >= _EVENING]
+        """Morning, afternoon and evening, which are aligned across a week."""
+        morning = [entry for entry in self.entries if entry.start.hour < _NOON]
+        afternoon = [entry for entry in self.entries if _NOON <= entry.start.hour < _EVENING]
+        evening = [entry for entry in self.entries if entry.start.hour >= _EVENING]
         return tuple(morning), tuple(afternoon), tuple(evening)
 
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """Some days, in order.
+    """The timetable of some days.
 
     Attributes:
-        zone: the one zone of all its times; None where each session has its own.
-        today: the day it is there.
-        days: in an agenda those with something on, in a week all of them.
-        skipped: nothing is on before the first day, so that it was sought further on.
-        earlier, later: the day that the timetable before and after begins with, if there is one.
-        since, until: as long as the time of day lies between them, it stays as it is.
+        zone: the zone of all its times; None if each session has its own.
+        today: the current day in that zone.
+        days: in order; in an agenda only days with sessions, in a week all days.
+        skipped: whether days without sessions were skipped at the beginning.
+        earlier, later: first day of the previous and next timetable; None if there is none.
+        since, until: the timetable is the same for all times between these two.
     """
 
     zone: str | None
@@ -112,12 +113,12 @@ class Timetable:
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """All of them."""
-        return tuple(one for day in self.days for one in day.entries)
+        """All entries, in order."""
+        return tuple(entry for day in self.days for entry in day.entries)
 
     @property
     def density(self) -> str:
-        """How closely a week has to be set to fit on one sheet."""
+        """The CSS class with which a week fits on one printed sheet."""
         most = max((len(day.entries) for day in self.days), default=0)
         steps = {4: "sparse", 5: "loose", 7: "close", 10: "tight"}
         return next((name for limit, name in steps.items() if most <= limit), "dense")
@@ -126,36 +127,35 @@ class Timetable:
 def agenda(
     shown: Sequence[SessionView], subject: Subject, now: datetime, first: date | None
 ) -> Timetable:
-    """What is on in seven days, without what is over.
+    """The sessions of seven days that are not over.
 
     Args:
-        now: with a zone.
-        first: the day to begin with; by default today, or the next on which something is on.
+        now: an aware datetime.
+        first: the first day; by default today, or the next day with sessions.
     """
     zone = times.zone(subject.zone)
     today = now.astimezone(zone or UTC).date()
     entries = _entries(shown, subject)
-    coming = [one for one in entries if one.shown.session.ends > now]
-    begin = max(first or today, today)
-    ahead = [one for one in coming if one.start.date() >= begin]
-    # What began yesterday and is not over is on today.
-    if begin == today:
-        ahead = coming
+    upcoming = [entry for entry in entries if entry.session_view.session.ends > now]
+    requested = begin = max(first or today, today)
+    # Today includes sessions that started yesterday and are not over.
+    if begin > today:
+        upcoming = [entry for entry in upcoming if entry.start.date() >= begin]
     skipped = False
-    if ahead and ahead[0].start.date() >= begin + timedelta(days=DAYS):
-        begin, skipped = ahead[0].start.date(), True
+    if upcoming and upcoming[0].start.date() >= begin + timedelta(days=DAYS):
+        begin, skipped = upcoming[0].start.date(), True
     days: list[Day] = []
-    limit = page_budget.TIMETABLE - page_budget.STRUCTURED
-    count = carried = 0
+    limit = page_budget.TIMETABLE - page_budget.STRUCTURED_DATA
+    count = total_size = 0
     end = begin + timedelta(days=DAYS)
-    for day, of_day in _by_day(ahead):
-        weights = [one.weight for one in of_day]
-        count, carried = count + len(of_day), carried + sum(weights)
-        if day >= end or (days and (count > _MOST or carried > limit)):
+    for day, day_entries in _by_day(upcoming):
+        sizes = [entry.size for entry in day_entries]
+        count, total_size = count + len(day_entries), total_size + sum(sizes)
+        if day >= end or (days and (count > _MAX_ENTRIES or total_size > limit)):
             end = min(end, day)
             break
-        days.append(_day(day, of_day, page_budget.fitting([weights], limit, most=_MOST)))
-    asked = max(first or today, today)
+        most = page_budget.items_per_group([sizes], limit, most=_MAX_ENTRIES)
+        days.append(_day(day, day_entries, most))
     return Timetable(
         zone=subject.zone if zone else None,
         today=today,
@@ -163,9 +163,9 @@ def agenda(
         last=end - timedelta(days=1),
         days=tuple(days),
         skipped=skipped,
-        earlier=max(today, asked - timedelta(days=DAYS)) if asked > today else None,
-        later=end if any(one.start.date() >= end for one in ahead) else None,
-        **_edges(entries, now, zone),
+        earlier=max(today, requested - timedelta(days=DAYS)) if requested > today else None,
+        later=end if any(entry.start.date() >= end for entry in upcoming) else None,
+        **_validity(entries, now, zone),
     )
 
 
@@ -177,12 +177,12 @@ def week(
     *,
     first_weekday: int,
 ) -> Timetable:
-    """All of a calendar week, over or not.
+    """All sessions of a calendar week, also those that are over.
 
     Args:
-        now: with a zone.
-        first: a day of the week; by default today.
-        first_weekday: the day that weeks begin with, 0 for Monday.
+        now: an aware datetime.
+        first: any day of the week; by default today.
+        first_weekday: the first day of the week, 0 for Monday.
     """
     zone = times.zone(subject.zone)
     today = now.astimezone(zone or UTC).date()
@@ -190,52 +190,55 @@ def week(
     chosen = first or today
     begin = chosen - timedelta(days=(chosen.weekday() - first_weekday) % DAYS)
     end = begin + timedelta(days=DAYS)
-    found = dict(_by_day(entries))
+    by_day = dict(_by_day(entries))
     week = [begin + timedelta(days=number) for number in range(DAYS)]
-    weights = [[one.weight for one in found.get(day, ())] for day in week]
-    most = page_budget.fitting(weights, page_budget.TIMETABLE, most=_MOST_A_DAY)
+    sizes = [[entry.size for entry in by_day.get(day, ())] for day in week]
+    most = page_budget.items_per_group(sizes, page_budget.TIMETABLE, most=_MAX_ENTRIES_A_DAY)
     return Timetable(
         zone=subject.zone if zone else None,
         today=today,
         first=begin,
         last=end - timedelta(days=1),
-        days=tuple(_day(day, found.get(day, ()), most) for day in week),
+        days=tuple(_day(day, by_day.get(day, ()), most) for day in week),
         skipped=False,
-        earlier=begin - timedelta(days=DAYS) if any(one < begin for one in found) else None,
-        later=end if any(one >= end for one in found) else None,
-        **_edges(entries, now, zone),
+        earlier=begin - timedelta(days=DAYS) if any(day < begin for day in by_day) else None,
+        later=end if any(day >= end for day in by_day) else None,
+        **_validity(entries, now, zone),
     )
 
 
-def within_reach(day: date, today: date) -> bool:
-    """Whether a timetable may begin on *day*: what is farther is a slip of the pen."""
-    return abs(day - today) < _FURTHEST
+def is_in_range(day: date, today: date) -> bool:
+    """Whether a timetable may begin on *day*: days too far away are probably typing errors."""
+    return abs(day - today) < _MAX_DISTANCE
 
 
 def _entries(shown: Iterable[SessionView], subject: Subject) -> list[Entry]:
-    """Each at its own local time, and by that in order."""
+    """The entries of sessions, sorted by local time, even if they are in several zones."""
     return sorted(
-        (_entry(one, subject.zone) for one in shown),
-        # by the clock on the wall, also where the walls are in several zones
-        key=lambda one: (one.start.replace(tzinfo=None), one.shown.session.start, one.shown.uid),
+        (_entry(view, subject.zone) for view in shown),
+        key=lambda entry: (
+            entry.start.replace(tzinfo=None),
+            entry.session_view.session.start,
+            entry.session_view.uid,
+        ),
     )
 
 
-def _entry(one: SessionView, common: str | None) -> Entry:
-    session = one.session
+def _entry(view: SessionView, common_zone: str | None) -> Entry:
+    session = view.session
     name = (session.venue and session.venue.zone) or "UTC"
     local = times.zone(name) or ZoneInfo("UTC")
     return Entry(
-        shown=one,
+        session_view=view,
         start=session.start.astimezone(local),
         end=session.end.astimezone(local) if session.end else None,
-        zone=None if name == common else name,
+        zone=None if name == common_zone else name,
     )
 
 
-def entry(one: SessionView) -> Entry:
-    """One session, at its local time."""
-    return _entry(one, None)
+def entry(view: SessionView) -> Entry:
+    """The entry of a single session, outside of a timetable."""
+    return _entry(view, None)
 
 
 def _day(day: date, entries: tuple[Entry, ...], most: int) -> Day:
@@ -243,18 +246,20 @@ def _day(day: date, entries: tuple[Entry, ...], most: int) -> Day:
 
 
 def _by_day(entries: Iterable[Entry]) -> list[tuple[date, tuple[Entry, ...]]]:
-    day: Callable[[Entry], date] = lambda one: one.start.date()  # noqa: E731 - shared by two
-    return [(one, tuple(several)) for one, several in groupby(entries, key=day)]
+    groups = groupby(entries, key=lambda entry: entry.start.date())
+    return [(day, tuple(day_entries)) for day, day_entries in groups]
 
 
-def _edges(entries: Sequence[Entry], now: datetime, zone: ZoneInfo | None) -> dict[str, datetime]:
-    """The moments around *now* at which a timetable changes by itself."""
-    ends = [one.shown.session.ends for one in entries]
+def _validity(
+    entries: Sequence[Entry], now: datetime, zone: ZoneInfo | None
+) -> dict[str, datetime]:
+    """The times around *now* at which a timetable changes because time passes."""
+    ends = [entry.session_view.session.ends for entry in entries]
     local = zone or UTC
     day = now.astimezone(local).date()
     midnight = datetime.combine(day, time(), local).astimezone(UTC)
-    next_one = datetime.combine(day + timedelta(days=1), time(), local).astimezone(UTC)
+    next_midnight = datetime.combine(day + timedelta(days=1), time(), local).astimezone(UTC)
     return {
         "since": max([midnight, *(end for end in ends if end <= now)]),
-        "until": min([next_one, *(end for end in ends if end > now)]),
+        "until": min([next_midnight, *(end for end in ends if end > now)]),
     }

@@ -1,5 +1,5 @@
 "use strict";
-// The start page's builder: says at once what the chosen feed holds, and its address.
+// The feed builder of the start page: previews the selected feed, and shows its address.
 
 (() => {
   const form = document.querySelector("[data-builder]");
@@ -10,14 +10,14 @@
   const open = form.querySelector("[data-open]");
   const words = preview.dataset;
   const paths = { venues: "venues", instructors: "instructors", course: "courses" };
-  const SHOWN = 3;
+  const MAX_PREVIEWED = 3;
   let request = null;
   let timer = 0;
 
   open.textContent = open.dataset.open;
   glance.hidden = false;
 
-  function picked() {
+  function selectedIds() {
     const values = new Map();
     for (const box of form.querySelectorAll("input:checked")) {
       values.set(box.name, [...(values.get(box.name) || []), box.value]);
@@ -27,23 +27,23 @@
 
   function options() {
     return [...form.querySelectorAll("select")]
-      .filter((one) => one.selectedIndex > 0)
-      .map((one) => [one.name, one.value]);
+      .filter((select) => select.selectedIndex > 0)
+      .map((select) => [select.name, select.value]);
   }
 
-  // As the bridge writes them: no comma in an address, and the ending that clients look for last.
+  // As the bridge writes addresses: no commas, and the suffix at the end, where clients expect it.
   function path(values, extension) {
     const query = options();
-    const several = [...values];
-    const single = several.length === 1 && several[0][1].length === 1 && paths[several[0][0]];
+    const filters = [...values];
+    const single = filters.length === 1 && filters[0][1].length === 1 && paths[filters[0][0]];
     let start = `/sessions${extension}`;
     if (single) {
-      const box = form.querySelector(`input[name="${several[0][0]}"]:checked`);
+      const box = form.querySelector(`input[name="${filters[0][0]}"]:checked`);
       const page = box.closest("li").querySelector("a").pathname;
       start = page.slice(address.dataset.root.length) + extension;
     } else {
-      for (const [name, ids] of several) {
-        query.push([name, ids.sort((one, other) => one - other).join(",")]);
+      for (const [name, ids] of filters) {
+        query.push([name, ids.sort((a, b) => a - b).join(",")]);
       }
     }
     if (query.length && extension) query.push(["_", extension]);
@@ -57,7 +57,7 @@
     return labels.length ? labels.join(", ") : chosen.dataset.everything;
   }
 
-  function when(session) {
+  function timeAndPlace(session) {
     const venue = session.venue || {};
     const zone = { timeZone: venue.timezone || "UTC" };
     const start = new Date(session.start);
@@ -70,11 +70,11 @@
     return parts.filter(Boolean).join(" · ");
   }
 
-  function element(name, text, kind) {
-    const one = document.createElement(name);
-    one.textContent = text;
-    if (kind) one.className = kind;
-    return one;
+  function element(name, text, className) {
+    const created = document.createElement(name);
+    created.textContent = text;
+    if (className) created.className = className;
+    return created;
   }
 
   function show(sessions) {
@@ -87,9 +87,9 @@
     const forms = JSON.parse(words.count);
     const count = new Intl.NumberFormat(words.locale).format(sessions.length);
     const list = element("ol", "", "next");
-    for (const session of sessions.slice(0, SHOWN)) {
+    for (const session of sessions.slice(0, MAX_PREVIEWED)) {
       const item = document.createElement("li");
-      item.append(element("span", when(session), "at"), element("bdi", session.title));
+      item.append(element("span", timeAndPlace(session), "at"), element("bdi", session.title));
       list.append(item);
     }
     const form = forms[rules.select(sessions.length)] || forms.other;
@@ -98,7 +98,7 @@
     glance.replaceChildren(element("bdi", chosen.textContent), element("span", text));
   }
 
-  async function look(values) {
+  async function loadPreview(values) {
     if (request) request.abort();
     request = new AbortController();
     const { signal } = request;
@@ -106,10 +106,10 @@
       const separator = path(values, ".json").includes("?") ? "&" : "?";
       const start = new Date().toISOString().replace(/:\d\d\.\d+Z/, ":00Z");
       const url = `${address.dataset.root}${path(values, ".json")}${separator}start=${start}`;
-      const answer = await fetch(url, { signal, credentials: "omit" });
-      if (!answer.ok) throw new Error(answer.status);
-      show(await answer.json());
-      if ((answer.headers.get("Cache-Status") || "").includes("trimmed")) {
+      const response = await fetch(url, { signal, credentials: "omit" });
+      if (!response.ok) throw new Error(response.status);
+      show(await response.json());
+      if ((response.headers.get("Cache-Status") || "").includes("trimmed")) {
         preview.append(element("p", words.trimmed, "small"));
       }
     } catch (error) {
@@ -120,23 +120,23 @@
   }
 
   function update() {
-    const values = picked();
+    const values = selectedIds();
     chosen.textContent = names();
     address.value = address.dataset.base + path(values, ".ics");
     if (!glance.children.length) glance.append(element("bdi", chosen.textContent));
-    // What was there stays until the new is: a panel that jumps is hard to read.
+    // The old preview stays until the new one is loaded, so that the layout does not jump.
     if (!preview.children.length) preview.replaceChildren(element("p", words.counting));
     clearTimeout(timer);
-    timer = setTimeout(() => look(values), 200);
+    timer = setTimeout(() => loadPreview(values), 200);
   }
 
   form.addEventListener("change", update);
   form.addEventListener("reset", () => setTimeout(update, 0));
-  // One venue, instructor or course has a page of its own.
+  // A single venue, instructor or course has its own page.
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const language = new URLSearchParams(location.search).get("lang");
-    const page = path(picked(), "");
+    const page = path(selectedIds(), "");
     const separator = page.includes("?") ? "&" : "?";
     const tail = language ? `${separator}lang=${encodeURIComponent(language)}` : "";
     location.assign(address.dataset.root + page + tail);

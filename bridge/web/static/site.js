@@ -1,27 +1,27 @@
 "use strict";
-// Every page works without this: it copies addresses, puts the right calendar first, and prints.
+// Optional enhancements: copy buttons, the device's calendar first, and print buttons.
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   const field = document.getElementById(button.dataset.copy);
   const label = button.textContent;
-  const said = document.createElement("span");
-  said.className = "unseen";
-  said.setAttribute("role", "status");
-  button.after(said);
+  const status = document.createElement("span");
+  status.className = "unseen";
+  status.setAttribute("role", "status");
+  button.after(status);
   button.hidden = false;
   button.addEventListener("click", async () => {
-    let told = button.dataset.done;
+    let message = button.dataset.done;
     field.select();
     try {
       await navigator.clipboard.writeText(field.value);
     } catch {
-      // only secure contexts have a clipboard, and a visitor may refuse it
-      if (!document.execCommand("copy")) told = button.dataset.byhand;
+      // The clipboard API needs a secure context, and the visitor's permission.
+      if (!document.execCommand("copy")) message = button.dataset.byhand;
     }
-    button.textContent = said.textContent = told;
+    button.textContent = status.textContent = message;
     setTimeout(() => {
       button.textContent = label;
-      said.textContent = "";
+      status.textContent = "";
     }, 2500);
   });
 }

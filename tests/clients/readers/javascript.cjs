@@ -1,5 +1,5 @@
-// ical.js, in the version of Thunderbird and that of FullCalendar, and ical-expander: reads a
-// calendar from standard input. See `clients.programs` for the protocol.
+// Reads a calendar from standard input with ical.js, in Thunderbird's or in FullCalendar's version,
+// or with ical-expander. See `clients.programs` for the protocol.
 "use strict";
 
 const library = process.argv[2];
@@ -7,15 +7,15 @@ const library = process.argv[2];
 function events(ics) {
   if (library === "ical-expander") {
     const IcalExpander = require("ical-expander");
-    const found = new IcalExpander({ ics }).all();
-    return found.events.concat(found.occurrences.map((one) => one.item));
+    const all = new IcalExpander({ ics }).all();
+    return all.events.concat(all.occurrences.map((occurrence) => occurrence.item));
   }
   const ICAL = require(library);
   const calendar = new ICAL.Component(ICAL.parse(ics));
   for (const zone of calendar.getAllSubcomponents("vtimezone")) {
     ICAL.TimezoneService.register(zone);
   }
-  return calendar.getAllSubcomponents("vevent").map((one) => new ICAL.Event(one));
+  return calendar.getAllSubcomponents("vevent").map((vevent) => new ICAL.Event(vevent));
 }
 
 function seconds(time) {
@@ -25,8 +25,8 @@ function seconds(time) {
 function read(ics) {
   try {
     return {
-      events: events(ics).map((one) => [
-        one.uid, one.summary, seconds(one.startDate), seconds(one.endDate),
+      events: events(ics).map((event) => [
+        event.uid, event.summary, seconds(event.startDate), seconds(event.endDate),
       ]),
     };
   } catch (error) {

@@ -1,4 +1,4 @@
-"""libical, as GNOME uses it: reads a calendar from standard input under the system's Python.
+"""Reads a calendar from standard input with libical, as GNOME uses it; needs the system's Python.
 
 See `clients.programs` for the protocol.
 """
@@ -13,20 +13,20 @@ from gi.repository import ICalGLib  # noqa: E402 - the version is chosen first
 
 
 def components(root, kind):
-    one = root.get_first_component(kind)
-    while one is not None:
-        yield one
-        one = root.get_next_component(kind)
+    component = root.get_first_component(kind)
+    while component is not None:
+        yield component
+        component = root.get_next_component(kind)
 
 
-def complaints(root):
+def errors(root):
     kind = ICalGLib.PropertyKind.XLICERROR_PROPERTY
-    one = root.get_first_property(kind)
-    while one is not None:
-        yield one.get_xlicerror()
-        one = root.get_next_property(kind)
-    for part in components(root, ICalGLib.ComponentKind.ANY_COMPONENT):
-        yield from complaints(part)
+    error = root.get_first_property(kind)
+    while error is not None:
+        yield error.get_xlicerror()
+        error = root.get_next_property(kind)
+    for component in components(root, ICalGLib.ComponentKind.ANY_COMPONENT):
+        yield from errors(component)
 
 
 def seconds(time):
@@ -38,11 +38,11 @@ def seconds(time):
 
 
 def published(root):
-    """The same with METHOD and ORGANIZER: libical looks at stamps and statuses only there."""
+    """Add METHOD and ORGANIZER: libical only then checks DTSTAMP and STATUS."""
     copy = root.clone()
     copy.set_method(ICalGLib.PropertyMethod.PUBLISH)
-    for one in components(copy, ICalGLib.ComponentKind.VEVENT_COMPONENT):
-        one.add_property(ICalGLib.Property.new_organizer("mailto:nobody@example.org"))
+    for event in components(copy, ICalGLib.ComponentKind.VEVENT_COMPONENT):
+        event.add_property(ICalGLib.Property.new_organizer("mailto:nobody@example.org"))
     return copy
 
 
@@ -55,12 +55,12 @@ def read(text):
     for form in (root, published(root)):
         ICalGLib.restriction_check(form)
         if form.count_errors():
-            return {"rejected": "; ".join(complaints(form))[:500]}
+            return {"rejected": "; ".join(errors(form))[:500]}
     events = components(root, ICalGLib.ComponentKind.VEVENT_COMPONENT)
     return {
         "events": [
-            [one.get_uid(), one.get_summary(), seconds(one.get_dtstart()), seconds(one.get_dtend())]
-            for one in events
+            [e.get_uid(), e.get_summary(), seconds(e.get_dtstart()), seconds(e.get_dtend())]
+            for e in events
         ]
     }
 

@@ -1,4 +1,4 @@
-"""What Open Web Calendar is made of: reads a calendar from standard input.
+"""Reads a calendar from standard input with the libraries of Open Web Calendar.
 
 See `clients.programs` for the protocol.
 """
@@ -21,17 +21,17 @@ def read(body):
     try:
         calendar = x_wr_timezone.to_standard(Calendar.from_ical(body))
         events = list(recurring_ical_events.of(calendar).all())
-    except Exception as error:  # noqa: BLE001 - whatever it fails with, it shows nothing
+    except Exception as error:  # noqa: BLE001 - any exception means that it shows nothing
         return {"rejected": repr(error)[:500]}
     return {
         "events": [
             [
-                str(one.get("UID", "")),
-                str(one["SUMMARY"]),
-                seconds(one["DTSTART"].dt),
-                seconds(one["DTEND"].dt) if "DTEND" in one else None,
+                str(event.get("UID", "")),
+                str(event["SUMMARY"]),
+                seconds(event["DTSTART"].dt),
+                seconds(event["DTEND"].dt) if "DTEND" in event else None,
             ]
-            for one in events
+            for event in events
         ]
     }
 

@@ -1,4 +1,4 @@
-"""vdirsyncer: synchronises as the settings in the file that is given say, once."""
+"""Runs vdirsyncer once with the given configuration file."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Calendars: head, events and end, as many of them as fit."""
+"""VCALENDAR: the properties of a calendar, its time zones and as many events as fit."""
 
 import hashlib
 from bisect import bisect_left
@@ -9,7 +9,7 @@ from typing import Any
 from icalendar import Calendar, Timezone, TimezoneDaylight, TimezoneStandard
 
 from bridge.feeds.formats.base import Content
-from bridge.feeds.formats.ics.events import LINE, event
+from bridge.feeds.formats.ics.events import MAX_LINE, event
 from bridge.feeds.formats.ics.lines import Text
 from bridge.feeds.formats.ics.vtimezone import observances
 from bridge.feeds.selection import SessionView
@@ -20,7 +20,7 @@ PRODID = "-//TeamUp feed bridge//Feeds//EN"
 
 _END = b"END:VCALENDAR\r\n"
 _HOUR = timedelta(hours=1)
-# CSS3 names with their values: RFC 7986, 5.9 takes the name, Apple the value.
+# CSS3 colour names and their values: COLOR takes the name (RFC 7986, 5.9), Apple the value.
 _COLOURS = (
     ("teal", "#008080"),
     ("steelblue", "#4682b4"),
@@ -34,77 +34,73 @@ _COLOURS = (
 
 
 def render(content: Content) -> bytes:
-    """The complete calendar, with CRLF, in UTF-8.
-
-    Without a base URL it carries no address of its own.
-    """
-    events = (event(one, content.spec.times) for one in content.shown)
-    return b"".join((_head(content), *events, _END))
+    """The complete calendar in UTF-8, with CRLF; it has URL and SOURCE only with a base URL."""
+    events = (event(view, content.spec.times) for view in content.shown)
+    return b"".join((_header(content), *events, _END))
 
 
-def fitting(content: Content, *, max_bytes: int, day: date) -> Sequence[SessionView]:
+def trim_to_size(content: Content, *, max_bytes: int, day: date) -> Sequence[SessionView]:
     """The sessions that fit into a calendar of at most *max_bytes*.
 
-    Past sessions are left out first, the oldest before the later ones; then those farthest ahead.
+    Past sessions are left out first, beginning with the oldest; then future ones, beginning with
+    the latest.
 
     Args:
-        max_bytes: 0 for any size.
-        day: the UTC day where past and future divide; a time of day would change the feed with
-            every refresh.
+        max_bytes: 0 for no limit.
+        day: the UTC day at whose start the future begins. It is not a time of day, because the
+            feed would change with every refresh.
     """
-    shown, times = content.shown, content.spec.times
+    shown, style = content.shown, content.spec.times
     if not max_bytes:
         return shown
-    room = max_bytes - len(_head(content)) - len(_END)
+    room = max_bytes - len(_header(content)) - len(_END)
     midnight = datetime.combine(day, time(), UTC)
-    over = bisect_left(shown, midnight, key=lambda one: one.session.start)
-    # First from today on, near before far; then the past, late before early. What does not fit is
-    # never rendered.
-    first = last = over
-    while last < len(shown) and (size := len(event(shown[last], times))) <= room:
+    # Render only events that may fit: forwards from midnight, then backwards.
+    first = last = bisect_left(shown, midnight, key=lambda view: view.session.start)
+    while last < len(shown) and (size := len(event(shown[last], style))) <= room:
         room -= size
         last += 1
     if last < len(shown):
         return shown[first:last]
-    while first > 0 and (size := len(event(shown[first - 1], times))) <= room:
+    while first > 0 and (size := len(event(shown[first - 1], style))) <= room:
         room -= size
         first -= 1
     return shown[first:last]
 
 
-def _head(content: Content) -> bytes:
+def _header(content: Content) -> bytes:
     """The part of the calendar before its events."""
-    # In the order of the feed profile; the library would sort by name.
-    return bytes(frame(content).to_ical(sorted=False)).removesuffix(_END)
+    # In the order of the feed profile: icalendar would sort by name.
+    return bytes(calendar_without_events(content).to_ical(sorted=False)).removesuffix(_END)
 
 
-def frame(content: Content) -> Calendar:
-    """The calendar without its events."""
+def calendar_without_events(content: Content) -> Calendar:
+    """The calendar with its properties and time zones, but without events."""
     calendar = _calendar(content)
-    for zone in _zones(content.shown, content.spec):
-        calendar.add_component(zone)
+    for timezone in _timezones(content.shown, content.spec):
+        calendar.add_component(timezone)
     return calendar
 
 
 def _calendar(content: Content) -> Calendar:
     spec, subject, base_url = content.spec, content.subject, content.base_url
-    name = clip(subject.name, LINE)
-    about = f"{name}: times, places and cancellations as in the studio's booking system."
+    name = clip(subject.name, MAX_LINE)
+    description = f"{name}: times, places and cancellations as in the studio's booking system."
     colour, value = _COLOURS[hashlib.sha256(spec.name.encode()).digest()[0] % len(_COLOURS)]
     calendar = Calendar()
     _add(calendar, "VERSION", "2.0")
     _add(calendar, "PRODID", PRODID)
     _add(calendar, "CALSCALE", "GREGORIAN")
-    for title in ("NAME", "X-WR-CALNAME"):
-        _add(calendar, title, name)
-    for title in ("DESCRIPTION", "X-WR-CALDESC"):
-        _add(calendar, title, about)
+    for prop in ("NAME", "X-WR-CALNAME"):
+        _add(calendar, prop, name)
+    for prop in ("DESCRIPTION", "X-WR-CALDESC"):
+        _add(calendar, prop, description)
     if subject.zone:
         _add(calendar, "X-WR-TIMEZONE", subject.zone)
     if base_url and not spec.audience.private:
         calendar.add("URL", base_url + spec.path())
         calendar.add("SOURCE", base_url + spec.path(".ics"), parameters={"VALUE": "URI"})
-    # Without VALUE the default would be no duration at all (RFC 7986, 5.7).
+    # VALUE is required: the property has no default type (RFC 7986, 5.7).
     calendar.add("REFRESH-INTERVAL", _HOUR, parameters={"VALUE": "DURATION"})
     _add(calendar, "X-PUBLISHED-TTL", "PT1H")
     _add(calendar, "COLOR", colour)
@@ -112,37 +108,37 @@ def _calendar(content: Content) -> Calendar:
     return calendar
 
 
-def _zones(shown: Sequence[SessionView], spec: FeedSpec) -> Iterator[Timezone]:
-    """The rules of the zones that times are written in."""
+def _timezones(shown: Sequence[SessionView], spec: FeedSpec) -> Iterator[Timezone]:
+    """A VTIMEZONE for each zone in which times are written."""
     if not shown:
-        # RFC 5545, 3.6 asks for at least one component.
+        # RFC 5545, 3.6 requires at least one component.
         yield _timezone("Etc/UTC", 1970, 1970)
         return
     if spec.times is TimeStyle.UTC:
         return
-    names = {one.session.venue.zone for one in shown if one.session.venue}
-    # An end may lie in the year after the last start.
-    years = [one.session.start.year for one in shown]
+    names = {view.session.venue.zone for view in shown if view.session.venue}
+    years = [view.session.start.year for view in shown]
     for name in sorted(name for name in names if name):
+        # One more year: a session may end in the year after it starts.
         yield _timezone(name, min(years), max(years) + 1)
 
 
-def _timezone(name: str, first: int, last: int) -> Timezone:
-    zone = Timezone()
-    _add(zone, "TZID", name)
-    for one in observances(name, first, last):
-        part = TimezoneDaylight() if one.daylight else TimezoneStandard()
-        part.add("DTSTART", one.onset)
-        part.add("TZOFFSETFROM", one.before)
-        part.add("TZOFFSETTO", one.after)
-        _add(part, "TZNAME", one.name)
-        if one.rule:
-            part.add("RRULE", one.rule)
-        zone.add_component(part)
-    return zone
+def _timezone(name: str, first_year: int, last_year: int) -> Timezone:
+    timezone = Timezone()
+    _add(timezone, "TZID", name)
+    for observance in observances(name, first_year, last_year):
+        component = TimezoneDaylight() if observance.daylight else TimezoneStandard()
+        component.add("DTSTART", observance.onset)
+        component.add("TZOFFSETFROM", observance.offset_from)
+        component.add("TZOFFSETTO", observance.offset_to)
+        _add(component, "TZNAME", observance.name)
+        if observance.rrule:
+            component.add("RRULE", observance.rrule)
+        timezone.add_component(component)
+    return timezone
 
 
 def _add(component: Any, name: str, value: str) -> None:
-    """Add a TEXT property, escaped; an empty one is left out."""
+    """Add a TEXT property, escaped, unless *value* is empty."""
     if value:
         component.add(name, Text(value), encode=False)

@@ -1,4 +1,4 @@
-"""The lines of an event, each made by the icalendar library: once for all that share it."""
+"""The content lines of an event (RFC 5545, 3.1), made by the icalendar library and cached."""
 
 from collections.abc import Callable, Hashable
 from datetime import datetime, tzinfo
@@ -9,60 +9,56 @@ from icalendar import Event, vDatetime, vInt, vText, vUri
 
 _BREAK = b"\r\n"
 _FOLD = b"\r\n "
-# The library's: RFC 5545, 3.1 has room for a byte more.
+# As icalendar; RFC 5545, 3.1 allows 75 bytes.
 _WIDTH = 74
-_KEPT = 8_192
+_MAX_LINES = 8_192
 _RADIUS = "100"
 _WRITER = Event()
 
 
 class Property(NamedTuple):
-    """A property: all that its line is made of.
+    """A property of an event; hashable, so that its line can be cached.
 
     Attributes:
-        make: makes the library's value of *given*.
+        make: creates icalendar's value from *arguments*.
     """
 
     name: str
     make: Callable[..., Any]
-    given: tuple[Hashable, ...]
+    arguments: tuple[Hashable, ...]
 
     @property
     def value(self) -> Any:
-        """The library's value."""
-        return self.make(*self.given)
+        """icalendar's value."""
+        return self.make(*self.arguments)
 
 
-@lru_cache(maxsize=_KEPT)
-def line(one: Property) -> bytes:
-    """The property as it stands in a calendar, folded.
-
-    Most lines of an event are those of another as well.
-    """
-    value = one.value
+@lru_cache(maxsize=_MAX_LINES)
+def line(prop: Property) -> bytes:
+    """The content line of a property, folded. Most lines occur in several events."""
+    value = prop.value
     if value.params:
-        content = str(_WRITER.content_line(one.name, value, sorted=False)).encode()
+        content = str(_WRITER.content_line(prop.name, value, sorted=False)).encode()
     else:
-        content = b"%s:%s" % (one.name.encode(), value.to_ical())
-    return folded(content) + _BREAK
+        content = b"%s:%s" % (prop.name.encode(), value.to_ical())
+    return fold(content) + _BREAK
 
 
-def folded(content: bytes) -> bytes:
-    """A content line as the library folds it.
-
-    The library looks at each character by itself, which takes most of the time that a calendar
-    takes.
+# icalendar's own folding checks each character separately, and took most of the rendering time.
+# This function can be removed once icalendar folds as fast.
+def fold(content: bytes) -> bytes:
+    """A content line, folded at the same places as by icalendar.
 
     Args:
-        content: UTF-8 without a break.
+        content: UTF-8 without line breaks.
     """
     pieces = []
     start = 0
     while len(content) - start > _WIDTH:
         end = start + _WIDTH
-        while content[end] & 0xC0 == 0x80:  # within a character
+        while content[end] & 0xC0 == 0x80:  # within a multi-byte character
             end -= 1
-        # an escape stays whole
+        # Never split an escape sequence.
         if content[end - 1] in b"\\^":
             end -= 1
         pieces.append(content[start:end])
@@ -71,48 +67,49 @@ def folded(content: bytes) -> bytes:
 
 
 def text(name: str, value: str) -> Property:
-    """A TEXT."""
+    """A property of the type TEXT."""
     return Property(name, Text, (value,))
 
 
 def uri(name: str, address: str) -> Property:
-    """A URI."""
+    """A property of the type URI."""
     return Property(name, vUri, (address,))
 
 
 def number(name: str, value: int) -> Property:
-    """An INTEGER."""
+    """A property of the type INTEGER."""
     return Property(name, vInt, (value,))
 
 
-def moment(name: str, instant: datetime, zone: tzinfo) -> Property:
-    """A DATE-TIME, written in *zone*."""
-    # Equal instants are equal in whatever zone, and yet are not written alike.
+def date_time(name: str, instant: datetime, zone: tzinfo) -> Property:
+    """A property of the type DATE-TIME, written in *zone*."""
+    # The local time and the zone are the cache key: aware datetimes of the same instant compare
+    # equal in all zones, but are written differently.
     return Property(name, _date_time, (instant.astimezone(zone).replace(tzinfo=None), zone))
 
 
 def raw(name: str, value: str) -> Property:
-    """Something in which nothing is escaped."""
+    """A property whose value is written without escaping."""
     return Property(name, Raw, (value,))
 
 
-def apples_place(name: str, address: str, title: str) -> Property:
-    """A place on Apple's maps."""
-    return Property(name, _apples_place, (address, title))
+def apple_structured_location(name: str, address: str, title: str) -> Property:
+    """A place for Apple Maps."""
+    return Property(name, _apple_structured_location, (address, title))
 
 
 def _date_time(local: datetime, zone: tzinfo) -> vDatetime:
     return vDatetime(local.replace(tzinfo=zone))
 
 
-def _apples_place(address: str, title: str) -> "Raw":
-    place = Raw(address)
-    place.params.update({"VALUE": "URI", "X-APPLE-RADIUS": _RADIUS, "X-TITLE": title})
-    return place
+def _apple_structured_location(address: str, title: str) -> "Raw":
+    location = Raw(address)
+    location.params.update({"VALUE": "URI", "X-APPLE-RADIUS": _RADIUS, "X-TITLE": title})
+    return location
 
 
 class Text(vText):
-    """A TEXT value, escaped as RFC 5545, 3.3.11 has it: the library takes ``\\N`` for a break."""
+    """A TEXT value, escaped by RFC 5545, 3.3.11: icalendar would turn ``\\N`` into a line break."""
 
     def to_ical(self) -> bytes:
         text = str(self).replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,")
@@ -120,7 +117,7 @@ class Text(vText):
 
 
 class Raw(vText):
-    """A value that is no TEXT: nothing in it is escaped."""
+    """A value that is written without escaping."""
 
     def to_ical(self) -> bytes:
         return str(self).encode()

@@ -1,4 +1,4 @@
-"""One client and one walker in front of a server, and what every failure must keep to itself."""
+"""A client and a walker for a test server, and a check that errors reveal no secrets."""
 
 import traceback
 from collections.abc import Callable, Mapping
@@ -16,21 +16,21 @@ from bridge.upstream.deadline import Deadline
 from bridge.upstream.pagination import Walk, Walker
 
 TOKEN = "s3cret_token_of_the_tests"
-SAID_BY_VENDOR = "canary: what the vendor said"
+VENDOR_TEXT = "canary: text of the vendor"
 
 
 @dataclass(frozen=True)
-class Asker:
-    """What asks upstream, with the clock that it goes by."""
+class UpstreamClient:
+    """All parts that send requests to upstream, and their clock."""
 
-    client: Client
+    http: Client
     budget: SharedRequestBudget
     walker: Walker
     clock: Clock
 
     def page(self, number: int = 1, *, seconds: float = 120.0) -> Mapping[str, Any]:
         limit = Deadline(self.clock, seconds)
-        return self.client.page("course_sessions", [("page", str(number))], limit=limit)
+        return self.http.page("course_sessions", [("page", str(number))], limit=limit)
 
     def walk(self, **filters: Any) -> Walk:
         return self.walker.walk(FilterSet.of(**filters))
@@ -39,13 +39,13 @@ class Asker:
         return sorted(session.id for session in self.walk(**filters).sessions)
 
 
-def failing(call: Callable[[], object]) -> Cause:
-    """The cause that *call* fails with; it tells neither the token nor what the vendor wrote."""
+def failure_of(call: Callable[[], object]) -> Cause:
+    """The cause with which *call* fails; the error contains neither the token nor vendor text."""
     with pytest.raises(UpstreamError) as caught:
         call()
     error = caught.value
-    told = "".join(traceback.format_exception(error))
-    for text in (told, str(error), repr(error), repr(error.cause), repr(error.__dict__)):
+    trace = "".join(traceback.format_exception(error))
+    for text in (trace, str(error), repr(error), repr(error.cause), repr(error.__dict__)):
         assert TOKEN not in text
-        assert SAID_BY_VENDOR not in text
+        assert VENDOR_TEXT not in text
     return error.cause

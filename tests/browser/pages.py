@@ -1,4 +1,4 @@
-"""The pages that are looked at: every kind, and every state that a visitor may find it in."""
+"""The pages under test: every kind of page, in every state."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ PAGES: Mapping[str, str] = {
     "refused": "/venues/12?venues=13",
     "embed-refused": "/embed/venues/12?accent=puce",
 }
-"""Each page's name and address; ``{session}`` and ``{cancelled}`` stand for ids."""
+"""Name → path; ``{session}`` and ``{cancelled}`` are replaced by session ids."""
 
 SIZES = {390: 844, 1280: 800}
-"""Widths and heights: a phone, and a desk."""
+"""Width → height of a phone and of a desktop screen, in pixels."""

@@ -1,0 +1,173 @@
+"""The expected events of upstream rows: an implementation independent of the bridge's."""
+
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+import requests
+
+from bridge.feeds import selection
+from bridge.model import ClassSession
+from clients.events import Event
+
+Row = dict[str, Any]
+
+_BREAKS = "\n\r\x0b\x0c\x85\u2028\u2029"
+_ZONES = available_timezones()
+_MAX_UNITS = 255
+
+
+def fetch_rows(url: str, token: str) -> list[Any]:
+    """Fetch all rows of the API at *url*, expanded."""
+    fetched: list[Any] = []
+    for page in count(1):
+        response = requests.get(
+            f"{url}/course_sessions",
+            params={
+                "expand": "venue,instructors,course.offering_type.category",
+                "status": "active,cancelled",
+                "page": str(page),
+            },
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=60,
+        )
+        response.raise_for_status()
+        body = response.json()
+        fetched += body["results"]
+        if body["next"] is None:
+            return fetched
+    raise AssertionError
+
+
+def public_rows(rows: Iterable[Any], where: Callable[[Row], bool] = lambda row: True) -> list[Row]:
+    """The public rows with a valid time, without duplicates."""
+    return list({row["id"]: row for row in rows if _is_public(row) and where(row)}.values())
+
+
+def _is_public(row: Any) -> bool:
+    if not isinstance(row, dict) or isinstance(row.get("id"), bool | str | None):
+        return False
+    kind = _inner(_inner(row, "course"), "offering_type")
+    return (
+        isinstance(row["id"], int)
+        and kind.get("customer_visibility") == "public"
+        and kind.get("is_draft") in (None, False)
+        and start(row) is not None
+    )
+
+
+def _inner(row: Row, name: str) -> Row:
+    part = row.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def start(row: Row) -> datetime | None:
+    return _time(row, "starts_at")
+
+
+def end(row: Row) -> datetime | None:
+    """The end of the session; its start if the row has no later end."""
+    first, last = start(row), _time(row, "ends_at")
+    return last if first and last and last > first else first
+
+
+def _time(row: Row, name: str) -> datetime | None:
+    try:
+        value = datetime.fromisoformat(row[name])
+        if value.tzinfo is None:
+            zone = _inner(row, "venue").get("timezone")
+            value = value.replace(tzinfo=ZoneInfo(zone if zone in _ZONES else "nowhere"))
+        return value.astimezone(UTC).replace(microsecond=0)
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
+
+
+def event_of(row: Row, *, cancelled: str = "status", availability: str = "none") -> Event:
+    """The expected event of *row*."""
+    title = _title(row)
+    people = row.get("instructors")
+    names = {person["id"]: _line(person.get("name")) for person in _people(people)}
+    if any(names.values()):
+        title += " – " + ", ".join(filter(None, names.values()))
+    if row.get("status") == "cancelled":
+        title = "CANCELLED: " + title
+    else:
+        title += _places(row, availability)
+    begins, ends = start(row), end(row)
+    assert begins
+    assert ends
+    return Event(_uid(row), _truncated(title), begins, ends)
+
+
+def events_of(rows: Iterable[Row], *, cancelled: str = "status", **options: str) -> list[Event]:
+    """The expected events of a feed with *rows*."""
+    return [
+        event_of(row, **options)
+        for row in rows
+        if not (cancelled == "hide" and row.get("status") == "cancelled")
+    ]
+
+
+def _people(value: Any) -> Iterator[Row]:
+    items = [value] if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in items:
+        if isinstance(item, dict) and str(item.get("id")).isdecimal():
+            yield {**item, "id": int(item["id"])}
+
+
+def _title(row: Row) -> str:
+    course = _inner(row, "course")
+    for source in (row, course, _inner(course, "offering_type")):
+        if name := _line(source.get("name")):
+            return name
+    return "Class"
+
+
+def _line(value: Any) -> str:
+    """Clean a text to one line, without control characters and lone surrogates."""
+    if not isinstance(value, str):
+        return ""
+    cleaned = "".join(" " if char in _BREAKS else char for char in value if not _removed(char))
+    return " ".join(cleaned.split())
+
+
+def _removed(char: str) -> bool:
+    if char in _BREAKS or char == "\t":
+        return False
+    return char < " " or char in "\x7f\ufeff\ufffe\uffff" or unicodedata.category(char) == "Cs"
+
+
+def _places(row: Row, availability: str) -> str:
+    places, attending = row.get("max_occupancy"), row.get("attending_count")
+    if availability == "none" or not places:
+        return ""
+    left = max(0, places - attending)
+    if left == 0:
+        return " (Full)"
+    if availability == "full":
+        return ""
+    return f" ({left if left < 5 else left // 5 * 5} left)"
+
+
+def _truncated(text: str) -> str:
+    """At most 255 UTF-16 units, with an ellipsis if the text was cut."""
+    if _utf16_units(text) <= _MAX_UNITS:
+        return text
+    while _utf16_units(text) > _MAX_UNITS - 1:
+        text = text[:-1]
+    # No joiner or variation selector before the ellipsis.
+    return text.rstrip("\u200d\ufe0f ") + "…"
+
+
+def _utf16_units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+def _uid(row: Row) -> str:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    return selection.uid(
+        ClassSession("course_session", row["id"], "", start, start + timedelta(hours=1))
+    )

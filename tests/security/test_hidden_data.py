@@ -1,0 +1,140 @@
+"""Hidden data does not change public responses: compares studios that differ only in it."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from clocks import wait_until
+from faults.scenarios import STALE, FastClock, cache_state
+from security import studios
+from security.sites import Site, all_paths
+from upstreams.raw import RawUpstream
+from upstreams.rows import Row
+
+from bridge.config import Availability
+
+FEED = "/venues/11.ics"
+OPTIONS = (
+    "availability=none", "availability=full", "availability=spots",
+    *(f"occupancy_status={status}" for status in
+      ("full", "not_full", "has_registrations", "has_waitlist", "empty")),
+)  # fmt: skip
+VARYING_HEADERS = ("Age", "Cache-Status", "X-Request-Id", "Date")
+Answer = tuple[int, list[tuple[str, str]], bytes]
+
+
+class Sites:
+    """Creates bridges that all start at the same time."""
+
+    def __init__(self, build: Callable[..., Site], teamup: RawUpstream, clock: FastClock) -> None:
+        self._build = build
+        self._vendor = teamup
+        self._clock = clock
+
+    def of(self, rows: list[Any], **settings: Any) -> Site:
+        """Create a bridge in front of a studio with these rows."""
+        self._vendor.script = studios.healthy(rows)
+        return self._build(**settings)
+
+    def refresh(self, site: Site, rows: list[Any]) -> None:
+        """Replace the studio's rows and refresh *site*."""
+        self._vendor.script = studios.healthy(rows)
+        self._clock.move(STALE)
+        wait_until(lambda: cache_state(site.request(FEED)) == "fresh")
+
+
+@pytest.fixture
+def sites(make_site: Callable[..., Site], teamup: RawUpstream, fast_clock: FastClock) -> Sites:
+    return Sites(make_site, teamup, fast_clock)
+
+
+def public_responses(site: Site) -> dict[str, Answer]:
+    """All public responses, in every format and with every availability option."""
+    paths = all_paths(site.app)
+    for option in OPTIONS:
+        paths += [f"/sessions.{form}?{option}" for form in ("ics", "json", "txt")]
+        paths.append(f"/sessions?{option}")
+    out: dict[str, Answer] = {}
+    for path in paths:
+        answer = site.request(path)
+        # The date of a page is the time of the walk.
+        page = ("Last-Modified",) if answer.mimetype == "text/html" else ()
+        head = [pair for pair in answer.headers if pair[0] not in (*VARYING_HEADERS, *page)]
+        out[path] = (answer.status_code, head, answer.data)
+    return out
+
+
+def differing(first: dict[str, Answer], second: dict[str, Answer]) -> list[str]:
+    return [path for path in first if first[path] != second[path]]
+
+
+def booked(attending: int, capacity: int | None) -> list[Row]:
+    """The public sessions with these counts."""
+    rows = studios.public_rows()
+    for row in rows:
+        row.update(attending_count=attending, max_occupancy=capacity, waiting_count=attending)
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("availability", "counts", "same"),
+    [
+        (Availability.NONE, ((3, 12), (12, 12)), True),
+        (Availability.NONE, ((0, 12), (7, None)), True),
+        (Availability.FULL, ((0, 12), (11, None)), True),
+        (Availability.FULL, ((12, 12), (15, 12)), True),
+        (Availability.SPOTS, ((1, 13), (3, 14)), True),
+        # Visible differences, to show that the comparison works.
+        (Availability.FULL, ((3, 12), (12, 12)), False),
+        (Availability.SPOTS, ((0, 12), (7, 12)), False),
+    ],
+)
+def test_counts_that_are_not_public_change_no_response(
+    sites: Sites, availability: Availability, counts: tuple[Any, Any], same: bool
+) -> None:
+    before, after = (booked(*pair) for pair in counts)
+    site = sites.of(before, public_availability=availability)
+    first = public_responses(site)
+    # Neither the initial counts nor a later booking may be visible.
+    other = public_responses(sites.of(after, public_availability=availability))
+    sites.refresh(site, after)
+    differences = [differing(first, other), differing(first, public_responses(site))]
+    assert differences == [[], []] if same else all(differences)
+
+
+@pytest.mark.parametrize("availability", [Availability.NONE, Availability.FULL])
+def test_queries_for_more_availability_than_is_public_are_refused(
+    make_site: Callable[..., Site], availability: Availability
+) -> None:
+    site = make_site(public_availability=availability)
+    refused = {"availability=spots", "occupancy_status=has_registrations",
+               "occupancy_status=has_waitlist", "occupancy_status=empty"}  # fmt: skip
+    if availability is Availability.NONE:
+        refused |= {"availability=full", "occupancy_status=full", "occupancy_status=not_full"}
+    for option in OPTIONS:
+        for path in ("/sessions.ics", "/sessions.json", "/venues/11", "/embed/sessions"):
+            status = site.request(f"{path}?{option}").status_code
+            assert status == (400 if option in refused else 200), (path, option)
+        command = site.app.test_cli_runner().invoke(args=["feed", f"sessions.json?{option}"])
+        assert command.exit_code == (1 if option in refused else 0)
+
+
+def without_secrets(row: Row) -> Row:
+    """*row* without the fields that TeamUp only shows to staff."""
+    copy = deepcopy(row)
+    for name in ("notes", "waiting_count", "attendees", "provider_url"):
+        copy.pop(name)
+    copy["venue"].update(zoom_user=None, video_url=None, venue_rooms=[])
+    for person in copy["instructors"]:
+        for name in ("permissions", "email", "staff", "availability_schedules", "icalendar_links"):
+            person.pop(name)
+    return copy
+
+
+def test_hidden_sessions_and_fields_change_no_response(sites: Sites) -> None:
+    bare = public_responses(sites.of([without_secrets(row) for row in studios.public_rows()]))
+    whole = public_responses(sites.of(studios.all_rows()))
+    assert differing(bare, whole) == []
+    one_more = [*studios.all_rows(), {**studios.public_rows()[0], "id": 19_999}]
+    assert differing(bare, public_responses(sites.of(one_more))) != []
