@@ -8,7 +8,9 @@ from typing import TypeVar, cast
 
 from environs import Env, EnvValidationError
 
-from bridge.environment import (
+from bridge.errors import ConfigError
+from bridge.model import Visibility
+from bridge.setting_parsers import (
     AUTO_SCHEMES,
     MODES,
     base_url,
@@ -28,8 +30,6 @@ from bridge.environment import (
     whole,
     word,
 )
-from bridge.errors import ConfigError
-from bridge.model import Visibility
 
 T = TypeVar("T")
 
@@ -83,6 +83,8 @@ class Config:
     list_style: ListStyle
     requests_per_minute: int
     page_concurrency: int
+    walk_max_rows: int
+    walk_max_bytes: int
     plan: UpstreamPlan
     cache_url: str = field(repr=False)
     store_variable: str
@@ -172,6 +174,8 @@ def load(env: Env | None = None) -> Config:
         list_style=read("TEAMUP_LIST_STYLE", member(ListStyle), ListStyle.CSV),
         requests_per_minute=read("TEAMUP_REQUESTS_PER_MINUTE", whole(least=1), 200),
         page_concurrency=read("TEAMUP_PAGE_CONCURRENCY", whole(least=1, most=32), 4),
+        walk_max_rows=read("WALK_MAX_ROWS", whole(least=1), 100_000),
+        walk_max_bytes=read("WALK_MAX_BYTES", whole(least=1), 256 * 1024 * 1024),
         plan=read("UPSTREAM_PLAN", member(UpstreamPlan), UpstreamPlan.WIDE),
         cache_url=cache_url,
         store_variable=store_variable,
@@ -264,6 +268,8 @@ def _warnings(config: Config) -> Iterator[str]:
     for name, secret in secrets.items():
         if any(len(value) < _SHORT for value in secret):
             yield f"{name} is shorter than {_SHORT} characters, which can be guessed"
+        if any(value[0] == value[-1] and value[0] in "\"'" for value in secret):
+            yield f"{name} is written in quotation marks, which are taken as a part of it"
     if config.sandbox:
         yield "this is the bundled sandbox studio; set TEAMUP_API_TOKEN for your own"
     if config.public_base_url is None:

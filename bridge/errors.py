@@ -56,6 +56,8 @@ class ProblemArea(Enum):
     ADDRESS = "address", "TEAMUP_BASE_URL"
     """A server answers, but it is not the API."""
     PACE = "pace", "TEAMUP_REQUESTS_PER_MINUTE"
+    SIZE = "size", "WALK_MAX_ROWS"
+    """The timetable is larger than the bridge is allowed to read."""
 
     def __init__(self, word: str, setting: str) -> None:
         self.word = word
@@ -87,7 +89,7 @@ _PUBLIC_CODES = frozenset(
     "authentication_failed budget cancelled inconsistent internal internal_error malformed"
     " method_not_allowed mode_not_allowed not_authenticated not_found oversize parameter_invalid"
     " permission_denied provider_header_invalid provider_header_missing provider_invalid redirect"
-    " server_error throttled timeout tls too_many unreachable".split()
+    " server_error throttled timeout tls too_large too_many unreachable".split()
 )
 
 

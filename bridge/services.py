@@ -2,17 +2,14 @@
 
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 
 from bridge.clock import Clock, SystemClock
 from bridge.config import Config, UpstreamPlan
-from bridge.errors import ConfigError
 from bridge.feeds.feed import Feeds, FirstRenders
 from bridge.feeds.last_modified import LastModified
 from bridge.feeds.params import FeedDefaults
 from bridge.feeds.private import PrivateFeeds
 from bridge.filters import FilterSet
-from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
 from bridge.ops.alert_rules import AlertRules
 from bridge.ops.alerts import Alerts
 from bridge.ops.metrics import Metrics
@@ -30,19 +27,14 @@ from bridge.snapshots.publisher import Publisher
 from bridge.snapshots.refresh import Refresher
 from bridge.snapshots.router import NarrowRouter, SnapshotRouter, WideRouter
 from bridge.snapshots.session_history import SessionHistory
-from bridge.store.fallback import FallbackStore
 from bridge.store.interface import Store
 from bridge.store.keys import Keys
-from bridge.store.memory import MemoryStore
+from bridge.store.opening import open_store
 from bridge.store.rate_limit import SharedRequestBudget
-from bridge.store.redis import RedisStore
-from bridge.store.sqlite import SqliteStore
 from bridge.upstream.account import Account
 from bridge.upstream.client import Client
-from bridge.upstream.pagination import Walker
+from bridge.upstream.pagination import Walker, WalkLimits
 from bridge.upstream.sources import COURSE_SESSIONS
-
-_HOME = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
@@ -52,6 +44,7 @@ class Services:
     config: Config
     clock: Clock
     first_renders: FirstRenders
+    last_modified: LastModified
     store: Store
     client: Client
     walker: Walker
@@ -115,6 +108,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         origin=account.origin,
         style=config.list_style,
         concurrency=config.page_concurrency,
+        limits=WalkLimits(config.walk_max_rows, config.walk_max_bytes),
         now=store.now,
     )
     freshness = FreshnessPolicy.of(config)
@@ -151,6 +145,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
     router = _router(config, cache, clock)
     usage = UsageCounter(store, keys)
     first_renders = FirstRenders()
+    last_modified = LastModified(store, keys)
     defaults = FeedDefaults.of(config)
     report = StatusReport(
         router=router,
@@ -175,6 +170,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         config=config,
         clock=clock,
         first_renders=first_renders,
+        last_modified=last_modified,
         store=store,
         client=client,
         walker=walker,
@@ -183,7 +179,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         router=router,
         feeds=Feeds(
             router,
-            LastModified(store, keys),
+            last_modified,
             # The other half is for the response cache (web/application.py).
             max_bytes=config.cache_max_bytes // 2,
             feed_max_bytes=config.feed_max_bytes,
@@ -200,37 +196,6 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         ),
         defaults=defaults,
     )
-
-
-def open_store(
-    config: Config, clock: Clock, instrumentation: Instrumentation = NO_INSTRUMENTATION
-) -> Store:
-    """The store of the settings, with this process's memory as a fallback.
-
-    Raises:
-        ConfigError: the store cannot be used.
-    """
-    store = bare_store(config, clock)
-    return store if isinstance(store, MemoryStore) else FallbackStore(store, clock, instrumentation)
-
-
-def bare_store(config: Config, clock: Clock) -> Store:
-    """The store of the settings without a fallback: errors are raised.
-
-    Raises:
-        ConfigError: the store cannot be used.
-    """
-    scheme, _, rest = config.cache_url.partition("://")
-    if scheme == "memory":
-        return MemoryStore(clock)
-    if scheme == "sqlite":
-        # Three slashes: relative to the directory of app.py; four: absolute.
-        return SqliteStore(_HOME / rest.removeprefix("/"), clock)
-    try:
-        return RedisStore(config.cache_url, clock)
-    except ValueError as err:
-        problem = "its address cannot be used; accepted: redis://host:6379/0"
-        raise ConfigError({config.store_variable: problem}) from err
 
 
 def _router(config: Config, cache: SnapshotCache, clock: Clock) -> SnapshotRouter:

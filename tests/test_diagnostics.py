@@ -19,7 +19,7 @@ from tls import TlsFront
 from valkey import Valkey
 from werkzeug.serving import make_server
 
-from bridge import config, network_errors, services
+from bridge import config, network_errors
 from bridge.clock import SystemClock
 from bridge.diagnostics import run_checks
 from bridge.diagnostics.findings import CheckReport, Finding, Level
@@ -29,6 +29,7 @@ from bridge.sandbox.demo_timetable import demo_studio
 from bridge.sandbox.faults import Faults
 from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.studio import Studio
+from bridge.store.opening import open_backend
 from bridge.web import create_app
 
 TOKEN = "canary-token-of-these-tests"
@@ -339,7 +340,7 @@ class TestStore:
     def test_the_test_value_is_deleted(self, check: Check, tmp_path: Path) -> None:
         address = f"sqlite:///{tmp_path}/store.db"
         check(CACHE_URL=address)
-        store = services.bare_store(config.load(Env(eager=False)), SystemClock())
+        store = open_backend(config.load(Env(eager=False)), SystemClock())
         try:
             assert store.names("check") == []
         finally:

@@ -16,8 +16,8 @@ LAYERS = ("values", "upstream", "store", "snapshots", "feeds", "ops", "web")
 """Each may import those before it, never those after it."""
 
 VALUES = frozenset(
-    "bounded_cache clock config environment errors filters instrumentation model network_errors"
-    " text_cleanup times".split()
+    "bounded_cache clock config errors filters html_text instrumentation model network_errors"
+    " setting_parsers text_cleanup times".split()
 )
 """The modules of the lowest layer."""
 
@@ -30,7 +30,7 @@ HOMES: Mapping[str, frozenset[str]] = {
     "urllib3": frozenset({"upstream"}),
     "redis": frozenset({"store.redis"}),
     "sqlite3": frozenset({"store.sqlite"}),
-    "selectolax": frozenset({"text_cleanup"}),
+    "selectolax": frozenset({"html_text"}),
     "itsdangerous": frozenset({"feeds.private"}),
     "babel": frozenset({"web.languages"}),
     "prometheus_client": frozenset({"ops.metrics"}),

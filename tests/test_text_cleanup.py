@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pace import AT_ONCE, at_once, timed
 
-from bridge.text_cleanup import clip, folded, lines, one_line, plain
+from bridge.html_text import plain
+from bridge.text_cleanup import clip, folded, lines, one_line
 
 bounded = settings(max_examples=100, deadline=None, derandomize=True)
 
@@ -24,7 +25,7 @@ anything = st.text(st.characters(codec=None, exclude_categories=()), max_size=60
     max_size=30,
 ).map("".join)
 
-UNSAFE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
+UNSAFE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 # Lines
@@ -140,7 +141,7 @@ def test_plain_text_is_unchanged(text: str) -> None:
         ("<h2>Yoga</h2>Slow.", "Yoga\nSlow."),
         ("<b>bold</b>face <i>and</i> <em>more</em>", "boldface and more"),
         ("<p>one\n   line</p>", "one line"),
-        ('x <a href="https://example.org/?a=1&amp;b=2">link</a> y', "x link y"),
+        ("x <a>link</a> y", "x link y"),
         ('<img src="x" onerror="alert(1)">Hi', "Hi"),
         ("<img alt='a>b'>c", "c"),
         ("Tom &amp; Jerry", "Tom & Jerry"),

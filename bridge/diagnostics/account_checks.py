@@ -7,8 +7,8 @@ from bridge.clock import Clock
 from bridge.config import Config
 from bridge.diagnostics import network_checks
 from bridge.diagnostics.findings import CheckReport
-from bridge.environment import AUTO_SCHEMES, MODES
 from bridge.errors import Cause, ProblemArea
+from bridge.setting_parsers import AUTO_SCHEMES, MODES
 from bridge.store.keys import Keys
 from bridge.store.memory import MemoryStore
 from bridge.store.rate_limit import SharedRequestBudget

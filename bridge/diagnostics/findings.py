@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from bridge.text_cleanup import for_terminal
+from bridge.text_cleanup import without_controls
 
 
 class Level(Enum):
@@ -90,4 +90,4 @@ class CheckReport:
                 listed = ", ".join(f"{count} {name}" for name, count in counts.items())
                 lines.append(f"{title:9}{listed}")
         lines.extend(f"feed     {name}: {address}" for name, address in self.feeds.items())
-        return for_terminal("\n".join(lines))
+        return without_controls("\n".join(lines))

@@ -10,6 +10,7 @@ from bridge.diagnostics.findings import CheckReport
 from bridge.errors import ConfigError, UpstreamError
 from bridge.filters import FilterSet
 from bridge.services import Services
+from bridge.store.opening import open_backend
 
 # With a larger error windows begin on the wrong day, and clients take old copies for fresh ones.
 _MAX_SKEW_SECONDS = 600
@@ -27,7 +28,7 @@ def run_checks(env: Env | None = None, *, clock: Clock | None = None) -> CheckRe
     if settings is None:
         return report
     try:
-        store = services.bare_store(settings, clock)
+        store = open_backend(settings, clock)
         bridge = services.build(settings, clock=clock)
     except ConfigError as err:
         _report_problems(report, err)

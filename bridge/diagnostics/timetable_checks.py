@@ -93,7 +93,7 @@ def _left_out(snapshot: Snapshot, spec: FeedSpec, settings: Config) -> int:
     """How many sessions are left out of the feed of *spec* because of its size."""
     selection = select(snapshot, spec)
     content = Content(selection.shown, selection.subject, spec, settings.public_base_url)
-    shown = ics.trim_to_size(content, max_bytes=settings.feed_max_bytes, day=snapshot.day)
+    shown = ics.trim_to_size(content, max_bytes=settings.feed_max_bytes, day=snapshot.day).shown
     return len(selection.shown) - len(shown)
 
 

@@ -211,18 +211,19 @@ class Feeds:
         selection = select(lookup.snapshot, spec)
         content = Content(selection.shown, selection.subject, spec, self._base_url)
         # Every format contains the same sessions: those that fit into the calendar.
-        shown = trim_to_size(content, max_bytes=self._feed_max_bytes, day=lookup.snapshot.day)
-        trimmed = len(selection.shown) - len(shown)
+        content = trim_to_size(content, max_bytes=self._feed_max_bytes, day=lookup.snapshot.day)
+        count = len(content.shown)
+        trimmed = len(selection.shown) - count
         if trimmed:
-            log.warning("feed trimmed", feed=spec.name, sessions=len(shown), left_out=trimmed)
+            log.warning("feed trimmed", feed=spec.name, sessions=count, left_out=trimmed)
         previous = self._bodies.get((spec, form.suffix))
         walked = lookup.snapshot.walked
         body = Body.of(
-            form.render(replace(content, shown=shown)),
+            form.render(content),
             previous=previous.body if previous is not None else None,
             changed=walked,
             name=selection.subject.name,
-            sessions=len(shown),
+            sessions=count,
             trimmed=trimmed,
             hidden=selection.hidden,
         )

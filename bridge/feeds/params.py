@@ -10,7 +10,10 @@ from bridge.errors import ParameterError
 from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind, TimeStyle
 from bridge.filters import PARAMETERS, FilterSet, Occupancy, choice, quoted, single
 
-IGNORED = ("_", "fbclid", "gclid")
+IGNORED = frozenset(
+    # click ids of advertisers and mailers, and what clients add to get past caches
+    "_ fbclid gclid msclkid mc_cid mc_eid gad_source gbraid wbraid nocache v t ts cb rand".split()
+)
 _OPTIONS = {"cancelled": Cancelled, "availability": Availability, "tz": TimeStyle}
 _MAX_PARAMETERS = 200
 # A filter by occupancy must not reveal more than the titles of the feed may show.
@@ -100,9 +103,11 @@ def _group_by_name(
     pairs: Iterable[tuple[str, str]], extra_params: frozenset[str]
 ) -> dict[str, list[str]]:
     values: dict[str, list[str]] = {}
-    for number, (name, value) in enumerate(pairs):
+    for number, (written, value) in enumerate(pairs):
         if number >= _MAX_PARAMETERS:
-            raise ParameterError(name, f"more than {_MAX_PARAMETERS} parameters; use fewer")
+            raise ParameterError(written, f"more than {_MAX_PARAMETERS} parameters; use fewer")
+        # an address copied from HTML source
+        name = written.removeprefix("amp;")
         if name in IGNORED or name.startswith("utm_") or name in extra_params:
             continue
         if name not in PARAMETERS and name not in _OPTIONS:

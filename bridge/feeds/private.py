@@ -15,6 +15,7 @@ from typing import Any
 
 from cachetools import TTLCache
 from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from bridge.clock import Clock
 from bridge.config import Availability
@@ -156,6 +157,7 @@ class PrivateFeeds:
         if not token.startswith(_FORMAT_VERSION):
             raise unknown
         try:
+            _check_spelling(token[1:])
             return _grant(self._serializer.loads(token[1:]))
         except (BadData, ValueError, TypeError) as err:
             raise unknown from err
@@ -185,6 +187,20 @@ class PrivateFeeds:
             raise StoreError(
                 "the revocation was not stored: add the id to FEED_REVOKED", readable=True
             )
+
+
+def _check_spelling(token: str) -> None:
+    """Accept only the one base64 spelling that :meth:`PrivateFeeds.sign` writes.
+
+    A decoder ignores padding, foreign characters and the unused bits of the last character, so
+    that many spellings would open the same feed.
+
+    Raises:
+        BadData: the token has another spelling.
+    """
+    for part in token.removeprefix(".").split("."):
+        if base64_encode(base64_decode(part)).decode() != part:
+            raise BadData("another spelling")
 
 
 def _grant(payload: Any) -> FeedGrant:

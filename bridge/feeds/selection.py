@@ -13,9 +13,9 @@ from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind
 from bridge.filters import FilterSet
 from bridge.model import ClassSession, Published, Revision, Status, Visibility
 from bridge.snapshots.snapshot import Snapshot
-from bridge.text_cleanup import folded
+from bridge.text_cleanup import folded, without_meeting_links
 
-_NAMESPACE = uuid.UUID("0b6c3c5e-52f7-4b86-9d9a-1f6a6f2b7f11")
+_UID_NAMESPACE = uuid.UUID("0b6c3c5e-52f7-4b86-9d9a-1f6a6f2b7f11")
 # Views that a worker keeps in memory, about a kilobyte each.
 _MAX_VIEWS = 32_768
 
@@ -51,17 +51,6 @@ class SessionView:
     sequence: int
     cancelled: bool
     status: Status
-
-    @property
-    def summary(self) -> str:
-        """The title with the instructors' names, and whether it is cancelled or full."""
-        names = ", ".join(filter(None, (person.name for person in self.session.instructors)))
-        parts = [self.session.title, f" – {names}" if names else ""]
-        if self.availability == "full":
-            parts.append(" (Full)")
-        elif self.availability is not None:
-            parts.append(f" ({self.availability} left)")
-        return ("CANCELLED: " if self.cancelled else "") + "".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +108,7 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
 
 def uid(session: ClassSession) -> str:
     """The session's UID: a UUID derived from its source and id, which no setting changes."""
-    return str(uuid.uuid5(_NAMESPACE, f"{session.source}:{session.id}"))
+    return str(uuid.uuid5(_UID_NAMESPACE, f"{session.source}:{session.id}"))
 
 
 def hidden_reason(session: ClassSession, audience: Audience) -> str | None:
@@ -170,10 +159,21 @@ def make_view(published: Published, options: ViewOptions) -> SessionView:
     venue = session.venue
     if venue is not None and venue.join_url and not options.join_links:
         venue = replace(venue, join_url=None)
+    kind = session.offering_type
+    if kind is not None and not options.join_links:
+        description = without_meeting_links(kind.description)
+        kind = kind if description == kind.description else replace(kind, description=description)
     staff_url = session.staff_url if options.staff_links else None
     return SessionView(
         uid=uid(session),
-        session=replace(session, venue=venue, staff_url=staff_url, attending=0, capacity=None),
+        session=replace(
+            session,
+            venue=venue,
+            offering_type=kind,
+            staff_url=staff_url,
+            attending=0,
+            capacity=None,
+        ),
         availability=None if cancelled else _availability(session, options),
         booked=_booked(session) if options.counts else None,
         created=_instant(published.revision.created),

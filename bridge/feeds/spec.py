@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from urllib.parse import parse_qsl
 
 from bridge.config import Availability
 from bridge.filters import FilterSet
@@ -89,10 +90,15 @@ class FeedSpec:
         """The canonical path, with the query, relative to the bridge's base address.
 
         The address ends in *extension* even if it has a query: some clients decide by the ending
-        what an address contains.
+        what an address contains. It contains no comma and no ``%``: site builders split addresses
+        at commas, and some clients quote a ``%`` again.
         """
         segment = "" if self.identity is None else f"/{self.identity}"
-        query = self.query
+        query = "&".join(
+            f"{name}={value}"
+            for name, values in parse_qsl(self.query)
+            for value in values.split(",")
+        )
         if query and extension:
             query += f"&_={extension}"
         return f"/{self.kind.value}{segment}{extension}" + (f"?{query}" if query else "")

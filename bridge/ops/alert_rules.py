@@ -42,6 +42,9 @@ class AlertRules:
         now = self._store.now()
         if failure.problem_area in _REFUSALS:
             self._alerts.fire(REFUSED, f"TeamUp refuses the bridge: {failure.text}.")
+        elif failure.problem_area is ProblemArea.SIZE:
+            text = f"Calendars go on showing the last good copy: {failure.text}."
+            self._alerts.fire(FAILING, text)
         elif now - failure.since >= FAILING_AFTER:
             self._alerts.fire(
                 FAILING,

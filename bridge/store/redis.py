@@ -146,6 +146,10 @@ class RedisStore:
             return operation()
         except redis.exceptions.AuthenticationError as err:
             raise StoreError("Redis refuses the user or the password", readable=False) from err
+        except redis.exceptions.NoPermissionError as err:
+            # it names the command or the key that the user may not use
+            text = f"Redis refuses: NOPERM {err}"
+            raise StoreError(text[:200], readable=True) from err
         except redis.exceptions.ResponseError as err:
             # full, or a read-only replica: reads still work
             raise StoreError(f"Redis refuses: {_error_code(err)}", readable=True) from err

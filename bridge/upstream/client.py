@@ -40,6 +40,7 @@ class _WalkContext:
     purpose: Purpose
     cancelled: threading.Event
     heartbeat: Callable[[], None]
+    received: Callable[[int], None]
 
 
 class MissingPageError(UpstreamError):
@@ -97,6 +98,7 @@ class Client:
         purpose: Purpose = Purpose.LIVE,
         cancelled: threading.Event | None = None,
         heartbeat: Callable[[], None] = lambda: None,
+        received: Callable[[int], None] = lambda size: None,
     ) -> Mapping[str, Any]:
         """Request one page and return its decoded body.
 
@@ -105,11 +107,12 @@ class Client:
             limit: the deadline of the walk that the page belongs to.
             cancelled: set when another page of the walk has failed.
             heartbeat: called before each attempt, and every few seconds while waiting for it.
+            received: called with the size of each body, in bytes; it may raise UpstreamError.
 
         Raises:
             UpstreamError: the last attempt failed.
         """
-        context = _WalkContext(limit, purpose, cancelled or threading.Event(), heartbeat)
+        context = _WalkContext(limit, purpose, cancelled or threading.Event(), heartbeat, received)
         for attempt in range(1, _ATTEMPTS + 1):
             self._wait_for_budget(context)
             try:
@@ -159,7 +162,7 @@ class Client:
             if scheme != schemes[0]:
                 self._wait_for_budget(context)
             try:
-                body = self._get(path, params, scheme, context.limit)
+                body = self._get(path, params, scheme, context)
                 self._instrumentation.page_requested("complete")
             except UpstreamError as err:
                 self._instrumentation.page_requested(err.cause.code)
@@ -171,8 +174,10 @@ class Client:
             return body
         raise AssertionError("an account has at least one scheme")
 
-    def _get(self, path: str, params: Params, scheme: str, limit: Deadline) -> Mapping[str, Any]:
-        deadline = Deadline(self._clock, PAGE_SECONDS, limit)
+    def _get(
+        self, path: str, params: Params, scheme: str, context: "_WalkContext"
+    ) -> Mapping[str, Any]:
+        deadline = Deadline(self._clock, PAGE_SECONDS, context.limit)
         with self._guards.guard(deadline.remaining) as guard:
             try:
                 status, headers, content = self._fetch(path, params, scheme, deadline)
@@ -181,6 +186,7 @@ class Client:
             if guard.fired or deadline.passed:
                 raise UpstreamError(_timeout_cause())
         self._compare_clocks(headers.get("Date"))
+        context.received(len(content))
         body = _decode(content, status)
         if status == 200:
             return body

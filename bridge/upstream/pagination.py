@@ -8,13 +8,20 @@ from typing import Any
 
 from bridge.clock import Clock
 from bridge.config import ListStyle
-from bridge.errors import Cause, UpstreamError
+from bridge.errors import Cause, ProblemArea, UpstreamError
 from bridge.filters import FilterSet
 from bridge.model import ClassSession
 from bridge.upstream.budget import Purpose, RequestBudget
 from bridge.upstream.client import Client, MissingPageError, Params
 from bridge.upstream.deadline import Deadline
-from bridge.upstream.parser import Parsed, combine, lacks_required_fields, parse, row_id
+from bridge.upstream.parser import (
+    Parsed,
+    combine,
+    lacks_required_fields,
+    parse,
+    row_id,
+    with_usual_ends,
+)
 from bridge.upstream.sources import Source, walk_params
 from bridge.upstream.thread_pool import ThreadPool
 
@@ -68,6 +75,19 @@ class _ParsedPage:
     parsed: Parsed
 
 
+@dataclass(frozen=True, slots=True)
+class WalkLimits:
+    """The most that one walk may read.
+
+    Attributes:
+        rows: rows that upstream may count.
+        bytes: bytes of all pages, decompressed.
+    """
+
+    rows: int = 100_000
+    bytes: int = 256 * 1024 * 1024
+
+
 Heartbeat = Callable[[], None]
 """Called before each request, and every few seconds of waiting to send one."""
 
@@ -79,6 +99,7 @@ class Walker:
         origin: scheme and host against which relative links are resolved.
         style: how a parameter with several values is sent.
         concurrency: how many pages are requested at the same time.
+        limits: the most that one walk may read.
         now: the time with which walks are dated: seconds since 1970, the same for the whole fleet.
     """
 
@@ -92,6 +113,7 @@ class Walker:
         origin: str,
         style: ListStyle = ListStyle.CSV,
         concurrency: int = 4,
+        limits: WalkLimits = WalkLimits(),
         now: Callable[[], float] | None = None,
     ) -> None:
         self._client = client
@@ -101,6 +123,7 @@ class Walker:
         self._origin = origin
         self._style = style
         self._concurrency = concurrency
+        self._limits = limits
         self._now = now or clock.now
 
     @property
@@ -122,16 +145,17 @@ class Walker:
         """
         started = self._now()
         day = datetime.fromtimestamp(started, UTC).date()
-        progress = _Progress(heartbeat, Deadline(self._clock, WALK_SECONDS), purpose)
+        progress = _Progress(heartbeat, Deadline(self._clock, WALK_SECONDS), purpose, self._limits)
         pages: list[Parsed] = []
         for params in walk_params(self._source, filter_set, day, self._style):
             pages.extend(self._consistent_pages(params, progress))
         parsed = combine(pages)
+        everything = with_usual_ends(parsed.sessions)
         # Upstream silently ignores unknown parameters and then returns unfiltered rows.
-        sessions = tuple(session for session in parsed.sessions if filter_set.matches(session, day))
+        sessions = tuple(session for session in everything if filter_set.matches(session, day))
         # An incomplete session may fail a filter for lack of data: it counts as unusable, not as
         # missing.
-        incomplete = {session.id for session in parsed.sessions if not session.complete}
+        incomplete = {session.id for session in everything if not session.complete}
         unusable = parsed.unusable | (incomplete - {session.id for session in sessions})
         return Walk(started, sessions, unusable, parsed.tally, progress.pages)
 
@@ -151,6 +175,7 @@ class Walker:
         size = _distinct([row_id(row) for row in rows])
         if first.get("next") is not None and size:
             pages = -(-count // size)
+        progress.check_rows(count)
         if pages > MAX_PAGES:
             raise UpstreamError(Cause("too_many", f"TeamUp reports more than {MAX_PAGES} pages"))
         parsed_pages: dict[int, _ParsedPage | UpstreamError] = {}
@@ -230,6 +255,7 @@ class Walker:
             purpose=progress.purpose,
             cancelled=cancelled,
             heartbeat=progress.heartbeat,
+            received=progress.count_bytes,
         )
         progress.count_page()
         return page
@@ -238,8 +264,12 @@ class Walker:
 class _Progress:
     """State that the pages of one walk share."""
 
-    def __init__(self, heartbeat: Heartbeat, limit: Deadline, purpose: Purpose) -> None:
+    def __init__(
+        self, heartbeat: Heartbeat, limit: Deadline, purpose: Purpose, limits: WalkLimits
+    ) -> None:
         self.limit = limit
+        self._limits = limits
+        self._bytes = 0
         self.purpose = purpose
         self._heartbeat = heartbeat
         self._lock = threading.Lock()
@@ -249,9 +279,32 @@ class _Progress:
         with self._lock:
             self._heartbeat()
 
+    def check_rows(self, count: int) -> None:
+        if count > self._limits.rows:
+            raise UpstreamError(
+                _too_large(f"it has {count} rows", f"WALK_MAX_ROWS={self._limits.rows}")
+            )
+
+    def count_bytes(self, size: int) -> None:
+        with self._lock:
+            self._bytes += size
+            if self._bytes > self._limits.bytes:
+                raise UpstreamError(
+                    _too_large("its pages are too long", f"WALK_MAX_BYTES={self._limits.bytes}")
+                )
+
     def count_page(self) -> None:
         with self._lock:
             self.pages += 1
+
+
+def _too_large(problem: str, setting: str) -> Cause:
+    return Cause(
+        "too_large",
+        f"TeamUp's timetable is too large, {problem}: check what the account lists, or raise"
+        f" {setting}",
+        problem_area=ProblemArea.SIZE,
+    )
 
 
 def _distinct(ids: Sequence[int | None]) -> int:

@@ -2,14 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
-from bridge import text_cleanup, times
+from bridge import html_text, text_cleanup, times
 from bridge.model import (
     ClassSession,
     Course,
@@ -81,6 +81,41 @@ def combine(parts: Iterable[Parsed]) -> Parsed:
         unusable |= part.unusable
         tally.update(part.tally)
     return Parsed(tuple(sessions.values()), frozenset(unusable - set(sessions)), dict(tally))
+
+
+def with_usual_ends(sessions: Iterable[ClassSession]) -> tuple[ClassSession, ...]:
+    """Give sessions without an end the usual length of their course or type, or else an hour.
+
+    Clients disagree about an event without an end: to one it lasts an hour, to another half an
+    hour, to a third the rest of the day, and a fourth rejects the calendar.
+    """
+    listed = tuple(sessions)
+    lengths: dict[object, Counter[timedelta]] = {}
+    if all(session.end for session in listed):
+        return listed
+    for session in listed:
+        if session.end:
+            for group in _groups(session):
+                lengths.setdefault(group, Counter())[session.end - session.start] += 1
+
+    def usual(session: ClassSession) -> timedelta:
+        for group in _groups(session):
+            if counts := lengths.get(group):
+                return min(counts, key=lambda length: (-counts[length], length))
+        return timedelta(hours=1)
+
+    return tuple(
+        session if session.end else replace(session, end=session.start + usual(session))
+        for session in listed
+    )
+
+
+def _groups(session: ClassSession) -> Iterator[tuple[str, int]]:
+    """What sessions of the same length have in common, the closest first."""
+    if session.course:
+        yield "course", session.course.id
+    if session.offering_type and session.offering_type.id is not None:
+        yield "type", session.offering_type.id
 
 
 def row_id(row: object) -> int | None:
@@ -179,7 +214,9 @@ def _capacity(value: object) -> int | None:
 
 
 def _name(value: object) -> str:
-    return text_cleanup.one_line(value[:_MAX_NAME]) if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    return text_cleanup.one_line(html_text.unescape(value[:_MAX_NAME]))
 
 
 def _status(value: object, tally: Counter[str]) -> Status:
@@ -248,6 +285,8 @@ def _position(venue: Row) -> tuple[float, float] | tuple[None, None]:
 
 
 def _degrees(value: object, most: int) -> float | None:
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,3}(\.[0-9]{1,20})?\s*", value):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not -most <= value <= most:
         return None
     return float(value)
@@ -292,7 +331,7 @@ def _offering_type(value: object) -> tuple[OfferingType | None, bool]:
     return OfferingType(
         id=_reference(value),
         name=_name(value.get("name")),
-        description=text_cleanup.plain(description)[:_MAX_DESCRIPTION]
+        description=html_text.plain(description)[:_MAX_DESCRIPTION]
         if isinstance(description, str)
         else "",
         category=_name(category.get("name")) if isinstance(category, Mapping) else "",

@@ -34,6 +34,8 @@ class ThreadPool(Generic[T]):
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
         self._errors: list[BaseException] = []
+        # Results that nobody has taken yet must not pile up.
+        self._room = threading.Semaphore(2 * max_workers)
         # None: a thread has ended.
         self._results: queue.SimpleQueue[tuple[int, T] | None] = queue.SimpleQueue()
         self._threads = [
@@ -68,26 +70,30 @@ class ThreadPool(Generic[T]):
             while (result := self._results.get()) is not None:
                 if not self._errors:
                     yield result
+                self._room.release()
         if self._errors:
             raise self._errors[0]
 
     def _stop(self) -> None:
         self._cancelled.set()
+        self._room.release(len(self._threads) or 1)
         for thread in self._threads:
             if thread.ident is not None:  # it was started
                 thread.join()
 
     def _run(self) -> None:
         try:
-            while not self._cancelled.is_set():
+            while True:
+                self._room.acquire()
                 with self._lock:
                     number = next(self._numbers, None)
-                if number is None:
+                if number is None or self._cancelled.is_set():
                     return
                 self._results.put((number, self._work(number, self._cancelled)))
         except BaseException as err:  # noqa: BLE001 - raised again in the thread that iterates
             with self._lock:
                 self._errors.append(err)
             self._cancelled.set()
+            self._room.release(len(self._threads))
         finally:
             self._results.put(None)

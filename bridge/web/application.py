@@ -5,6 +5,8 @@ import gc
 import os
 import re
 import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import structlog
 from flask import Flask, request
@@ -27,6 +29,9 @@ from bridge.web.middleware import access_log, security_headers
 from bridge.web.middleware.access_log import AccessLog
 from bridge.web.pages import embed, routes
 from bridge.web.pages.page_cache import PageCache
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = structlog.get_logger()
 
@@ -81,7 +86,7 @@ def _configure(app: Flask, services: Services) -> None:
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.url_map.converters.update(feed_id=_FeedId, feed_format=_FeedFormat)
-    app.extensions["pages"] = PageCache(services.first_renders)
+    app.extensions["pages"] = PageCache(services.first_renders, services.last_modified)
     # Otherwise half of a page would be the indentation of its template.
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.undefined = StrictUndefined
@@ -102,8 +107,23 @@ def _configure(app: Flask, services: Services) -> None:
     app.wsgi_app = access_logger  # type: ignore[method-assign]  # as Flask documents it
     if hops := services.config.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as above
-            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops
+            _lower_case_scheme(app.wsgi_app),
+            x_for=hops,
+            x_proto=hops,
+            x_host=hops,
+            x_port=hops,
+            x_prefix=hops,
         )
+
+
+def _lower_case_scheme(app: "WSGIApplication") -> "WSGIApplication":
+    """Normalise the scheme that a proxy states: schemes are case-insensitive (RFC 3986, 3.1)."""
+
+    def normalised(environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        environ["wsgi.url_scheme"] = environ["wsgi.url_scheme"].lower()
+        return app(environ, start)
+
+    return normalised
 
 
 def _commands_only() -> bool:

@@ -8,9 +8,11 @@ from bridge.config import Config
 from bridge.feeds.feed import Body, Feed
 from bridge.feeds.formats.base import Format
 from bridge.feeds.spec import FeedSpec
+from bridge.services import Services
 from bridge.text_cleanup import folded
 from bridge.web.middleware.security_headers import SAFE
 from bridge.web.representation import Freshness, Representation, respond
+from bridge.web.site_address import root_path
 
 CORS = {"Access-Control-Allow-Origin": "*"}
 EXPOSED = "Age, Cache-Status, Content-Disposition, ETag, Last-Modified, Link, Retry-After"
@@ -18,9 +20,10 @@ ALLOWED = "GET, HEAD, OPTIONS"
 
 
 def feed_response(
-    request: Request, feed: Feed, spec: FeedSpec, form: Format, config: Config
+    request: Request, feed: Feed, spec: FeedSpec, form: Format, services: Services
 ) -> Response:
     """A 200 with the feed, or a 304."""
+    config = services.config
     private = bool(spec.audience.private)
     headers = {
         "Cache-Control": cache_control(config, private=private),
@@ -30,7 +33,8 @@ def feed_response(
         **SAFE,
     }
     if not private:
-        page = (config.public_base_url or "") + spec.path()
+        base = config.public_base_url
+        page = (root_path(request, None) if base is None else base) + spec.path()
         headers["Link"] = f'<{page}>; rel="alternate"; type="text/html"'
     filename = f"{_filename(feed.body)}.{form.suffix}"
     content = {
@@ -46,6 +50,7 @@ def feed_response(
             freshness=Freshness.of(feed.lookup, trimmed=bool(feed.body.trimmed)),
             shared=not private,
             accel=bool(config.trusted_proxies) and not private,
+            made_at=services.store.now(),
         ),
     )
 

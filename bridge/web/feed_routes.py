@@ -45,9 +45,8 @@ def show_private(token: str, form: Format) -> Response:
 def _respond(services: Services, spec: FeedSpec, form: Format) -> Response:
     feed = services.feeds.get(spec, form)
     request.environ[access_log.FEED_KEY] = _feed_info(spec, feed)
-    return feed_responses.feed_response(
-        request, feed.narrowed(form, request.args), spec, form, services.config
-    )
+    feed = feed.narrowed(form, request.args)
+    return feed_responses.feed_response(request, feed, spec, form, services)
 
 
 def _feed_info(spec: FeedSpec, feed: Feed) -> FeedInfo:

@@ -1,5 +1,6 @@
 """Content negotiation and conditional requests, from the headers of a request."""
 
+import re
 from functools import lru_cache
 
 from werkzeug.datastructures import LanguageAccept
@@ -7,6 +8,14 @@ from werkzeug.http import parse_accept_header
 from werkzeug.sansio.http import is_resource_modified
 
 from bridge.web import languages
+
+# The three forms of RFC 9110, 5.6.7. Anything else, such as a list of dates, is ignored (13.1.3).
+_HTTP_DATE = re.compile(
+    r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT"
+    r"|[A-Z][a-z]{5,8}, \d\d-[A-Z][a-z]{2}-\d\d \d\d:\d\d:\d\d GMT"
+    r"|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}",
+    re.ASCII,
+)
 
 
 @lru_cache(maxsize=256)
@@ -35,6 +44,8 @@ def is_not_modified(
         etag: of the response, quoted.
         last_modified: of the response, as an HTTP date.
     """
+    if if_modified_since is not None and not _HTTP_DATE.fullmatch(if_modified_since.strip()):
+        if_modified_since = None
     if if_none_match is None and if_modified_since is None:
         return False
     if if_none_match == etag:

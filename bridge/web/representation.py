@@ -100,6 +100,8 @@ class Representation:
         shared: whether caches may serve it to other clients.
         by_language: whether it depends on ``Accept-Language``.
         accel: whether to send ``X-Accel-Expires``, the lifetime in a proxy's cache.
+        made_at: when it was made, in seconds since 1970 by the store's clock: the Date of every
+            response that it is sent in (RFC 9110, 6.6.1). None leaves Date to the server.
     """
 
     body: Body
@@ -110,6 +112,12 @@ class Representation:
     shared: bool = True
     by_language: bool = False
     accel: bool = False
+    made_at: float | None = None
+
+    @cached_property
+    def date(self) -> str:
+        """The value of Date, never before Last-Modified (RFC 9110, 8.8.2.1); empty if unknown."""
+        return "" if self.made_at is None else http_date(max(self.made_at, self.body.changed))
 
     @cached_property
     def last_modified(self) -> str:
@@ -132,6 +140,8 @@ class Representation:
             not_modified: whether the response is a 304 (RFC 9110, 15.4.5).
         """
         head = [("ETag", self.etags[gzipped]), *self.headers]
+        if self.date:
+            head.append(("Date", self.date))
         if freshness is not None:
             head += freshness.headers
         if self.accel:

@@ -30,7 +30,7 @@ STALE, OLD = 400.0, 4_500.0
 MAX_BACKOFF = 70.0
 """Seconds after which a probe is allowed after any failure (60 and its jitter)."""
 SPEEDUP = 40.0
-_VARYING_HEADERS = ("Age", "Cache-Status", "X-Request-Id")
+_VARYING_HEADERS = ("Age", "Cache-Status", "Date", "X-Request-Id")
 
 
 class FastClock(ManualClock):

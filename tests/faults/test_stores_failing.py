@@ -200,6 +200,17 @@ def test_a_commit_refused_by_a_full_store_changes_nothing(valkey: Valkey) -> Non
     store.close()
 
 
+def test_a_missing_permission_is_reported_in_full_without_the_password(valkey: Valkey) -> None:
+    valkey.ask("ACL", "SETUSER", "bridge", "on", ">hunter2", "~*", "+@all", "-scan")
+    store = RedisStore(valkey.url.replace("//", "//bridge:hunter2@"), SystemClock())
+    with pytest.raises(StoreError) as refused:
+        store.names("")
+    store.close()
+    assert "NOPERM" in str(refused.value)
+    assert "'scan'" in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
 def test_a_request_for_an_old_copy_waits_four_seconds_when_the_store_hangs_too(
     make_worker: Callable[..., Worker],
     teamup: StubUpstream,

@@ -60,12 +60,6 @@ def test_sessions_in_several_zones_show_their_zone_and_are_listed_under_their_lo
     )
 
 
-def test_titles_contain_no_terminal_control_characters() -> None:
-    agenda = text(session(title="Yoga \x9b2J\x80\x9f"))
-    assert "Yoga 2J" in agenda
-    assert not any("\x80" <= character <= "\x9f" for character in agenda)
-
-
 def test_a_day_with_sessions_in_several_zones_has_one_heading() -> None:
     sessions = [
         session(n, start=START + timedelta(hours=n), venue=BROOKLYN if n % 2 else HALL)

@@ -135,6 +135,21 @@ class TestIsolation:
             assert all(piece.encode() not in answer.data for answer in site.operator_pages())
 
 
+def test_an_address_has_one_spelling(site: Site) -> None:
+    """Base64 decoders ignore padding, foreign characters and the last character's unused bits."""
+    address = sign(site, "venues/11.ics")
+    token = address.removeprefix("/private/").removesuffix(".ics")
+    assert site.client.get(address).status_code == 200
+    unknown = site.client.get("/private/x.ics")
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    others = [token[:-1] + letter for letter in letters if letter != token[-1]]
+    for filler in ("=", "==", "~~~~", "%20", "."):
+        others += [token + filler, token[:9] + filler + token[9:], token.replace(".", f"{filler}.")]
+    for other in others:
+        response = site.client.get(f"/private/{other}.ics")
+        assert (response.status_code, response.data) == (404, unknown.data), other
+
+
 class TestUnknownAddresses:
     @pytest.fixture
     def addresses(self, site: Site, make_site: Callable[..., Site]) -> list[str]:

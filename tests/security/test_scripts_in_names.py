@@ -19,9 +19,11 @@ from upstreams.raw import RawUpstream
 from upstreams.rows import Row, course_row, instructor_row, session_row, venue_row
 
 from bridge import config, services
+from bridge.html_text import unescape
 from bridge.web import create_app
 
 TOKEN = "a-token-of-the-tests"
+SHOWN_NAMES = tuple(unescape(name) for name in NAMES)
 _INSPECT = """
 const all = (selector) => [...document.querySelectorAll(selector)];
 all('script[type="application/ld+json"]').forEach((script) => JSON.parse(script.textContent));
@@ -102,7 +104,7 @@ def test_a_page_shows_the_name_as_text(tab: Chromium, bridge: Any, number: int) 
     for path in (f"/venues/{100 + number}", f"/sessions/{1_000 + number}"):
         assert_harmless(tab, bridge.origin + path)
         heading = " ".join(str(tab.run("return document.querySelector('h1').textContent")).split())
-        assert heading == NAMES[number]
+        assert heading == SHOWN_NAMES[number]
     assert_harmless(tab, f"{bridge.origin}/embed/{('instructors', 'courses')[number % 2]}"
                   f"/{(200, 300)[number % 2] + number}?view=week")  # fmt: skip
 
@@ -111,7 +113,7 @@ def test_a_page_shows_the_name_as_text(tab: Chromium, bridge: Any, number: int) 
 def test_a_page_with_all_names_is_harmless(tab: Chromium, bridge: Any, path: str) -> None:  # noqa: F811
     assert_harmless(tab, bridge.origin + path.format(bridge.day))
     text = tab.run("return document.querySelector('main').textContent")
-    assert all(name in text for name in NAMES)
+    assert all(name in text for name in SHOWN_NAMES)
 
 
 def test_the_builder_shows_names_as_text(tab: Chromium, bridge: Any) -> None:  # noqa: F811
@@ -126,7 +128,9 @@ def test_the_builder_shows_names_as_text(tab: Chromium, bridge: Any) -> None:  #
 def test_the_embed_code_is_a_frame_and_a_script_for_any_name(
     tab: Chromium, bridge: Any  # noqa: F811
 ) -> None:  # fmt: skip
-    for number, name in enumerate(NAMES):
+    # The policy of the bridge's own pages forbids to parse HTML.
+    tab.open("about:blank")
+    for number, name in enumerate(SHOWN_NAMES):
         html = bridge.client.get(f"/venues/{100 + number}").text
         tags, title = tab.run(
             """

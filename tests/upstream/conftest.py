@@ -15,7 +15,7 @@ from bridge.store.memory import MemoryStore
 from bridge.store.rate_limit import SharedRequestBudget
 from bridge.upstream.account import Account
 from bridge.upstream.client import Client
-from bridge.upstream.pagination import Walker
+from bridge.upstream.pagination import Walker, WalkLimits
 from bridge.upstream.sources import COURSE_SESSIONS
 
 
@@ -32,6 +32,7 @@ def connect() -> Iterator[Callable[..., UpstreamClient]]:
         per_minute: int = 100_000,
         concurrency: int = 4,
         style: ListStyle = ListStyle.CSV,
+        limits: WalkLimits | None = None,
         **account_fields: Any,
     ) -> UpstreamClient:
         clock = clock or ManualClock(skip=True)
@@ -50,6 +51,7 @@ def connect() -> Iterator[Callable[..., UpstreamClient]]:
             origin=account.origin,
             style=style,
             concurrency=concurrency,
+            limits=limits or WalkLimits(),
         )
         return UpstreamClient(client, budget, walker, clock)
 

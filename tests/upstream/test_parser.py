@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -27,7 +28,13 @@ from upstreams.rows import (
 )
 
 from bridge.model import ClassSession, Visibility
-from bridge.upstream.parser import Parsed, combine, lacks_required_fields, parse
+from bridge.upstream.parser import (
+    Parsed,
+    combine,
+    lacks_required_fields,
+    parse,
+    with_usual_ends,
+)
 from bridge.upstream.sources import COURSE_SESSIONS
 
 ORIGIN = "https://studio.example"
@@ -389,3 +396,72 @@ def test_combining_pages_equals_parsing_all_rows_at_once(rows: list[Any], cuts: 
     edges = [0, *sorted(cuts), len(rows)]
     pages = [parse_rows(*rows[first:last]) for first, last in itertools.pairwise(edges)]
     assert combine(pages) == parse_rows(*rows)
+
+
+# Repairs
+
+
+def test_character_references_in_names_are_resolved() -> None:
+    row = session_row(
+        1,
+        START,
+        name="Rest &amp; Restore",
+        venue=venue_row(name="Caf&eacute; &#39;n&#39; Gym"),
+        instructors=[instructor_row(name="Zo&euml;")],
+    )
+    session = parse_row(row)
+    assert session.title == "Rest & Restore"
+    assert session.venue is not None
+    assert session.venue.name == "Café 'n' Gym"
+    assert session.instructors[0].name == "Zoë"
+
+
+@pytest.mark.parametrize(
+    ("lat", "lng", "position"),
+    [
+        ("51.5308", "-0.1238", (51.5308, -0.1238)),
+        (" 51 ", "+0.5", (51.0, 0.5)),
+        ("51.5.3", "0.5", (None, None)),
+        ("91", "0.5", (None, None)),
+        ("nan", "inf", (None, None)),
+    ],
+)
+def test_coordinates_may_be_strings(lat: str, lng: str, position: Any) -> None:
+    venue = parse_row(
+        session_row(1, START, venue=venue_row(lat=lat, lng=lng, physical_address=None))
+    ).venue
+    assert venue is not None
+    assert (venue.latitude, venue.longitude) == position
+
+
+class TestUsualEnds:
+    def sessions(self, *rows: Any) -> list[ClassSession]:
+        return list(with_usual_ends(parse_rows(*rows).sessions))
+
+    def row(self, number: int, minutes: int | None, **fields: Any) -> Any:
+        end = None if minutes is None else START + timedelta(minutes=minutes)
+        return session_row(number, START, ends_at=end and end.isoformat(), **fields)
+
+    def lengths(self, *rows: Any) -> list[int]:
+        return [(one.ends - one.start) // timedelta(minutes=1) for one in self.sessions(*rows)]
+
+    def test_without_any_other_session_it_is_an_hour(self) -> None:
+        assert self.lengths(self.row(1, None)) == [60]
+        assert self.lengths(self.row(1, -5)) == [60]
+
+    def test_it_is_the_most_frequent_length_of_the_course(self) -> None:
+        rows = [self.row(n, minutes) for n, minutes in enumerate((45, 75, 75, None), start=1)]
+        assert self.lengths(*rows)[-1] == 75
+
+    def test_of_equally_frequent_lengths_it_is_the_shortest_in_any_order(self) -> None:
+        rows = [self.row(n, minutes) for n, minutes in enumerate((75, 45, None), start=1)]
+        assert self.lengths(*rows)[-1] == 45
+        assert self.lengths(*reversed(rows))[0] == 45
+
+    def test_without_one_of_the_course_it_is_that_of_the_type(self) -> None:
+        one, other = course_row(id=201), course_row(id=202)
+        rows = [self.row(1, 90, course=one), self.row(2, None, course=other)]
+        assert self.lengths(*rows) == [90, 90]
+
+    def test_it_is_counted_as_repaired(self) -> None:
+        assert parse_rows(self.row(1, None)).tally == {"repaired: no end after its start": 1}

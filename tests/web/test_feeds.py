@@ -251,7 +251,7 @@ class TestHeaders:
     def test_the_link_is_absolute_with_a_base_url(self, site_of):
         client = site_of(public_base_url="https://calendar.example.org")
         link = client.get("/sessions.ics?venues=13,12").headers["Link"]
-        page = "https://calendar.example.org/sessions?venues=12%2C13"
+        page = "https://calendar.example.org/sessions?venues=12&venues=13"
         assert link == f'<{page}>; rel="alternate"; type="text/html"'
 
     def test_feeds_do_not_contain_the_host_of_the_request(self, site):

@@ -14,12 +14,14 @@ class Content:
     Attributes:
         shown: the sessions, ordered by start and UID.
         base_url: the bridge's own address, if it is set.
+        trim_note: which part of the feed is shown, if it is trimmed; otherwise empty.
     """
 
     shown: Sequence[SessionView]
     subject: Subject
     spec: FeedSpec
     base_url: str | None = None
+    trim_note: str = ""
 
 
 def plain_text_error(title: str, status: int, detail: str) -> str:

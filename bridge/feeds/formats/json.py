@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge import times
+from bridge.feeds.event_text import title
 from bridge.feeds.formats.base import Content, Format
 from bridge.feeds.selection import SessionView
 
@@ -62,7 +63,7 @@ def _object(view: SessionView) -> dict[str, Any]:
     }
     return {
         "id": view.uid,
-        "title": view.summary,
+        "title": title(view),
         "start": _utc(session.start),
         "end": _utc(session.end) if session.end else None,
         "url": session.booking_url,

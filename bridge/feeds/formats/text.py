@@ -3,10 +3,10 @@
 from datetime import UTC, date
 
 from bridge import times
+from bridge.feeds.event_text import title
 from bridge.feeds.formats.base import Content, Format
 from bridge.feeds.selection import SessionView
 from bridge.model import ClassSession
-from bridge.text_cleanup import for_terminal
 
 # Not by strftime, whose names depend on the machine's locale.
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -31,12 +31,12 @@ def render(content: Content) -> bytes:
             lines.append("")
             lines.append(f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]} {day.year}")
         lines.append(_INDENT + _line(view, hours, "" if single else _zone(view.session)))
-    return for_terminal("\n".join(lines) + "\n").encode()
+    return ("\n".join(lines) + "\n").encode()
 
 
 def _line(view: SessionView, hours: str, zone: str) -> str:
     venue = view.session.venue.name if view.session.venue else ""
-    return "  ".join(filter(None, (hours, zone, view.summary, f"@ {venue}" if venue else "")))
+    return "  ".join(filter(None, (hours, zone, title(view), f"@ {venue}" if venue else "")))
 
 
 def _zone(session: ClassSession) -> str:

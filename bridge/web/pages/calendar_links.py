@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import segno
 
+from bridge.feeds.event_text import title
 from bridge.feeds.selection import SessionView
 from bridge.feeds.spec import FeedSpec
 from bridge.text_cleanup import clip
@@ -82,7 +83,7 @@ def google_event(view: SessionView) -> str:
     query = {
         "action": "TEMPLATE",
         "dates": f"{_basic_format(session.start)}/{_basic_format(end)}",
-        "text": view.summary,
+        "text": title(view),
         "location": session.venue.location if session.venue else "",
         "details": details,
     }

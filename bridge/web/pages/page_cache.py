@@ -1,13 +1,15 @@
 """The page cache: pages rendered once while their content is valid, and their responses."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from flask import Response, current_app
 
 from bridge.bounded_cache import BoundedCache
 from bridge.feeds.feed import Body, FirstRenders
+from bridge.feeds.last_modified import LastModified
+from bridge.feeds.spec import FeedSpec
 from bridge.snapshots.cache import Lookup
 from bridge.web import representation
 from bridge.web.feed_responses import cache_control
@@ -44,15 +46,16 @@ class _CachedPage:
 class PageCache:
     """The rendered pages of this worker."""
 
-    def __init__(self, first_renders: FirstRenders) -> None:
+    def __init__(self, first_renders: FirstRenders, last_modified: LastModified) -> None:
         self._first_renders = first_renders
+        self._last_modified = last_modified
         self._pages: BoundedCache[_CachedPage] = BoundedCache(
             _MAX_BYTES, lambda entry: entry.body.size
         )
 
     def get(
         self,
-        key: Hashable,
+        key: tuple[Hashable, ...],
         version: Hashable,
         now: datetime,
         walked: float,
@@ -71,6 +74,8 @@ class PageCache:
             page = render()
         since = page.since.timestamp() if page.since else 0.0
         body = Body.of(page.html.encode(), changed=max(walked, since), name="", sessions=0)
+        changed = self._last_modified.record(_name(key), body.tag, body.changed)
+        body = replace(body, changed=changed)
         until = page.until.timestamp() if page.until else float("inf")
         self._pages.put(key, _CachedPage(body, version, until))
         return body
@@ -99,7 +104,14 @@ def page_response(
         "Vary": VARY,
     }
     freshness: Freshness | None = None
-    key = (*key, context.language, context.root, context.base, context.chosen_language)
+    key = (
+        *key,
+        context.language.tag,
+        context.language.locale_tag,
+        context.root,
+        context.base,
+        context.chosen_language,
+    )
     version: Hashable = None
     walked = 0.0
     if lookup is not None:
@@ -123,5 +135,12 @@ def page_response(
             max_age=config.cache_ttl,
             by_language=True,
             accel=bool(config.trusted_proxies),
+            made_at=context.services.store.now(),
         ),
     )
+
+
+def _name(key: tuple[Hashable, ...]) -> str:
+    """A name of the page that is the same on every machine."""
+    parts = (part.name if isinstance(part, FeedSpec) else str(part) for part in key)
+    return " ".join(("page", *parts))

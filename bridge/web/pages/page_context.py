@@ -1,12 +1,11 @@
 """The page context: language, addresses and options of a request for a page."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from flask import Request, current_app, render_template
 from werkzeug.exceptions import BadRequest
@@ -22,14 +21,13 @@ from bridge.web.languages import Language
 from bridge.web.middleware.limits import is_host
 from bridge.web.pages import timetable
 from bridge.web.pages.timetable import Timetable
+from bridge.web.site_address import root_path
 
 #: Options that a page shares with its feed (see ``feeds/params.py``).
 OPTIONS = frozenset({"cancelled", "availability", "tz"})
 # What only some pages have.
 _OPTIONAL = dict.fromkeys(("age", "data", "embedded", "table", "view"))
 VIEWS = (AGENDA, WEEK) = ("agenda", "week")
-# Not //…, which browsers would read as a host.
-_ROOT = re.compile(r"(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class PageContext:
         services: Services = current_app.extensions["bridge"]
         lang = request.args.get("lang")
         language = languages.negotiate(lang, request.accept_languages)
-        root = _root(request, services.config.public_base_url)
+        root = root_path(request, services.config.public_base_url)
         return cls(
             request=request,
             services=services,
@@ -182,18 +180,3 @@ def _origin(request: Request) -> str:
     if not is_host(request.host) or request.scheme not in ("http", "https"):
         raise BadRequest
     return f"{request.scheme}://{request.host}"
-
-
-def _root(request: Request, own: str | None) -> str:
-    """The path below which a proxy serves the bridge, validated: every link contains it.
-
-    Args:
-        own: the bridge's own address, if set. It takes precedence over the header, which a visitor
-            can send if the proxy passes it on.
-    """
-    root = request.script_root
-    if own is not None and root:
-        return urlsplit(own).path
-    if not _ROOT.fullmatch(root):
-        raise BadRequest
-    return root

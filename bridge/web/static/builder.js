@@ -43,7 +43,7 @@
       start = page.slice(address.dataset.root.length) + extension;
     } else {
       for (const [name, ids] of filters) {
-        query.push([name, ids.sort((a, b) => a - b).join(",")]);
+        for (const id of ids.sort((a, b) => a - b)) query.push([name, id]);
       }
     }
     if (query.length && extension) query.push(["_", extension]);

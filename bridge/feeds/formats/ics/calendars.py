@@ -3,11 +3,13 @@
 import hashlib
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from icalendar import Calendar, Timezone, TimezoneDaylight, TimezoneStandard
 
+from bridge import times
 from bridge.feeds.formats.base import Content
 from bridge.feeds.formats.ics.events import MAX_LINE, event
 from bridge.feeds.formats.ics.lines import Text
@@ -20,6 +22,9 @@ PRODID = "-//TeamUp feed bridge//Feeds//EN"
 
 _END = b"END:VCALENDAR\r\n"
 _HOUR = timedelta(hours=1)
+_MONTHS = (
+    "January February March April May June July August September October November December".split()
+)
 # CSS3 colour names and their values: COLOR takes the name (RFC 7986, 5.9), Apple the value.
 _COLOURS = (
     ("teal", "#008080"),
@@ -39,8 +44,8 @@ def render(content: Content) -> bytes:
     return b"".join((_header(content), *events, _END))
 
 
-def trim_to_size(content: Content, *, max_bytes: int, day: date) -> Sequence[SessionView]:
-    """The sessions that fit into a calendar of at most *max_bytes*.
+def trim_to_size(content: Content, *, max_bytes: int, day: date) -> Content:
+    """The part of *content* that fits into a calendar of at most *max_bytes*.
 
     Past sessions are left out first, beginning with the oldest; then future ones, beginning with
     the latest.
@@ -50,9 +55,34 @@ def trim_to_size(content: Content, *, max_bytes: int, day: date) -> Sequence[Ses
         day: the UTC day at whose start the future begins. It is not a time of day, because the
             feed would change with every refresh.
     """
-    shown, style = content.shown, content.spec.times
     if not max_bytes:
-        return shown
+        return content
+    shown = _fitting(content, max_bytes, day)
+    if len(shown) == len(content.shown):
+        return content
+    longest = replace(content, trim_note=_trim_note("until", date(2026, 9, 30)))
+    shown = _fitting(longest, max_bytes, day)
+    if not shown:
+        return replace(content, shown=shown)
+    if shown[-1] is content.shown[-1]:
+        note = _trim_note("from", _local_date(shown[0]))
+    else:
+        note = _trim_note("until", _local_date(shown[-1]))
+    return replace(content, shown=shown, trim_note=note)
+
+
+def _trim_note(preposition: str, day: date) -> str:
+    month = _MONTHS[day.month - 1]
+    return f" Shown {preposition} {day.day} {month}; the rest is too large for one calendar."
+
+
+def _local_date(view: SessionView) -> date:
+    venue = view.session.venue
+    return view.session.start.astimezone((venue and times.zone(venue.zone)) or UTC).date()
+
+
+def _fitting(content: Content, max_bytes: int, day: date) -> Sequence[SessionView]:
+    shown, style = content.shown, content.spec.times
     room = max_bytes - len(_header(content)) - len(_END)
     midnight = datetime.combine(day, time(), UTC)
     # Render only events that may fit: forwards from midnight, then backwards.
@@ -86,6 +116,7 @@ def _calendar(content: Content) -> Calendar:
     spec, subject, base_url = content.spec, content.subject, content.base_url
     name = clip(subject.name, MAX_LINE)
     description = f"{name}: times, places and cancellations as in the studio's booking system."
+    description += content.trim_note
     colour, value = _COLOURS[hashlib.sha256(spec.name.encode()).digest()[0] % len(_COLOURS)]
     calendar = Calendar()
     _add(calendar, "VERSION", "2.0")

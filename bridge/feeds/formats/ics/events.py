@@ -1,13 +1,15 @@
 """VEVENT: a session view as the properties of an event."""
 
 from collections.abc import Iterator
-from datetime import UTC, tzinfo
+from datetime import UTC, timedelta, tzinfo
 from functools import lru_cache
 
 from bridge import times
+from bridge.feeds.event_text import description, title
 from bridge.feeds.formats.ics.lines import (
     Property,
     apple_structured_location,
+    conference,
     date_time,
     line,
     number,
@@ -23,6 +25,7 @@ from bridge.text_cleanup import clip
 MAX_LINE = 255
 """UTF-16 units after which Outlook truncates a line (MS-OXCICAL)."""
 
+_BEFORE = (timedelta(0), timedelta(seconds=1))
 _MAX_DESCRIPTION = 2_000
 # Events that a worker keeps in memory, about a kilobyte each.
 _MAX_EVENTS = 32_768
@@ -48,55 +51,36 @@ def properties(view: SessionView, style: TimeStyle) -> Iterator[Property]:
     yield date_time("DTSTART", session.start, zone)
     if session.end is not None:
         yield date_time("DTEND", session.end, zone)
-    yield text("SUMMARY", clip(view.summary, MAX_LINE))
+    yield text("SUMMARY", clip(title(view), MAX_LINE))
     yield text("STATUS", "CANCELLED" if view.status is Status.CANCELLED else "CONFIRMED")
     # A timetable must not mark its subscribers as busy.
     yield text("TRANSP", "TRANSPARENT")
     yield text("X-MICROSOFT-CDO-BUSYSTATUS", "FREE")
     if session.venue is not None:
         yield from _location(session.venue)
-    if description := clip(_description(view), _MAX_DESCRIPTION):
-        yield text("DESCRIPTION", description)
+    if body := clip(description(view), _MAX_DESCRIPTION):
+        yield text("DESCRIPTION", body)
     if session.booking_url:
         yield uri("URL", session.booking_url)
+    if session.venue and session.venue.join_url:
+        yield conference(session.venue.join_url)
     kind = session.offering_type
     if category := kind and (kind.category or kind.name):
         yield text("CATEGORIES", clip(category, MAX_LINE))
 
 
 def _location(venue: Venue) -> Iterator[Property]:
-    if location := clip(venue.location, MAX_LINE):
+    location = clip(venue.location, MAX_LINE)
+    if location:
         yield text("LOCATION", location)
     if venue.latitude is None or venue.longitude is None or venue.online:
         return
     latitude, longitude = f"{venue.latitude:.6f}", f"{venue.longitude:.6f}"
     # Always six decimals: icalendar would write as many as the float has.
     yield raw("GEO", f"{latitude};{longitude}")
-    title = clip(venue.name or venue.location, MAX_LINE)
+    # Apple shows its map only if the title is the text of LOCATION.
     address = f"geo:{latitude},{longitude}"
-    yield apple_structured_location("X-APPLE-STRUCTURED-LOCATION", address, title)
-
-
-def _description(view: SessionView) -> str:
-    """Facts before the studio's text, because some clients show only two lines."""
-    session = view.session
-    facts = []
-    names = [person.name for person in session.instructors if person.name]
-    if names:
-        facts.append(f"Instructor{'s' if len(names) > 1 else ''}: {', '.join(names)}")
-    if session.course and session.course.name and session.course.name != session.title:
-        facts.append(f"Course: {session.course.name}")
-    if session.booking_url:
-        facts.append(f"Book: {session.booking_url}")
-    # The view contains the following only if the audience may see it.
-    if view.booked:
-        facts.append(f"Booked: {view.booked}")
-    if session.venue and session.venue.join_url:
-        facts.append(f"Join: {session.venue.join_url}")
-    if session.staff_url:
-        facts.append(f"Manage: {session.staff_url}")
-    description = session.offering_type.description if session.offering_type else ""
-    return "\n".join(facts) + ("\n\n" if facts and description else "") + description
+    yield apple_structured_location("X-APPLE-STRUCTURED-LOCATION", address, location)
 
 
 def _zone_of(session: ClassSession, style: TimeStyle) -> tzinfo:
@@ -108,6 +92,8 @@ def _zone_of(session: ClassSession, style: TimeStyle) -> tzinfo:
     zone = times.zone(session.venue.zone) if session.venue else None
     if style is TimeStyle.UTC or zone is None:
         return UTC
-    ends = [session.start.astimezone(zone), session.ends.astimezone(zone)]
-    offsets = {end.replace(fold=fold).utcoffset() for end in ends for fold in (0, 1)}
+    # The second before, too: some clients take the end of a repeated hour for its beginning.
+    instants = [end - before for end in (session.start, session.ends) for before in _BEFORE]
+    local = [instant.astimezone(zone) for instant in instants]
+    offsets = {time.replace(fold=fold).utcoffset() for time in local for fold in (0, 1)}
     return zone if len(offsets) == 1 else UTC

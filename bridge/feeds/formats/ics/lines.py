@@ -98,14 +98,28 @@ def apple_structured_location(name: str, address: str, title: str) -> Property:
     return Property(name, _apple_structured_location, (address, title))
 
 
+def conference(address: str) -> Property:
+    """The address of an online meeting (RFC 7986, 5.11)."""
+    return Property("CONFERENCE", _conference, (address,))
+
+
 def _date_time(local: datetime, zone: tzinfo) -> vDatetime:
     return vDatetime(local.replace(tzinfo=zone))
 
 
 def _apple_structured_location(address: str, title: str) -> "Raw":
     location = Raw(address)
+    # A quoted value cannot contain a quotation mark, and lenient parsers read a backslash as an
+    # escape, also before the closing one.
+    title = title.replace('"', "'").replace("\\", "/")
     location.params.update({"VALUE": "URI", "X-APPLE-RADIUS": _RADIUS, "X-TITLE": title})
     return location
+
+
+def _conference(address: str) -> "Raw":
+    link = Raw(address)
+    link.params.update({"VALUE": "URI", "FEATURE": "VIDEO"})
+    return link
 
 
 class Text(vText):

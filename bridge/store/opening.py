@@ -1,0 +1,50 @@
+"""Opening of the store that the settings name. A new backend is one entry here."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bridge.clock import Clock
+from bridge.config import Config
+from bridge.errors import ConfigError
+from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
+from bridge.store.fallback import FallbackStore
+from bridge.store.interface import Store
+from bridge.store.memory import MemoryStore
+from bridge.store.redis import RedisStore
+from bridge.store.sqlite import SqliteStore
+
+_HOME = Path(__file__).parent.parent.parent
+
+_BACKENDS: Mapping[str, Callable[[str, Clock], Store]] = {
+    "memory": lambda url, clock: MemoryStore(clock),
+    # Three slashes: relative to the directory of app.py; four: absolute.
+    "sqlite": lambda url, clock: SqliteStore(_HOME / url.removeprefix("sqlite:///"), clock),
+    "redis": RedisStore,
+    "rediss": RedisStore,
+}
+"""By the scheme of CACHE_URL; each raises ValueError for an address that it cannot use."""
+
+
+def open_store(
+    config: Config, clock: Clock, instrumentation: Instrumentation = NO_INSTRUMENTATION
+) -> Store:
+    """The store of the settings, with this process's memory as a fallback.
+
+    Raises:
+        ConfigError: the store cannot be used.
+    """
+    store = open_backend(config, clock)
+    return store if isinstance(store, MemoryStore) else FallbackStore(store, clock, instrumentation)
+
+
+def open_backend(config: Config, clock: Clock) -> Store:
+    """The store of the settings without a fallback: errors are raised.
+
+    Raises:
+        ConfigError: the store cannot be used.
+    """
+    try:
+        return _BACKENDS[config.cache_url.partition(":")[0]](config.cache_url, clock)
+    except (KeyError, ValueError) as err:
+        problem = "its address cannot be used; accepted: redis://host:6379/0"
+        raise ConfigError({config.store_variable: problem}) from err

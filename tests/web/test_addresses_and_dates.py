@@ -1,0 +1,103 @@
+"""Addresses as proxies and clients change them, and the dates of responses."""
+
+import threading
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import pytest
+from asgi_client import AsgiClient
+from clocks import ManualClock
+from flask.testing import FlaskClient
+
+from bridge.feeds.params import IGNORED
+from bridge.services import Services
+from bridge.web import create_app
+
+SiteOf = Callable[..., FlaskClient]
+EXPIRED = 400
+
+
+@pytest.mark.parametrize("scheme", ["HTTPS", "Https", "https"])
+def test_the_scheme_from_a_proxy_may_have_any_case(site_of: SiteOf, scheme: str) -> None:
+    # RFC 3986, 3.1
+    response = site_of(trusted_proxies=1).get("/venues/12", headers={"X-Forwarded-Proto": scheme})
+    assert response.status_code == 200
+    assert "https://localhost/venues/12" in response.text
+
+
+def test_a_path_in_the_base_url_is_enough_for_all_links(site_of: SiteOf) -> None:
+    site = site_of(public_base_url="https://host.example/cal")
+    for path in ("/", "/venues/12", "/embed/venues/12"):
+        text = site.get(path).text
+        assert 'href="/cal/static/' in text
+        assert 'href="/static/' not in text
+        assert 'href="/venues/' not in text
+    link = site.get("/venues/12.ics").headers["Link"]
+    assert link.startswith("<https://host.example/cal/venues/12>")
+
+
+def test_the_link_of_a_feed_has_the_prefix_from_a_proxy(site_of: SiteOf) -> None:
+    site = site_of(trusted_proxies=1)
+    link = site.get("/venues/12.ics", headers={"X-Forwarded-Prefix": "/cal"}).headers["Link"]
+    assert link.startswith("</cal/venues/12>")
+
+
+def test_click_ids_and_cache_busters_change_nothing(site: FlaskClient) -> None:
+    plain = site.get("/venues/12.ics")
+    for name in (*IGNORED, "utm_source"):
+        for query in (f"{name}=1", name):
+            assert site.get(f"/venues/12.ics?{query}").data == plain.data
+
+
+def test_an_ampersand_copied_from_html_is_read_as_meant(site: FlaskClient) -> None:
+    meant = site.get("/sessions.ics?venues=12&past=0")
+    copied = site.get("/sessions.ics?venues=12&amp;past=0")
+    assert copied.status_code == 200
+    assert copied.data == meant.data
+
+
+@pytest.mark.parametrize("path", ["/venues/12", "/venues/12.ics"])
+def test_a_list_of_dates_is_no_date(site: FlaskClient, path: str) -> None:
+    # RFC 9110, 13.1.3
+    date = site.get(path).headers["Last-Modified"]
+    assert site.get(path, headers={"If-Modified-Since": date}).status_code == 304
+    both = f"{date}, {date}"
+    assert site.get(path, headers={"If-Modified-Since": both}).status_code == 200
+
+
+@pytest.fixture
+def parts(make_bridge: Callable[..., Services]) -> Services:
+    return make_bridge(refresh_ahead=False)
+
+
+@pytest.mark.parametrize("path", ["/venues/12?view=week", "/venues/12.ics"])
+def test_last_modified_stays_after_a_walk_that_changed_nothing(
+    parts: Services, clock: ManualClock, path: str
+) -> None:
+    client = create_app(parts).test_client()
+    before = client.get(path)
+    walked = parts.router.peek_widest()
+    clock.move(EXPIRED)
+    client.get(path)
+    deadline = time.monotonic() + 20
+    while parts.router.peek_widest() is walked:
+        assert time.monotonic() < deadline, "no refresh"
+        threading.Event().wait(0.01)
+    after = client.get(path)
+    assert after.headers["ETag"] == before.headers["ETag"]
+    assert after.headers["Last-Modified"] == before.headers["Last-Modified"]
+
+
+@pytest.mark.parametrize("path", ["/venues/12", "/venues/12.ics"])
+def test_date_is_when_the_response_was_made_and_not_before_last_modified(
+    parts: Services, clock: ManualClock, path: str
+) -> None:
+    client = AsgiClient(create_app(parts))
+    made = client.get(path)
+    clock.move(0.9)
+    kept = client.get(path)
+    assert kept.headers["Date"] == made.headers["Date"]
+    dates: Any = [parsedate_to_datetime(made.headers[name]) for name in ("Last-Modified", "Date")]
+    assert dates[0] <= dates[1]
