@@ -10,8 +10,8 @@ UNMEASURED := tests/faults tests/browser tests/clients tests/test_changes.py tes
 FLOOR := 95
 NODE_MODULES := tests/clients/node_modules tests/browser/node_modules
 BENCH := bench/.venv
-DEBIAN := gir1.2-ical-3.0 python3-gi chromium chromium-driver nginx-light \
-	$(if $(shell command -v npm),,nodejs npm)
+DEBIAN := gir1.2-ical-3.0 python3-gi ruby ruby-icalendar chromium chromium-driver \
+	nginx-light $(if $(shell command -v npm),,nodejs npm)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: run test flood bench lint format clients screenshots coverage audit image lock test-deps \

@@ -12,6 +12,9 @@ from ical_lines import Component, Line, MalformedError, read
 from bridge import times
 
 _CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# No backslash: some clients read it as an escape, also before the closing quotation mark.
+_PARAM = r'[A-Z-]+=(?:"[^"\\]+"|[^";:,\\]+)'
+_PARAMS = re.compile(f"(?:{_PARAM}(?:;{_PARAM})*)?")
 _TEXTS = frozenset(
     "NAME DESCRIPTION SUMMARY LOCATION UID STATUS X-WR-CALNAME X-WR-CALDESC X-WR-TIMEZONE".split()
 )
@@ -77,6 +80,8 @@ def _violations(part: Component) -> Iterator[str]:
     for line in part.lines:
         if not line.value:
             yield f"has an empty {line.name}"
+        if not _PARAMS.fullmatch(line.params):
+            yield f"has {line.name} with the parameters {line.params}"
         if line.name in _TEXTS:
             _ = line.text
 

@@ -90,8 +90,10 @@ IN_PROCESS: dict[str, Load] = {
 }
 PROGRAMS: dict[str, Load] = {
     "libical": programs.libical,
+    "ruby-icalendar": programs.ruby_icalendar,
     "recurring-ical-events": programs.open_web_calendar,
     "ical.js": programs.thunderbird,
     "ical.js 1": programs.ical_js_1,
     "ical-expander": programs.ical_expander,
+    "nextcloud": programs.nextcloud,
 }

@@ -1,5 +1,7 @@
 """The expected events of upstream rows: an implementation independent of the bridge's."""
 
+import html
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,6 +20,8 @@ Row = dict[str, Any]
 _BREAKS = "\n\r\x0b\x0c\x85\u2028\u2029"
 _ZONES = available_timezones()
 _MAX_UNITS = 255
+_TAG = re.compile(r"<(?:/?[a-zA-Z][a-zA-Z0-9]*[\s/>]|!--|!doctype)", re.IGNORECASE)
+_REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][0-9A-Za-z]{1,31});")
 
 
 def fetch_rows(url: str, token: str) -> list[Any]:
@@ -69,9 +73,12 @@ def start(row: Row) -> datetime | None:
 
 
 def end(row: Row) -> datetime | None:
-    """The end of the session; its start if the row has no later end."""
+    """The end of the session; an hour after its start if the row has no later end.
+
+    An hour is the usual length of all courses in the timetables that have such rows.
+    """
     first, last = start(row), _time(row, "ends_at")
-    return last if first and last and last > first else first
+    return last if first and last and last > first else first and first + timedelta(hours=1)
 
 
 def _time(row: Row, name: str) -> datetime | None:
@@ -130,6 +137,8 @@ def _line(value: Any) -> str:
     """Clean a text to one line, without control characters and lone surrogates."""
     if not isinstance(value, str):
         return ""
+    if not _TAG.search(value):
+        value = _REFERENCE.sub(lambda match: html.unescape(match[0]), value)
     cleaned = "".join(" " if char in _BREAKS else char for char in value if not _removed(char))
     return " ".join(cleaned.split())
 
@@ -137,7 +146,7 @@ def _line(value: Any) -> str:
 def _removed(char: str) -> bool:
     if char in _BREAKS or char == "\t":
         return False
-    return char < " " or char in "\x7f\ufeff\ufffe\uffff" or unicodedata.category(char) == "Cs"
+    return unicodedata.category(char) in ("Cc", "Cs") or char in "\ufeff\ufffe\uffff"
 
 
 def _places(row: Row, availability: str) -> str:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 Make = Callable[[bytes], bytes]
 
 _FIRST_EVENT = re.compile(rb"BEGIN:VEVENT.*?END:VEVENT\r\n", re.DOTALL)
-_JAVASCRIPT = ("ical.js", "ical.js 1", "ical-expander")
+_DEBIAN = ("libical", "ruby-icalendar")
+_ICAL_JS_1 = ("ical.js 1", "ical-expander", "nextcloud")
+_JAVASCRIPT = ("ical.js", *_ICAL_JS_1)
 _EVERY = (
-    "ical", "vobject", "ics", "icalendar", "strict", "libical", "recurring-ical-events",
+    "ical", "vobject", "ics", "icalendar", "strict", *_DEBIAN, "recurring-ical-events",
     *_JAVASCRIPT, "fullcalendar", "vdirsyncer",
 )  # fmt: skip
 
@@ -64,11 +66,13 @@ MUTATIONS = {
         _in_first_event(rb"DTSTAMP:.*\r\n", b""), rejects=("vobject", "libical")
     ),
     "no UID": Mutation(
-        _in_first_event(rb"UID:.*\r\n", b""), rejects=("vobject",), misreads=_JAVASCRIPT
+        _in_first_event(rb"UID:.*\r\n", b""),
+        rejects=("vobject",),
+        misreads=("ruby-icalendar", *_JAVASCRIPT),
     ),
     "a raw newline": Mutation(
         _in_first_event(rb"DESCRIPTION:", b"DESCRIPTION:Bring\r\na mat. "),
-        rejects=("ical", "vobject", "ics", "libical"),
+        rejects=("ical", "vobject", "ics", *_DEBIAN),
     ),
     "GEO with a comma": Mutation(
         _in_first_event(rb"GEO:([^;]*);", rb"GEO:\1,"),
@@ -90,22 +94,32 @@ MUTATIONS = {
     ),
     "a fold within a character": Mutation(
         lambda body: re.sub(rb"([\xc2-\xf4])([\x80-\xbf])", rb"\1\r\n \2", body, count=1),
-        rejects=("ical", "vobject", "ics", "libical", "vdirsyncer"),
+        rejects=("ical", "vobject", "ics", *_DEBIAN, "vdirsyncer"),
         misreads=("icalendar", "recurring-ical-events", *_JAVASCRIPT, "fullcalendar"),
     ),
-    "truncated": Mutation(lambda body: body[: len(body) // 2], rejects=_EVERY),
+    "truncated": Mutation(
+        lambda body: body[: body.index(b"SUMMARY:", len(body) // 2) + 4], rejects=_EVERY
+    ),
     "an HTML page": Mutation(
         lambda body: b"<!doctype html><title>Log in</title>\r\n", rejects=_EVERY
     ),
     "an event twice": Mutation(
         _first_event_twice,
         rejects=("vdirsyncer",),
-        misreads=("ical", "vobject", "icalendar", "libical", *_JAVASCRIPT, "fullcalendar"),
+        misreads=("ical", "vobject", "icalendar", *_DEBIAN, *_JAVASCRIPT, "fullcalendar"),
     ),
     "times without a zone": Mutation(
         _replaced(b"00Z\r\n", b"00\r\n"),
-        rejects=("vobject", "icalendar", "libical", *_JAVASCRIPT, "vdirsyncer"),
+        rejects=("vobject", "icalendar", *_DEBIAN, *_JAVASCRIPT, "vdirsyncer"),
         misreads=("recurring-ical-events", "fullcalendar"),
+    ),
+    "a backslash in a quoted value": Mutation(
+        _in_first_event(rb'X-TITLE="[^"]*"', b'X-TITLE="\r\n Room \\\\"'),
+        rejects=(*_ICAL_JS_1, "fullcalendar"),
+    ),
+    "a quotation mark in a quoted value": Mutation(
+        _in_first_event(rb'X-TITLE="[^"]*"', b'X-TITLE="\r\n The "Room""'),
+        rejects=("ical", "vobject", "ics", "icalendar"),
     ),
     "unescaped text": Mutation(_in_first_event(rb"LOCATION:.*\r\n", b"LOCATION:a,b;c\r\n")),
     "bare newlines": Mutation(_replaced(b"\r\n", b"\n")),

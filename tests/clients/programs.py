@@ -26,8 +26,9 @@ HERE = Path(__file__).parent
 READERS = HERE / "readers"
 HOME = HERE.parent.parent
 NODE_MODULES = HERE / "node_modules"
-# The Python that Debian's bindings are built for.
+# The Python that Debian's bindings are built for, and Debian's Ruby.
 SYSTEM_PYTHON = "/usr/bin/python3"
+_RUBY = "/usr/bin/ruby"
 _CLIENTS_PYTHON = HOME / ".venv-clients" / "bin" / "python"
 # A zone far from all zones in the tests, so that a time read as local is wrong; and the time zones
 # of PyPI's tzdata, since those of the system may be years old.
@@ -53,11 +54,26 @@ def libical(body: bytes) -> list[Event]:
 @cache
 def _has_libical() -> bool:
     probe = "import gi; gi.require_version('ICalGLib', '3.0'); from gi.repository import ICalGLib"
+    return _succeeds(SYSTEM_PYTHON, "-c", probe)
+
+
+def _succeeds(*command: str) -> bool:
     try:
-        done = subprocess.run([SYSTEM_PYTHON, "-c", probe], capture_output=True, check=False)
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
     except OSError:
         return False
-    return done.returncode == 0
+
+
+def ruby_icalendar(body: bytes) -> list[Event]:
+    """Ruby's icalendar in its strict mode."""
+    if not _has_ruby_icalendar():
+        skip_or_fail("Ruby's icalendar (ruby, ruby-icalendar)", "make test-deps")
+    return _read([_RUBY, str(READERS / "ruby_icalendar.rb")], body)
+
+
+@cache
+def _has_ruby_icalendar() -> bool:
+    return _succeeds(_RUBY, "-r", "icalendar", "-e", "")
 
 
 def open_web_calendar(body: bytes) -> list[Event]:
@@ -80,6 +96,11 @@ def ical_js_1(body: bytes) -> list[Event]:
 def ical_expander(body: bytes) -> list[Event]:
     """ical-expander: ical.js 1 with its own table of time zones, used by many widgets."""
     return _javascript("ical-expander", body)
+
+
+def nextcloud(body: bytes) -> list[Event]:
+    """Nextcloud's calendar: ical.js 1 after repairs of its own, with its own time zones."""
+    return _javascript("@nextcloud/calendar-js", body)
 
 
 def _javascript(library: str, body: bytes) -> list[Event]:

@@ -308,6 +308,21 @@ def _titles(start: datetime) -> Iterator[_Case]:
     yield _Case("no name anywhere", {**deeper, "course__offering_type__name": None})
     for path in ("venue__name", "venue__address", "course__offering_type__category__name"):
         yield _Case(f"CR LF and NUL in {path}", {path: "One\r\nX-EVIL:1\x00"}, title="Vinyasa Flow")
+    kind = "course__offering_type__"
+    for text in ("Room \\", 'Room 12"', "Room ^", "Room 100%"):
+        changes: tuple[dict[str, Any], ...] = (
+            {"name": text},
+            {"venue__name": text},
+            {"venue__address": text},
+            {"instructors": [instructor_row(name=text)]},
+            {"course__name": text},
+            {f"{kind}name": text, f"{kind}category": None},
+            {f"{kind}category__name": text},
+            {f"{kind}description": text},
+        )
+        for change in changes:
+            title = change.get("name", "Vinyasa Flow")
+            yield _Case(f"{text} as {next(iter(change))}", change, title=title)
     for name in ("Zoë\r\nX-EVIL:1", "\ud83d", "Ann, Bob; Cy \\ Di", "x" * 5000):
         person = [instructor_row(name=name)]
         yield _Case(

@@ -1,5 +1,5 @@
 // Reads a calendar from standard input with ical.js, in Thunderbird's or in FullCalendar's version,
-// or with ical-expander. See `clients.programs` for the protocol.
+// with ical-expander or with Nextcloud's library. See `clients.programs` for the protocol.
 "use strict";
 
 const library = process.argv[2];
@@ -9,6 +9,20 @@ function events(ics) {
     const IcalExpander = require("ical-expander");
     const all = new IcalExpander({ ics }).all();
     return all.events.concat(all.occurrences.map((occurrence) => occurrence.item));
+  }
+  if (library === "@nextcloud/calendar-js") {
+    const { getParserManager, getTimezoneManager } = require(library);
+    console.debug = () => {}; // It would write the version of its time zones to standard output.
+    getTimezoneManager().registerDefaultTimezones();
+    const options = { extractGlobalProperties: true, includeTimezones: true };
+    const parser = getParserManager().getParserForFileType("text/calendar", options);
+    parser.parse(ics);
+    return parser.getAllItems().flatMap((item) => [...item.getEventIterator()]).map((event) => ({
+      uid: event.uid,
+      summary: event.title,
+      startDate: event.startDate.toICALJs(),
+      endDate: event.endDate.toICALJs(),
+    }));
   }
   const ICAL = require(library);
   const calendar = new ICAL.Component(ICAL.parse(ics));
