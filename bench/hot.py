@@ -163,8 +163,11 @@ def against_plain_bridge() -> list[Row]:
         env = {"TEAMUP_BASE_URL": upstream.url, "TEAMUP_API_TOKEN": TOKEN}
         with servers.wsgi("bench.plain:app", env=env, path=plain_path) as plain:
             events = bridge.get(path).text.count("BEGIN:VEVENT")
-            # The number of today's past sessions depends on the time of day.
-            assert plain.get(plain_path).text.count("BEGIN:VEVENT") == events in range(37, 44)
+            plain_events = plain.get(plain_path).text.count("BEGIN:VEVENT")
+            # The number of today's past sessions depends on the time of day, and the two servers
+            # may be asked before and after a session begins.
+            assert abs(plain_events - events) <= 2, (plain_events, events)
+            assert events > 30
             bridge.get(path)
             bridge_load, plain_load = side_by_side(
                 partial(load, bridge.url + path), partial(load, plain.url + plain_path)

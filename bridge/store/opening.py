@@ -1,4 +1,4 @@
-"""Opening of the store that the settings name. A new backend is one entry here."""
+"""Opening of the store that the settings name, by the scheme of its address."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
