@@ -248,8 +248,8 @@ class TestEvent:
 
     def test_unknown_values_are_left_out(self) -> None:
         assert event(BARE).names() == [
-            "UID", "DTSTAMP", "CREATED", "LAST-MODIFIED", "SEQUENCE", "DTSTART", "SUMMARY",
-            "STATUS", "TRANSP", "X-MICROSOFT-CDO-BUSYSTATUS",
+            "UID", "DTSTAMP", "CREATED", "LAST-MODIFIED", "SEQUENCE", "DTSTART", "DTEND",
+            "SUMMARY", "STATUS", "TRANSP", "X-MICROSOFT-CDO-BUSYSTATUS",
         ]  # fmt: skip
 
     @pytest.mark.parametrize(
@@ -794,9 +794,7 @@ def test_sessions_are_read_back_by_icalendar(sessions: Any) -> None:
         vevent = events[event(given_session).value("UID")]
         assert not vevent.errors
         assert vevent["DTSTART"].dt == given_session.start
-        assert ("DTEND" in vevent) == (given_session.end is not None)
-        if given_session.end:
-            assert vevent["DTEND"].dt == given_session.end
+        assert vevent["DTEND"].dt == (given_session.end or given_session.start + timedelta(hours=1))
         assert vevent["STATUS"] == (
             "CANCELLED" if given_session.status is Status.CANCELLED else "CONFIRMED"
         )

@@ -49,8 +49,8 @@ def properties(view: SessionView, style: TimeStyle) -> Iterator[Property]:
     yield number("SEQUENCE", view.sequence)
     zone = _zone_of(session, style)
     yield date_time("DTSTART", session.start, zone)
-    if session.end is not None:
-        yield date_time("DTEND", session.end, zone)
+    # Sessions that an earlier version stored may have no end.
+    yield date_time("DTEND", session.end or session.start + timedelta(hours=1), zone)
     yield text("SUMMARY", clip(title(view), MAX_LINE))
     yield text("STATUS", "CANCELLED" if view.status is Status.CANCELLED else "CONFIRMED")
     # A timetable must not mark its subscribers as busy.
