@@ -19,6 +19,7 @@ from bridge.sandbox.api import TOKEN, create_api
 from bridge.sandbox.list_params import Dialect
 from bridge.sandbox.studio import Studio
 from bridge.services import Services
+from bridge.snapshots.single_flight import Flight
 from bridge.web import create_app
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -207,10 +208,21 @@ class Scenario:
         self.teamup = teamup
         self.clock = clock
         self._build = build
+        self._flights: list[Flight] = []
 
     def client(self, feeds: tuple[str, ...] = FEEDS, **fields: Any) -> FeedClient:
         """A client of a new bridge, which has no copy unless the store has one."""
-        return FeedClient(self._build(**fields), feeds)
+        services = self._build(**fields)
+        refresh = services.refresher.refresh
+
+        def recorded(*args: Any, **options: Any) -> Flight | None:
+            flight = refresh(*args, **options)
+            if flight is not None:
+                self._flights.append(flight)
+            return flight
+
+        services.refresher.refresh = recorded  # type: ignore[method-assign]
+        return FeedClient(services, feeds)
 
     def assert_survives(self, page: int | None, fault: Script, *, attempts: int = 3) -> None:
         """During *fault* a warm client gets the last good copy, a cold one an error.
@@ -237,7 +249,8 @@ class Scenario:
         """Wait until no refresh is running: its deadlines would expire when the clock moves."""
         idle_checks = 0
         for _ in range(2_000):
-            busy = self.teamup.in_flight or self.clock.waiting
+            self._flights = [flight for flight in self._flights if not flight.wait(0)]
+            busy = self.teamup.in_flight or self.clock.waiting or self._flights
             idle_checks = 0 if busy else idle_checks + 1
             if idle_checks == 6:
                 return
