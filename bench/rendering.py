@@ -10,7 +10,7 @@ from bench import plain
 from bench.studio import studio
 from bench.table import Row
 from bridge.config import Availability
-from bridge.feeds import selection
+from bridge.feeds import selection, session_view
 from bridge.feeds.formats import ICS
 from bridge.feeds.formats.base import Content
 from bridge.feeds.formats.ics import events, lines
@@ -98,7 +98,7 @@ def _snapshot(upstream_rows: list[dict[str, Any]], before: Snapshot | None) -> S
 
 
 def _clear_memory() -> None:
-    for function in (selection.make_view, events.event, lines.line):
+    for function in (session_view.make_view, events.event, lines.line):
         function.cache_clear()
 
 

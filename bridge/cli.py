@@ -23,8 +23,8 @@ from bridge.feeds.formats.base import Format
 from bridge.feeds.params import feed_spec
 from bridge.feeds.private import FeedGrant, new_audience
 from bridge.feeds.spec import Kind
-from bridge.filters import choice
 from bridge.model import Visibility
+from bridge.param_values import choice
 from bridge.services import Services, build
 from bridge.store.memory import MemoryStore
 from bridge.text_cleanup import one_line

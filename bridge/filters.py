@@ -5,16 +5,17 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from bridge import times
 from bridge.errors import ParameterError
 from bridge.model import ClassSession, Status
+from bridge.param_values import choice, items, number, quoted, single
 from bridge.times import Edge, bound
 
 MAX_DAYS = 365
-MAX_VALUES = 100
 MAX_ID = 2**63 - 1
 
 
@@ -107,25 +108,20 @@ class FilterSet:
         *,
         past: int | None,
         future: int | None,
-        course: int | None = None,
-        venue: int | None = None,
-        instructor: int | None = None,
+        fixed: Mapping[str, int] = MappingProxyType({}),
     ) -> "FilterSet":
         """Create the filter set of a feed from its query parameters.
 
         Args:
             values: the values of each parameter in the query; see :data:`PARAMETERS`.
             past, future: the default window in days, for a side without other bounds.
-            course, venue, instructor: an id that is fixed by the feed's path.
+            fixed: ids that are set by the feed's path, by field.
 
         Raises:
             ParameterError: a value, or a combination of values, is invalid.
         """
         parsed: dict[str, Any] = {}
-        fixed = {"course": course, "venues": venue, "instructors": instructor}
         for field, identity in fixed.items():
-            if identity is None:
-                continue
             if field in values:
                 raise ParameterError(field, f"{field}: the address already sets it; leave it out")
             parsed[field] = (identity,)
@@ -264,63 +260,8 @@ def _to_text(value: object) -> str:
     return str(value)
 
 
-def _items(name: str, texts: Sequence[str]) -> list[str]:
-    items = [item.strip() for text in texts for item in text.split(",")]
-    if not all(items):
-        raise ParameterError(name, f"{name}: a value is empty; give a value or leave it out")
-    if len(items) > MAX_VALUES:
-        raise ParameterError(
-            name, f"{name}: {len(items)} values are too many; accepted: at most {MAX_VALUES}"
-        )
-    return items
-
-
-def quoted(text: str) -> str:
-    """*text* from a client, quoted and truncated for an error message."""
-    return ascii(text if len(text) <= 40 else text[:40] + "…")
-
-
-def number(name: str, text: str, *, most: int) -> int:
-    """Parse a whole number from 0 to *most*.
-
-    Raises:
-        ParameterError: *text* is anything else.
-    """
-    if not (text.isascii() and text.isdigit() and len(text) <= 30 and int(text) <= most):
-        raise ParameterError(
-            name,
-            f"{name}: {quoted(text)} cannot be used; accepted: a whole number from 0 to {most}",
-        )
-    return int(text)
-
-
-def single(name: str, texts: Sequence[str]) -> str:
-    """The value of a parameter that takes exactly one.
-
-    Raises:
-        ParameterError: there is no value, or there are several different ones.
-    """
-    values = {text.strip() for text in texts}
-    if len(values) != 1 or values == {""}:
-        raise ParameterError(name, f"{name}: give exactly one value")
-    return values.pop()
-
-
-def choice(name: str, text: str, accepted: type[Enum]) -> Any:
-    """The member of *accepted* whose value is *text*.
-
-    Raises:
-        ParameterError: there is no such member.
-    """
-    for member in accepted:
-        if member.value == text:
-            return member
-    names = ", ".join(str(member.value) for member in accepted)
-    raise ParameterError(name, f"{name}: {quoted(text)} cannot be used; accepted: {names}")
-
-
 def _ids(name: str, texts: Sequence[str]) -> tuple[int, ...]:
-    return tuple(number(name, item, most=MAX_ID) for item in _items(name, texts))
+    return tuple(number(name, item, most=MAX_ID) for item in items(name, texts))
 
 
 def _days(name: str, texts: Sequence[str]) -> int:
@@ -328,7 +269,7 @@ def _days(name: str, texts: Sequence[str]) -> int:
 
 
 def _choices(accepted: type[Enum]) -> Callable[[str, Sequence[str]], Any]:
-    return lambda name, texts: tuple(choice(name, item, accepted) for item in _items(name, texts))
+    return lambda name, texts: tuple(choice(name, item, accepted) for item in items(name, texts))
 
 
 def _bound(edge: Edge, *, local: bool = False) -> Callable[[str, Sequence[str]], datetime]:

@@ -96,7 +96,7 @@ _MEETING_LINK = re.compile(
 
 
 def without_meeting_links(value: str) -> str:
-    """*value* without links to meeting services: whoever has one can join the class."""
+    """Remove links to meeting services, because anyone with such a link can join the class."""
     if not _MEETING_LINK.search(value):
         return value
     value = _MEETING_LINK.sub("", value)

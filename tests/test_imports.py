@@ -17,7 +17,7 @@ LAYERS = ("values", "upstream", "store", "snapshots", "feeds", "ops", "web")
 
 VALUES = frozenset(
     "bounded_cache clock config errors filters html_text instrumentation model network_errors"
-    " setting_parsers text_cleanup times".split()
+    " param_values setting_parsers text_cleanup times".split()
 )
 """The modules of the lowest layer."""
 

@@ -1,6 +1,6 @@
 """The texts that the bridge writes about a session, the same in every format."""
 
-from bridge.feeds.selection import SessionView
+from bridge.feeds.session_view import SessionView
 
 
 def title(view: SessionView) -> str:

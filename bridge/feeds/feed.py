@@ -210,7 +210,7 @@ class Feeds:
     def _render(self, spec: FeedSpec, form: Format, lookup: Lookup) -> Body:
         selection = select(lookup.snapshot, spec)
         content = Content(selection.shown, selection.subject, spec, self._base_url)
-        # Every format contains the same sessions: those that fit into the calendar.
+        # All formats show the sessions that fit into the calendar.
         content = trim_to_size(content, max_bytes=self._feed_max_bytes, day=lookup.snapshot.day)
         count = len(content.shown)
         trimmed = len(selection.shown) - count

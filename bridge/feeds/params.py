@@ -7,8 +7,9 @@ from urllib.parse import urlencode
 
 from bridge.config import Availability, Config
 from bridge.errors import ParameterError
-from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind, TimeStyle
-from bridge.filters import PARAMETERS, FilterSet, Occupancy, choice, quoted, single
+from bridge.feeds.spec import PATH_FIELDS, Audience, Cancelled, FeedSpec, Kind, TimeStyle
+from bridge.filters import PARAMETERS, FilterSet, Occupancy
+from bridge.param_values import choice, quoted, single
 
 IGNORED = frozenset(
     # click ids of advertisers and mailers, and what clients add to get past caches
@@ -75,8 +76,10 @@ def feed_spec(
             raise ParameterError(name, f"{name}: a single session has no filters; leave it out")
         filter_set = FilterSet(session=identity)
     else:
-        fixed = {_PATH_FILTERS[kind]: identity} if kind in _PATH_FILTERS else {}
-        filter_set = FilterSet.parse(values, past=past, future=future, **fixed)
+        fixed = (
+            {PATH_FIELDS[kind]: identity} if identity is not None and kind in PATH_FIELDS else {}
+        )
+        filter_set = FilterSet.parse(values, past=past, future=future, fixed=fixed)
     chosen = {
         name: choice(name, single(name, texts), _OPTIONS[name]) for name, texts in options.items()
     }
@@ -92,11 +95,6 @@ def feed_spec(
         times=chosen.get("tz", TimeStyle.UTC),
         query=_canonical_query(kind, filter_set, past, future, chosen),
     )
-
-
-# The filter that the path sets: its keyword in FilterSet.parse, and its field.
-_PATH_FILTERS = {Kind.VENUE: "venue", Kind.INSTRUCTOR: "instructor", Kind.COURSE: "course"}
-_PATH_FIELDS = {Kind.VENUE: "venues", Kind.INSTRUCTOR: "instructors", Kind.COURSE: "course"}
 
 
 def _group_by_name(
@@ -157,8 +155,8 @@ def _canonical_query(
 ) -> str:
     """The canonical query string, without default values and without what the path states."""
     filters = filter_set.with_changes(session=None)
-    if kind in _PATH_FIELDS:
-        filters = filters.with_changes(**{_PATH_FIELDS[kind]: ()})
+    if kind in PATH_FIELDS:
+        filters = filters.with_changes(**{PATH_FIELDS[kind]: ()})
     query = filters.query(without={"past": past, "future": future})
     defaults = (Cancelled.STATUS, Availability.NONE, TimeStyle.UTC)
     pairs = [

@@ -3,8 +3,8 @@
     token = feeds.sign(FeedGrant(kind, identity, pairs, new_audience(visibilities)))
     grant = feeds.verify(token)
 
-Whoever has the address can read the feed. The token contains the grant; the store holds only the
-ids of revoked feeds.
+Anyone who knows the address can read the feed. The token contains the grant. The store contains
+only the ids of revoked feeds.
 """
 
 import hashlib

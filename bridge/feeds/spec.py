@@ -19,6 +19,10 @@ class Kind(Enum):
     """One session (with an id), or any filter set (without one)."""
 
 
+PATH_FIELDS = {Kind.VENUE: "venues", Kind.INSTRUCTOR: "instructors", Kind.COURSE: "course"}
+"""The field of the filter set that the id in the path sets."""
+
+
 class Cancelled(Enum):
     """How a cancelled session is shown."""
 

@@ -32,7 +32,7 @@ class AlertRules:
         self._store = store
 
     def evaluate(self) -> None:
-        """Fire the alerts whose conditions hold, and resolve those that are over."""
+        """Fire an alert for each condition that is true, and resolve the alert when it is false."""
         failure = self._backoff.current(self._router.widest_key)
         snapshot = self._router.peek_widest()
         walked = snapshot.walked if snapshot else None

@@ -79,7 +79,7 @@ class UsageCounter:
     """Counts reads in this process; :meth:`flush` adds them to the store.
 
     No address or other personal data is kept. If there are more feeds than the store may hold,
-    those that were read only once are evicted first.
+    feeds that were read only once are evicted first.
     """
 
     def __init__(self, store: Store, keys: Keys) -> None:

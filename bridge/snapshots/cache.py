@@ -136,7 +136,7 @@ class SnapshotCache:
         )
 
     def peek(self, filter_set: FilterSet) -> Snapshot | None:
-        """The existing copy, whatever its age; never contacts upstream."""
+        """The existing snapshot of any age, or None; upstream is not contacted."""
         entry = self._local_cache.revalidate_if_due(filter_set.key)
         return entry.snapshot if entry else None
 

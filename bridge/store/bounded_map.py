@@ -106,8 +106,8 @@ class BoundedMap:
                 previous = bucket.pop(name, None)
                 data = change(previous.data if previous else None)
                 changed[name] = Record(data, seen, previous.puts + 1 if previous else 1)
-            # One changed record is always kept, whatever its priority: a new name must be able to
-            # enter a full bucket.
+            # The best of the changed records is always kept, so that a new name can enter a full
+            # bucket.
             first = _best(changed, 1)
             others = {
                 name: record for name, record in {**bucket, **changed}.items() if name not in first

@@ -117,7 +117,7 @@ class FallbackStore:
         read_primary: Callable[[Sequence[str]], dict[str, T]],
         read_memory: Callable[[MemoryStore, Sequence[str]], dict[str, T]],
     ) -> dict[str, T]:
-        """Read *keys* from memory, and those that are missing there from the primary."""
+        """Read *keys* from memory; read the keys that memory lacks from the primary store."""
         overlay = self._overlay
         values = read_memory(overlay, keys) if overlay else {}
         missing = [key for key in keys if key not in values and key not in self._deleted]

@@ -1,10 +1,13 @@
-"""Translation of upstream's error responses to causes, with advice on how to fix them."""
+"""Translation of upstream's errors to causes, with advice on how to fix them."""
 
 import re
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
+
+import requests
+import urllib3
 
 from bridge.errors import Cause, ProblemArea, Scope
 from bridge.filters import PARAMETERS
@@ -116,3 +119,50 @@ def retry_after_seconds(retry_after: str | None, now: float) -> float:
         except (ValueError, TypeError, IndexError, OverflowError):
             return _DEFAULT_RETRY
     return min(_MAX_RETRY, max(_MIN_RETRY, seconds))
+
+
+_UNREACHABLE = (
+    requests.ConnectionError,
+    requests.exceptions.InvalidURL,
+    urllib3.exceptions.LocationParseError,
+)
+_TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError)
+
+
+def timeout(seconds: float) -> Cause:
+    """The cause of a request that took longer than *seconds*."""
+    return Cause(
+        "timeout",
+        f"TeamUp did not answer within {seconds:.0f} seconds",
+        Scope.ACCOUNT,
+        transient=True,
+        problem_area=ProblemArea.NETWORK,
+    )
+
+
+def cause_of_error(err: Exception, *, timed_out: bool, seconds: float) -> Cause:
+    """The cause of a failed exchange, without the library's text, which may contain the address.
+
+    Args:
+        timed_out: whether the deadline had passed.
+        seconds: the time that a request may take.
+    """
+    # While a body is read, requests wraps a timeout of urllib3 in a ConnectionError.
+    if timed_out or any(isinstance(error, _TIMEOUTS) for error in (err, *err.args)):
+        return timeout(seconds)
+    if isinstance(err, requests.exceptions.SSLError):
+        return Cause(
+            "tls",
+            "the secure connection to TeamUp failed: check TEAMUP_BASE_URL",
+            Scope.ACCOUNT,
+            problem_area=ProblemArea.NETWORK,
+        )
+    if isinstance(err, _UNREACHABLE):
+        return Cause(
+            "unreachable",
+            "TeamUp cannot be reached: check the network, and TEAMUP_BASE_URL",
+            Scope.ACCOUNT,
+            transient=True,
+            problem_area=ProblemArea.NETWORK,
+        )
+    return Cause("malformed", "TeamUp's answer was cut short or garbled", transient=True)

@@ -14,12 +14,12 @@ import requests
 import urllib3
 
 from bridge.clock import Clock
-from bridge.errors import Cause, ProblemArea, Scope, UpstreamError
+from bridge.errors import Cause, ProblemArea, UpstreamError
 from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
 from bridge.upstream import causes
 from bridge.upstream.account import Account
 from bridge.upstream.budget import Purpose, RequestBudget
-from bridge.upstream.deadline import Deadline, Guard, GuardedAdapter, Guards
+from bridge.upstream.deadline import Deadline, GuardedAdapter, Guards
 
 PAGE_SECONDS = 10.0
 MAX_BYTES = 8 * 1024 * 1024
@@ -182,9 +182,11 @@ class Client:
             try:
                 status, headers, content = self._fetch(path, params, scheme, deadline)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as err:
-                raise UpstreamError(_cause_of_error(err, deadline, guard)) from None
+                timed_out = guard.fired or deadline.passed
+                cause = causes.cause_of_error(err, timed_out=timed_out, seconds=PAGE_SECONDS)
+                raise UpstreamError(cause) from None
             if guard.fired or deadline.passed:
-                raise UpstreamError(_timeout_cause())
+                raise UpstreamError(causes.timeout(PAGE_SECONDS))
         self._compare_clocks(headers.get("Date"))
         context.received(len(content))
         body = _decode(content, status)
@@ -238,13 +240,6 @@ class Client:
             return response.status_code, response.headers, content
 
 
-_UNREACHABLE = (
-    requests.ConnectionError,
-    requests.exceptions.InvalidURL,
-    urllib3.exceptions.LocationParseError,
-)
-
-
 class _UnauthorizedError(UpstreamError):
     """401: the scheme may be wrong."""
 
@@ -275,40 +270,6 @@ def _read(response: requests.Response, deadline: Deadline) -> bytes:
         if deadline.passed:
             break
     return bytes(content)
-
-
-def _timeout_cause() -> Cause:
-    return Cause(
-        "timeout",
-        f"TeamUp did not answer within {PAGE_SECONDS:.0f} seconds",
-        Scope.ACCOUNT,
-        transient=True,
-        problem_area=ProblemArea.NETWORK,
-    )
-
-
-def _cause_of_error(err: Exception, deadline: Deadline, guard: Guard) -> Cause:
-    """The cause of a failed exchange, without the library's text, which may contain the address."""
-    # While a body is read, requests wraps a timeout of urllib3 in a ConnectionError.
-    timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError)
-    if guard.fired or deadline.passed or any(isinstance(e, timeouts) for e in (err, *err.args)):
-        return _timeout_cause()
-    if isinstance(err, requests.exceptions.SSLError):
-        return Cause(
-            "tls",
-            "the secure connection to TeamUp failed: check TEAMUP_BASE_URL",
-            Scope.ACCOUNT,
-            problem_area=ProblemArea.NETWORK,
-        )
-    if isinstance(err, _UNREACHABLE):
-        return Cause(
-            "unreachable",
-            "TeamUp cannot be reached: check the network, and TEAMUP_BASE_URL",
-            Scope.ACCOUNT,
-            transient=True,
-            problem_area=ProblemArea.NETWORK,
-        )
-    return Cause("malformed", "TeamUp's answer was cut short or garbled", transient=True)
 
 
 def _decode(content: bytes, status: int) -> Mapping[str, Any]:

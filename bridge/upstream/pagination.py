@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from bridge.clock import Clock
@@ -20,10 +20,10 @@ from bridge.upstream.parser import (
     lacks_required_fields,
     parse,
     row_id,
-    with_usual_ends,
 )
 from bridge.upstream.sources import Source, walk_params
 from bridge.upstream.thread_pool import ThreadPool
+from bridge.upstream.usual_ends import with_usual_ends
 
 WALK_SECONDS = 120.0
 MAX_PAGES = 1_000
@@ -55,7 +55,7 @@ class Walk:
     pages: int
 
     @property
-    def day(self) -> Any:
+    def day(self) -> date:
         """The UTC day of the walk, against which relative windows are resolved."""
         return datetime.fromtimestamp(self.started, UTC).date()
 

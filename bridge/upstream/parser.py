@@ -2,12 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
-from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from bridge import html_text, text_cleanup, times
 from bridge.model import (
@@ -19,13 +18,13 @@ from bridge.model import (
     Venue,
     Visibility,
 )
+from bridge.upstream.links import safe_link
 from bridge.upstream.sources import Source
 
 Row = Mapping[str, Any]
 
 _MAX_NAME = 1_000
 _MAX_DESCRIPTION = 8_000
-_MAX_URL = 2_000
 _MAX_INSTRUCTORS = 50
 _UNTITLED = "Class"
 
@@ -81,41 +80,6 @@ def combine(parts: Iterable[Parsed]) -> Parsed:
         unusable |= part.unusable
         tally.update(part.tally)
     return Parsed(tuple(sessions.values()), frozenset(unusable - set(sessions)), dict(tally))
-
-
-def with_usual_ends(sessions: Iterable[ClassSession]) -> tuple[ClassSession, ...]:
-    """Give sessions without an end the usual length of their course or type, or else an hour.
-
-    Clients disagree about an event without an end: to one it lasts an hour, to another half an
-    hour, to a third the rest of the day, and a fourth rejects the calendar.
-    """
-    listed = tuple(sessions)
-    lengths: dict[object, Counter[timedelta]] = {}
-    if all(session.end for session in listed):
-        return listed
-    for session in listed:
-        if session.end:
-            for group in _groups(session):
-                lengths.setdefault(group, Counter())[session.end - session.start] += 1
-
-    def usual(session: ClassSession) -> timedelta:
-        for group in _groups(session):
-            if counts := lengths.get(group):
-                return min(counts, key=lambda length: (-counts[length], length))
-        return timedelta(hours=1)
-
-    return tuple(
-        session if session.end else replace(session, end=session.start + usual(session))
-        for session in listed
-    )
-
-
-def _groups(session: ClassSession) -> Iterator[tuple[str, int]]:
-    """What sessions of the same length have in common, the closest first."""
-    if session.course:
-        yield "course", session.course.id
-    if session.offering_type and session.offering_type.id is not None:
-        yield "type", session.offering_type.id
 
 
 def row_id(row: object) -> int | None:
@@ -188,8 +152,8 @@ def _session(row: object, source: Source, origin: str, tally: Counter[str]) -> C
         instructors=instructors,
         course=course,
         offering_type=offering_type,
-        booking_url=_link(row.get("customer_url"), origin),
-        staff_url=_link(row.get("provider_url"), origin),
+        booking_url=safe_link(row.get("customer_url"), origin),
+        staff_url=safe_link(row.get("provider_url"), origin),
         complete=venue_complete and instructors_complete and type_complete and course_complete,
     )
 
@@ -258,7 +222,7 @@ def _venue(value: object) -> tuple[Venue | None, bool]:
         latitude=latitude,
         longitude=longitude,
         online=value.get("is_online") is True or value.get("venue_type") == "online",
-        join_url=_link(value.get("video_url"), None),
+        join_url=safe_link(value.get("video_url"), None),
     ), True
 
 
@@ -356,46 +320,3 @@ def _colour(value: object) -> str | None:
     if isinstance(value, str) and re.fullmatch(r"#[0-9A-Fa-f]{6}", value):
         return value.lower()
     return None
-
-
-def _link(value: object, origin: str | None) -> str | None:
-    """A safe http or https URL, or None.
-
-    Args:
-        origin: the scheme and host for a path with exactly one leading slash; None: reject paths.
-    """
-    if not isinstance(value, str) or len(value) > _MAX_URL:
-        return None
-    value = value.strip()
-    if re.search(r"[\x00-\x20\x7f\\\ud800-\udfff\"<>^`{|}]", value):
-        return None
-    if origin and re.match(r"/(?!/)", value):
-        value = origin + value
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return None
-    host_and_port = _host_and_port(parts.netloc)
-    if host_and_port is None or parts.scheme not in ("http", "https"):
-        return None
-    # User names, which can disguise the host, are removed; non-ASCII characters are encoded.
-    safe = "/:?#[]@!$&'()*+,;=%~"
-    path, query, fragment = (
-        quote(part, safe=safe) for part in (parts.path, parts.query, parts.fragment)
-    )
-    return urlunsplit((parts.scheme, host_and_port, path, query, fragment))
-
-
-# Cached, because nearly all links of a timetable have the same few hosts.
-@lru_cache(maxsize=256)
-def _host_and_port(netloc: str) -> str | None:
-    """The host of *netloc* in ASCII, with the port if there is one; None if it is invalid."""
-    parts = SplitResult("", netloc, "", "", "")
-    try:
-        host = (parts.hostname or "").encode("idna").decode("ascii")
-        port = f":{parts.port}" if parts.port else ""
-    except (ValueError, UnicodeError):
-        return None
-    if not re.fullmatch(r"[a-z0-9.\-_]+|[0-9a-f:.]+", host):
-        return None
-    return f"[{host}]{port}" if ":" in host else host + port

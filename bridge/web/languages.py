@@ -25,7 +25,7 @@ from markupsafe import Markup
 from werkzeug.datastructures import LanguageAccept
 
 from bridge.errors import ParameterError
-from bridge.filters import quoted
+from bridge.param_values import quoted
 
 _FOLDER = Path(__file__).parent / "locales"
 _FALLBACK = "en"
@@ -141,7 +141,8 @@ class Language:
         zone = start.tzinfo
         try:
             text = str(format_interval(start, end, skeleton, tzinfo=zone, locale=self.locale))
-        except NotImplementedError:  # in a few locales: "in the afternoon" etc.
+        except NotImplementedError:
+            # Some locales use day periods such as "in the afternoon", which babel cannot format.
             return f"{self.time(start)}–{self.time(end)}"
         # Remove the German word for "o'clock".
         return text.removesuffix(" Uhr")

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import requests
 
-from bridge.feeds import selection
+from bridge.feeds import session_view
 from bridge.model import ClassSession
 from clients.events import Event
 
@@ -177,6 +177,6 @@ def _utf16_units(text: str) -> int:
 
 def _uid(row: Row) -> str:
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    return selection.uid(
+    return session_view.uid(
         ClassSession("course_session", row["id"], "", start, start + timedelta(hours=1))
     )

@@ -6,7 +6,8 @@ from typing import Any, Final
 from bridge.config import Availability
 from bridge.feeds.formats import ICS
 from bridge.feeds.formats.base import Content
-from bridge.feeds.selection import SessionView, select
+from bridge.feeds.selection import select
+from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.filters import FilterSet
 from bridge.model import (

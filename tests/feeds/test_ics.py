@@ -35,8 +35,8 @@ from bridge.feeds.formats.ics import render, trim_to_size
 from bridge.feeds.formats.ics.calendars import calendar_without_events
 from bridge.feeds.formats.ics.events import properties
 from bridge.feeds.formats.ics.lines import fold
-from bridge.feeds.selection import Subject
 from bridge.feeds.spec import Cancelled, Kind, TimeStyle
+from bridge.feeds.subject import Subject
 from bridge.model import Course, Instructor, OfferingType, Status, Venue, Visibility
 from bridge.upstream.parser import parse
 from bridge.upstream.sources import COURSE_SESSIONS

@@ -23,7 +23,8 @@ from samples import (
 
 from bridge.config import Availability
 from bridge.feeds.formats import FORMATS
-from bridge.feeds.selection import select, uid
+from bridge.feeds.selection import select
+from bridge.feeds.session_view import uid
 from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind, TimeStyle
 from bridge.filters import Occupancy
 from bridge.model import Course, Instructor, OfferingType, Status, Venue, Visibility

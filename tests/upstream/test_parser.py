@@ -33,9 +33,9 @@ from bridge.upstream.parser import (
     combine,
     lacks_required_fields,
     parse,
-    with_usual_ends,
 )
 from bridge.upstream.sources import COURSE_SESSIONS
+from bridge.upstream.usual_ends import with_usual_ends
 
 ORIGIN = "https://studio.example"
 PRIVATE_LINKS = {"join_url", "staff_url"}

@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from bridge.feeds.selection import SessionView, Subject
+from bridge.feeds.session_view import SessionView
+from bridge.feeds.subject import Subject
 from bridge.model import ClassSession, Status, Venue
 from bridge.web.pages import timetable
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge.feeds.selection import SessionView, Subject
+from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import FeedSpec
+from bridge.feeds.subject import Subject
 
 
 @dataclass(frozen=True, slots=True)

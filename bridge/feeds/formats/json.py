@@ -8,7 +8,7 @@ from typing import Any
 from bridge import times
 from bridge.feeds.event_text import title
 from bridge.feeds.formats.base import Content, Format
-from bridge.feeds.selection import SessionView
+from bridge.feeds.session_view import SessionView
 
 
 def render(content: Content) -> bytes:

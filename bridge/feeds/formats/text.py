@@ -5,7 +5,7 @@ from datetime import UTC, date
 from bridge import times
 from bridge.feeds.event_text import title
 from bridge.feeds.formats.base import Content, Format
-from bridge.feeds.selection import SessionView
+from bridge.feeds.session_view import SessionView
 from bridge.model import ClassSession
 
 # Not by strftime, whose names depend on the machine's locale.

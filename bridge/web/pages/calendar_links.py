@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import segno
 
 from bridge.feeds.event_text import title
-from bridge.feeds.selection import SessionView
+from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import FeedSpec
 from bridge.text_cleanup import clip
 from bridge.web.feed_responses import slug

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from bridge.errors import ParameterError
-from bridge.filters import quoted
+from bridge.param_values import quoted
 
 LIGHT, DARK = "#fbfaf7", "#171614"
 """The background colours of the two themes, as in ``site.css``."""

@@ -12,8 +12,10 @@ from werkzeug.exceptions import BadRequest
 
 from bridge import times
 from bridge.errors import ParameterError
-from bridge.feeds.selection import SessionView, Subject
-from bridge.filters import PARAMETERS, quoted, single
+from bridge.feeds.session_view import SessionView
+from bridge.feeds.subject import Subject
+from bridge.filters import PARAMETERS
+from bridge.param_values import quoted, single
 from bridge.services import Services
 from bridge.snapshots.cache import CacheOutcome, Lookup
 from bridge.web import assets, languages

@@ -3,8 +3,10 @@
 from dataclasses import dataclass, replace
 
 from bridge.config import Availability
-from bridge.feeds.selection import SessionView, Subject, select
+from bridge.feeds.selection import select
+from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import FeedSpec, Kind
+from bridge.feeds.subject import Subject
 from bridge.model import Venue
 from bridge.snapshots.snapshot import Snapshot
 from bridge.web.languages import Language

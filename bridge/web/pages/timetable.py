@@ -7,7 +7,8 @@ from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from bridge import times
-from bridge.feeds.selection import SessionView, Subject
+from bridge.feeds.session_view import SessionView
+from bridge.feeds.subject import Subject
 from bridge.web.pages import page_budget
 
 DAYS = 7

@@ -14,7 +14,7 @@ from bridge.feeds.formats.base import Content
 from bridge.feeds.formats.ics.events import MAX_LINE, event
 from bridge.feeds.formats.ics.lines import Text
 from bridge.feeds.formats.ics.vtimezone import observances
-from bridge.feeds.selection import SessionView
+from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import FeedSpec, TimeStyle
 from bridge.text_cleanup import clip
 

@@ -17,7 +17,7 @@ from bridge.feeds.formats.ics.lines import (
     text,
     uri,
 )
-from bridge.feeds.selection import SessionView
+from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import TimeStyle
 from bridge.model import ClassSession, Status, Venue
 from bridge.text_cleanup import clip

@@ -1,0 +1,143 @@
+"""Session views: what of a session the audience of a feed may see, and its UID."""
+
+import uuid
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+from bridge.config import Availability
+from bridge.feeds.spec import Cancelled, FeedSpec
+from bridge.model import ClassSession, Published, Revision, Status
+from bridge.text_cleanup import without_meeting_links
+
+_UID_NAMESPACE = uuid.UUID("0b6c3c5e-52f7-4b86-9d9a-1f6a6f2b7f11")
+# Views that a worker keeps in memory, about a kilobyte each.
+_MAX_VIEWS = 32_768
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SessionView:
+    """A session without the data that the audience of a feed may not see.
+
+    Compared by identity: an unchanged session has one view, which all feeds with the same options
+    share, so that its rendered forms can be cached.
+
+    Attributes:
+        uid: the same in every feed, whatever the settings.
+        session: without counts, and without join link and staff address unless they may see them.
+        availability: None, ``"full"``, or the number of free places: rounded, unless the audience
+            may see exact counts.
+        booked: how many places are booked, of how many, where the audience may see it.
+        modified: when anything in the view last changed.
+        cancelled: whether the title states that it is cancelled.
+        status: the STATUS for calendars; a feed may keep a cancelled session active.
+    """
+
+    uid: str
+    session: ClassSession
+    availability: str | int | None
+    booked: str | None
+    created: datetime
+    modified: datetime
+    sequence: int
+    cancelled: bool
+    status: Status
+
+
+def uid(session: ClassSession) -> str:
+    """The session's UID: a UUID derived from its source and id, which no setting changes."""
+    return str(uuid.uuid5(_UID_NAMESPACE, f"{session.source}:{session.id}"))
+
+
+class ViewOptions(NamedTuple):
+    """Which data of its sessions a feed shows.
+
+    Attributes:
+        availability: how much is shown about free places.
+        keep_cancelled: whether a cancelled session stays active, and only its title states it.
+    """
+
+    availability: Availability
+    counts: bool
+    join_links: bool
+    staff_links: bool
+    keep_cancelled: bool
+
+    @classmethod
+    def of(cls, spec: FeedSpec) -> "ViewOptions":
+        """The options of *spec*."""
+        audience = spec.audience
+        return cls(
+            availability=spec.availability,
+            counts=audience.counts,
+            join_links=audience.join_links,
+            staff_links=audience.staff_links,
+            keep_cancelled=spec.cancelled is Cancelled.KEEP,
+        )
+
+
+@lru_cache(maxsize=_MAX_VIEWS)
+def make_view(published: Published, options: ViewOptions) -> SessionView:
+    """The view of a session; the same object for the same arguments."""
+    session = published.session
+    cancelled = session.status is Status.CANCELLED
+    venue = session.venue
+    if venue is not None and venue.join_url and not options.join_links:
+        venue = replace(venue, join_url=None)
+    kind = session.offering_type
+    if kind is not None and not options.join_links:
+        description = without_meeting_links(kind.description)
+        kind = kind if description == kind.description else replace(kind, description=description)
+    staff_url = session.staff_url if options.staff_links else None
+    return SessionView(
+        uid=uid(session),
+        session=replace(
+            session,
+            venue=venue,
+            offering_type=kind,
+            staff_url=staff_url,
+            attending=0,
+            capacity=None,
+        ),
+        availability=None if cancelled else _availability(session, options),
+        booked=_booked(session) if options.counts else None,
+        created=_instant(published.revision.created),
+        modified=_instant(_modified(published.revision, options)),
+        sequence=published.revision.sequence,
+        cancelled=cancelled,
+        status=Status.ACTIVE if options.keep_cancelled else session.status,
+    )
+
+
+def _availability(session: ClassSession, options: ViewOptions) -> str | int | None:
+    if options.availability is Availability.NONE or session.places_left is None:
+        return None
+    if session.full:
+        return "full"
+    if options.availability is not Availability.SPOTS:
+        return None
+    return session.places_left if options.counts else session.places_rounded
+
+
+def _booked(session: ClassSession) -> str:
+    of = "" if session.capacity is None else f" of {session.capacity}"
+    return f"{session.attending}{of}"
+
+
+def _modified(revision: Revision, options: ViewOptions) -> int:
+    """When anything that the view shows last changed, in seconds since 1970."""
+    changes = [revision.content]
+    if options.availability is not Availability.NONE:
+        changes.append(revision.full)
+    if options.availability is Availability.SPOTS:
+        changes.append(revision.places)
+    if options.counts:
+        changes.append(revision.counts)
+    if options.join_links or options.staff_links:
+        changes.append(revision.links)
+    return max(changes)
+
+
+def _instant(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,119 @@
+"""The subject of a feed: its name and zone, from the sessions that its audience may see."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bridge.feeds.session_view import SessionView
+from bridge.feeds.spec import PATH_FIELDS, FeedSpec, Kind
+from bridge.filters import FilterSet
+from bridge.model import ClassSession
+from bridge.text_cleanup import folded
+
+_ID_FIELDS = ("venues", "instructors", "course", "offering_types")
+_MAX_NAMES = 3
+_WORDS = {
+    Kind.VENUE: "Venue",
+    Kind.INSTRUCTOR: "Instructor",
+    Kind.COURSE: "Course",
+    Kind.SESSION: "Class",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a feed is about, as far as its audience may see it.
+
+    Attributes:
+        name: the last known name, or a generic word where none is known.
+        zone: the IANA zone of the feed's venue, or the one that all its sessions share.
+        latest: the last session of the object in the address, inside the feed's window or not.
+        chosen: the names of the objects in the filter set, if they are few; otherwise empty.
+    """
+
+    name: str
+    zone: str | None
+    latest: ClassSession | None = None
+    chosen: str = ""
+
+
+class SubjectCollector:
+    """Collects the names of the objects that a feed is about, from the visible sessions.
+
+    Attributes:
+        scope: the sessions that contain such names, including all sessions of the feed.
+    """
+
+    def __init__(self, spec: FeedSpec) -> None:
+        self._spec = spec
+        self._wanted: dict[str, tuple[int, ...]] = {}
+        self._names: dict[str, dict[int, str]] = {field: {} for field in _ID_FIELDS}
+        self._latest: ClassSession | None = None
+        self._name = ""
+        self._zone: str | None = None
+        if spec.identity is None:
+            chosen = {field: getattr(spec.filter_set, field) for field in _ID_FIELDS}
+            self._wanted = {field: ids for field, ids in chosen.items() if ids}
+            # Without ids there is no name to find, so only the feed's own sessions are visited.
+            self.scope = FilterSet(**chosen) if self._wanted else spec.filter_set
+        elif spec.kind is Kind.SESSION:
+            self.scope = FilterSet(session=spec.identity)
+        else:
+            self.scope = FilterSet.of(**{PATH_FIELDS[spec.kind]: (spec.identity,)})
+
+    def add(self, session: ClassSession) -> None:
+        """Record the names in *session*; sessions are added in order of time."""
+        if self._spec.identity is not None:
+            self._latest = session
+            name, zone = _named(session, self._spec)
+            if name:
+                self._name = name
+                self._zone = self._zone or zone
+        elif self._wanted:
+            for field, identity, name in _parts(session):
+                if name and identity in self._wanted.get(field, ()):
+                    self._names[field][identity] = name
+
+    def subject(self, shown: Sequence[SessionView]) -> Subject:
+        """What the feed is about, also where it shows nothing at present."""
+        zones = {view.session.venue.zone if view.session.venue else None for view in shown}
+        zone = zones.pop() if len(zones) == 1 else None
+        chosen = self._chosen()
+        label = self._spec.audience.label
+        if label or self._spec.identity is None:
+            return Subject(label or chosen or "Classes", zone, self._latest, chosen)
+        name = self._name or f"{_WORDS[self._spec.kind]} {self._spec.identity}"
+        return Subject(name, zone or self._zone, self._latest)
+
+    def _chosen(self) -> str:
+        # Kinds of objects are separated by a dot, since a name may contain a comma.
+        groups = [sorted(names.values(), key=folded) for names in self._names.values() if names]
+        if sum(map(len, groups)) > _MAX_NAMES:
+            return ""
+        return " · ".join(", ".join(group) for group in groups)
+
+
+def _parts(session: ClassSession) -> Iterator[tuple[str, int, str]]:
+    """The objects by which *session* can be selected: filter field, id and name of each."""
+    if session.venue:
+        yield "venues", session.venue.id, session.venue.name
+    for person in session.instructors:
+        yield "instructors", person.id, person.name
+    if session.course:
+        yield "course", session.course.id, session.course.name or session.title
+    kind = session.offering_type
+    if kind and kind.id is not None:
+        yield "offering_types", kind.id, kind.name or session.title
+
+
+def _named(session: ClassSession, spec: FeedSpec) -> tuple[str, str | None]:
+    """The name and zone of the feed's object, as *session* has them."""
+    venue = session.venue
+    if spec.kind is Kind.VENUE:
+        return (venue.name, venue.zone) if venue and venue.id == spec.identity else ("", None)
+    if spec.kind is Kind.COURSE:
+        course = session.course
+        return (course.name if course and course.id == spec.identity else "", None)
+    if spec.kind is Kind.INSTRUCTOR:
+        names = (person.name for person in session.instructors if person.id == spec.identity)
+        return (next(names, ""), None)
+    return (session.title if session.id == spec.identity else "", venue.zone if venue else None)
