@@ -39,6 +39,16 @@ _VARIABLES = (
 ).split()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """With ``CI=true`` a skipped test has failed: there, nothing may be missing."""
+    report: pytest.TestReport = yield
+    if report.skipped and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which is a failure in CI: {report.longrepr}"
+    return report
+
+
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the bridge's settings from the environment."""
@@ -117,13 +127,11 @@ def valkey() -> Iterator[Valkey]:
 
 @pytest.fixture
 def ipv6() -> str:
-    """The IPv6 loopback address; skips the test without IPv6, or fails it in CI."""
+    """The IPv6 loopback address; skips the test without IPv6."""
     address = "::1"
     try:
         socket.create_server((address, 0), family=socket.AF_INET6).close()
     except OSError:
-        if os.environ.get("CI") == "true":
-            pytest.fail("this machine has no IPv6, which a test needs", pytrace=False)
         pytest.skip("no IPv6 here")
     return address
 

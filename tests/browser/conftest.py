@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clients.programs import skip_or_fail
+from clients.programs import skip_without
 
 from browser.bridges import Bridge, bridge
 from browser.chromium import Chromium, ChromiumNotFound, chromium
@@ -25,7 +25,7 @@ def _browser() -> Iterator[Chromium]:
         with chromium() as tab:
             yield tab
     except ChromiumNotFound:
-        skip_or_fail("Chromium (chromium, chromium-driver)", "make test-deps")
+        skip_without("Chromium (chromium, chromium-driver)", "make test-deps")
 
 
 @pytest.fixture
@@ -39,5 +39,5 @@ def packages() -> Path:
     """The folder of the npm packages that check pages."""
     folder = HERE / "node_modules"
     if not folder.exists():
-        skip_or_fail("tests/browser/node_modules", "make clients")
+        skip_without("tests/browser/node_modules", "make clients")
     return folder

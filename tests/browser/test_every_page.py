@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from clients.programs import skip_or_fail
+from clients.programs import skip_without
 
 from browser.bridges import Bridge
 from browser.chromium import Chromium
@@ -127,7 +127,7 @@ def test_a_page_works_without_scripts(live: Bridge, tab: Chromium, name: str) ->
 @each_page
 def test_a_page_is_valid_html(live: Bridge, packages: Path, tmp_path: Path, name: str) -> None:
     if shutil.which("node") is None:
-        skip_or_fail("Node.js (nodejs, npm)", "make test-deps")
+        skip_without("Node.js (nodejs, npm)", "make test-deps")
     page = tmp_path / "page.html"
     page.write_bytes(requests.get(live.url(PAGES[name]), timeout=10).content)
     assert html_errors(packages, page) == []

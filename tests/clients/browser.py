@@ -14,7 +14,7 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
 from clients.events import Event, Rejected
-from clients.programs import needs_npm, skip_or_fail
+from clients.programs import needs_npm, skip_without
 
 _SWITCHES = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run"
@@ -92,7 +92,7 @@ def browser(page: str) -> Iterator[Browser]:
     needs_npm()
     chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not chromedriver:
-        skip_or_fail("Chromium (chromium, chromium-driver)", "make test-deps")
+        skip_without("Chromium (chromium, chromium-driver)", "make test-deps")
     # Selenium must not search for or download programs.
     os.environ["SE_OFFLINE"] = "true"
     with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
