@@ -22,6 +22,9 @@ class Instrumentation:
     def lease_waited(self, seconds: float) -> None:
         """A refresh waited for another process that was refreshing the same key."""
 
+    def background_failed(self, work: str) -> None:
+        """An unexpected error ended background work: ``periodic``, ``prefetch`` or ``refresh``."""
+
     def store_failed(self, operation: str) -> None:
         """A ``read`` or ``write`` of the store failed; this process now uses its own memory."""
 

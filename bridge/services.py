@@ -165,6 +165,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         router=router,
         clock=clock,
         ttl=config.cache_ttl,
+        instrumentation=metrics,
     )
     return Services(
         config=config,
@@ -192,7 +193,10 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         report=report,
         metrics=metrics,
         periodic=PeriodicTasks(
-            clock, usage.flush, AlertRules(router, backoff, alerts, store).evaluate
+            clock,
+            usage.flush,
+            AlertRules(router, backoff, alerts, store).evaluate,
+            instrumentation=metrics,
         ),
         defaults=defaults,
     )

@@ -73,6 +73,12 @@ class Metrics(Instrumentation):
             buckets=_WAIT_BUCKETS,
             registry=self._registry,
         )
+        self._background_errors = Counter(
+            "bridge_background_errors",
+            "Unexpected errors of background work; the log has their tracebacks.",
+            ("work",),
+            registry=self._registry,
+        )
         self._store_errors = Counter(
             "bridge_store_errors",
             "Failed operations of the store.",
@@ -120,6 +126,10 @@ class Metrics(Instrumentation):
     def lease_waited(self, seconds: float) -> None:
         """See :class:`~bridge.instrumentation.Instrumentation`."""
         self._lease_waits.observe(seconds)
+
+    def background_failed(self, work: str) -> None:
+        """See :class:`~bridge.instrumentation.Instrumentation`."""
+        self._background_errors.labels(work).inc()
 
     def store_failed(self, operation: str) -> None:
         """See :class:`~bridge.instrumentation.Instrumentation`."""

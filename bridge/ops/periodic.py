@@ -6,6 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from bridge.clock import Clock
+from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
 
 log = structlog.get_logger()
 
@@ -19,11 +20,14 @@ class PeriodicTasks:
     """A thread that runs tasks, one after the other.
 
     Args:
-        tasks: an exception in one is logged; the task runs again at the next interval.
+        tasks: an exception in one is counted and logged; the task runs again at the next interval.
     """
 
-    def __init__(self, clock: Clock, *tasks: Task) -> None:
+    def __init__(
+        self, clock: Clock, *tasks: Task, instrumentation: Instrumentation = NO_INSTRUMENTATION
+    ) -> None:
         self._clock = clock
+        self._instrumentation = instrumentation
         self._tasks = list(tasks)
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -50,6 +54,7 @@ class PeriodicTasks:
                 task()
             except Exception:
                 # An error in one task must not prevent the others.
+                self._instrumentation.background_failed("periodic")
                 log.exception("periodic task failed")
 
     def _run(self) -> None:

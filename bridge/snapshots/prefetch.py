@@ -7,6 +7,7 @@ import structlog
 from bridge.clock import Clock
 from bridge.errors import ParameterError
 from bridge.filters import FilterSet
+from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
 from bridge.snapshots.cache import SnapshotCache
 from bridge.snapshots.key_registry import KeyRegistry
 from bridge.snapshots.merge import MergeRules
@@ -39,6 +40,7 @@ class Prefetcher:
         router: SnapshotRouter,
         clock: Clock,
         ttl: float,
+        instrumentation: Instrumentation = NO_INSTRUMENTATION,
     ) -> None:
         self._store = store
         self._keys = keys
@@ -46,6 +48,7 @@ class Prefetcher:
         self._registry = registry
         self._router = router
         self._clock = clock
+        self._instrumentation = instrumentation
         self._interval = min(_MAX_INTERVAL, max(_MIN_INTERVAL, ttl / _CHECKS_PER_TTL))
         self._closing = threading.Event()
         self._lease: Lease | None = None
@@ -77,6 +80,7 @@ class Prefetcher:
                 self.tick()
             except Exception:
                 # No caller can handle the error, and the thread must keep running.
+                self._instrumentation.background_failed("prefetch")
                 log.exception("refresh-ahead failed")
 
     def _elected(self) -> bool:

@@ -70,7 +70,7 @@ class Refresher:
         self._freshness = freshness
         self._backoff = backoff
         self._clock = clock
-        self._single_flight = SingleFlight(clock)
+        self._single_flight = SingleFlight(clock, instrumentation)
 
     @property
     def changes(self) -> int:

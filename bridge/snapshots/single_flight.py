@@ -8,6 +8,7 @@ from functools import partial
 import structlog
 
 from bridge.clock import Clock
+from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
 from bridge.snapshots.backoff import Failure
 
 log = structlog.get_logger()
@@ -49,8 +50,9 @@ class SingleFlight:
         finished: the number of refreshes that have ended.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, instrumentation: Instrumentation = NO_INSTRUMENTATION) -> None:
         self.finished = 0
+        self._instrumentation = instrumentation
         self._clock = clock
         self._lock = threading.Lock()
         self._flights: dict[str, Flight] = {}
@@ -93,6 +95,7 @@ class SingleFlight:
                 work(flight)
         except Exception:
             # No caller can handle the error: waiting requests only check what was published.
+            self._instrumentation.background_failed("refresh")
             log.exception("refresh failed unexpectedly", key=key)
         finally:
             with self._lock:

@@ -11,6 +11,7 @@ import pytest
 from clocks import ManualClock
 
 from bridge.errors import StoreError
+from bridge.filters import FilterSet
 from bridge.ops import metrics_dir
 from bridge.ops.metrics import DIR_VARIABLE, Metrics
 from bridge.sandbox.faults import Faults
@@ -93,6 +94,25 @@ def test_a_failing_store_is_counted_until_it_recovers(clock: ManualClock) -> Non
     clock.move(COOL_DOWN_SECONDS)
     store.commit({"a": Write(b"1")})
     assert samples_of(metrics)["bridge_store_failing_workers"] == 0
+
+
+def test_unexpected_errors_of_background_work_are_counted(
+    make_bridge: Callable[..., Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = make_bridge()
+
+    def fail(*args: object, **options: object) -> None:
+        raise RuntimeError("unexpected")
+
+    parts.periodic.add(fail)
+    parts.periodic.run_once()
+    monkeypatch.setattr(parts.walker, "walk", fail)
+    flight = parts.refresher.refresh(FilterSet(), parts.router.merge_rules(FilterSet()), None)
+    assert flight is not None
+    assert flight.wait(20)
+    samples = samples_of(parts.metrics)
+    for work in ("periodic", "refresh"):
+        assert samples[f'bridge_background_errors_total{{work="{work}"}}'] == 1
 
 
 def test_every_metric_is_documented(

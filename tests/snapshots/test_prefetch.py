@@ -13,7 +13,6 @@ from walking import (
     TIMEOUT,
     FakeWalker,
     Worker,
-    sessions,
 )
 
 from bridge.errors import Cause, Scope, UpstreamError
@@ -70,16 +69,6 @@ class Bridge:
             self.clock.move(TICK)
             started += self.tick()
         return started
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> MemoryStore:
-    return MemoryStore(clock)
-
-
-@pytest.fixture
-def walker(clock: ManualClock) -> FakeWalker:
-    return FakeWalker(clock, sessions(3))
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ from bridge.model import Course, Published, Status
 from bridge.snapshots.cache import CacheOutcome, Lookup
 from bridge.snapshots.key_registry import MAX_KEYS
 from bridge.snapshots.router import NarrowRouter, WideRouter
-from bridge.store.memory import MemoryStore
 
 DAY = 86_400.0
 HOLD = 21_600
@@ -36,24 +35,9 @@ EDGE = MIDNIGHT - timedelta(days=30)
 
 
 @pytest.fixture
-def clock() -> SkippingClock:
-    return SkippingClock(NOW)
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> MemoryStore:
-    return MemoryStore(clock)
-
-
-@pytest.fixture
 def walker(clock: ManualClock) -> FakeWalker:
     past = [session(500 + n, NOW - timedelta(days=n), end=None) for n in range(1, 120)]
     return FakeWalker(clock, [*sessions(5), *past])
-
-
-@pytest.fixture
-def worker(clock: ManualClock, store: MemoryStore, walker: FakeWalker) -> Worker:
-    return Worker(clock, store, walker)
 
 
 @pytest.fixture

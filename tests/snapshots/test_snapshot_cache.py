@@ -4,11 +4,9 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from clocks import ManualClock
 from walking import (
     FRESHNESS,
     KEYS,
-    NOW,
     TIMEOUT,
     FakeWalker,
     SkippingClock,
@@ -34,26 +32,6 @@ TTL = FRESHNESS.ttl_of(WHOLE.key)
 SWR, SIE = FRESHNESS.stale_while_revalidate, FRESHNESS.stale_if_error
 BROKEN = UpstreamError(Cause("internal_error", "TeamUp failed"))
 DOWN = UpstreamError(Cause("unreachable", "TeamUp cannot be reached", Scope.ACCOUNT))
-
-
-@pytest.fixture
-def clock() -> SkippingClock:
-    return SkippingClock(NOW)
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> MemoryStore:
-    return MemoryStore(clock)
-
-
-@pytest.fixture
-def walker(clock: ManualClock) -> FakeWalker:
-    return FakeWalker(clock, sessions(3))
-
-
-@pytest.fixture
-def worker(clock: ManualClock, store: MemoryStore, walker: FakeWalker) -> Worker:
-    return Worker(clock, store, walker)
 
 
 def get(worker: Worker, filter_set: FilterSet = WHOLE, rules: MergeRules = RULES) -> Lookup:
