@@ -103,11 +103,6 @@ class PrivateFeeds:
         # Never removed, so that a lost store does not restore a feed in this process.
         self._revoked: set[str] = set(revoked)
 
-    @property
-    def enabled(self) -> bool:
-        """Whether there is a signing key."""
-        return self._serializer is not None
-
     def sign(self, grant: FeedGrant) -> str:
         """The token for *grant*, which is part of the feed's address.
 

@@ -126,11 +126,6 @@ class Walker:
         self._limits = limits
         self._now = now or clock.now
 
-    @property
-    def row_object(self) -> str:
-        """The source's name for a row, which is part of a session's identity."""
-        return self._source.object
-
     def walk(
         self,
         filter_set: FilterSet,

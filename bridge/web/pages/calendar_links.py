@@ -3,7 +3,7 @@
 import io
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import segno
 
@@ -108,11 +108,6 @@ def embed_snippet(base: str, embed_path: str, title: str) -> str:
         f' width="100%" height="{_FRAME_HEIGHT}" loading="lazy" style="border:0"></iframe>'
     )
     return f'{frame}\n<script src="{_escape_attribute(base)}/embed.js" async></script>'
-
-
-def host_of(address: str) -> str:
-    """The host in *address*, to be read by people."""
-    return urlsplit(address).netloc
 
 
 def _escape_attribute(text: str) -> str:
