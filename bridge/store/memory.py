@@ -34,6 +34,9 @@ class MemoryStore:
             entries are evicted.
     """
 
+    failing = False
+    """It raises an error instead."""
+
     def __init__(self, clock: Clock, *, maxsize: int = 256 * 1024 * 1024) -> None:
         self._clock = clock
         self._lock = threading.Lock()
@@ -43,11 +46,6 @@ class MemoryStore:
         # makes versions differ from those of every other store
         self._name = uuid.uuid4().hex
         self._versions = itertools.count(1)
-
-    @property
-    def failing(self) -> bool:
-        """Always false: see :class:`~bridge.store.interface.Store`."""
-        return False
 
     def now(self) -> float:
         """Seconds since 1970 by this machine's clock."""

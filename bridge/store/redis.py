@@ -55,6 +55,9 @@ class RedisStore:
         ValueError: the URL is invalid.
     """
 
+    failing = False
+    """It raises an error instead."""
+
     def __init__(self, url: str, clock: Clock) -> None:
         self._clock = clock
         options = parse_qs(urlsplit(url).query)
@@ -73,11 +76,6 @@ class RedisStore:
         self._lock = threading.Lock()
         self._clock_offset = 0.0
         self._synced: float | None = None
-
-    @property
-    def failing(self) -> bool:
-        """Always false: see :class:`~bridge.store.interface.Store`."""
-        return False
 
     def now(self) -> float:
         """Seconds since 1970 by the server's clock, with the offset of the last synchronisation."""

@@ -47,6 +47,9 @@ class SqliteStore:
     have to be created for it. A corrupt file is renamed and replaced by a new one.
     """
 
+    failing = False
+    """It raises an error instead."""
+
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
@@ -54,11 +57,6 @@ class SqliteStore:
         self._commits = 0
         self._inode: int | None = None
         self._connection: sqlite3.Connection | None = None
-
-    @property
-    def failing(self) -> bool:
-        """Always false: see :class:`~bridge.store.interface.Store`."""
-        return False
 
     def now(self) -> float:
         """Seconds since 1970 by this machine's clock."""
