@@ -1,8 +1,10 @@
-"""TeamUp's list endpoint for course sessions, as a Flask application."""
+"""TeamUp's list endpoints, as a Flask application."""
 
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -10,7 +12,8 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from bridge.sandbox.api_error import ApiError
-from bridge.sandbox.auth import Authenticator, RateLimit
+from bridge.sandbox.auth import ANONYMOUS, Authenticator, RateLimit
+from bridge.sandbox.endpoints import ENDPOINTS, EVENTS, ListEndpoint
 from bridge.sandbox.fault_controls import create_controls
 from bridge.sandbox.faults import Faults, RequestFaults
 from bridge.sandbox.list_params import Dialect, ListParams
@@ -24,6 +27,18 @@ if TYPE_CHECKING:
 TOKEN = "sandbox-token"  # noqa: S105 - made up, and public
 BASE_PATH = "/api/v2"
 BASE_PATH_SETTING = "SANDBOX_BASE_PATH"
+
+PUBLIC_PAST = timedelta(days=3)
+"""How long a past class stays visible to customers."""
+
+_NOT_PUBLIC = {
+    "event": frozenset({"small_session_attendances"}),
+    "offering_type": frozenset({"customer_visibility"}),
+}
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def create_api(
@@ -40,6 +55,9 @@ def create_api(
     base_path: str = BASE_PATH,
     faults: Faults | None = None,
     dialect: Dialect | None = None,
+    anonymous: bool = False,
+    anonymous_lists: Collection[str] = (EVENTS.path,),
+    now: Callable[[], datetime] = _utc_now,
 ) -> Flask:
     """Create the API of one studio, as TeamUp documents it.
 
@@ -55,6 +73,10 @@ def create_api(
         base_path: URL path of the API's root.
         faults: simulated failures; also controlled at ``/_sandbox/faults``.
         dialect: how query parameters are parsed; by default as the bridge expects.
+        anonymous: whether a request without a token, but with ``TeamUp-Provider-ID``, is answered
+            with what the studio's public page shows.
+        anonymous_lists: the paths of the lists that can be read so.
+        now: the current time; decides what customers see, and anonymous readers.
     """
     app = Flask(__name__)
     app.config[BASE_PATH_SETTING] = base_path
@@ -65,16 +87,23 @@ def create_api(
     faults = faults or Faults()
     dialect = dialect or Dialect()
 
-    @app.get(f"{base_path}/course_sessions")
-    def course_sessions() -> Response:
-        active = faults.for_request(request.args.get("page", "1"))
+    def list_rows(endpoint: ListEndpoint) -> Response:
+        active = faults.for_request(request.args.get("page", "1"), endpoint)
         if (replacement := active.replacement()) is not None:
             return replacement
-        mode = authenticator.authorize(request.headers)
+        public = anonymous and endpoint.path in anonymous_lists
+        mode = authenticator.authorize(request.headers, anonymous=public)
         rate_limit.hit()
-        params = ListParams.parse(active.effective_args(request.args), dialect)
-        return active.make_response(_page(studio.tables(), params, mode, active, base_path))
+        params = ListParams.parse(active.effective_args(request.args), dialect, endpoint)
+        tables = studio.tables()
+        rows = _visible_rows(params.select(tables), tables, mode, endpoint, now)
+        includes = dialect.includes_expanded(endpoint)
+        serializer = _serializer(tables, params, mode, base_path, includes)
+        return active.make_response(_page(rows, params, active, serializer))
 
+    for endpoint in ENDPOINTS:
+        view = partial(list_rows, endpoint)
+        app.add_url_rule(f"{base_path}/{endpoint.path}", endpoint.path, view, methods=["GET"])
     app.register_blueprint(create_controls(faults))
     app.register_error_handler(ApiError, ApiError.response)
     app.register_error_handler(HTTPException, _http_error)
@@ -83,18 +112,23 @@ def create_api(
     return app
 
 
-def _page(
-    tables: Tables, params: ListParams, mode: str, faults: RequestFaults, base_path: str
-) -> Row:
-    serializer = Serializer(
+def _serializer(
+    tables: Tables, params: ListParams, mode: str, base_path: str, expand_includes: bool
+) -> Serializer:
+    expand = expansion_tree(params.expand, params.endpoint.object)
+    return Serializer(
         tables,
         f"{request.host_url.rstrip('/')}{base_path}/related_collection",
-        expansion_tree(params.expand),
-        field_tree(params.fields),
+        expand,
+        field_tree(params.fields, expand if expand_includes else None),
+        params.endpoint,
+        _NOT_PUBLIC if mode == ANONYMOUS else {},
     )
-    rows = params.select(tables)
-    if mode == "customer":
-        rows = [row for row in rows if _is_public(tables.offering_type(row))]
+
+
+def _page(
+    rows: list[Row], params: ListParams, faults: RequestFaults, serializer: Serializer
+) -> Row:
     rows = faults.listed_rows(rows)
     start = (params.page - 1) * params.page_size
     if start and start >= len(rows):
@@ -110,11 +144,38 @@ def _page(
     )
 
 
-def _is_public(offering_type: Row | None) -> bool:
+def _visible_rows(
+    rows: list[Row],
+    tables: Tables,
+    mode: str,
+    endpoint: ListEndpoint,
+    now: Callable[[], datetime],
+) -> list[Row]:
+    """The rows that a request mode may see."""
+    if mode not in ("customer", ANONYMOUS):
+        return rows
+    current = now()
+    rows = [row for row in rows if _is_public(row, tables, current)]
+    if mode == ANONYMOUS or endpoint.hides_past:
+        oldest = current - PUBLIC_PAST
+        rows = [row for row in rows if (tables.instant(row, "starts_at") or current) >= oldest]
+    return rows
+
+
+def _is_public(row: Row, tables: Tables, now: datetime) -> bool:
+    """Whether the studio's public page shows a class."""
+    offering_type = tables.offering_type(row)
+    if offering_type is None or row.get("is_appointment"):
+        return False
+    timelines = row.get("overriden_registration_timelines") or offering_type.get(
+        "registration_timelines"
+    )
+    calendar_opens_at = tables.instant(row, "calendar_opens_at")
     return (
-        offering_type is not None
-        and offering_type["customer_visibility"] == "public"
+        offering_type["customer_visibility"] == "public"
         and not offering_type["is_draft"]
+        and (calendar_opens_at is None or calendar_opens_at <= now)
+        and (not timelines or any(item["audience_type"] == "everyone" for item in timelines))
     )
 
 

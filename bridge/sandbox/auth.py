@@ -20,6 +20,9 @@ REQUIRED_PERMISSIONS = frozenset(
 )
 """At least one of these is needed (TeamUp's reference page)."""
 
+ANONYMOUS = "anonymous"
+"""The request mode of a reader without a token."""
+
 _WINDOW = 60.0  # seconds
 
 
@@ -43,8 +46,15 @@ class Authenticator:
     multiple_modes: bool
     permissions: frozenset[str]
 
-    def authorize(self, headers: Headers) -> str:
-        """Return the request mode. Raises ApiError where the request is not allowed."""
+    def authorize(self, headers: Headers, *, anonymous: bool = False) -> str:
+        """Return the request mode. Raises ApiError where the request is not allowed.
+
+        Args:
+            anonymous: whether the provider's header is enough if no token is sent.
+        """
+        if anonymous and "Authorization" not in headers:
+            self._check_provider_number(headers.get("TeamUp-Provider-ID"))
+            return ANONYMOUS
         self._authenticate(headers.get("Authorization", ""))
         self._check_provider(headers.get("TeamUp-Provider-ID"))
         mode = self._mode(headers.get("Teamup-Request-Mode"))
@@ -59,13 +69,15 @@ class Authenticator:
             raise ApiError(401, "Authentication credentials were not provided or are invalid.")
 
     def _check_provider(self, header: str | None) -> None:
-        if self.provider_id is None:
-            return
+        if self.provider_id is not None:
+            self._check_provider_number(header)
+
+    def _check_provider_number(self, header: str | None) -> None:
         if not header:
             raise ApiError(400, "Name the provider.", code="provider_header_missing")
         if not (header.isascii() and header.isdigit()):
             raise ApiError(400, "A provider is a number.", code="provider_header_invalid")
-        if header != self.provider_id:
+        if self.provider_id not in (None, header):
             raise ApiError(403, "You cannot act for this provider.", code="provider_invalid")
 
     def _mode(self, header: str | None) -> str:

@@ -15,8 +15,9 @@ def create_controls(faults: Faults) -> Blueprint:
     """Create ``/_sandbox/faults``: GET lists the active faults, PUT sets some, DELETE clears all.
 
     A PUT takes an object of kind → value (``{"delay": 2}``), kind → a fault's attributes
-    (``{"status": {"value": 503, "page": 2, "retry_after": "5", "times": 1}}``), or kind → false or
-    null, which clears that kind. Other kinds do not change. Each response lists the active faults.
+    (``{"status": {"value": 503, "page": 2, "retry_after": "5", "times": 1, "source": "events"}}``),
+    or kind → false or null, which clears that kind. ``events/status`` in place of a kind limits it
+    to one list. Other kinds do not change. Each response lists the active faults.
     """
     controls = Blueprint("controls", __name__, url_prefix=CONTROL_PATH)
 
@@ -30,8 +31,8 @@ def create_controls(faults: Faults) -> Blueprint:
         if not isinstance(settings, dict):
             raise ApiError(400, "Send an object of faults.")
         try:
-            for kind, setting in settings.items():
-                _apply(faults, kind, setting)
+            for name, setting in settings.items():
+                _apply(faults, name, setting)
         except (TypeError, ValueError) as err:
             raise ApiError(400, str(err)) from err
         return _listing(faults)
@@ -44,13 +45,15 @@ def create_controls(faults: Faults) -> Blueprint:
     return controls
 
 
-def _apply(faults: Faults, kind: str, setting: Any) -> None:
+def _apply(faults: Faults, name: str, setting: Any) -> None:
+    path, _, kind = name.rpartition("/")
+    source = path or None
     if setting is None or setting is False:
-        faults.clear(kind)
+        faults.clear(kind, source=source)
     elif isinstance(setting, dict):
-        faults.set(kind, **setting)
+        faults.set(kind, **{"source": source, **setting})
     else:
-        faults.set(kind, setting)
+        faults.set(kind, setting, source=source)
 
 
 def _listing(faults: Faults) -> Response:

@@ -4,17 +4,20 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from flask import Response
 from werkzeug.datastructures import MultiDict
 
 from bridge.sandbox.api_error import ApiError
+from bridge.sandbox.endpoints import ENDPOINTS, ListEndpoint
 from bridge.sandbox.list_params import FILTERS, STATUSES
 from bridge.sandbox.records import Row
 
 FOREIGN_NEXT = "https://elsewhere.example/api/v2/course_sessions?page=2"
+SOURCES = tuple(endpoint.path for endpoint in ENDPOINTS)
+"""The lists to which a fault can be limited."""
 
 
 def _is_number(value: Any) -> bool:
@@ -49,20 +52,25 @@ class Fault:
         page: the only page that is affected; None for all.
         retry_after: value of ``Retry-After`` with a status, sent unchanged even if invalid.
         times: number of requests after which the fault is removed; None for never.
+        source: the only list that is affected, one of SOURCES; None for all.
     """
 
     value: Any = True
     page: int | None = None
     retry_after: str | None = None
     times: int | None = None
+    source: str | None = None
 
 
 class Faults:
-    """The active faults; safe to change while requests are processed."""
+    """The active faults; safe to change while requests are processed.
+
+    For each kind there may be one fault of all lists and one of each list, which takes precedence.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._active: dict[str, Fault] = {}
+        self._active: dict[tuple[str, str | None], Fault] = {}
 
     def set(
         self,
@@ -72,8 +80,9 @@ class Faults:
         page: int | None = None,
         retry_after: str | None = None,
         times: int | None = None,
+        source: str | None = None,
     ) -> None:
-        """Set a fault; replaces an earlier one of its kind. See `Fault`.
+        """Set a fault; replaces an earlier one of its kind and source. See `Fault`.
 
         Raises ValueError for a kind that is not in KINDS and for an invalid value.
         """
@@ -85,38 +94,45 @@ class Faults:
             raise ValueError(f"{kind}: page and times are whole numbers of 1 or more")
         if not isinstance(retry_after, str | None):
             raise ValueError(f"{kind}: retry_after is a string")
+        if source not in (None, *SOURCES):
+            raise ValueError(f"{kind}: source is one of {', '.join(SOURCES)}")
         with self._lock:
-            self._active[kind] = Fault(value, page, retry_after, times)
+            self._active[kind, source] = Fault(value, page, retry_after, times, source)
 
-    def clear(self, kind: str | None = None) -> None:
-        """Remove the fault of one kind, or all."""
+    def clear(self, kind: str | None = None, *, source: str | None = None) -> None:
+        """Remove the faults of one kind, of one source, or all."""
         with self._lock:
-            if kind is None:
-                self._active.clear()
-            else:
-                self._active.pop(kind, None)
+            self._active = {
+                key: fault
+                for key, fault in self._active.items()
+                if kind not in (None, key[0]) or source not in (None, key[1])
+            }
 
     def listing(self) -> dict[str, dict[str, Any]]:
-        """Return the active faults: kind → the fault's attributes."""
+        """Return the active faults: kind, or source/kind → the fault's attributes."""
         with self._lock:
-            return {kind: asdict(fault) for kind, fault in self._active.items()}
-
-    def for_request(self, page: str) -> "RequestFaults":
-        """Return the faults for a request for *page*, and count them as used once."""
-        with self._lock:
-            matching = {
-                kind: fault
-                for kind, fault in self._active.items()
-                if fault.page is None or str(fault.page) == page
+            return {
+                f"{source}/{kind}" if source else kind: asdict(fault)
+                for (kind, source), fault in self._active.items()
             }
+
+    def for_request(self, page: str, endpoint: ListEndpoint) -> "RequestFaults":
+        """Return the faults for a request for a page of a list, and count them as used once."""
+        matching: dict[str, Fault] = {}
+        with self._lock:
+            for (kind, source), fault in self._active.items():
+                if (
+                    source in (None, endpoint.path)
+                    and (fault.page is None or str(fault.page) == page)
+                    and (source or kind not in matching)
+                ):
+                    matching[kind] = fault
             for kind, fault in matching.items():
                 if fault.times == 1:
-                    del self._active[kind]
+                    del self._active[kind, fault.source]
                 elif fault.times:
-                    self._active[kind] = Fault(
-                        fault.value, fault.page, fault.retry_after, fault.times - 1
-                    )
-        return RequestFaults(matching)
+                    self._active[kind, fault.source] = replace(fault, times=fault.times - 1)
+        return RequestFaults(matching, endpoint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +140,7 @@ class RequestFaults:
     """The faults of one request, applied step by step while it is processed."""
 
     faults: Mapping[str, Fault]
+    endpoint: ListEndpoint
 
     def replacement(self) -> Response | None:
         """Wait for the delay; return the response that replaces the page, if any."""
@@ -165,7 +182,7 @@ class RequestFaults:
         results = page["results"]
         if "no_visibility" in self.faults:
             for row in results:
-                _drop_visibility(row)
+                self._drop_visibility(row)
         if "duplicate_row" in self.faults:
             page = {**page, "results": [*results, *results[-1:]]}
         if fault := self.faults.get("foreign_next"):
@@ -184,9 +201,8 @@ class RequestFaults:
             response.response = [body[: len(body) // 2]]
         return response
 
-
-def _drop_visibility(row: Row) -> None:
-    course = row.get("course")
-    offering_type = course.get("offering_type") if isinstance(course, dict) else None
-    if isinstance(offering_type, dict):
-        offering_type.pop("customer_visibility", None)
+    def _drop_visibility(self, row: Any) -> None:
+        for name in self.endpoint.offering_type:
+            row = row.get(name) if isinstance(row, dict) else None
+        if isinstance(row, dict):
+            row.pop("customer_visibility", None)

@@ -1,7 +1,7 @@
-"""Query parameters of the list endpoint: parsing, filtering and sorting."""
+"""Query parameters of the list endpoints: parsing, filtering and sorting."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -10,12 +10,12 @@ from typing import Any, Literal
 from werkzeug.datastructures import MultiDict
 
 from bridge.sandbox.api_error import ApiError
+from bridge.sandbox.endpoints import ENDPOINTS, ListEndpoint, Path
 from bridge.sandbox.records import Row
 from bridge.sandbox.studio import Tables, id_of
 
 STATUSES = ("active", "cancelled")
 OCCUPANCY = ("full", "not_full", "has_registrations", "has_waitlist", "empty")
-IDS = ("course", "venues", "offering_types", "instructors")
 # parameter → the session's field, and whether the venue's wall clock is compared
 BOUNDS = {
     f"{prefix}_{edge}": (field, local)
@@ -27,12 +27,15 @@ BOUNDS = {
     )
     for edge in ("gte", "lte")
 }
+IDS = frozenset(name for endpoint in ENDPOINTS for name in endpoint.ids)
 FILTERS = (*IDS, *BOUNDS, "status", "occupancy_status")
-"""The parameters that filter sessions."""
+"""The parameters that filter a list."""
+
+SORT_FIELDS = {"start": "starts_at", "end": "ends_at"}
+ALWAYS_SENT: tuple[Path, ...] = (("id",), ("object",), ("status",))
+"""The fields that are sent with lenient ``fields``."""
 
 MAX_LEVELS = 4
-
-Path = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,34 @@ class Dialect:
     Attributes:
         list_style: the accepted form of a list of ids: comma-separated, repeated, or both.
         fields: whether ``fields`` accepts nested fields, only top-level ones, or is ignored.
-        max_page_size: upper limit of ``page_size``; larger values are clamped to it.
+        strict_fields: whether ``id``, ``object`` and ``status`` are left out if not named.
+        expand_includes: whether a field in ``expand`` is sent although ``fields`` does not name it;
+            None: as the list does.
+        max_page_size: upper limit of ``page_size``, of all lists or path of a list → its limit;
+            other lists have their own.
+        over_limit: whether a larger ``page_size`` is clamped or refused with 400.
+        ignored: parameters without effect, such as ``ids``.
     """
 
     list_style: Literal["csv", "repeat", "both"] = "both"
     fields: Literal["nested", "flat", "ignored"] = "nested"
-    max_page_size: int = 100
+    strict_fields: bool = True
+    expand_includes: bool | None = None
+    max_page_size: int | Mapping[str, int] | None = None
+    over_limit: Literal["clamp", "refuse"] = "clamp"
+    ignored: Collection[str] = ()
+
+    def page_limit(self, endpoint: ListEndpoint) -> int:
+        """Return the upper limit of ``page_size`` for a list."""
+        if isinstance(self.max_page_size, int):
+            return self.max_page_size
+        return (self.max_page_size or {}).get(endpoint.path, endpoint.max_page_size)
+
+    def includes_expanded(self, endpoint: ListEndpoint) -> bool:
+        """Whether ``expand`` adds to ``fields`` in a list."""
+        if self.expand_includes is None:
+            return endpoint.expand_includes
+        return self.expand_includes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +80,15 @@ class ListParams:
     """The parsed parameters of a request.
 
     Attributes:
+        endpoint: the requested list.
         ids: (parameter, accepted ids) for each parameter that was given.
         bounds: (parameter, time) for each parameter that was given.
         statuses: accepted statuses; only ``active`` by default.
         occupancy: accepted occupancy states; empty for all.
-        sort: ``start``, ``-start``, or empty for the order of ids.
+        sort: a value that the endpoint accepts, or empty for the order of ids.
     """
 
+    endpoint: ListEndpoint
     ids: tuple[tuple[str, frozenset[int]], ...]
     bounds: tuple[tuple[str, datetime], ...]
     statuses: frozenset[str]
@@ -73,25 +100,27 @@ class ListParams:
     fields: tuple[Path, ...]
 
     @classmethod
-    def parse(cls, args: "MultiDict[str, str]", dialect: Dialect) -> "ListParams":
+    def parse(
+        cls, args: "MultiDict[str, str]", dialect: Dialect, endpoint: ListEndpoint
+    ) -> "ListParams":
         """Parse *args*; unknown parameters are ignored. Raises ApiError (400)."""
-        reader = _Reader(args)
-        style = dialect.list_style
-        max_depth = {"nested": math.inf, "flat": 1, "ignored": 0}[dialect.fields]
-        max_size = dialect.max_page_size
+        reader = _Reader(args, dialect.ignored)
         params = cls(
-            ids=tuple((name, ids) for name in IDS if (ids := reader.integers(name, style))),
+            endpoint=endpoint,
+            ids=tuple(
+                (name, ids)
+                for name in endpoint.ids
+                if (ids := reader.ids(name, dialect.list_style, endpoint)) is not None
+            ),
             bounds=tuple((name, bound) for name in BOUNDS if (bound := reader.date_time(name))),
             statuses=frozenset(reader.choices("status", STATUSES) or STATUSES[:1]),
             occupancy=frozenset(reader.choices("occupancy_status", OCCUPANCY)),
-            sort="".join(reader.choices("sort", ("start", "-start"))[:1]),
+            sort="".join(reader.choices("sort", endpoint.sort)[:1]),
             page=reader.positive("page", 1),
-            page_size=min(reader.positive("page_size", max_size), max_size),
+            page_size=reader.page_size(dialect.page_limit(endpoint), dialect.over_limit),
             expand=reader.paths("expand"),
-            fields=tuple(path for path in reader.paths("fields") if len(path) <= max_depth),
+            fields=_accepted_fields(reader.paths("fields"), dialect),
         )
-        if len(dict(params.ids).get("instructors", ())) > 1:
-            reader.problems["instructors"] = "Enter a whole number."
         reader.choices("format", ("json",))
         if reader.problems:
             raise ApiError(400, "A parameter is invalid.", fields=reader.problems)
@@ -106,32 +135,35 @@ class ListParams:
         return (
             # An undocumented status passes every filter.
             (row["status"] in self.statuses or row["status"] not in STATUSES)
-            and all(accepted & _ids(row, name, tables) for name, accepted in self.ids)
+            and all(self._has_id(row, name, accepted, tables) for name, accepted in self.ids)
             and all(_within(row, name, bound, tables) for name, bound in self.bounds)
             and (not self.occupancy or bool(self.occupancy & _occupancy(row)))
         )
 
+    def _has_id(self, row: Row, parameter: str, accepted: frozenset[int], tables: Tables) -> bool:
+        related = tables.related(self.endpoint.object, row, self.endpoint.ids[parameter])
+        return not accepted.isdisjoint(map(id_of, related))
+
 
 # Cached: the pages of one walk need the same selection, which is slow with thousands of sessions.
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def _select(params: ListParams, tables: Tables) -> list[Row]:
-    rows = [row for row in tables.sessions() if params.matches(row, tables)]
+    rows = tables.sessions(params.endpoint.object)
+    rows = [row for row in rows if params.matches(row, tables)]
     if params.sort:
         earliest = datetime.min.replace(tzinfo=UTC)
+        field = SORT_FIELDS[params.sort.removeprefix("-")]
         rows.sort(
-            key=lambda row: tables.instant(row, "starts_at") or earliest,
-            reverse=params.sort == "-start",
+            key=lambda row: tables.instant(row, field) or earliest,
+            reverse=params.sort.startswith("-"),
         )
     return rows
 
 
-def _ids(row: Row, parameter: str, tables: Tables) -> frozenset[int]:
-    if parameter == "instructors":
-        return frozenset(map(id_of, row["instructors"]))
-    if parameter == "offering_types":
-        offering_type = tables.offering_type(row)
-        return frozenset([offering_type["id"]] if offering_type else ())
-    return frozenset([id_of(row["course" if parameter == "course" else "venue"])])
+def _accepted_fields(paths: tuple[Path, ...], dialect: Dialect) -> tuple[Path, ...]:
+    max_depth = {"nested": math.inf, "flat": 1, "ignored": 0}[dialect.fields]
+    accepted = tuple(path for path in paths if len(path) <= max_depth)
+    return (*accepted, *ALWAYS_SENT) if accepted and not dialect.strict_fields else accepted
 
 
 def _within(row: Row, parameter: str, bound: datetime, tables: Tables) -> bool:
@@ -158,10 +190,12 @@ def _occupancy(row: Row) -> set[str]:
 
 
 class _Reader:
-    """Parses single parameters; collects errors in `problems`."""
+    """Parses single parameters, except *ignored* ones; collects errors in `problems`."""
 
-    def __init__(self, args: "MultiDict[str, str]") -> None:
-        self._args = args
+    def __init__(self, args: "MultiDict[str, str]", ignored: Collection[str]) -> None:
+        self._args = MultiDict(
+            (name, value) for name, value in args.items(multi=True) if name not in ignored
+        )
         self.problems: dict[str, str] = {}
 
     def values(self, name: str, style: str = "both") -> list[str]:
@@ -171,12 +205,23 @@ class _Reader:
             values = [part for value in values for part in value.split(",")]
         return [value.strip() for value in values if value.strip()]
 
-    def integers(self, name: str, style: str) -> frozenset[int]:
+    def ids(self, name: str, style: str, endpoint: ListEndpoint) -> frozenset[int] | None:
+        """Return the ids that a parameter accepts; None if it is not given."""
         values = self.values(name, style)
-        if all(_is_number(value) for value in values):
-            return frozenset(int(value) for value in values)
-        self.problems[name] = "Enter a whole number."
-        return frozenset()
+        single = name in endpoint.single
+        if name == "instructors" and not single and values == ["me"]:
+            # The sandbox's token is not an instructor's.
+            return frozenset()
+        ids = frozenset(int(value) for value in values if _is_number(value))
+        if not all(map(_is_number, values)) or (single and len(ids) > 1):
+            self.problems[name] = "Enter a whole number."
+        return ids if values else None
+
+    def page_size(self, limit: int, over_limit: str) -> int:
+        size = self.positive("page_size", limit)
+        if size > limit and over_limit == "refuse":
+            self.problems["page_size"] = f"Enter a whole number of at most {limit}."
+        return min(size, limit)
 
     def positive(self, name: str, default: int) -> int:
         value = self._args.get(name, "").strip()

@@ -121,6 +121,7 @@ def offering_type(id: int, name: str, **fields: Any) -> Row:
         "order": None,
         "registrations_close_interval": 0,
         "registrations_open_interval": 20160,
+        "registration_timelines": [],
         **fields,
     }
 
@@ -128,3 +129,26 @@ def offering_type(id: int, name: str, **fields: Any) -> Row:
 def course(id: int, name: str | None, offering_type: int | Row, **fields: Any) -> Row:
     """Create a course of an offering type, given as an id or as a record."""
     return {"id": id, "object": "course", "name": name, "offering_type": offering_type, **fields}
+
+
+def registration_timeline(id: int, name: str, audience_type: str) -> Row:
+    """Create a registration timeline, which says for whom, and when, bookings open."""
+    return {"id": id, "name": name, "audience_type": audience_type}
+
+
+def attendance(id: int, customer: int | Row, **fields: Any) -> Row:
+    """Create a customer's booking of a class."""
+    row = {"id": id, "object": "attendance", "customer": customer, "status": "registered"}
+    return {**row, **fields}
+
+
+def customer(number: int, **fields: Any) -> Row:
+    """Create a customer, whose name and e-mail address must never appear in a feed."""
+    return {
+        "id": number,
+        "object": "customer",
+        "first_name": f"Customer Canary {number}",
+        "last_name": f"Canary {number}",
+        "email": f"customer-canary-{number}@customers.example",
+        **fields,
+    }

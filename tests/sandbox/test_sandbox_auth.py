@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,10 +10,13 @@ import requests
 
 from bridge.sandbox.api import create_api
 from bridge.sandbox.http_server import SandboxServer
-from bridge.sandbox.records import course, offering_type, venue
+from bridge.sandbox.records import course, offering_type, registration_timeline, venue
 from bridge.sandbox.studio import Studio
 
 Call = Callable[..., requests.Response]
+
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
 class Clock:
@@ -48,13 +52,20 @@ def serve() -> Iterator[Callable[..., Call]]:
         session.trust_env = False
 
         def start(**settings: Any) -> Call:
-            server = stack.enter_context(SandboxServer(create_api(small_studio(), **settings)))
+            studio = settings.pop("studio", None) or small_studio()
+            server = stack.enter_context(SandboxServer(create_api(studio, **settings)))
 
-            def call(authorization: str | None = "Bearer sandbox-token", **headers: str) -> Any:
+            def call(
+                authorization: str | None = "Bearer sandbox-token",
+                path: str = "course_sessions",
+                **headers: str,
+            ) -> Any:
                 sent_headers = {name.replace("_", "-"): value for name, value in headers.items()}
                 if authorization is not None:
                     sent_headers["Authorization"] = authorization
-                return session.get(f"{server.url}/course_sessions", headers=sent_headers, timeout=5)
+                args = {"expand": "offering_type"} if path == "events" else {}
+                url = f"{server.url}/{path}"
+                return session.get(url, params=args, headers=sent_headers, timeout=5)
 
             return call
 
@@ -145,3 +156,104 @@ def test_requests_above_the_limit_per_minute_are_refused(serve: Callable[..., Ca
     clock.now += 30
     assert call().status_code == 200
     assert call().status_code == 429
+
+
+def studio_with_events() -> Studio:
+    """The small studio, with events that the public page shows, and others; named by reason."""
+    studio = small_studio()
+
+    def add(name: str, start: datetime = NOW, **fields: Any) -> None:
+        studio.add(kind="event", starts_at=start, name=name, **{"offering_type": 1, **fields})
+
+    def timelines(*audiences: str) -> list[dict[str, Any]]:
+        return [registration_timeline(n, kind, kind) for n, kind in enumerate(audiences, start=1)]
+
+    add("public", attending_count=2)
+    add("two days old", NOW - timedelta(days=2))
+    add("members first", overriden_registration_timelines=timelines("private_url", "everyone"))
+    add("revealed", calendar_opens_at=NOW - timedelta(days=1))
+    add("four days old", NOW - timedelta(days=4))
+    add("draft", offering_type=2)
+    add("private", offering_type=3)
+    add("appointment", is_appointment=True)
+    add("by invitation", overriden_registration_timelines=timelines("private_url"))
+    add("not revealed", calendar_opens_at=NOW + timedelta(days=1))
+    return studio
+
+
+PUBLIC = ["public", "two days old", "members first", "revealed"]
+
+
+def names(response: requests.Response) -> list[str]:
+    assert response.status_code == 200, response.text
+    return [row["name"] for row in response.json()["results"]]
+
+
+def test_without_a_token_only_what_the_public_page_shows_is_listed(
+    serve: Callable[..., Call],
+) -> None:
+    call = serve(studio=studio_with_events(), anonymous=True, now=lambda: NOW)
+    response = call(None, "events", TeamUp_Provider_ID="123")
+    assert names(response) == PUBLIC
+    assert response.json()["count"] == 4
+    for row in response.json()["results"]:
+        assert "customer_visibility" not in row["offering_type"]
+        assert "small_session_attendances" not in row
+
+
+def test_with_a_token_everything_is_listed_even_if_anonymous_reads_are_allowed(
+    serve: Callable[..., Call],
+) -> None:
+    call = serve(studio=studio_with_events(), anonymous=True, now=lambda: NOW)
+    response = call(path="events")
+    assert len(names(response)) == 10
+    row = response.json()["results"][0]
+    assert row["offering_type"]["customer_visibility"] == "public"
+    assert row["small_session_attendances"]
+
+
+def test_customer_mode_lists_the_same_events_with_their_visibility(
+    serve: Callable[..., Call],
+) -> None:
+    call = serve(studio=studio_with_events(), now=lambda: NOW)
+    response = call(path="events", Teamup_Request_Mode="customer")
+    assert names(response) == PUBLIC
+    row = response.json()["results"][0]
+    assert row["offering_type"]["customer_visibility"] == "public"
+
+
+@pytest.mark.parametrize("path", ["events", "course_sessions"])
+def test_anonymous_reads_are_refused_by_default(serve: Callable[..., Call], path: str) -> None:
+    refused = serve()(None, path, TeamUp_Provider_ID="123")
+    assert status_and_code(refused) == (401, "authentication_failed")
+
+
+def test_anonymous_reads_of_course_sessions_can_be_allowed(serve: Callable[..., Call]) -> None:
+    call = serve(anonymous=True)
+    refused = call(None, TeamUp_Provider_ID="123")
+    assert status_and_code(refused) == (401, "authentication_failed")
+    options = {"anonymous": True, "anonymous_lists": ["course_sessions"]}
+    call = serve(**options, now=lambda: datetime(2026, 1, 6, tzinfo=UTC))
+    response = call(None, TeamUp_Provider_ID="123")
+    assert [row["course"] for row in response.json()["results"]] == [1]
+    assert status_and_code(call(None, "events", TeamUp_Provider_ID="123"))[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, (400, "provider_header_missing")),
+        ({"TeamUp_Provider_ID": "studio"}, (400, "provider_header_invalid")),
+        ({"TeamUp_Provider_ID": "124"}, (403, "provider_invalid")),
+        (
+            {"TeamUp_Provider_ID": "123", "Authorization": "Bearer wrong"},
+            (401, "authentication_failed"),
+        ),
+    ],
+)
+def test_an_anonymous_read_needs_the_provider_and_no_invalid_token(
+    serve: Callable[..., Call], headers: dict[str, str], expected: tuple[int, str]
+) -> None:
+    call = serve(anonymous=True, provider_id="123")
+    assert status_and_code(call(None, "events", **headers)) == expected
+    assert call(None, "events", TeamUp_Provider_ID="123").status_code == 200

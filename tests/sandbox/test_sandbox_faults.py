@@ -23,22 +23,24 @@ def faults() -> Faults:
 
 @pytest.fixture
 def server(faults: Faults) -> Iterator[SandboxServer]:
-    """Serves six sessions, two of them at venue 2."""
+    """Serves six course sessions, two of them at venue 2, and six events with the same ids."""
     studio = Studio(
         venues=[venue(1, "Hall", "UTC"), venue(2, "Loft", "UTC")],
         offering_types=[offering_type(31, "Yoga")],
         courses=[course(51, None, 31)],
     )
     for day in range(1, 7):
-        studio.add(starts_at=f"2026-01-0{day}T10:00:00Z", venue=2 if day > 4 else 1)
+        start, place = f"2026-01-0{day}T10:00:00Z", 2 if day > 4 else 1
+        studio.add(starts_at=start, venue=place)
+        studio.add(kind="event", starts_at=start, venue=place)
     with SandboxServer(create_api(studio, faults=faults)) as server:
         yield server
 
 
 @pytest.fixture
 def get(server: SandboxServer, session: requests.Session) -> Get:
-    def request(**args: Any) -> requests.Response:
-        url = f"{server.url}/course_sessions"
+    def request(path: str = "course_sessions", **args: Any) -> requests.Response:
+        url = f"{server.url}/{path}"
         return session.get(url, params=args, timeout=5, allow_redirects=False)
 
     return request
@@ -190,3 +192,82 @@ def test_an_unusable_fault_over_http_is_a_400(
     response = session.put(f"{server.origin}/_sandbox/faults", json=settings, timeout=5)
     assert response.status_code == 400
     assert response.json()["message"]
+
+
+@pytest.mark.parametrize("path", ["events", "course_sessions"])
+def test_a_fault_can_be_limited_to_one_list(get: Get, faults: Faults, path: str) -> None:
+    faults.set("status", 403, source=path)
+    (other,) = {"events", "course_sessions"} - {path}
+    response = get(path)
+    assert (response.status_code, response.json()["code"]) == (403, "permission_denied")
+    assert set(response.json()) == {"code", "message", "type", "field_errors"}
+    assert get(other).status_code == 200
+    faults.clear("status")
+    assert get(path).status_code == 200
+
+
+def test_a_fault_of_one_list_takes_precedence_over_one_of_all(get: Get, faults: Faults) -> None:
+    faults.set("status", 403, source="events", times=1)
+    faults.set("status", 503)
+    assert set(faults.listing()) == {"status", "events/status"}
+    assert [get("events").status_code, get().status_code] == [403, 503]
+    assert [get("events").status_code, get().status_code] == [503, 503]
+    faults.set("html", source="events")
+    faults.clear("status", source="events")
+    assert set(faults.listing()) == {"status", "events/html"}
+    faults.clear(source="events")
+    assert set(faults.listing()) == {"status"}
+
+
+def test_requests_for_another_list_do_not_use_up_a_fault(get: Get, faults: Faults) -> None:
+    faults.set("empty", times=1, source="events")
+    assert get().json()["count"] == 6
+    assert [get("events").json()["count"] for _ in range(2)] == [0, 6]
+
+
+def test_an_unknown_source_is_refused(faults: Faults) -> None:
+    with pytest.raises(ValueError, match="source"):
+        faults.set("html", source="event")
+
+
+def test_faults_of_one_list_are_switched_over_http(
+    get: Get, server: SandboxServer, session: requests.Session, faults: Faults
+) -> None:
+    url = f"{server.origin}/_sandbox/faults"
+    session.put(url, json={"status": {"value": 503, "source": "events"}}, timeout=5)
+    assert [get("events").status_code, get().status_code] == [503, 200]
+    listing = session.put(url, json={"course_sessions/status": 403}, timeout=5).json()
+    assert set(listing) == {"events/status", "course_sessions/status"}
+    assert [get("events").status_code, get().status_code] == [503, 403]
+    session.put(url, json={"events/status": None}, timeout=5)
+    assert [get("events").status_code, get().status_code] == [200, 403]
+    session.put(url, json={"status": None}, timeout=5)
+    assert faults.listing() == {}
+    assert session.put(url, json={"venues/status": 503}, timeout=5).status_code == 400
+
+
+def test_the_visibility_of_events_can_be_missing(get: Get, faults: Faults) -> None:
+    faults.set("no_visibility", source="events")
+    for row in get("events", expand="offering_type").json()["results"]:
+        assert "customer_visibility" not in row["offering_type"]
+    row = get(expand="course.offering_type").json()["results"][0]
+    assert row["course"]["offering_type"]["customer_visibility"] == "public"
+    assert get("events").json()["results"][0]["offering_type"] == 31
+
+
+def test_the_faults_of_a_page_apply_to_events(get: Get, faults: Faults) -> None:
+    faults.set("unexpanded")
+    faults.set("duplicate_row")
+    faults.set("hide_every_nth", 3)
+    faults.set("foreign_next")
+    page = get("events", expand="venue,offering_type").json()
+    assert (page["count"], page["next"]) == (4, FOREIGN_NEXT)
+    assert [row["id"] for row in page["results"]] == [1, 2, 4, 5, 5]
+    assert (page["results"][0]["venue"], page["results"][0]["offering_type"]) == (1, 31)
+
+
+def test_all_filters_of_events_can_be_ignored(get: Get, faults: Faults) -> None:
+    filters = {"ids": "2", "category": "9", "venues": "1", "instructors": "me"}
+    assert get("events", **filters).json()["count"] == 0
+    faults.set("ignore_filters")
+    assert get("events", **filters).json()["count"] == 6

@@ -79,7 +79,7 @@ def test_the_base_path_can_be_configured(session: requests.Session) -> None:
 
 def test_an_unknown_path_or_method_has_teamups_body(session: requests.Session) -> None:
     with SandboxServer(create_api(Studio())) as server:
-        response = session.get(f"{server.url}/events", timeout=5)
+        response = session.get(f"{server.url}/attendances", timeout=5)
         assert (response.status_code, response.json()["code"]) == (404, "not_found")
         response = session.post(f"{server.url}/course_sessions", timeout=5)
         assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")

@@ -9,8 +9,15 @@ import requests
 
 from bridge.sandbox.api import create_api
 from bridge.sandbox.http_server import SandboxServer
-from bridge.sandbox.records import category, course, instructor, offering_type, venue
-from bridge.sandbox.studio import Studio, session
+from bridge.sandbox.records import (
+    category,
+    course,
+    instructor,
+    offering_type,
+    venue,
+    venue_room,
+)
+from bridge.sandbox.studio import Studio, event, session
 
 Listing = Callable[[], dict[int, dict[str, Any]]]
 
@@ -119,3 +126,76 @@ def test_visibility_is_set_for_an_offering_type(studio: Studio, listing: Listing
 def test_listed_sessions_are_copies(studio: Studio) -> None:
     studio.sessions[0]["instructors"].append(6)
     assert studio.sessions[0]["instructors"] == [5]
+
+
+@pytest.fixture
+def both() -> Studio:
+    """A course session and an event, both with the id 1."""
+    return Studio(
+        venues=[venue(1, "Hall", "Europe/London"), venue(2, "Loft", "America/New_York")],
+        venue_rooms=[venue_room(71, "Nave", 1), venue_room(72, "Crypt", 1)],
+        instructors=[instructor(5, "Zoë"), instructor(6, "Tom")],
+        offering_types=[offering_type(31, "Yoga")],
+        courses=[course(51, "Yoga", 31)],
+        sessions=[session(id=1, starts_at="2026-01-05T18:00:00Z", venue=1, course=51)],
+        events=[event(id=1, starts_at="2026-01-05T18:00:00Z", venue=1, offering_type=31)],
+    )
+
+
+def test_a_change_applies_to_one_kind_only(both: Studio) -> None:
+    (session_before,) = both.sessions
+    both.cancel(1, kind="event")
+    both.rename(1, "Yin", kind="event")
+    both.move(1, instructors=[6], room=72, kind="event")
+    both.reschedule(
+        1,
+        datetime(2026, 7, 1, 9, tzinfo=UTC),
+        datetime(2026, 7, 1, 10, tzinfo=UTC),
+        kind="event",
+    )
+    assert both.sessions == [session_before]
+    (row,) = both.events
+    assert (row["status"], row["name"]) == ("cancelled", "Yin")
+    assert (row["venue"], row["venue_room"], row["instructors"]) == (1, 72, [6])
+    assert (row["starts_at"], row["ends_at"]) == (
+        "2026-07-01T10:00:00+01:00",
+        "2026-07-01T11:00:00+01:00",
+    )
+    both.restore(1, kind="event")
+    assert both.events[0]["status"] == "active"
+    both.cancel(1)
+    assert both.events[0]["status"] == "active"
+
+
+def test_deleting_or_replacing_events_leaves_the_course_sessions(both: Studio) -> None:
+    both.delete(1, kind="event")
+    assert (both.events, len(both.sessions)) == ([], 1)
+    both.replace_sessions([event(id=8, starts_at="2026-01-05T18:00:00Z")], kind="event")
+    assert [row["id"] for row in both.events] == [8]
+    assert [row["id"] for row in both.sessions] == [1]
+    assert both.add(kind="event", starts_at="2026-01-06T18:00:00Z")["id"] == 9
+    assert both.add(starts_at="2026-01-06T18:00:00Z")["id"] == 2
+
+
+def test_the_fields_of_an_event_agree_with_its_counts(both: Studio) -> None:
+    both.book(1, 10, waiting_count=3, kind="event")
+    (row,) = both.events
+    assert (row["is_full"], row["waiting_count"], row["occupancy"]) == (True, 3, 10)
+    assert len(row["small_session_attendances"]) == 3
+    both.change(1, kind="event", max_occupancy=12)
+    (row,) = both.events
+    assert (row["is_full"], row["occupancy"]) == (False, 12)
+    both.change(1, kind="event", max_occupancy=None, attending_count=1, occupancy=99)
+    (row,) = both.events
+    assert (row["is_full"], row["occupancy"]) == (False, 99)
+    assert len(row["small_session_attendances"]) == 1
+
+
+def test_only_an_event_can_be_moved_to_a_room(both: Studio) -> None:
+    with pytest.raises(ValueError, match="room"):
+        both.move(1, room=72)
+
+
+def test_listed_events_are_copies(both: Studio) -> None:
+    both.events[0]["instructors"].append(6)
+    assert both.events[0]["instructors"] == []
