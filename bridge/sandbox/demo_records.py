@@ -7,6 +7,7 @@ from bridge.sandbox.records import (
     course,
     instructor,
     offering_type,
+    registration_timeline,
     venue,
     venue_room,
 )
@@ -46,7 +47,7 @@ VENUES: tuple[Row, ...] = (
         },
         lat=51.3837,
         lng=-2.3597,
-        venue_rooms=[73],
+        venue_rooms=[73, 74],
     ),
     venue(
         14,
@@ -82,6 +83,7 @@ VENUE_ROOMS: tuple[Row, ...] = (
     venue_room(71, "River room", 12),
     venue_room(72, "Small room", 12),
     venue_room(73, "Nave", 13),
+    venue_room(74, "Crypt", 13),
 )
 
 _OWNER = dict.fromkeys(PERMISSIONS, True)
@@ -112,6 +114,28 @@ CATEGORIES: tuple[Row, ...] = (
     category(6, "Strength & Pilates"),
     category(7, "Mind"),
 )
+
+TIMELINES = {
+    "everyone": registration_timeline(81, "Everyone", "everyone"),
+    "business_only": registration_timeline(82, "Booked by staff", "business_only"),
+    "membership_holders": registration_timeline(83, "Members first", "membership_holders"),
+    "specific_memberships": registration_timeline(84, "Gold members", "specific_memberships"),
+    "specific_customers": registration_timeline(85, "By referral", "specific_customers"),
+    "private_url": registration_timeline(86, "With the link", "private_url"),
+}
+"""One registration timeline of each audience."""
+
+
+def _price(pounds: int) -> Row:
+    """A drop-in price in the form that some studios send."""
+    return {
+        "decimal": pounds,
+        "string": f"£{pounds}",
+        "iso_currency_code": "gbp",
+        "currency_symbol": "£",
+        "currency_symbol_position": "before",
+    }
+
 
 OFFERING_TYPES: tuple[Row, ...] = (
     offering_type(
@@ -185,6 +209,110 @@ OFFERING_TYPES: tuple[Row, ...] = (
         instructors=[17],
         min_allowed_age=6,
         max_allowed_age=11,
+        description=None,
+    ),
+    # The following have no courses, only ordinary classes.
+    offering_type(
+        41,
+        "Sunrise Yoga",
+        category=5,
+        background_color="#dd6b20",
+        instructors=[11, 14, 15],
+        description="<p>Forty-five minutes to wake up; all levels.</p>",
+        registration_timelines=[TIMELINES["everyone"]],
+    ),
+    offering_type(
+        42,
+        "Hatha Basics",
+        category=5,
+        background_color="#38a169",
+        instructors=[14, 15],
+        dropin_price=_price(12),
+        description="<p>The postures one by one, at an easy pace.</p>",
+    ),
+    offering_type(
+        43,
+        "Yin & Restore",
+        category=5,
+        background_color="#2c7a7b",
+        instructors=[11, 14, 20],
+        description="<p>Long, supported postures &amp; candlelight.</p>",
+    ),
+    offering_type(
+        44,
+        "Mat Pilates",
+        category=6,
+        background_color="#d69e2e",
+        instructors=[13, 20],
+        description="<p>Pilates on the mat, with <em>small</em> equipment.</p>",
+    ),
+    offering_type(
+        45,
+        "Indoor Cycling",
+        category=6,
+        background_color="#3182ce",
+        instructors=[16, 18],
+        dropin_price=_price(16),
+        description="<p>Twelve bikes. Bring a towel.</p>",
+        registration_timelines=[TIMELINES["membership_holders"], TIMELINES["everyone"]],
+    ),
+    offering_type(
+        46,
+        "Kettlebells",
+        category=6,
+        background_color="#9b2c2c",
+        instructors=[12, 16],
+        description="<p>A lunchtime class: swings, presses and get-ups.</p>",
+    ),
+    offering_type(
+        47,
+        "Barre",
+        category=6,
+        background_color="#b83280",
+        instructors=[20],
+        description="<p>Ballet barre, without the ballet.</p>",
+    ),
+    offering_type(
+        48,
+        "HIIT Express",
+        category=6,
+        background_color="#e53e3e",
+        instructors=[12, 16, 18],
+        dropin_price=_price(9),
+        description="<p>Thirty minutes of intervals.</p>",
+    ),
+    offering_type(
+        49,
+        "Sound Bath",
+        category=7,
+        background_color="#6b46c1",
+        instructors=[11],
+        dropin_price=_price(20),
+        description="<p>Lie down and listen to gongs and bowls.</p>",
+    ),
+    offering_type(
+        50,
+        "Tai Chi",
+        category=7,
+        background_color="#4c51bf",
+        instructors=[15],
+        description=None,
+    ),
+    offering_type(
+        51,
+        "Personal Training",
+        category=6,
+        background_color="#4a5568",
+        instructors=[12, 16],
+        dropin_price=_price(45),
+        description="<p>One hour with your own coach.</p>",
+    ),
+    offering_type(
+        52,
+        "Private Hire",
+        background_color="#718096",
+        customer_visibility="private",
+        allows_dropins=False,
         description=None,
     ),
 )

@@ -1,25 +1,42 @@
-"""The demo studio: a realistic timetable of weekly classes around a given day."""
+"""The demo studio: a realistic timetable of course sessions and events around a given day."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from bridge.sandbox import demo_records
+from bridge.sandbox.demo_classes import (
+    CLASS_SLOTS,
+    COVERS,
+    FRI,
+    MON,
+    REVEALED_DAYS,
+    SAT,
+    SUN,
+    THU,
+    TUE,
+    WED,
+    ClassSlot,
+)
 from bridge.sandbox.records import Row
-from bridge.sandbox.studio import Studio, session
+from bridge.sandbox.studio import Studio, event, session
 
 DAYS_BACK = 40
 DAYS_AHEAD = 120
 
-MON, TUE, WED, THU, FRI, SAT, SUN = range(7)
+EVENT_DAYS_BACK = 35
+EVENT_DAYS_AHEAD = 70
 
 _ZONES = {venue["id"]: ZoneInfo(venue["timezone"]) for venue in demo_records.VENUES}
 _COURSE_NAMES = {course["id"]: course["name"] for course in demo_records.COURSES}
+_TYPE_NAMES = {row["id"]: row["name"] for row in demo_records.OFFERING_TYPES}
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One weekly class.
+    """One weekly course session.
 
     Attributes:
         number: 0 to 99, part of the session ids; must never change.
@@ -68,13 +85,13 @@ SLOTS = (
 
 
 def demo_studio(today: date) -> Studio:
-    """Create the demo studio, with sessions from 40 days before *today* to 120 days after it.
+    """Create the demo studio around *today*.
 
-    A session depends only on its date and slot: timetables created on different days have the same
-    sessions, with the same ids, on the days that both cover.
+    There are course sessions from 40 days before to 120 days after it, and events, the ordinary
+    classes, from 35 days before to 70 days after it. Each depends only on its date and slot:
+    timetables created on different days have the same sessions, with the same ids, on the days that
+    both cover. Some ids belong to a course session and to an event.
     """
-    first = today - timedelta(days=DAYS_BACK)
-    days = (first + timedelta(days=n) for n in range(DAYS_BACK + DAYS_AHEAD + 1))
     return Studio(
         venues=demo_records.VENUES,
         venue_rooms=demo_records.VENUE_ROOMS,
@@ -82,7 +99,28 @@ def demo_studio(today: date) -> Studio:
         categories=demo_records.CATEGORIES,
         offering_types=demo_records.OFFERING_TYPES,
         courses=demo_records.COURSES,
-        sessions=[_session(d, slot) for d in days for slot in SLOTS if slot.weekday == d.weekday()],
+        sessions=[
+            _session(day, slot)
+            for day in _days(today, DAYS_BACK, DAYS_AHEAD)
+            for slot in SLOTS
+            if slot.weekday == day.weekday()
+        ],
+        events=_events(today),
+    )
+
+
+def _days(today: date, back: int, ahead: int) -> Iterator[date]:
+    return (today + timedelta(days=n) for n in range(-back, ahead + 1))
+
+
+# Cached, because most tests have a studio of their own; it copies the rows.
+@lru_cache(maxsize=8)
+def _events(today: date) -> tuple[Row, ...]:
+    return tuple(
+        _event(day, slot)
+        for day in _days(today, EVENT_DAYS_BACK, EVENT_DAYS_AHEAD)
+        for slot in CLASS_SLOTS
+        if slot.weekday == day.weekday()
     )
 
 
@@ -104,6 +142,47 @@ def _session(day: date, slot: Slot) -> Row:
         instructors=list(slot.instructors),
         course=slot.course,
     )
+
+
+def _event(day: date, slot: ClassSlot) -> Row:
+    zone = _ZONES[slot.venue]
+    start = datetime.combine(day, slot.at, zone).astimezone(UTC)
+    week = day.toordinal() // 7
+    attending, waiting = _booking_counts((week + slot.number) % 9, slot.places)
+    if slot.appointment:
+        attending, waiting = 1, 0
+    revealed = REVEALED_DAYS.get(slot.offering_type)
+
+    def local(difference: timedelta) -> datetime:
+        return (start + difference).astimezone(zone)
+
+    return event(
+        id=day.toordinal() * 100 + slot.number,
+        name=slot.name or _TYPE_NAMES[slot.offering_type],
+        starts_at=local(timedelta()),
+        ends_at=local(timedelta(minutes=slot.minutes)),
+        status="cancelled" if (week * 7 + slot.number * 11) % 31 == 0 else "active",
+        max_occupancy=slot.places,
+        attending_count=attending,
+        waiting_count=waiting,
+        is_appointment=slot.appointment,
+        venue=slot.venue,
+        venue_room=slot.room,
+        instructors=_event_instructors(week, slot),
+        offering_type=slot.offering_type,
+        description=slot.description,
+        registrations_open_at=local(timedelta(days=-slot.opens_days)),
+        overriden_registration_timelines=[demo_records.TIMELINES[key] for key in slot.audiences],
+        calendar_opens_at=revealed and local(timedelta(days=-revealed)),
+    )
+
+
+def _event_instructors(week: int, slot: ClassSlot) -> list[int]:
+    """The slot's instructors; in some weeks another one covers."""
+    covers = [id for id in COVERS.get(slot.venue, ()) if id not in slot.instructors]
+    if covers and slot.instructors and (week * 5 + slot.number * 3) % 23 == 0:
+        return [covers[slot.number % len(covers)]]
+    return list(slot.instructors)
 
 
 def _booking_counts(step: int, places: int | None) -> tuple[int, int]:
