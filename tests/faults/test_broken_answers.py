@@ -200,6 +200,16 @@ def test_reading_an_oversize_body_stops_at_the_limit(
     scenario.assert_recovers(warm, cold)
 
 
+def test_a_timetable_over_the_limits_leaves_the_last_good_copy(
+    scenario: Scenario, teamup: FakeTeamUp, events: Events
+) -> None:
+    def count_too_many(page: dict[str, Any]) -> None:
+        page["count"] = 100_001
+
+    scenario.assert_survives(None, with_edited_page(teamup, count_too_many), attempts=1)
+    assert causes(events) == {"too_large"}
+
+
 def assert_refused_once(scenario: Scenario, warm: FeedClient, fault: Script) -> None:
     before = len(scenario.teamup.requests)
     scenario.teamup.inject(2, fault)

@@ -50,7 +50,7 @@ class TestStructuredLocation:
 
 
 class TestRepeatedHour:
-    """London, 25 October 2026: 01:00 to 02:00 comes twice; 01:00 UTC is the end of the second."""
+    """London, 25 October 2026: 01:00 to 02:00 comes twice; 02:00 UTC is the end of the second."""
 
     @pytest.mark.parametrize(
         "start", [datetime(2026, 10, 25, hour, tzinfo=UTC) for hour in (0, 1, 2)]

@@ -105,15 +105,16 @@ def test_a_refused_token_fires_at_once_and_is_resolved_after_its_end(
     assert "answers again" in only_alert(hook)
 
 
+@pytest.mark.parametrize("setting", ["walk_max_rows", "walk_max_bytes"])
 def test_a_timetable_over_the_limits_fires_one_alert_at_once(
-    make_bridge: Callable[..., Services], hook: WebHook, clock: ManualClock
+    make_bridge: Callable[..., Services], hook: WebHook, clock: ManualClock, setting: str
 ) -> None:
-    fleet = [make_bridge(alert_url=hook.url, walk_max_rows=1)]
+    fleet = [make_bridge(alert_url=hook.url, **{setting: 1})]
     for _ in range(3):
         refresh(fleet)
         evaluate(fleet)
         clock.move(120)
-    assert "WALK_MAX_ROWS=1" in only_alert(hook)
+    assert f"{setting.upper()}=1" in only_alert(hook)
 
 
 def fail_for(

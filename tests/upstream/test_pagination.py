@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -541,3 +542,14 @@ def test_a_bad_row_is_counted_and_its_id_is_reported(connect: Connect) -> None:
     assert len(walk.sessions) == 3
     assert walk.unusable == {7}
     assert sum(walk.tally.values()) == 1
+
+
+def test_sessions_without_an_end_get_the_usual_length_of_their_course_on_any_page(
+    connect: Connect,
+) -> None:
+    rows = [session_row(n, START, ends_at=None) for n in range(1, 11)]
+    rows += [session_row(n, START, minutes=75) for n in range(11, 31)]
+    with StubUpstream(rows, token=TOKEN, dialect=Dialect(max_page_size=10)) as upstream:
+        walk = connect(upstream.url).walk()
+    assert {session.ends - session.start for session in walk.sessions} == {timedelta(minutes=75)}
+    assert walk.tally == {"repaired: no end after its start": 10}

@@ -1,7 +1,9 @@
 """The most that one walk may read."""
 
+import time
 from collections.abc import Callable
 from threading import enumerate as enumerate_threads
+from typing import Any
 
 import pytest
 from upstream_client import TOKEN, UpstreamClient, failure_of
@@ -10,7 +12,9 @@ from upstreams.stub import StubUpstream
 
 from bridge.errors import ProblemArea
 from bridge.sandbox.list_params import Dialect
+from bridge.upstream import pagination
 from bridge.upstream.pagination import WalkLimits
+from bridge.upstream.parser import Parsed, parse
 
 Connect = Callable[..., UpstreamClient]
 
@@ -39,3 +43,21 @@ def test_a_walk_within_its_limits_is_read_whole(connect: Connect) -> None:
     limits = WalkLimits(rows=400, bytes=10_000_000)
     with StubUpstream(timetable(400), token=TOKEN, dialect=Dialect(max_page_size=10)) as upstream:
         assert len(connect(upstream.url, limits=limits).ids()) == 400
+
+
+def test_pages_do_not_pile_up_before_the_parser(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise rows would fill the memory whenever upstream is faster than the parser."""
+    waiting: list[int] = []
+
+    def slow_parse(*args: Any) -> Parsed:
+        time.sleep(0.02)
+        waiting.append(len(upstream.requests) - len(waiting))
+        return parse(*args)
+
+    monkeypatch.setattr(pagination, "parse", slow_parse)
+    with StubUpstream(timetable(400), token=TOKEN, dialect=Dialect(max_page_size=10)) as upstream:
+        assert len(connect(upstream.url, concurrency=2).ids()) == 400
+    assert len(waiting) == 40
+    assert max(waiting) <= 5
