@@ -101,6 +101,7 @@ def bridge(upstream: str, **settings: str) -> Iterator[Server]:
             **_base_environment(),
             "TEAMUP_API_TOKEN": TOKEN,
             "TEAMUP_BASE_URL": upstream,
+            "TEAMUP_SOURCES": "course_sessions",
             "TEAMUP_REQUESTS_PER_MINUTE": "100000",
             "CACHE_URL": f"sqlite:///{folder}/bridge.sqlite3",
             "HOST": HOST,

@@ -143,8 +143,8 @@ def _feed_address(path: str) -> tuple[Kind, int | None, Format, list[tuple[str, 
         endpoint, values = current_app.url_map.bind("localhost").match(route, method="GET")
     if endpoint != "feeds.show":
         raise click.ClickException(
-            f"{route} is not a feed; feeds are venues/<id>.ics, instructors/<id>.ics,"
-            " courses/<id>.ics, sessions/<id>.ics and sessions.ics?…, or .json, or .txt"
+            f"{route} is not a feed; feeds are venues/<id>.ics, and so for rooms, instructors,"
+            " courses, types, classes and sessions, and sessions.ics?…, or .json, or .txt"
         )
     pairs = parse_qsl(query, keep_blank_values=True)
     return values["kind"], values["identity"], values["form"], pairs

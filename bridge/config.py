@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 from environs import Env, EnvValidationError
 
 from bridge.errors import ConfigError
-from bridge.model import Visibility
+from bridge.model import SourceName, Visibility
 from bridge.setting_parsers import (
     AUTO_SCHEMES,
     MODES,
@@ -77,6 +77,7 @@ class Config:
 
     token: str = field(repr=False)
     schemes: tuple[str, ...]
+    sources: frozenset[SourceName]
     base_url: str
     provider_id: str | None
     request_mode: str | None
@@ -96,6 +97,7 @@ class Config:
     window_past_days: int
     window_future_days: int
     feed_max_bytes: int
+    public_horizon_days: int | None
     public_visibility: frozenset[Visibility]
     public_availability: Availability
     shrink_hold: int
@@ -168,6 +170,7 @@ def load(env: Env | None = None) -> Config:
     config = Config(
         token=token,
         schemes=read("TEAMUP_AUTH_SCHEME", schemes, AUTO_SCHEMES),
+        sources=read("TEAMUP_SOURCES", members(SourceName), frozenset(SourceName)),
         base_url=read("TEAMUP_BASE_URL", upstream, "https://goteamup.com/api/v2"),
         provider_id=read("TEAMUP_PROVIDER_ID", header, None),
         request_mode=read("TEAMUP_REQUEST_MODE", word(*MODES), None),
@@ -187,6 +190,7 @@ def load(env: Env | None = None) -> Config:
         window_past_days=read("WINDOW_PAST_DAYS", whole(most=365), 30),
         window_future_days=read("WINDOW_FUTURE_DAYS", whole(most=365), 90),
         feed_max_bytes=read("FEED_MAX_BYTES", whole(), 1_000_000),
+        public_horizon_days=read("PUBLIC_HORIZON_DAYS", whole(most=3650), None),
         public_visibility=read(
             "PUBLIC_VISIBILITY", members(Visibility), frozenset((Visibility.PUBLIC,))
         ),
@@ -221,9 +225,15 @@ def _check(env: Env, config: Config) -> None:
     except EnvValidationError as err:
         by_name = cast(Mapping[str, list[str]], err.error_messages)
         found = {name: texts[0] for name, texts in by_name.items()}
-    if config.token == "":
+    # None: its value cannot be used
+    anonymous = config.schemes == ()
+    if config.token == "" and not anonymous:
         accepted = "the API token of your TeamUp provider account"
         found = {"TEAMUP_API_TOKEN": f"is not set; accepted: {accepted}", **found}
+    if anonymous and config.provider_id is None and "TEAMUP_PROVIDER_ID" not in found:
+        found["TEAMUP_PROVIDER_ID"] = (
+            "is not set, and TEAMUP_AUTH_SCHEME=none needs it; accepted: the id of your studio"
+        )
     if not found and config.cache_url == "memory://" and config.workers > 1:
         found["CACHE_URL"] = (
             f"memory:// serves one process only, and WEB_CONCURRENCY is {config.workers};"
@@ -261,7 +271,7 @@ def _warnings(config: Config) -> Iterator[str]:
         yield f"TEAMUP_REQUESTS_PER_MINUTE is over TeamUp's own limit of {_VENDORS_LIMIT}"
     secrets = {
         # the sandbox's is no secret
-        "TEAMUP_API_TOKEN": () if config.sandbox else (config.token,),
+        "TEAMUP_API_TOKEN": () if config.sandbox or not config.token else (config.token,),
         "FEED_SIGNING_KEYS": config.signing_keys,
         "OPERATOR_TOKEN": (config.operator_token,) if config.operator_token else (),
     }
@@ -270,6 +280,8 @@ def _warnings(config: Config) -> Iterator[str]:
             yield f"{name} is shorter than {_SHORT} characters, which can be guessed"
         if any(value[0] == value[-1] and value[0] in "\"'" for value in secret):
             yield f"{name} is written in quotation marks, which are taken as a part of it"
+    if not config.schemes and config.token:
+        yield "TEAMUP_API_TOKEN is not used, because TEAMUP_AUTH_SCHEME is none"
     if config.sandbox:
         yield "this is the bundled sandbox studio; set TEAMUP_API_TOKEN for your own"
     if config.public_base_url is None:

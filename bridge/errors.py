@@ -34,7 +34,10 @@ class Scope(Enum):
     """Which requests are affected by a failure of the upstream."""
 
     ACCOUNT = "account"
-    """All requests: no connection, 429, 401, 403."""
+    """All requests: 429, 401, a 403 that concerns the whole account, no secure connection."""
+    SOURCE = "source"
+    """All requests for one of TeamUp's lists: no permission for it, no connection, no answer in
+    time. The other lists are requested all the same, because they may be answered."""
     KEY = "key"
     """One filter set only: a server error, a malformed response, inconsistent pages."""
 
@@ -75,6 +78,7 @@ class Cause:
         retry_after: seconds that upstream requested to wait, or None.
         transient: whether a retry is likely to succeed.
         problem_area: what has to be checked, if that is known.
+        rejected: the names of the parameters that upstream does not accept, if it tells.
     """
 
     code: str
@@ -83,6 +87,7 @@ class Cause:
     retry_after: float | None = None
     transient: bool = False
     problem_area: ProblemArea | None = None
+    rejected: tuple[str, ...] = ()
 
 
 _PUBLIC_CODES = frozenset(

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlencode
 
 from bridge import times
 from bridge.errors import ParameterError
-from bridge.model import ClassSession, Status
+from bridge.model import ClassSession, Identity, SourceName, Status
 from bridge.param_values import choice, items, number, quoted, single
 from bridge.times import Edge, bound
 
@@ -20,7 +20,10 @@ MAX_ID = 2**63 - 1
 
 
 class Occupancy(Enum):
-    """How booked a session is. Only upstream can evaluate ``has_waitlist``."""
+    """How booked a session is.
+
+    Only upstream can evaluate ``has_waitlist`` for a source that does not state waiting lists.
+    """
 
     FULL = "full"
     NOT_FULL = "not_full"
@@ -34,8 +37,9 @@ _OCCUPANCY_TESTS: dict[Occupancy, Callable[[ClassSession], bool]] = {
     Occupancy.NOT_FULL: lambda session: not session.full,
     Occupancy.HAS_REGISTRATIONS: lambda session: session.attending > 0,
     Occupancy.EMPTY: lambda session: session.attending == 0,
-    # Rows contain nothing about waitlists: every session that upstream returned for it has one.
-    Occupancy.HAS_WAITLIST: lambda session: True,
+    # If the source states nothing about waitlists, every session that upstream returned for this
+    # filter has one.
+    Occupancy.HAS_WAITLIST: lambda session: session.waiting is None or session.waiting > 0,
 }
 
 
@@ -54,10 +58,13 @@ class FilterSet:
     Naive ``local_*`` bounds are in the venue's time zone; all other bounds are UTC.
     """
 
+    sources: tuple[SourceName, ...] = ()
     course: tuple[int, ...] = ()
     venues: tuple[int, ...] = ()
+    rooms: tuple[int, ...] = ()
     instructors: tuple[int, ...] = ()
     offering_types: tuple[int, ...] = ()
+    category: tuple[int, ...] = ()
     status: tuple[Status, ...] = ()
     occupancy_status: tuple[Occupancy, ...] = ()
     past: int | None = None
@@ -68,7 +75,7 @@ class FilterSet:
     ends_at_lte: datetime | None = None
     local_starts_at_gte: datetime | None = None
     local_starts_at_lte: datetime | None = None
-    session: int | None = None
+    session: Identity | None = None
 
     @property
     def key(self) -> str:
@@ -93,10 +100,13 @@ class FilterSet:
     @classmethod
     def of(cls, **values: Any) -> "FilterSet":
         """Create a canonical filter set from any iterables of values."""
-        if set(values.get("status", ())) == set(Status):
-            values["status"] = ()
+        for name, members in (("status", Status), ("sources", SourceName)):
+            if set(values.get(name, ())) == set(members):
+                values[name] = ()
         canonical: dict[str, Any] = {
-            name: _canonical(value) if isinstance(value, (tuple, list, set, frozenset)) else value
+            name: _canonical(value)
+            if name != "session" and isinstance(value, (tuple, list, set, frozenset))
+            else value
             for name, value in values.items()
         }
         return cls(**canonical)
@@ -150,9 +160,9 @@ class FilterSet:
         return cls.parse(parse_qs(key), past=None, future=None)
 
     @property
-    def local(self) -> bool:
-        """Whether the filters can be evaluated on a session's data, without upstream."""
-        return Occupancy.HAS_WAITLIST not in self.occupancy_status
+    def by_waitlist(self) -> bool:
+        """Whether the sessions depend on the waitlist, which not every source states."""
+        return Occupancy.HAS_WAITLIST in self.occupancy_status
 
     def window(self, day: date) -> tuple[datetime | None, datetime | None]:
         """The window at *day*: sessions end at or after the first, start before the second."""
@@ -198,11 +208,13 @@ class FilterSet:
     def _selects(self, session: ClassSession) -> bool:
         offering_type = session.offering_type
         return (
-            (self.session is None or session.id == self.session)
+            (self.session is None or session.identity == self.session)
+            and (not self.sources or any(session.source == name.object for name in self.sources))
             and (
                 not self.course or (session.course is not None and session.course.id in self.course)
             )
             and (not self.venues or (session.venue is not None and session.venue.id in self.venues))
+            and (not self.rooms or (session.room is not None and session.room.id in self.rooms))
             and (
                 not self.instructors
                 or any(person.id in self.instructors for person in session.instructors)
@@ -210,6 +222,10 @@ class FilterSet:
             and (
                 not self.offering_types
                 or (offering_type is not None and offering_type.id in self.offering_types)
+            )
+            and (
+                not self.category
+                or (offering_type is not None and offering_type.category_id in self.category)
             )
         )
 
@@ -277,10 +293,13 @@ def _bound(edge: Edge, *, local: bool = False) -> Callable[[str, Sequence[str]],
 
 
 PARAMETERS: Mapping[str, tuple[str, Callable[[str, Sequence[str]], Any]]] = {
+    "sources": ("sources", _choices(SourceName)),
     "course": ("course", _ids),
     "venues": ("venues", _ids),
+    "rooms": ("rooms", _ids),
     "instructors": ("instructors", _ids),
     "offering_types": ("offering_types", _ids),
+    "category": ("category", _ids),
     "status": ("status", _choices(Status)),
     "occupancy_status": ("occupancy_status", _choices(Occupancy)),
     "starts_at_gte": ("starts_at_gte", _bound(Edge.FIRST)),

@@ -5,6 +5,23 @@ from datetime import datetime
 from enum import Enum
 
 
+class SourceName(Enum):
+    """TeamUp's lists of sessions, by the names that settings and filters use."""
+
+    EVENTS = "events"
+    """Ordinary classes."""
+    COURSE_SESSIONS = "course_sessions"
+
+    @property
+    def object(self) -> str:
+        """The vendor's name for a row of the list; with the row's id the session's identity."""
+        return self.value.removesuffix("s")
+
+
+Identity = tuple[str, int]
+"""A session's source object and id. Ids alone are not unique: two lists may contain equal ones."""
+
+
 class Status(Enum):
     """Whether a session takes place."""
 
@@ -18,6 +35,19 @@ class Visibility(Enum):
     PUBLIC = "public"
     MEMBERSHIP_HOLDERS = "membership_holders"
     PRIVATE = "private"
+
+    @property
+    def rank(self) -> int:
+        """Its place in the order from public to private, from 0."""
+        return list(Visibility).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A room of a venue."""
+
+    id: int
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +71,14 @@ class Venue:
     online: bool = False
     join_url: str | None = field(default=None, repr=False)
 
-    @property
-    def location(self) -> str:
-        """Name and address in one line, without repetition."""
-        if self.name and self.address.startswith(self.name):
-            return self.address
-        return ", ".join(filter(None, (self.name, self.address)))
+    def location(self, room: Room | None = None) -> str:
+        """Name, room and address in one line, without repetition."""
+        address = self.address
+        if self.name and address.startswith(self.name):
+            if room is None:
+                return address
+            address = address.removeprefix(self.name).lstrip(", ")
+        return ", ".join(filter(None, (self.name, room.name if room else "", address)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +114,7 @@ class OfferingType:
     colour: str | None = None
     visibility: Visibility | None = None
     draft: bool = False
+    category_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +122,7 @@ class ClassSession:
     """One dated class.
 
     Attributes:
-        source: the upstream type of the row; together with ``id`` the session's identity.
+        source: the :attr:`SourceName.object` of its list; with ``id`` the session's identity.
         title: one line, never empty.
         start, end: UTC, whole seconds; ``end`` is None if the upstream value is unusable.
         attending: number of people booked; may exceed the capacity.
@@ -97,6 +130,12 @@ class ClassSession:
         booking_url: the page where a customer books.
         staff_url: the page where staff manage the session. Never public.
         complete: whether upstream sent the visibility and every requested expansion.
+        room: None if it has none, as all course sessions.
+        own_description: plain text; empty if only its offering type has a description.
+        waiting: number of people on the waiting list; None if the source does not state it.
+        booking_opens: when customers can begin to book, UTC.
+        registration: the audience that the registration timelines allow to book; None if there
+            are none, or upstream does not state them.
     """
 
     source: str
@@ -114,11 +153,41 @@ class ClassSession:
     booking_url: str | None = None
     staff_url: str | None = field(default=None, repr=False)
     complete: bool = True
+    room: Room | None = None
+    own_description: str = ""
+    waiting: int | None = None
+    booking_opens: datetime | None = None
+    registration: Visibility | None = None
 
     @property
-    def identity(self) -> tuple[str, int]:
+    def identity(self) -> Identity:
         """The key of the session, which stays the same when its data change."""
         return (self.source, self.id)
+
+    @property
+    def visibility(self) -> Visibility | None:
+        """Who may see it: the offering type's visibility, or what registration allows if stricter.
+
+        None means nobody: upstream did not send it.
+        """
+        own = self.offering_type.visibility if self.offering_type else None
+        if own is None or self.registration is None:
+            return own
+        return max(own, self.registration, key=lambda visibility: visibility.rank)
+
+    @property
+    def location(self) -> str:
+        """Venue, room and address in one line."""
+        if self.venue is not None:
+            return self.venue.location(self.room)
+        return self.room.name if self.room else ""
+
+    @property
+    def description(self) -> str:
+        """Its own description, or else its offering type's."""
+        return self.own_description or (
+            self.offering_type.description if self.offering_type else ""
+        )
 
     @property
     def ends(self) -> datetime:

@@ -134,7 +134,9 @@ def _serve_locally() -> None:
     env = config.environment()
     for name, value in _LOCAL.items():
         os.environ.setdefault(name, env.str(name, value))
-    if not (env.str("TEAMUP_API_TOKEN", "") or "").strip():
+    has_token = (env.str("TEAMUP_API_TOKEN", "") or "").strip() != ""
+    anonymous = (env.str("TEAMUP_AUTH_SCHEME", "") or "").strip().lower() == "none"
+    if not has_token and not anonymous:
         studio_url, token = _start_sandbox()
         os.environ |= {
             "TEAMUP_API_TOKEN": token,

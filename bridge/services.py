@@ -1,6 +1,7 @@
 """Wiring: creates all parts of the bridge and passes each its dependencies."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bridge.clock import Clock, SystemClock
@@ -10,6 +11,7 @@ from bridge.feeds.last_modified import LastModified
 from bridge.feeds.params import FeedDefaults
 from bridge.feeds.private import PrivateFeeds
 from bridge.filters import FilterSet
+from bridge.model import SourceName
 from bridge.ops.alert_rules import AlertRules
 from bridge.ops.alerts import Alerts
 from bridge.ops.metrics import Metrics
@@ -25,8 +27,9 @@ from bridge.snapshots.local_cache import LocalCache
 from bridge.snapshots.prefetch import Prefetcher
 from bridge.snapshots.publisher import Publisher
 from bridge.snapshots.refresh import Refresher
-from bridge.snapshots.router import NarrowRouter, SnapshotRouter, WideRouter
+from bridge.snapshots.router import SnapshotRouter
 from bridge.snapshots.session_history import SessionHistory
+from bridge.snapshots.source_router import NarrowRouter, SourceRouter, WideRouter
 from bridge.store.interface import Store
 from bridge.store.keys import Keys
 from bridge.store.opening import open_store
@@ -34,7 +37,7 @@ from bridge.store.rate_limit import SharedRequestBudget
 from bridge.upstream.account import Account
 from bridge.upstream.client import Client
 from bridge.upstream.pagination import Walker, WalkLimits
-from bridge.upstream.sources import COURSE_SESSIONS
+from bridge.upstream.sources import SOURCES, Source
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Services:
     last_modified: LastModified
     store: Store
     client: Client
-    walker: Walker
+    walkers: Mapping[SourceName, Walker]
     refresher: Refresher
     prefetcher: Prefetcher
     router: SnapshotRouter
@@ -98,19 +101,28 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
     keys = Keys(account.name)
     budget = SharedRequestBudget(store, keys, per_minute=config.requests_per_minute)
     client = Client(
-        account, budget, clock, connections=config.page_concurrency, instrumentation=metrics
-    )
-    walker = Walker(
-        client,
+        account,
         budget,
-        COURSE_SESSIONS,
         clock,
-        origin=account.origin,
-        style=config.list_style,
-        concurrency=config.page_concurrency,
-        limits=WalkLimits(config.walk_max_rows, config.walk_max_bytes),
-        now=store.now,
+        connections=config.page_concurrency * len(config.sources),
+        instrumentation=metrics,
     )
+    sources = [source for name, source in SOURCES.items() if name in config.sources]
+    walkers = {
+        source.name: Walker(
+            client,
+            budget,
+            source,
+            clock,
+            origin=account.origin,
+            anonymous=account.anonymous,
+            style=config.list_style,
+            concurrency=config.page_concurrency,
+            limits=WalkLimits(config.walk_max_rows, config.walk_max_bytes),
+            now=store.now,
+        )
+        for source in sources
+    }
     freshness = FreshnessPolicy.of(config)
     alerts = Alerts(store, keys, config.alert_url)
     local_cache = LocalCache(store, keys, clock)
@@ -122,7 +134,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         store=store,
         keys=keys,
         local_cache=local_cache,
-        walker=walker,
+        walkers=walkers,
         publisher=publisher,
         freshness=freshness,
         backoff=backoff,
@@ -142,7 +154,8 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         clock=clock,
         bulkhead=Bulkhead(),
     )
-    router = _router(config, cache, clock)
+    routers = {source.name: _source_router(config, source, cache, clock) for source in sources}
+    router = SnapshotRouter(routers, cache, clock)
     usage = UsageCounter(store, keys)
     first_renders = FirstRenders()
     last_modified = LastModified(store, keys)
@@ -174,7 +187,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         last_modified=last_modified,
         store=store,
         client=client,
-        walker=walker,
+        walkers=walkers,
         refresher=refresher,
         prefetcher=prefetcher,
         router=router,
@@ -195,17 +208,19 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         periodic=PeriodicTasks(
             clock,
             usage.flush,
-            AlertRules(router, backoff, alerts, store).evaluate,
+            AlertRules(router, alerts, store).evaluate,
             instrumentation=metrics,
         ),
         defaults=defaults,
     )
 
 
-def _router(config: Config, cache: SnapshotCache, clock: Clock) -> SnapshotRouter:
+def _source_router(
+    config: Config, source: Source, cache: SnapshotCache, clock: Clock
+) -> SourceRouter:
     if config.plan is UpstreamPlan.WIDE:
         return WideRouter(
-            cache, clock, past=config.window_past_days, shrink_hold=config.shrink_hold
+            cache, source, clock, past=config.window_past_days, shrink_hold=config.shrink_hold
         )
     default = FilterSet(past=config.window_past_days, future=config.window_future_days)
-    return NarrowRouter(cache, COURSE_SESSIONS.object, default, shrink_hold=config.shrink_hold)
+    return NarrowRouter(cache, source, default, shrink_hold=config.shrink_hold)

@@ -22,7 +22,11 @@ AUTO_SCHEMES = ("Bearer", "Token", "JWT")
 MODES = ("provider", "customer")
 """The modes that a token may have."""
 
-_SCHEMES = {scheme.lower(): (scheme,) for scheme in AUTO_SCHEMES} | {"auto": AUTO_SCHEMES}
+_SCHEMES: Mapping[str, tuple[str, ...]] = {
+    **{scheme.lower(): (scheme,) for scheme in AUTO_SCHEMES},
+    "auto": AUTO_SCHEMES,
+    "none": (),
+}
 
 
 def parse_setting(text: str | None, *, parse: Callable[[str], T], default_value: T) -> T:
@@ -88,7 +92,7 @@ def member(kind: type[E]) -> Callable[[str], E]:
 switch = choice(
     {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}, "on, off"
 )
-schemes = choice(_SCHEMES, f"auto, {', '.join(AUTO_SCHEMES)}")
+schemes = choice(_SCHEMES, f"auto, {', '.join(AUTO_SCHEMES)}, none")
 
 
 def values(text: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache, wraps
+from urllib.parse import unquote
 
 # C0 controls except tab and newline, DEL, C1 controls and lone surrogates: a single one makes
 # strict parsers reject the whole calendar, and some terminals execute C1 controls (ECMA-48, 5.3).
@@ -86,18 +87,43 @@ def folded(value: str) -> str:
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
+_MEETING_HOSTS = "|".join(
+    re.escape(host)
+    for host in (
+        *("zoom.us", "zoom.com", "zoomgov.com", "meet.google.com", "webex.com", "whereby.com"),
+        *("teams.microsoft.com", "teams.live.com", "teams.cloud.microsoft", "meet.jit.si"),
+        *("gotomeeting.com", "gotomeet.me", "goto.com", "bluejeans.com", "join.skype.com"),
+        *("discord.gg", "chime.aws", "ringcentral.com", "8x8.vc", "join.me", "meet.zoho.com"),
+        *("teams.microsoft.us", "hangouts.google.com", "facetime.apple.com"),
+    )
+)
+# A host as in an address: not inside a longer name, nor after the @ of a mail address.
 _MEETING_LINK = re.compile(
-    r"(?:https?://)?(?<![\w.@-])(?:[a-z0-9-]{1,63}\.){0,4}"
-    r"(?:zoom\.us|zoomgov\.com|meet\.google\.com|teams\.microsoft\.com|teams\.live\.com|webex\.com"
-    r"|whereby\.com|meet\.jit\.si|gotomeeting\.com|gotomeet\.me|goto\.com|bluejeans\.com"
-    r"|join\.skype\.com|discord\.gg)(?![\w.-])[^\s()<>]*",
+    r"(?:^|[^\w.@-]|://[^/\s]*@)"
+    rf"(?:(?:[a-z0-9-]+\.)*(?:{_MEETING_HOSTS})\.?(?::[0-9]+)?[/?#]|g\.co/meet/)",
     re.IGNORECASE,
 )
+_MEETING_HINT = re.compile(rf"{_MEETING_HOSTS}|g\.co", re.IGNORECASE)
+_WORDS = re.compile(r"[^\s()<>]+")
+# A mail program or a search engine writes the address as a parameter of its own one.
+_MAX_DECODINGS = 3
 
 
 def without_meeting_links(value: str) -> str:
     """Remove links to meeting services, because anyone with such a link can join the class."""
-    if not _MEETING_LINK.search(value):
+    if not _MEETING_HINT.search(value):
         return value
-    value = _MEETING_LINK.sub("", value)
-    return lines(re.sub(r"\(\s*\)|<\s*>", "", value))
+    cleaned = _WORDS.sub(lambda match: "" if is_meeting_link(match[0]) else match[0], value)
+    return value if cleaned == value else lines(re.sub(r"\(\s*\)|<\s*>", "", cleaned))
+
+
+def is_meeting_link(word: str) -> bool:
+    """Whether an address leads to a meeting service, directly or as a parameter of another one."""
+    for _ in range(_MAX_DECODINGS):
+        if _MEETING_LINK.search(word):
+            return True
+        decoded = unquote(word)
+        if decoded == word:
+            return False
+        word = decoded
+    return _MEETING_LINK.search(word) is not None

@@ -17,6 +17,7 @@ from valkey import Valkey
 
 from bridge import config, services
 from bridge.config import Config
+from bridge.model import SourceName
 from bridge.sandbox.api import create_api
 from bridge.sandbox.demo_timetable import demo_studio
 from bridge.sandbox.faults import Faults
@@ -64,11 +65,15 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
-    """Creates a Config from field values; other fields have their defaults."""
+    """Creates a Config from field values; other fields have their defaults.
+
+    Most tests need one source only, and count its requests.
+    """
 
     def make(**fields: Any) -> Config:
         monkeypatch.setenv("TEAMUP_API_TOKEN", TOKEN)
         fields.setdefault("cache_url", "memory://")
+        fields.setdefault("sources", frozenset({SourceName.COURSE_SESSIONS}))
         return replace(config.load(Env(eager=False)), **fields)
 
     return make

@@ -10,6 +10,7 @@ import pytest
 import webhook
 from clocks import ManualClock
 from flask.testing import FlaskClient
+from walking import key
 from werkzeug.test import TestResponse
 
 from bridge.config import Availability, UpstreamPlan
@@ -129,7 +130,9 @@ class World:
     def refresh(self, after: float = PAST_TTL, *, walk: FilterSet = WALK) -> None:
         """Advance the clock past the TTL and run one refresh to its end."""
         self.clock.move(after)
-        flight = self.parts.refresher.refresh(walk, self.parts.router.merge_rules(walk), None)
+        rules = self.parts.router.merge_rules(key(walk))
+        assert rules is not None
+        flight = self.parts.refresher.refresh(key(walk), rules, None)
         assert flight is not None
         assert flight.wait(20)
         assert flight.failure is None

@@ -55,6 +55,7 @@ def environment(studio_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..
         environment = {
             "TEAMUP_API_TOKEN": TOKEN,
             "TEAMUP_BASE_URL": studio_url,
+            "TEAMUP_SOURCES": "course_sessions",
             "CACHE_URL": "memory://",
             # as under flask
             "FLASK_RUN_FROM_CLI": "true",
@@ -154,8 +155,12 @@ class TestCheckWithoutErrors:
     def test_it_checks_the_clock(self, report: dict[str, Any]) -> None:
         assert any(finding["topic"] == "clock" for finding in report["findings"])
 
-    def test_it_mentions_what_is_not_served(self, report: dict[str, Any]) -> None:
-        assert any("not regular classes" in finding["text"] for finding in report["findings"])
+    def test_it_states_what_the_timetable_contains(self, report: dict[str, Any]) -> None:
+        number = report["sees"]["course_sessions"]
+        assert number == report["sees"]["sessions"]
+        assert "events" not in report["sees"]
+        [scope] = [finding for finding in report["findings"] if finding["topic"] == "scope"]
+        assert f"contains {number} sessions of courses" in scope["text"]
 
     def test_the_text_report_has_the_same_content(self, run: Run, report: dict[str, Any]) -> None:
         result = run("check", PUBLIC_BASE_URL=BASE_URL)
@@ -289,6 +294,8 @@ class TestCheckWithErrors:
             ("CACHE_TTL", "0", "1 or more"),
             ("TEAMUP_REQUESTS_PER_MINUTE", "-1", "1 or more"),
             ("TEAMUP_AUTH_SCHEME", "Basic", "auto, Bearer, Token, JWT"),
+            ("TEAMUP_SOURCES", "classes", "events, course_sessions"),
+            ("PUBLIC_HORIZON_DAYS", "soon", "0"),
             ("TEAMUP_REQUEST_MODE", "admin", "provider, customer"),
             ("TEAMUP_LIST_STYLE", "json", "csv, repeat"),
             ("TEAMUP_BASE_URL", "http://goteamup.com/api/v2", "https"),
@@ -369,6 +376,24 @@ class TestFeed:
         assert [str(event["UID"]) for event in events] == [obj["id"] for obj in objects]
         assert len([line for line in text.splitlines() if line.startswith("  ")]) == len(events)
 
+    def test_feeds_of_ordinary_classes_can_be_printed(self, run: Run) -> None:
+        def printed(path: str) -> list[dict[str, Any]]:
+            result = run("feed", path, TEAMUP_SOURCES="events,course_sessions")
+            assert result.exit_code == 0
+            objects: list[dict[str, Any]] = json.loads(result.stdout)
+            return objects
+
+        room = printed("rooms/71.json?future=7&past=0")
+        assert {event["room"]["id"] for event in room} == {71}
+        assert {event["object"] for event in room} == {"event"}
+        first = room[0]
+        [single] = printed(f"classes/{first['session']}.json")
+        assert (single["id"], single["title"]) == (first["id"], first["title"])
+        of_type = printed(f"types/{first['type']['id']}.json?future=7&past=0")
+        assert first["id"] in {event["id"] for event in of_type}
+        both = {event["object"] for event in printed("types/31.json")}
+        assert both == {"event", "course_session"}
+
     def test_it_equals_the_feed_of_the_server(self, run: Run, monkeypatch: Any) -> None:
         printed = run("feed", "venues/12.json?future=7&past=0&cancelled=hide").stdout_bytes
         monkeypatch.delenv("FLASK_RUN_FROM_CLI")
@@ -406,6 +431,9 @@ class TestFeed:
             ("https://calendar.example.org/venues/12.ics", "is not a feed"),
             ("venues/12.ics?venue=1", "did you mean venues?"),
             ("venues/12.ics?past=soon", "past"),
+            ("rooms/12.xml", "and so for rooms, instructors"),
+            ("sessions.ics?sources=events", "accepted: course_sessions"),
+            ("classes/1.ics?past=7", "a single session has no filters"),
             ("sessions.ics?status=gone", "active, cancelled"),
         ],
     )

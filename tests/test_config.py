@@ -13,7 +13,7 @@ from environs import Env
 from bridge import config
 from bridge.config import Availability, Config, ListStyle, LogRequests, UpstreamPlan
 from bridge.errors import ConfigError
-from bridge.model import Visibility
+from bridge.model import SourceName, Visibility
 
 Load = Callable[..., Config]
 
@@ -38,6 +38,7 @@ def refusal(load: Load, **variables: str) -> str:
 
 DEFAULTS: dict[str, tuple[str, Any]] = {
     "TEAMUP_AUTH_SCHEME": ("schemes", ("Bearer", "Token", "JWT")),
+    "TEAMUP_SOURCES": ("sources", {SourceName.EVENTS, SourceName.COURSE_SESSIONS}),
     "TEAMUP_BASE_URL": ("base_url", "https://goteamup.com/api/v2"),
     "TEAMUP_PROVIDER_ID": ("provider_id", None),
     "TEAMUP_REQUEST_MODE": ("request_mode", None),
@@ -57,6 +58,7 @@ DEFAULTS: dict[str, tuple[str, Any]] = {
     "WINDOW_PAST_DAYS": ("window_past_days", 30),
     "WINDOW_FUTURE_DAYS": ("window_future_days", 90),
     "FEED_MAX_BYTES": ("feed_max_bytes", 1000000),
+    "PUBLIC_HORIZON_DAYS": ("public_horizon_days", None),
     "PUBLIC_VISIBILITY": ("public_visibility", {Visibility.PUBLIC}),
     "PUBLIC_AVAILABILITY": ("public_availability", Availability.FULL),
     "SHRINK_HOLD": ("shrink_hold", 21600),
@@ -114,6 +116,13 @@ def test_every_setting_is_looked_at_here() -> None:
         ("TEAMUP_AUTH_SCHEME", "Token", ("Token",)),
         ("TEAMUP_AUTH_SCHEME", "JWT", ("JWT",)),
         ("TEAMUP_AUTH_SCHEME", "auto", ("Bearer", "Token", "JWT")),
+        ("TEAMUP_SOURCES", "events", {SourceName.EVENTS}),
+        ("TEAMUP_SOURCES", "course_sessions", {SourceName.COURSE_SESSIONS}),
+        (
+            "TEAMUP_SOURCES",
+            "course_sessions, events",
+            {SourceName.EVENTS, SourceName.COURSE_SESSIONS},
+        ),
         ("TEAMUP_PROVIDER_ID", "12345", "12345"),
         ("TEAMUP_REQUEST_MODE", "provider", "provider"),
         ("TEAMUP_REQUEST_MODE", "customer", "customer"),
@@ -141,6 +150,9 @@ def test_every_setting_is_looked_at_here() -> None:
         ("WINDOW_FUTURE_DAYS", "0", 0),
         ("WINDOW_FUTURE_DAYS", "365", 365),
         ("FEED_MAX_BYTES", "0", 0),
+        ("PUBLIC_HORIZON_DAYS", "0", 0),
+        ("PUBLIC_HORIZON_DAYS", "28", 28),
+        ("PUBLIC_HORIZON_DAYS", "3650", 3650),
         ("PUBLIC_VISIBILITY", "public", {Visibility.PUBLIC}),
         (
             "PUBLIC_VISIBILITY",
@@ -206,6 +218,7 @@ WHOLE = {
     "WINDOW_PAST_DAYS": 0,
     "WINDOW_FUTURE_DAYS": 0,
     "FEED_MAX_BYTES": 0,
+    "PUBLIC_HORIZON_DAYS": 0,
     "SHRINK_HOLD": 0,
     "TRUSTED_PROXIES": 0,
     "PORT": 0,
@@ -228,7 +241,12 @@ def test_a_number_is_refused_below_what_makes_sense_and_in_any_other_spelling(
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("WINDOW_PAST_DAYS", "366"), ("WINDOW_FUTURE_DAYS", "366"), ("PORT", "65536")],
+    [
+        ("WINDOW_PAST_DAYS", "366"),
+        ("WINDOW_FUTURE_DAYS", "366"),
+        ("PUBLIC_HORIZON_DAYS", "3651"),
+        ("PORT", "65536"),
+    ],
 )
 def test_a_number_is_refused_above_what_makes_sense(load: Load, variable: str, value: str) -> None:
     text = refusal(load, **{variable: value})
@@ -239,7 +257,8 @@ def test_a_number_is_refused_above_what_makes_sense(load: Load, variable: str, v
 @pytest.mark.parametrize(
     ("variable", "value", "accepted"),
     [
-        ("TEAMUP_AUTH_SCHEME", "Basic", "auto, Bearer, Token, JWT"),
+        ("TEAMUP_AUTH_SCHEME", "Basic", "auto, Bearer, Token, JWT, none"),
+        ("TEAMUP_SOURCES", "classes", "events, course_sessions"),
         ("TEAMUP_BASE_URL", "http://goteamup.com/api/v2", "https"),
         ("TEAMUP_BASE_URL", "goteamup.com/api/v2", "https"),
         ("TEAMUP_BASE_URL", "ftp://goteamup.com/api/v2", "https"),
@@ -288,6 +307,8 @@ def test_what_cannot_be_used_is_refused_by_name_and_value_with_what_is_accepted(
 def test_in_a_list_the_one_bad_value_is_named(load: Load) -> None:
     text = refusal(load, PUBLIC_VISIBILITY="public,pubic")
     assert "'pubic'" in text
+    text = refusal(load, TEAMUP_SOURCES="events,course_session")
+    assert "'course_session'" in text
 
 
 @pytest.mark.parametrize("variable", list(DEFAULTS))
@@ -317,6 +338,33 @@ def test_without_a_token_the_start_is_refused_and_the_variable_named(
         text = refusal(load, TEAMUP_API_TOKEN=value)
     assert text.startswith("TEAMUP_API_TOKEN: is not set; accepted: ")
     assert "\n" not in text
+
+
+def test_without_a_token_the_scheme_none_needs_the_providers_id(load: Load) -> None:
+    anonymous = {"TEAMUP_API_TOKEN": "", "TEAMUP_AUTH_SCHEME": "none"}
+    text = refusal(load, **anonymous)
+    assert text.startswith("TEAMUP_PROVIDER_ID: is not set")
+    assert "TEAMUP_AUTH_SCHEME=none" in text
+    assert "\n" not in text
+    found = load(**anonymous, TEAMUP_PROVIDER_ID="123")
+    assert (found.schemes, found.token) == ((), "")
+    assert not [warning for warning in found.warnings if "TEAMUP_API_TOKEN" in warning]
+
+
+def test_a_token_that_the_scheme_none_does_not_use_is_a_warning(load: Load) -> None:
+    found = load(TEAMUP_AUTH_SCHEME="none", TEAMUP_PROVIDER_ID="123", TEAMUP_API_TOKEN="x" * 30)
+    [warning] = [warning for warning in found.warnings if "TEAMUP_API_TOKEN" in warning]
+    assert "TEAMUP_AUTH_SCHEME" in warning
+
+
+@pytest.mark.parametrize("value", ["12 34", "12\r\nX-Evil: 1"])
+def test_with_the_scheme_none_a_providers_id_that_cannot_be_used_is_reported_once(
+    load: Load, value: str
+) -> None:
+    text = refusal(load, TEAMUP_AUTH_SCHEME="none", TEAMUP_PROVIDER_ID=value)
+    assert text.startswith("TEAMUP_PROVIDER_ID: ")
+    assert "printable ASCII" in text
+    assert "is not set" not in text
 
 
 # Addresses

@@ -26,6 +26,7 @@ from bridge.diagnostics.findings import CheckReport, Finding, Level
 from bridge.feeds.feed import tag_of
 from bridge.sandbox.api import create_api
 from bridge.sandbox.demo_timetable import demo_studio
+from bridge.sandbox.endpoints import Kind
 from bridge.sandbox.faults import Faults
 from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.studio import Studio
@@ -46,14 +47,18 @@ class OffClock(SystemClock):
 
 
 def small_studio() -> Studio:
-    """A studio with only a few upcoming sessions, so that checks are fast."""
+    """A studio with 20 upcoming sessions and 20 classes, so that checks are fast."""
     studio = demo_studio(datetime.now(UTC).date())
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     tables = studio.tables()
-    starts = {row["id"]: tables.instant(row, "starts_at") for row in studio.sessions}
-    upcoming = sorted((start, row) for row, start in starts.items() if start and start > tomorrow)
-    for row in starts.keys() - {row for _, row in upcoming[:20]}:
-        studio.delete(row)
+    kinds: tuple[Kind, ...] = ("course_session", "event")
+    for kind in kinds:
+        rows = tables.sessions(kind)
+        timetable = [row for row in rows if not row.get("is_appointment")]
+        starts = ((tables.instant(row, "starts_at"), row["id"]) for row in timetable)
+        upcoming = sorted((start, id) for start, id in starts if start and start > tomorrow)
+        for id in {row["id"] for row in rows} - {id for _, id in upcoming[:20]}:
+            studio.delete(id, kind=kind)
     return studio
 
 
@@ -78,6 +83,7 @@ def check(studio_url: str, monkeypatch: pytest.MonkeyPatch) -> Check:
         environment = {
             "TEAMUP_API_TOKEN": TOKEN,
             "TEAMUP_BASE_URL": studio_url,
+            "TEAMUP_SOURCES": "course_sessions",
             "CACHE_URL": "memory://",
             **variables,
         }
@@ -263,6 +269,206 @@ class TestAccount:
         for topic, text in (("token", "Bearer"), ("provider", "123"), ("mode", "provider")):
             assert finding(report, topic).level is Level.GOOD
             assert text in finding(report, topic).text
+
+
+def simple_classes() -> Studio:
+    """A studio with one public class and one public session of a course, both tomorrow."""
+    studio = small_studio()
+    studio.replace_sessions([])
+    studio.replace_sessions([], kind="event")
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    studio.add(starts_at=tomorrow, course=51)
+    studio.add(starts_at=tomorrow, kind="event", offering_type=31, venue=12, venue_room=71)
+    return studio
+
+
+class TestSources:
+    """Both lists are read, classes and sessions of courses."""
+
+    @pytest.fixture
+    def check_both(self, check: Check) -> Check:
+        def run(studio: Studio | None = None, **settings: Any) -> CheckReport:
+            api = settings.pop("api", {})
+            with studio_api(studio or simple_classes(), **api) as server:
+                both = {"TEAMUP_SOURCES": "events,course_sessions", "TEAMUP_BASE_URL": server.url}
+                return check(**{**both, **settings})
+
+        return run
+
+    def test_the_sessions_of_each_list_are_counted(self, check_both: Check) -> None:
+        report = check_both(small_studio())
+        counts = report.counts
+        assert report.healthy
+        assert (counts["events"], counts["course_sessions"], counts["sessions"]) == (20, 20, 40)
+        assert counts["rooms"] > 1
+        text = finding(report, "scope").text
+        assert "20 ordinary classes" in text
+        assert "20 sessions of courses" in text
+        permission = finding(report, "permission")
+        assert permission.level is Level.GOOD
+        assert "events" in permission.text
+        assert "course_sessions" in permission.text
+
+    @pytest.mark.parametrize(
+        ("refused", "allowed"), [("events", "course_sessions"), ("course_sessions", "events")]
+    )
+    def test_a_token_that_may_not_read_one_of_the_lists(
+        self, check_both: Check, refused: str, allowed: str
+    ) -> None:
+        faults = Faults()
+        faults.set("status", 403, source=refused)
+        report = check_both(api={"faults": faults})
+        assert report.healthy
+        assert ("permission", "TEAMUP_SOURCES") in warnings(report)
+        text = finding(report, "permission").text
+        assert f"let the bridge read {refused}" in text
+        assert "manage_events" in text
+        assert f"TEAMUP_SOURCES={allowed} " in text
+        # What it may read is checked all the same.
+        assert report.counts[allowed] == report.counts["sessions"] == 1
+        assert refused not in report.counts
+        assert report.feeds
+
+    def test_a_token_that_may_read_neither_list_is_reported_once(self, check_both: Check) -> None:
+        report = check_both(api={"permissions": frozenset({"revenue"})})
+        assert errors(report) == [("permission", "TEAMUP_API_TOKEN")]
+        assert report.counts == {}
+
+    def test_a_list_that_fails_for_another_reason_is_an_error(self, check_both: Check) -> None:
+        faults = Faults()
+        faults.set("status", 418, source="events")
+        report = check_both(api={"faults": faults})
+        assert errors(report) == [("TeamUp", None)]
+        assert report.counts["course_sessions"] == 1
+
+    def test_a_rejected_token_is_reported_once(self, check_both: Check) -> None:
+        assert errors(check_both(api={"token": "another"})) == [("token", "TEAMUP_API_TOKEN")]
+
+    def test_private_appointments_are_counted_as_withheld(self, check_both: Check) -> None:
+        studio = simple_classes()
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        for _ in range(2):
+            studio.add(starts_at=tomorrow, kind="event", offering_type=31, is_appointment=True)
+        report = check_both(studio)
+        assert report.healthy
+        assert report.hidden == {"private appointments": 2}
+        assert report.counts["events"] == 1
+        # They are nothing to worry about.
+        assert "rows" not in {topic for topic, _ in warnings(report)}
+
+    def test_classes_beyond_the_horizon_are_counted_as_withheld(self, check_both: Check) -> None:
+        studio = simple_classes()
+        for days in (9, 11, 12):
+            later = datetime.now(UTC) + timedelta(days=days)
+            studio.add(starts_at=later, kind="event", offering_type=31)
+        assert check_both(studio).hidden == {}
+        report = check_both(studio, PUBLIC_HORIZON_DAYS="10")
+        assert report.hidden == {"beyond PUBLIC_HORIZON_DAYS": 2}
+        assert report.counts["events"] == 4
+
+    def test_classes_that_are_hidden_by_timelines_are_counted_as_withheld(
+        self, check_both: Check
+    ) -> None:
+        studio = simple_classes()
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        for audience in ("everyone", "membership_holders", "specific_customers"):
+            timelines = [{"id": 1, "name": "Booking", "audience_type": audience}]
+            studio.add(starts_at=tomorrow, kind="event", overriden_registration_timelines=timelines)
+        report = check_both(studio)
+        assert report.hidden == {"visible to membership_holders": 1, "visible to private": 1}
+
+    def test_timelines_can_reveal_classes_later_than_to_the_token(self, check_both: Check) -> None:
+        studio = simple_classes()
+        timelines = [{"id": 1, "name": "Booking", "audience_type": "everyone"}]
+        [row] = studio.events
+        studio.change(row["id"], kind="event", overriden_registration_timelines=timelines)
+        assert ("timelines", "PUBLIC_HORIZON_DAYS") in warnings(check_both(studio))
+        for report in (check_both(), check_both(studio, PUBLIC_HORIZON_DAYS="28")):
+            assert "timelines" not in {topic for topic, _ in warnings(report)}
+
+    def test_timelines_of_which_the_audience_is_not_told_are_reported(
+        self, check_both: Check
+    ) -> None:
+        studio = simple_classes()
+        [row] = studio.events
+        timelines = [{"id": 1, "name": "Booking"}]
+        studio.change(row["id"], kind="event", overriden_registration_timelines=timelines)
+        report = check_both(studio)
+        assert report.healthy
+        settings_of = [setting for topic, setting in warnings(report) if topic == "timelines"]
+        assert settings_of == ["PUBLIC_VISIBILITY", "PUBLIC_HORIZON_DAYS"]
+        assert any("1 classes have registration timelines" in f.text for f in report.findings)
+        assert "rows" not in {topic for topic, _ in warnings(report)}
+
+    def test_feeds_of_rooms_and_types_are_listed(self, check_both: Check) -> None:
+        report = check_both(small_studio())
+        paths = [urlsplit(address).path for address in report.feeds.values()]
+        assert len(set(paths)) == len(paths)
+        for kind in ("venues", "rooms", "instructors", "courses", "types"):
+            listed = sum(path.startswith(f"/{kind}/") for path in paths)
+            assert listed == report.counts[kind] > 0
+
+    def test_names_and_addresses_of_customers_are_not_reported(self, check_both: Check) -> None:
+        studio = simple_classes()
+        [row] = studio.events
+        studio.book(row["id"], 3, kind="event")
+        attendances = studio.events[0]["small_session_attendances"]
+        assert "canary" in json.dumps(attendances)
+        report = check_both(studio)
+        written = report.as_text() + json.dumps(report.as_dict())
+        assert "canary" not in written.lower()
+
+
+ANONYMOUS = {
+    "TEAMUP_API_TOKEN": None,
+    "TEAMUP_AUTH_SCHEME": "none",
+    "TEAMUP_PROVIDER_ID": "123",
+    "TEAMUP_SOURCES": "events,course_sessions",
+}
+
+
+class TestWithoutAToken:
+    def test_what_everybody_may_see_is_checked(self, check: Check) -> None:
+        lists = ("events", "course_sessions")
+        api = {"provider_id": "123", "anonymous": True, "anonymous_lists": lists}
+        studio = small_studio()
+        with studio_api(studio, **api) as server:
+            report = check(TEAMUP_BASE_URL=server.url, **ANONYMOUS)
+        assert report.healthy
+        assert ("token", "TEAMUP_AUTH_SCHEME") in warnings(report)
+        assert "none is used" in finding(report, "token").text
+        assert 0 < report.counts["events"] < len(studio.events)
+        assert 0 < report.counts["course_sessions"] < len(studio.sessions)
+        assert report.hidden == {}
+
+    def test_a_list_that_is_not_public_is_to_be_left_out(self, check: Check) -> None:
+        with studio_api(provider_id="123", anonymous=True) as server:
+            report = check(TEAMUP_BASE_URL=server.url, **ANONYMOUS)
+        assert report.healthy
+        assert ("permission", "TEAMUP_SOURCES") in warnings(report)
+        assert "TEAMUP_SOURCES=events " in finding(report, "permission").text
+        assert report.counts["events"] == report.counts["sessions"] > 0
+
+    def test_a_studio_that_shows_nothing_without_a_token(self, check: Check) -> None:
+        with studio_api(provider_id="123") as server:
+            report = check(TEAMUP_BASE_URL=server.url, **ANONYMOUS)
+        assert errors(report) == [("permission", "TEAMUP_API_TOKEN")]
+        assert "without a token" in finding(report, "permission").text
+
+    def test_a_missing_or_wrong_provider(self, check: Check) -> None:
+        missing = check(**{**ANONYMOUS, "TEAMUP_PROVIDER_ID": None})
+        assert errors(missing) == [("settings", "TEAMUP_PROVIDER_ID")]
+        with studio_api(provider_id="123", anonymous=True) as server:
+            wrong = {**ANONYMOUS, "TEAMUP_PROVIDER_ID": "456", "TEAMUP_SOURCES": "events"}
+            report = check(TEAMUP_BASE_URL=server.url, **wrong)
+        assert errors(report) == [("provider", "TEAMUP_PROVIDER_ID")]
+
+    def test_a_token_that_is_not_used_is_a_warning(self, check: Check) -> None:
+        with studio_api(provider_id="123", anonymous=True) as server:
+            given = {**ANONYMOUS, "TEAMUP_API_TOKEN": TOKEN, "TEAMUP_SOURCES": "events"}
+            report = check(TEAMUP_BASE_URL=server.url, **given)
+        assert report.healthy
+        assert any("TEAMUP_API_TOKEN is not used" in f.text for f in report.findings)
 
 
 class TestNetwork:

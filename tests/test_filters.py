@@ -477,7 +477,7 @@ def test_an_offering_type_without_an_id_matches_no_id() -> None:
 
 
 def test_a_single_session_is_selected_by_its_id() -> None:
-    filter_set = FilterSet(session=7)
+    filter_set = FilterSet(session=("course_session", 7))
     assert filter_set.matches(session(id=7), DAY)
     assert filter_set.matches(session("2001-01-01T00:00", id=7), DAY)
     assert not filter_set.matches(session(id=8), DAY)
@@ -516,11 +516,11 @@ def test_one_of_several_occupancies_is_enough() -> None:
     assert not parse(occupancy_status="empty,not_full").matches(full, DAY)
 
 
-def test_only_a_waitlist_filter_requires_upstream() -> None:
-    assert not parse(occupancy_status="has_waitlist").local
-    assert not parse(occupancy_status="full,has_waitlist").local
-    assert parse(occupancy_status="full,not_full,has_registrations,empty").local
-    assert parse().local
+def test_only_a_waitlist_filter_depends_on_the_waitlist() -> None:
+    assert parse(occupancy_status="has_waitlist").by_waitlist
+    assert parse(occupancy_status="full,has_waitlist").by_waitlist
+    assert not parse(occupancy_status="full,not_full,has_registrations,empty").by_waitlist
+    assert not parse().by_waitlist
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Walks without an upstream: made-up sessions, a fake walker, and a worker's cache that uses it."""
 
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from bridge.model import (
     Course,
     Instructor,
     OfferingType,
+    SourceName,
     Venue,
     Visibility,
 )
@@ -28,13 +29,17 @@ from bridge.snapshots.local_cache import LocalCache
 from bridge.snapshots.merge import MergeRules
 from bridge.snapshots.publisher import Publisher
 from bridge.snapshots.refresh import Refresher
+from bridge.snapshots.router import SnapshotRouter
 from bridge.snapshots.session_history import SessionHistory
 from bridge.snapshots.single_flight import Flight
+from bridge.snapshots.snapshot_key import SnapshotKey
+from bridge.snapshots.source_router import NarrowRouter, SourceRouter, WideRouter
 from bridge.store.interface import Store
 from bridge.store.keys import Keys
 from bridge.store.rate_limit import SharedRequestBudget
 from bridge.upstream.budget import Purpose
 from bridge.upstream.pagination import Walk
+from bridge.upstream.sources import SOURCES
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 AT = int(NOW.timestamp())
@@ -82,6 +87,11 @@ def walk(
     return Walk(float(at), tuple(sessions), frozenset(unusable), {}, 1)
 
 
+def key(filter_set: FilterSet, source: SourceName = SourceName.COURSE_SESSIONS) -> SnapshotKey:
+    """The key of the snapshot of *filter_set* from one source."""
+    return SnapshotKey(source, filter_set)
+
+
 @dataclass
 class FakeWalker:
     """Takes sessions from a list.
@@ -93,6 +103,7 @@ class FakeWalker:
         requested: the filter sets of all walks so far.
         purposes: the purposes of all walks so far.
         entered: set when a walk begins.
+        can_look_up: whether upstream has a parameter for ids.
     """
 
     clock: ManualClock
@@ -102,6 +113,7 @@ class FakeWalker:
     requested: list[FilterSet] = field(default_factory=list)
     purposes: list[Purpose] = field(default_factory=list)
     entered: threading.Event = field(default_factory=threading.Event)
+    can_look_up: bool = False
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -161,12 +173,17 @@ class FollowedRefresher(Refresher):
 
 @dataclass
 class Worker:
-    """One process's cache. Workers with the same store share their snapshots."""
+    """One process's cache. Workers with the same store share their snapshots.
+
+    Attributes:
+        walker: of all sources that have none in *walkers*.
+    """
 
     clock: ManualClock
     store: Store
     walker: FakeWalker
     freshness: FreshnessPolicy = FRESHNESS
+    walkers: Mapping[SourceName, FakeWalker] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.local_cache = LocalCache(self.store, KEYS, self.clock)
@@ -185,7 +202,7 @@ class Worker:
             store=self.store,
             keys=KEYS,
             local_cache=self.local_cache,
-            walker=self.walker,  # type: ignore[arg-type]
+            walkers={**dict.fromkeys(SourceName, self.walker), **self.walkers},  # type: ignore[arg-type]
             publisher=self.publisher,
             freshness=self.freshness,
             backoff=self.backoff,
@@ -206,10 +223,26 @@ class Worker:
 
     def flight(self, filter_set: FilterSet, rules: MergeRules) -> Flight:
         """The running refresh of *filter_set*, or a new one, which may have nothing to do."""
-        flight = self.refresher.refresh(filter_set, rules, None)
+        flight = self.refresher.refresh(key(filter_set), rules, None)
         assert flight is not None
         return flight
 
     def settle(self, filter_set: FilterSet, rules: MergeRules) -> None:
         """Wait until the refresh of *filter_set* has ended."""
         assert self.flight(filter_set, rules).wait(TIMEOUT)
+
+
+def single_source_router(
+    worker: Worker, clock: ManualClock, *, narrow: bool = False, shrink_hold: float
+) -> SnapshotRouter:
+    """A router with the course sessions as its only source."""
+    name = SourceName.COURSE_SESSIONS
+    source_router: SourceRouter
+    if narrow:
+        default = FilterSet(past=30, future=90)
+        source_router = NarrowRouter(worker.cache, SOURCES[name], default, shrink_hold=shrink_hold)
+    else:
+        source_router = WideRouter(
+            worker.cache, SOURCES[name], clock, past=30, shrink_hold=shrink_hold
+        )
+    return SnapshotRouter({name: source_router}, worker.cache, clock)

@@ -7,10 +7,12 @@ from bridge.clock import Clock, SystemClock
 from bridge.config import Config
 from bridge.diagnostics import account_checks, environment_checks, timetable_checks
 from bridge.diagnostics.findings import CheckReport
-from bridge.errors import ConfigError, UpstreamError
+from bridge.errors import Cause, ConfigError, UpstreamError
 from bridge.filters import FilterSet
+from bridge.model import SourceName
 from bridge.services import Services
 from bridge.store.opening import open_backend
+from bridge.upstream.pagination import Walk
 
 # With a larger error windows begin on the wrong day, and clients take old copies for fresh ones.
 _MAX_SKEW_SECONDS = 600
@@ -63,15 +65,19 @@ def _report_problems(report: CheckReport, err: ConfigError) -> None:
 
 def _check_upstream(report: CheckReport, bridge: Services, clock: Clock) -> None:
     settings = bridge.config
-    try:
-        walk = bridge.walker.walk(FilterSet(past=settings.window_past_days))
-    except UpstreamError as err:
-        account_checks.report_failure(report, err.cause, settings, bridge.client, clock)
-        _check_clock(report, bridge)
-        return
-    account_checks.report_success(report, settings, bridge.client)
+    walks: dict[SourceName, Walk] = {}
+    causes: dict[SourceName, Cause] = {}
+    for source, walker in bridge.walkers.items():
+        try:
+            walks[source] = walker.walk(FilterSet(past=settings.window_past_days))
+        except UpstreamError as err:
+            causes[source] = err.cause
+    if walks:
+        account_checks.report_success(report, settings, bridge.client)
+    account_checks.report_failures(report, causes, list(walks), bridge)
     _check_clock(report, bridge)
-    timetable_checks.check_walk(report, walk, settings)
+    if walks:
+        timetable_checks.check_walks(report, walks, settings)
 
 
 def _check_clock(report: CheckReport, bridge: Services) -> None:

@@ -1,60 +1,78 @@
 """Timetable checks: what the token can read, what is hidden, and the size of the feeds."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bridge.config import Config, UpstreamPlan
 from bridge.diagnostics.findings import CheckReport
-from bridge.feeds.catalogue import Catalogue, catalogue_of
+from bridge.feeds.catalogue import Catalogue, CatalogueItem, catalogue_of
 from bridge.feeds.formats import ics
 from bridge.feeds.formats.base import Content
 from bridge.feeds.params import FeedDefaults, feed_spec
-from bridge.feeds.selection import DRAFT, UNKNOWN, hidden_reason, select
+from bridge.feeds.selection import DRAFT, LATER, UNKNOWN, hidden_reason, horizon_of, select
 from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.filters import FilterSet
-from bridge.model import ClassSession
+from bridge.model import ClassSession, SourceName
 from bridge.snapshots import merge
 from bridge.snapshots.merge import MergeRules
-from bridge.snapshots.snapshot import Snapshot
+from bridge.snapshots.snapshot import Snapshot, join
 from bridge.upstream.pagination import Walk
+from bridge.upstream.parser import APPOINTMENTS, UNTOLD_TIMELINES
 
 
-def check_walk(report: CheckReport, walk: Walk, settings: Config) -> None:
-    """Check the sessions of a complete walk."""
-    audience = FeedDefaults.of(settings).audience
-    catalogue = catalogue_of(walk.sessions, audience)
+def check_walks(report: CheckReport, walks: Mapping[SourceName, Walk], settings: Config) -> None:
+    """Check the sessions of complete walks, by source."""
+    defaults = FeedDefaults.of(settings)
+    snapshot = join([_snapshot(walk, settings) for walk in walks.values()])
+    catalogue = catalogue_of(snapshot, FilterSet(), defaults.audience)
+    sessions = [session for walk in walks.values() for session in walk.sessions]
     report.counts = {
-        "sessions": len(walk.sessions),
-        "pages": walk.pages,
+        "sessions": len(sessions),
+        **{source.value: len(walk.sessions) for source, walk in walks.items()},
+        "pages": sum(walk.pages for walk in walks.values()),
         "venues": len(catalogue.venues),
+        "rooms": len(catalogue.rooms),
         "instructors": len(catalogue.instructors),
         "courses": len(catalogue.courses),
+        "types": len(catalogue.types),
     }
-    report.hidden = _hidden_counts(walk.sessions, audience)
-    for reason, number in walk.tally.items():
-        report.warning("rows", f"{number} {reason}")
-    _check_volume(report, walk, settings)
-    report.good(
-        "scope",
-        "only the dated sessions of courses are served, not regular classes, which TeamUp stores"
-        " separately",
-    )
-    _check_feeds(report, walk, catalogue, settings)
+    report.hidden = _hidden_counts(snapshot, defaults.audience)
+    for reason, number in snapshot.tally.items():
+        if reason not in (APPOINTMENTS, UNTOLD_TIMELINES):
+            report.warning("rows", f"{number} {reason}")
+    _check_volume(report, sessions, report.counts["pages"], settings)
+    _check_timelines(report, snapshot, settings)
+    parts = (f"{len(walk.sessions)} {_TEXTS[source]}" for source, walk in walks.items())
+    report.good("scope", f"the timetable contains {' and '.join(parts)}")
+    _check_feeds(report, snapshot, catalogue, settings)
     report.feeds = _addresses(catalogue, settings)
 
 
-def _check_volume(report: CheckReport, walk: Walk, settings: Config) -> None:
+_TEXTS = {
+    SourceName.EVENTS: "ordinary classes (events)",
+    SourceName.COURSE_SESSIONS: "sessions of courses (course_sessions)",
+}
+
+
+def _snapshot(walk: Walk, settings: Config) -> Snapshot:
+    rules = MergeRules(tombstones=True, history=True, shrink_hold=settings.shrink_hold)
+    return merge.merge_walk(FilterSet(past=settings.window_past_days), walk, None, {}, rules)
+
+
+def _check_volume(
+    report: CheckReport, sessions: Sequence[ClassSession], pages: int, settings: Config
+) -> None:
     per_ttl = settings.requests_per_minute * settings.cache_ttl / 60
-    if settings.plan is UpstreamPlan.WIDE and walk.pages > per_ttl / 2:
+    if settings.plan is UpstreamPlan.WIDE and pages > per_ttl / 2:
         report.warning(
             "plan",
-            f"one walk takes {walk.pages} pages, more than half of the {per_ttl:.0f} requests per"
-            " CACHE_TTL: raise CACHE_TTL, or set UPSTREAM_PLAN=narrow",
+            f"reading the timetable takes {pages} pages, more than half of the {per_ttl:.0f}"
+            " requests per CACHE_TTL: raise CACHE_TTL, or set UPSTREAM_PLAN=narrow",
             "UPSTREAM_PLAN",
         )
-    if not walk.sessions:
-        report.warning("sees", "TeamUp lists no course sessions")
-    instructors = [{person.id for person in session.instructors} for session in walk.sessions]
+    if not sessions:
+        report.warning("sees", "TeamUp lists no classes")
+    instructors = [{person.id for person in session.instructors} for session in sessions]
     if len(instructors) > 1 and set.intersection(*instructors):
         report.warning(
             "permission",
@@ -64,19 +82,46 @@ def _check_volume(report: CheckReport, walk: Walk, settings: Config) -> None:
         )
 
 
-def _hidden_counts(sessions: Sequence[ClassSession], audience: Audience) -> dict[str, int]:
-    texts = {DRAFT: "drafts", UNKNOWN: "without a known visibility"}
-    reasons = (hidden_reason(session, audience) for session in sessions)
-    return {
+def _check_timelines(report: CheckReport, snapshot: Snapshot, settings: Config) -> None:
+    """Report what registration timelines do not tell the bridge."""
+    if untold := snapshot.tally.get(UNTOLD_TIMELINES):
+        report.warning(
+            "timelines",
+            f"{untold} classes have registration timelines of which TeamUp does not tell the"
+            " audience: they are shown as their class type's visibility says",
+            "PUBLIC_VISIBILITY",
+        )
+    has_timelines = any(entry.session.registration for entry in snapshot.published)
+    if (untold or has_timelines) and settings.public_horizon_days is None and settings.schemes:
+        report.warning(
+            "timelines",
+            "classes have registration timelines, which can reveal a class to customers later than"
+            " to this token, and TeamUp does not tell when: if your classes are revealed some days"
+            " ahead, set PUBLIC_HORIZON_DAYS to that number of days",
+            "PUBLIC_HORIZON_DAYS",
+        )
+
+
+def _hidden_counts(snapshot: Snapshot, audience: Audience) -> dict[str, int]:
+    texts = {
+        DRAFT: "drafts",
+        UNKNOWN: "without a known visibility",
+        LATER: "beyond PUBLIC_HORIZON_DAYS",
+    }
+    horizon = horizon_of(snapshot, audience)
+    reasons = (hidden_reason(entry.session, audience, horizon) for entry in snapshot.published)
+    counts = {
         texts.get(reason, f"visible to {reason}"): number
         for reason, number in Counter(filter(None, reasons)).items()
     }
+    appointments = snapshot.tally.get(APPOINTMENTS, 0)
+    return {**counts, "private appointments": appointments} if appointments else counts
 
 
-def _check_feeds(report: CheckReport, walk: Walk, catalogue: Catalogue, settings: Config) -> None:
+def _check_feeds(
+    report: CheckReport, snapshot: Snapshot, catalogue: Catalogue, settings: Config
+) -> None:
     """Check that no feed exceeds the maximum size."""
-    rules = MergeRules(tombstones=True, history=True, shrink_hold=settings.shrink_hold)
-    snapshot = merge.merge_walk(FilterSet(past=settings.window_past_days), walk, None, {}, rules)
     count = 0
     for name, spec in _specs(catalogue, FeedDefaults.of(settings)):
         count += 1
@@ -97,28 +142,30 @@ def _left_out(snapshot: Snapshot, spec: FeedSpec, settings: Config) -> int:
     return len(selection.shown) - len(shown)
 
 
-def _specs(catalogue: Catalogue, defaults: FeedDefaults) -> Iterator[tuple[str, FeedSpec]]:
-    yield "all classes", feed_spec(Kind.SESSION, None, (), defaults)
+def _items(catalogue: Catalogue) -> Iterator[tuple[Kind, CatalogueItem]]:
     for kind, items in (
         (Kind.VENUE, catalogue.venues),
+        (Kind.ROOM, catalogue.rooms),
         (Kind.INSTRUCTOR, catalogue.instructors),
         (Kind.COURSE, catalogue.courses),
+        (Kind.TYPE, catalogue.types),
     ):
         for item in items:
-            yield item.name, feed_spec(kind, item.identity, (), defaults)
+            yield kind, item
+
+
+def _specs(catalogue: Catalogue, defaults: FeedDefaults) -> Iterator[tuple[str, FeedSpec]]:
+    yield "all classes", feed_spec(Kind.SESSION, None, (), defaults)
+    for kind, item in _items(catalogue):
+        yield item.name, feed_spec(kind, item.identity, (), defaults)
 
 
 def _addresses(catalogue: Catalogue, settings: Config) -> dict[str, str]:
     base = settings.public_base_url or f"http://127.0.0.1:{settings.port}"
     addresses = {"all classes": f"{base}/sessions.ics"}
-    for kind, items in (
-        (Kind.VENUE, catalogue.venues),
-        (Kind.INSTRUCTOR, catalogue.instructors),
-        (Kind.COURSE, catalogue.courses),
-    ):
-        for item in items:
-            path = f"{kind.value}/{item.identity}"
-            # Names are not unique.
-            name = f"{item.name} ({path})" if item.name in addresses else item.name
-            addresses[name] = f"{base}/{path}.ics"
+    for kind, item in _items(catalogue):
+        path = f"{kind.value}/{item.identity}"
+        # Names are not unique.
+        name = f"{item.name} ({path})" if item.name in addresses else item.name
+        addresses[name] = f"{base}/{path}.ics"
     return addresses

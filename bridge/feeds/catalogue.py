@@ -1,17 +1,17 @@
-"""The catalogue: the venues, instructors, courses and types that an audience may see."""
+"""The catalogue: the venues, rooms, instructors, courses and types that an audience may see."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bridge.feeds.selection import hidden_reason
+from bridge.feeds.selection import hidden_reason, horizon_of
 from bridge.feeds.spec import Audience
-from bridge.model import ClassSession
+from bridge.filters import FilterSet
+from bridge.snapshots.snapshot import Snapshot
 from bridge.text_cleanup import folded
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueItem:
-    """A venue, instructor, course or type."""
+    """A venue, a room, an instructor, a course, a type or a category of types."""
 
     name: str
     identity: int
@@ -22,22 +22,30 @@ class Catalogue:
     """All items that have at least one visible session, sorted by name."""
 
     venues: tuple[CatalogueItem, ...]
+    rooms: tuple[CatalogueItem, ...]
     instructors: tuple[CatalogueItem, ...]
     courses: tuple[CatalogueItem, ...]
     types: tuple[CatalogueItem, ...]
+    categories: tuple[CatalogueItem, ...]
 
 
-def catalogue_of(sessions: Iterable[ClassSession], audience: Audience) -> Catalogue:
-    """The catalogue of those *sessions* that *audience* may see."""
+def catalogue_of(snapshot: Snapshot, window: FilterSet, audience: Audience) -> Catalogue:
+    """The catalogue of the sessions in *window* that *audience* may see."""
+    horizon = horizon_of(snapshot, audience)
     venues: dict[int, str] = {}
+    rooms: dict[int, str] = {}
     instructors: dict[int, str] = {}
     courses: dict[int, str] = {}
     types: dict[int, str] = {}
-    for session in sessions:
-        if hidden_reason(session, audience) is not None:
+    categories: dict[int, str] = {}
+    for published in snapshot.matching(window):
+        session = published.session
+        if hidden_reason(session, audience, horizon) is not None:
             continue
         if session.venue:
             venues[session.venue.id] = session.venue.name or f"Venue {session.venue.id}"
+        if session.room:
+            rooms[session.room.id] = session.room.name or f"Room {session.room.id}"
         for person in session.instructors:
             instructors[person.id] = person.name or f"Instructor {person.id}"
         if session.course:
@@ -45,7 +53,10 @@ def catalogue_of(sessions: Iterable[ClassSession], audience: Audience) -> Catalo
         kind = session.offering_type
         if kind and kind.id is not None:
             types[kind.id] = kind.name or session.title
-    return Catalogue(*(_sorted_items(names) for names in (venues, instructors, courses, types)))
+        if kind and kind.category_id is not None and kind.category:
+            categories[kind.category_id] = kind.category
+    groups = (venues, rooms, instructors, courses, types, categories)
+    return Catalogue(*map(_sorted_items, groups))
 
 
 def _sorted_items(names: dict[int, str]) -> tuple[CatalogueItem, ...]:

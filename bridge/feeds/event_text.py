@@ -1,6 +1,10 @@
 """The texts that the bridge writes about a session, the same in every format."""
 
+from datetime import UTC
+
+from bridge import times
 from bridge.feeds.session_view import SessionView
+from bridge.model import ClassSession
 
 
 def title(view: SessionView) -> str:
@@ -23,6 +27,10 @@ def description(view: SessionView) -> str:
         facts.append(f"Instructor{'s' if len(names) > 1 else ''}: {', '.join(names)}")
     if session.course and session.course.name and session.course.name != session.title:
         facts.append(f"Course: {session.course.name}")
+    if session.booking_opens:
+        facts.append(f"Booking opens {booking_opens(session)}")
+    if view.waitlist:
+        facts.append("There is a waiting list.")
     if session.booking_url:
         facts.append(f"Book: {session.booking_url}")
     # The view contains the following only if the audience may see it.
@@ -32,5 +40,15 @@ def description(view: SessionView) -> str:
         facts.append(f"Join: {session.venue.join_url}")
     if session.staff_url:
         facts.append(f"Manage: {session.staff_url}")
-    own = session.offering_type.description if session.offering_type else ""
+    own = session.description
     return "\n".join(facts) + ("\n\n" if facts and own else "") + own
+
+
+def booking_opens(session: ClassSession) -> str:
+    """When booking opens, in the venue's time: ``Tue 1 Dec, 09:00``. Empty if that is not known."""
+    if session.booking_opens is None:
+        return ""
+    zone = times.zone(session.venue.zone) if session.venue else None
+    local = session.booking_opens.astimezone(zone or UTC)
+    day = f"{times.DAY_NAMES[local.weekday()]} {local.day} {times.MONTH_NAMES[local.month - 1]}"
+    return f"{day}, {local:%H:%M}" + ("" if zone else " UTC")

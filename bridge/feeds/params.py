@@ -3,12 +3,22 @@
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from urllib.parse import urlencode
 
 from bridge.config import Availability, Config
 from bridge.errors import ParameterError
-from bridge.feeds.spec import PATH_FIELDS, Audience, Cancelled, FeedSpec, Kind, TimeStyle
+from bridge.feeds.spec import (
+    PATH_FIELDS,
+    SINGLE_SESSION_SOURCES,
+    Audience,
+    Cancelled,
+    FeedSpec,
+    Kind,
+    TimeStyle,
+)
 from bridge.filters import PARAMETERS, FilterSet, Occupancy
+from bridge.model import SourceName
 from bridge.param_values import choice, quoted, single
 
 IGNORED = frozenset(
@@ -31,19 +41,24 @@ class FeedDefaults:
 
     Attributes:
         past, future: the default window in whole days.
+        sources: those that the timetable is made of.
     """
 
     past: int
     future: int
     audience: Audience
+    sources: frozenset[SourceName] = frozenset(SourceName)
 
     @classmethod
     def of(cls, config: Config) -> "FeedDefaults":
         """The defaults of public feeds, from the settings."""
+        days = config.public_horizon_days
         audience = Audience(
-            visibilities=config.public_visibility, availability=config.public_availability
+            visibilities=config.public_visibility,
+            availability=config.public_availability,
+            horizon=None if days is None else timedelta(days=days),
         )
-        return cls(config.window_past_days, config.window_future_days, audience)
+        return cls(config.window_past_days, config.window_future_days, audience, config.sources)
 
 
 def feed_spec(
@@ -68,13 +83,14 @@ def feed_spec(
     options = {name: values.pop(name) for name in _OPTIONS if name in values}
     # A course's feed contains all its sessions, so it has no default window. A single session's
     # feed has none either.
-    windowed = kind is Kind.VENUE or kind is Kind.INSTRUCTOR or identity is None
+    is_session = identity is not None and kind in SINGLE_SESSION_SOURCES
+    windowed = kind is not Kind.COURSE and not is_session
     past, future = (defaults.past, defaults.future) if windowed else (None, None)
-    if kind is Kind.SESSION and identity is not None:
+    if identity is not None and is_session:
         if values:
             name = next(iter(values))
             raise ParameterError(name, f"{name}: a single session has no filters; leave it out")
-        filter_set = FilterSet(session=identity)
+        filter_set = FilterSet(session=(SINGLE_SESSION_SOURCES[kind].object, identity))
     else:
         fixed = (
             {PATH_FIELDS[kind]: identity} if identity is not None and kind in PATH_FIELDS else {}
@@ -83,6 +99,7 @@ def feed_spec(
     chosen = {
         name: choice(name, single(name, texts), _OPTIONS[name]) for name, texts in options.items()
     }
+    _check_sources(filter_set, defaults.sources)
     availability = chosen.get("availability", Availability.NONE)
     _check_availability(availability, filter_set, defaults.audience)
     return FeedSpec(
@@ -122,6 +139,16 @@ def _unknown_parameter(name: str) -> str:
     if near:
         return f"{problem}; did you mean {near[0]}?"
     return f"{problem}; accepted: {', '.join(accepted)}"
+
+
+def _check_sources(filter_set: FilterSet, sources: frozenset[SourceName]) -> None:
+    for name in filter_set.sources:
+        if name not in sources:
+            accepted = ", ".join(name.value for name in SourceName if name in sources)
+            raise ParameterError(
+                "sources",
+                f"sources: this timetable does not contain {name.value}; accepted: {accepted}",
+            )
 
 
 def _check_availability(

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from bridge.feeds.session_view import SessionView, ViewOptions, make_view
 from bridge.feeds.spec import Audience, Cancelled, FeedSpec
@@ -10,9 +11,10 @@ from bridge.feeds.subject import Subject, SubjectCollector
 from bridge.model import ClassSession, Status, Visibility
 from bridge.snapshots.snapshot import Snapshot
 
-DRAFT, UNKNOWN = "draft", "unknown"
-HIDDEN_REASONS = (DRAFT, UNKNOWN, *(visibility.value for visibility in Visibility))
-"""Why a session is hidden: a draft, an unknown visibility, or one not open to the audience."""
+DRAFT, UNKNOWN, LATER = "draft", "unknown", "later"
+HIDDEN_REASONS = (DRAFT, UNKNOWN, LATER, *(visibility.value for visibility in Visibility))
+"""Why a session is hidden: a draft, an unknown visibility, a start beyond the audience's horizon,
+or a visibility that is not open to the audience."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,12 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
     options = ViewOptions.of(spec)
     collector = SubjectCollector(spec)
     window = spec.filter_set.window(snapshot.day)
+    horizon = horizon_of(snapshot, spec.audience)
     shown: list[SessionView] = []
     hidden: Counter[str] = Counter()
     for published in snapshot.matching(collector.scope):
         session = published.session
-        reason = hidden_reason(session, spec.audience)
+        reason = hidden_reason(session, spec.audience, horizon)
         if reason is None:
             collector.add(session)
         if not spec.filter_set.admits(session, window):
@@ -51,14 +54,28 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
     return Selection(shown, collector.subject(shown), hidden)
 
 
-def hidden_reason(session: ClassSession, audience: Audience) -> str | None:
+def horizon_of(snapshot: Snapshot, audience: Audience) -> datetime | None:
+    """The latest start of the sessions that *audience* may see; None if there is no limit."""
+    if audience.horizon is None:
+        return None
+    return datetime.fromtimestamp(snapshot.changed_at, UTC) + audience.horizon
+
+
+def hidden_reason(
+    session: ClassSession, audience: Audience, horizon: datetime | None
+) -> str | None:
     """Why *audience* may not see *session*: one of :data:`HIDDEN_REASONS`; None: it may.
 
     Nobody sees drafts, nor sessions that came without a visibility.
+
+    Args:
+        horizon: the result of :func:`horizon_of`.
     """
-    kind = session.offering_type
-    if kind is not None and not kind.draft and kind.visibility in audience.visibilities:
-        return None
+    kind, visibility = session.offering_type, session.visibility
     if kind is not None and kind.draft:
         return DRAFT
-    return UNKNOWN if kind is None or kind.visibility is None else kind.visibility.value
+    if visibility is None:
+        return UNKNOWN
+    if visibility not in audience.visibilities:
+        return visibility.value
+    return LATER if horizon is not None and session.start > horizon else None

@@ -30,6 +30,7 @@ class SessionView:
             may see exact counts.
         booked: how many places are booked, of how many, where the audience may see it.
         modified: when anything in the view last changed.
+        waitlist: whether there is a waiting list, where the audience may see it.
         cancelled: whether the title states that it is cancelled.
         status: the STATUS for calendars; a feed may keep a cancelled session active.
     """
@@ -38,6 +39,7 @@ class SessionView:
     session: ClassSession
     availability: str | int | None
     booked: str | None
+    waitlist: bool
     created: datetime
     modified: datetime
     sequence: int
@@ -85,10 +87,11 @@ def make_view(published: Published, options: ViewOptions) -> SessionView:
     venue = session.venue
     if venue is not None and venue.join_url and not options.join_links:
         venue = replace(venue, join_url=None)
-    kind = session.offering_type
-    if kind is not None and not options.join_links:
-        description = without_meeting_links(kind.description)
-        kind = kind if description == kind.description else replace(kind, description=description)
+    kind, own_description = session.offering_type, session.own_description
+    if not options.join_links:
+        own_description = without_meeting_links(own_description)
+        if kind is not None:
+            kind = replace(kind, description=without_meeting_links(kind.description))
     staff_url = session.staff_url if options.staff_links else None
     return SessionView(
         uid=uid(session),
@@ -97,11 +100,16 @@ def make_view(published: Published, options: ViewOptions) -> SessionView:
             venue=venue,
             offering_type=kind,
             staff_url=staff_url,
+            own_description=own_description,
             attending=0,
             capacity=None,
+            waiting=None,
         ),
         availability=None if cancelled else _availability(session, options),
         booked=_booked(session) if options.counts else None,
+        waitlist=options.availability is Availability.SPOTS
+        and bool(session.waiting)
+        and not cancelled,
         created=_instant(published.revision.created),
         modified=_instant(_modified(published.revision, options)),
         sequence=published.revision.sequence,

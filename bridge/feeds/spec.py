@@ -1,26 +1,43 @@
 """The feed specification: everything that determines a feed's bytes, except the snapshot."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import Enum
 from urllib.parse import parse_qsl
 
 from bridge.config import Availability
 from bridge.filters import FilterSet
-from bridge.model import Visibility
+from bridge.model import Identity, SourceName, Visibility
 
 
 class Kind(Enum):
     """What kind of object a feed is about; the value is the first segment of its path."""
 
     VENUE = "venues"
+    ROOM = "rooms"
     INSTRUCTOR = "instructors"
     COURSE = "courses"
+    TYPE = "types"
+    CLASS = "classes"
+    """One ordinary class."""
     SESSION = "sessions"
-    """One session (with an id), or any filter set (without one)."""
+    """One course session (with an id), or any filter set (without one)."""
 
 
-PATH_FIELDS = {Kind.VENUE: "venues", Kind.INSTRUCTOR: "instructors", Kind.COURSE: "course"}
+PATH_FIELDS = {
+    Kind.VENUE: "venues",
+    Kind.ROOM: "rooms",
+    Kind.INSTRUCTOR: "instructors",
+    Kind.COURSE: "course",
+    Kind.TYPE: "offering_types",
+}
 """The field of the filter set that the id in the path sets."""
+
+SINGLE_SESSION_SOURCES = {
+    Kind.CLASS: SourceName.EVENTS,
+    Kind.SESSION: SourceName.COURSE_SESSIONS,
+}
+"""The source of the one session that the id in the path means."""
 
 
 class Cancelled(Enum):
@@ -54,6 +71,7 @@ class Audience:
         counts: whether the exact number of bookings is shown.
         join_links, staff_links: whether these links are shown.
         label: the owner's name for the feed.
+        horizon: only sessions that start at most so long after the walk; None: all.
     """
 
     private: str | None = None
@@ -63,6 +81,7 @@ class Audience:
     join_links: bool = False
     staff_links: bool = False
     label: str = ""
+    horizon: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +101,13 @@ class FeedSpec:
     availability: Availability = Availability.NONE
     times: TimeStyle = TimeStyle.UTC
     query: str = ""
+
+    @property
+    def session(self) -> Identity | None:
+        """The identity of the one session that the feed is about; None for other feeds."""
+        if self.identity is None or self.kind not in SINGLE_SESSION_SOURCES:
+            return None
+        return (SINGLE_SESSION_SOURCES[self.kind].object, self.identity)
 
     @property
     def name(self) -> str:

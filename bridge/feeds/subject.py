@@ -9,12 +9,15 @@ from bridge.filters import FilterSet
 from bridge.model import ClassSession
 from bridge.text_cleanup import folded
 
-_ID_FIELDS = ("venues", "instructors", "course", "offering_types")
+_ID_FIELDS = ("venues", "rooms", "instructors", "course", "offering_types", "category")
 _MAX_NAMES = 3
 _WORDS = {
     Kind.VENUE: "Venue",
+    Kind.ROOM: "Room",
     Kind.INSTRUCTOR: "Instructor",
     Kind.COURSE: "Course",
+    Kind.TYPE: "Class type",
+    Kind.CLASS: "Class",
     Kind.SESSION: "Class",
 }
 
@@ -55,8 +58,8 @@ class SubjectCollector:
             self._wanted = {field: ids for field, ids in chosen.items() if ids}
             # Without ids there is no name to find, so only the feed's own sessions are visited.
             self.scope = FilterSet(**chosen) if self._wanted else spec.filter_set
-        elif spec.kind is Kind.SESSION:
-            self.scope = FilterSet(session=spec.identity)
+        elif spec.session is not None:
+            self.scope = FilterSet(session=spec.session)
         else:
             self.scope = FilterSet.of(**{PATH_FIELDS[spec.kind]: (spec.identity,)})
 
@@ -96,6 +99,8 @@ def _parts(session: ClassSession) -> Iterator[tuple[str, int, str]]:
     """The objects by which *session* can be selected: filter field, id and name of each."""
     if session.venue:
         yield "venues", session.venue.id, session.venue.name
+    if session.room:
+        yield "rooms", session.room.id, session.room.name
     for person in session.instructors:
         yield "instructors", person.id, person.name
     if session.course:
@@ -103,17 +108,26 @@ def _parts(session: ClassSession) -> Iterator[tuple[str, int, str]]:
     kind = session.offering_type
     if kind and kind.id is not None:
         yield "offering_types", kind.id, kind.name or session.title
+    if kind and kind.category_id is not None:
+        yield "category", kind.category_id, kind.category
 
 
 def _named(session: ClassSession, spec: FeedSpec) -> tuple[str, str | None]:
     """The name and zone of the feed's object, as *session* has them."""
     venue = session.venue
-    if spec.kind is Kind.VENUE:
-        return (venue.name, venue.zone) if venue and venue.id == spec.identity else ("", None)
-    if spec.kind is Kind.COURSE:
-        course = session.course
-        return (course.name if course and course.id == spec.identity else "", None)
-    if spec.kind is Kind.INSTRUCTOR:
-        names = (person.name for person in session.instructors if person.id == spec.identity)
-        return (next(names, ""), None)
-    return (session.title if session.id == spec.identity else "", venue.zone if venue else None)
+    zone = venue.zone if venue else None
+    if spec.session is not None:
+        return (session.title if session.identity == spec.session else "", zone)
+    candidates = {
+        Kind.VENUE: (venue,),
+        Kind.ROOM: (session.room,),
+        Kind.INSTRUCTOR: session.instructors,
+        Kind.COURSE: (session.course,),
+        Kind.TYPE: (session.offering_type,),
+    }[spec.kind]
+    names = [part.name for part in candidates if part is not None and part.id == spec.identity]
+    name = names[0] if names else ""
+    if spec.kind is Kind.ROOM and name and venue and venue.name:
+        # Rooms of two venues may have equal names.
+        name = f"{venue.name}, {name}"
+    return name, zone if spec.kind in (Kind.VENUE, Kind.ROOM) and names else None

@@ -2,11 +2,10 @@
 
 from bridge.errors import ProblemArea
 from bridge.ops.alerts import Alerts
-from bridge.snapshots.backoff import Backoff
-from bridge.snapshots.router import SnapshotRouter
+from bridge.snapshots.router import SnapshotRouter, SourceState
 from bridge.store.interface import Store
 
-REFUSED, FAILING, OLD = "refused", "failing", "old"
+REFUSED, FAILING, OLD, LEFT_OUT = "refused", "failing", "old", "left out"
 FAILING_AFTER = 3600.0
 """Seconds of failure after which an alert fires."""
 OLD_AFTER = 86400.0
@@ -18,27 +17,29 @@ _REFUSALS = frozenset(
 
 
 class AlertRules:
-    """Checks the widest snapshot and the current failure.
+    """Checks the widest snapshot and the current failure of each source.
 
     Every worker evaluates the rules; :class:`Alerts` sends each alert once for the whole fleet.
     """
 
-    def __init__(
-        self, router: SnapshotRouter, backoff: Backoff, alerts: Alerts, store: Store
-    ) -> None:
+    def __init__(self, router: SnapshotRouter, alerts: Alerts, store: Store) -> None:
         self._router = router
-        self._backoff = backoff
         self._alerts = alerts
         self._store = store
 
     def evaluate(self) -> None:
         """Fire an alert for each condition that is true, and resolve the alert when it is false."""
-        failure = self._backoff.current(self._router.widest_key)
-        snapshot = self._router.peek_widest()
-        walked = snapshot.walked if snapshot else None
-        if failure is None:
+        states = self._router.states()
+        for state in states:
+            self._evaluate_left_out(state)
+        states = [state for state in states if not state.left_out]
+        failures = [state.failure for state in states if state.failure]
+        walks = [state.snapshot.walked for state in states if state.snapshot]
+        walked = min(walks, default=None)
+        if not failures:
             self._resolve(walked)
             return
+        failure = min(failures, key=lambda failure: failure.since)
         now = self._store.now()
         if failure.problem_area in _REFUSALS:
             self._alerts.fire(REFUSED, f"TeamUp refuses the bridge: {failure.text}.")
@@ -57,6 +58,18 @@ class AlertRules:
                 "Calendars show a timetable that is older than a day."
                 f" TeamUp fails: {failure.text}.",
             )
+
+    def _evaluate_left_out(self, state: SourceState) -> None:
+        topic, name = f"{LEFT_OUT} {state.source.value}", state.source.value
+        if state.left_out:
+            self._alerts.fire(
+                topic,
+                f"TeamUp does not let the bridge read {name}, so the feeds do not contain them."
+                " Give the token the permission, or set TEAMUP_SOURCES to what the feeds are to"
+                " contain.",
+            )
+        elif state.snapshot is not None:
+            self._alerts.resolve(topic, f"The bridge can read {name} now; the feeds contain them.")
 
     def _resolve(self, walked: float | None) -> None:
         """Resolve the alerts that fired before the walk of the current snapshot.

@@ -5,16 +5,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bridge.errors import ParameterError
-from bridge.feeds.selection import HIDDEN_REASONS, hidden_reason
+from bridge.feeds.selection import HIDDEN_REASONS, hidden_reason, horizon_of
 from bridge.feeds.spec import Audience
 from bridge.filters import FilterSet
+from bridge.model import SourceName
 from bridge.ops.usage import FeedUsage, ReadCount, UsageCounter
 from bridge.snapshots.backoff import Backoff, Failure
 from bridge.snapshots.freshness import FreshnessPolicy
-from bridge.snapshots.router import SnapshotRouter
+from bridge.snapshots.router import SnapshotRouter, SourceState
 from bridge.snapshots.snapshot import Snapshot
 from bridge.store.interface import Store
 from bridge.store.rate_limit import SharedRequestBudget
+from bridge.upstream.parser import APPOINTMENTS
+
+APPOINTMENT = "appointment"
+"""Why a row of upstream is in no feed at all, beside the reasons of the selection."""
 
 Gauge = tuple[str, str, dict[str, str], float]
 
@@ -27,7 +32,7 @@ class SnapshotCounts:
         listed: all sessions, past and upcoming.
         held: sessions that upstream no longer lists, but that stay published for now.
         gone: tombstones: sessions that upstream no longer lists, published as cancelled.
-        hidden: sessions that the public may not see, by reason.
+        hidden: sessions that the public may not see, by reason; and private appointments.
         dropped: upstream rows that were unusable, by reason.
         repaired: upstream rows that were corrected, by reason.
     """
@@ -53,13 +58,32 @@ class FeedStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """One of the sources of the timetable.
+
+    Attributes:
+        walked: when the last successful walk began; None if no copy exists.
+        sessions: how many sessions the copy contains.
+        failure: why it cannot be refreshed at present, if that is so.
+        left_out: whether feeds do without it, because the account may not read it.
+    """
+
+    name: SourceName
+    walked: float | None
+    sessions: int
+    failure: Failure | None
+    left_out: bool
+
+
+@dataclass(frozen=True, slots=True)
 class BridgeStatus:
     """The state of the bridge. Times are in seconds since 1970, durations in seconds.
 
     Attributes:
-        walked: when the last successful walk began.
+        walked: when the last successful walk began; of several sources the earliest.
         failure: the last failure, even if it is over.
         failing: whether upstream fails at present.
+        sources: the sources of the timetable.
         counts: of the widest snapshot, if it exists.
         feeds: the most recently read feed comes first.
         families: reads by client family.
@@ -70,6 +94,7 @@ class BridgeStatus:
     walked: float | None
     failure: Failure | None
     failing: bool
+    sources: tuple[SourceStatus, ...]
     counts: SnapshotCounts | None
     feeds: tuple[FeedStatus, ...]
     families: Mapping[str, ReadCount]
@@ -106,11 +131,13 @@ class StatusReport:
     def status(self) -> BridgeStatus:
         """The current state of the bridge."""
         snapshot = self._router.peek_widest()
+        states = self._router.states()
         return BridgeStatus(
             now=self._store.now(),
             walked=snapshot.walked if snapshot else None,
             failure=self._backoff.last(),
-            failing=self._backoff.current(self._router.widest_key) is not None,
+            failing=_failing(states),
+            sources=tuple(map(_source_status, states)),
             counts=self._counts(snapshot) if snapshot else None,
             feeds=tuple(map(self._feed, self._usage.feeds())),
             families=self._usage.families(),
@@ -122,8 +149,9 @@ class StatusReport:
         :class:`~bridge.ops.metrics.GaugeSource`.
         """
         now = self._store.now()
-        failing = self._backoff.current(self._router.widest_key) is not None
-        yield "bridge_upstream_failing", "Whether TeamUp fails at present.", {}, float(failing)
+        states = self._router.states()
+        failing = float(_failing(states))
+        yield "bridge_upstream_failing", "Whether TeamUp fails at present.", {}, failing
         budget = float(self._budget.left())
         yield "bridge_budget_left", "Requests to TeamUp that the budget allows now.", {}, budget
         cooldown = self._budget.cooldown_left()
@@ -133,12 +161,18 @@ class StatusReport:
             {},
             cooldown,
         )
+        for state in states:
+            yield from _source_gauges(state, now)
         snapshot = self._router.peek_widest()
         if snapshot is not None:
-            yield from self._snapshot_gauges(snapshot, now)
+            fresh_for = min(
+                self._freshness.fresh_for(state.key.filter_set.key, state.snapshot.walked, now)
+                for state in states
+                if state.snapshot is not None
+            )
+            yield from self._snapshot_gauges(snapshot, fresh_for, now)
 
-    def _snapshot_gauges(self, snapshot: Snapshot, now: float) -> Iterator[Gauge]:
-        fresh_for = self._freshness.fresh_for(self._router.widest_key, snapshot.walked, now)
+    def _snapshot_gauges(self, snapshot: Snapshot, fresh_for: float, now: float) -> Iterator[Gauge]:
         for name, help_text, value in (
             ("age", "Age of the widest snapshot.", now - snapshot.walked),
             ("fresh", "How long it is still fresh; negative once it is stale.", fresh_for),
@@ -179,16 +213,51 @@ class StatusReport:
         return cached[1]
 
 
+def _failing(states: list[SourceState]) -> bool:
+    return any(state.failure and not state.left_out for state in states)
+
+
+def _source_status(state: SourceState) -> SourceStatus:
+    snapshot = state.snapshot
+    return SourceStatus(
+        name=state.source,
+        walked=snapshot.walked if snapshot else None,
+        sessions=len(snapshot.published) if snapshot else 0,
+        failure=state.failure,
+        left_out=state.left_out,
+    )
+
+
+def _source_gauges(state: SourceState, now: float) -> Iterator[Gauge]:
+    labels = {"source": state.source.value}
+    failing = float(state.failure is not None)
+    yield (
+        "bridge_source_failing",
+        "Whether one of TeamUp's lists fails at present.",
+        labels,
+        failing,
+    )
+    if state.snapshot is not None:
+        age = now - state.snapshot.walked
+        yield "bridge_source_age_seconds", "Age of the copy of one list.", labels, age
+
+
 def _count(snapshot: Snapshot, audience: Audience) -> SnapshotCounts:
-    reasons = (hidden_reason(entry.session, audience) for entry in snapshot.published)
+    horizon = horizon_of(snapshot, audience)
+    reasons = (hidden_reason(entry.session, audience, horizon) for entry in snapshot.published)
     hidden = Counter(filter(None, reasons))
+    hidden[APPOINTMENT] = snapshot.tally.get(APPOINTMENTS, 0)
     # The keys of the tally are such as "dropped: no usable id".
-    rows = [(*reason.partition(": ")[::2], count) for reason, count in snapshot.tally.items()]
+    rows = [
+        (*reason.partition(": ")[::2], count)
+        for reason, count in snapshot.tally.items()
+        if reason != APPOINTMENTS
+    ]
     return SnapshotCounts(
         listed=len(snapshot.published),
         held=sum(entry.held for entry in snapshot.published),
         gone=sum(entry.vanished for entry in snapshot.published),
-        hidden={reason: hidden[reason] for reason in HIDDEN_REASONS},
+        hidden={reason: hidden[reason] for reason in (*HIDDEN_REASONS, APPOINTMENT)},
         dropped={reason: count for kind, reason, count in rows if kind == "dropped"},
         repaired={reason: count for kind, reason, count in rows if kind != "dropped"},
     )

@@ -9,6 +9,8 @@ import random
 from dataclasses import asdict, dataclass
 
 from bridge.errors import Cause, ProblemArea, Scope
+from bridge.model import SourceName
+from bridge.snapshots.snapshot_key import SnapshotKey
 from bridge.store.interface import Store, Write
 from bridge.store.json_values import decode_json
 from bridge.store.keys import Keys
@@ -19,13 +21,13 @@ _JITTER = 0.1
 _LONGEST_CREDIBLE_PAUSE = 400
 # A successful probe should end a failure. If there are no requests, the failure expires this long
 # after the next probe is due; sooner for single filter sets, because clients can invent those.
-_TTL_AFTER_PAUSE = {Scope.ACCOUNT: 86400.0, Scope.KEY: 600.0}
+_TTL_AFTER_PAUSE = {Scope.ACCOUNT: 86400.0, Scope.SOURCE: 86400.0, Scope.KEY: 600.0}
 _LAST_FAILURE_TTL = 30 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last failure of a filter set, or of upstream as a whole.
+    """The last failure of a snapshot, of a source, or of upstream as a whole.
 
     Attributes:
         count: number of consecutive failures.
@@ -54,20 +56,26 @@ class Failure:
 
 
 class Backoff:
-    """Stores failures, by filter set and for upstream as a whole, and doubles the pauses."""
+    """Stores failures, by their scope, and doubles the pauses."""
 
     def __init__(self, store: Store, keys: Keys) -> None:
         self._store = store
         self._keys = keys
 
-    def current(self, key: str) -> Failure | None:
-        """The failure that affects *key*; that of upstream as a whole takes precedence."""
-        names = [self._keys.failure(), self._keys.failure(key)]
-        entries = self._store.read(names)
-        failures = (_decode(entries[name].value) for name in names if name in entries)
-        return next((failure for failure in failures if failure), None)
+    def current(self, key: SnapshotKey) -> Failure | None:
+        """The failure that affects *key*; of several the one with the latest probe."""
+        names = [self._name(key, scope) for scope in Scope]
+        failures = (_decode(entry.value) for entry in self._store.read(names).values())
+        return max(filter(None, failures), key=lambda failure: failure.until, default=None)
 
-    def record(self, key: str, cause: Cause) -> Failure:
+    def is_refused(self, source: SourceName) -> bool:
+        """Whether the account lacks the permission for *source*."""
+        name = self._keys.source_failure(source.value)
+        entry = self._store.read([name]).get(name)
+        failure = _decode(entry.value) if entry else None
+        return failure is not None and failure.problem_area is ProblemArea.PERMISSION
+
+    def record(self, key: SnapshotKey, cause: Cause) -> Failure:
         """Record another failure of *key* and postpone the next probe."""
         name = self._name(key, cause.scope)
         entry = self._store.read([name]).get(name)
@@ -98,19 +106,21 @@ class Backoff:
         return failure
 
     def last(self) -> Failure | None:
-        """The last failure of any filter set, even if it is over."""
+        """The last failure of any snapshot, even if it is over."""
         name = self._keys.last_failure
         entry = self._store.read([name]).get(name)
         return _decode(entry.value) if entry else None
 
-    def clear(self, key: str) -> None:
-        """Delete the failures of *key* and of upstream as a whole, after a successful walk."""
-        names = [self._keys.failure(), self._keys.failure(key)]
+    def clear(self, key: SnapshotKey) -> None:
+        """Delete the failures that affect *key*, after a successful walk."""
+        names = [self._name(key, scope) for scope in Scope]
         if self._store.versions(names):
             self._store.commit({name: Write(None) for name in names})
 
-    def _name(self, key: str, scope: Scope) -> str:
-        return self._keys.failure(None if scope is Scope.ACCOUNT else key)
+    def _name(self, key: SnapshotKey, scope: Scope) -> str:
+        if scope is Scope.SOURCE:
+            return self._keys.source_failure(key.source.value)
+        return self._keys.failure(None if scope is Scope.ACCOUNT else key.text)
 
 
 def _encode(failure: Failure) -> bytes:

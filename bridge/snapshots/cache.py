@@ -1,18 +1,19 @@
-"""The snapshot cache: serves snapshots by filter set, and keeps them when upstream fails.
+"""The snapshot cache: serves snapshots by their keys, and keeps them when upstream fails.
 
-lookup = cache.get(filter_set, rules)
+lookup = cache.get(key, rules)
 lookup.snapshot, lookup.outcome, lookup.fresh_for
 """
 
 import math
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from bridge.clock import Clock
 from bridge.errors import TooManyRequestsError, UnavailableError, public_code
-from bridge.filters import FilterSet
-from bridge.snapshots.backoff import Backoff
+from bridge.model import Identity, SourceName
+from bridge.snapshots.backoff import Backoff, Failure
 from bridge.snapshots.bulkhead import Bulkhead
 from bridge.snapshots.freshness import CopyState, FreshnessPolicy
 from bridge.snapshots.key_registry import KeyRegistry
@@ -22,6 +23,7 @@ from bridge.snapshots.refresh import Refresher
 from bridge.snapshots.session_history import SessionHistory
 from bridge.snapshots.single_flight import Flight
 from bridge.snapshots.snapshot import Snapshot
+from bridge.snapshots.snapshot_key import SnapshotKey
 from bridge.store.interface import Store
 from bridge.upstream.budget import Purpose, RequestBudget
 
@@ -31,16 +33,16 @@ _RETRY_AFTER = 5
 
 
 class CacheOutcome(Enum):
-    """How the cache answered a request."""
+    """How the cache answered a request; of several sources, the last of these counts."""
 
     HIT = "hit"
     """A fresh copy."""
-    STALE = "stale"
-    """A stale copy; one refresh runs in the background."""
-    FETCHED = "fetched"
-    """There was no copy; the request waited for a walk."""
     REFRESHED = "refreshed"
     """There was an old copy; the request waited for a newer one."""
+    FETCHED = "fetched"
+    """There was no copy; the request waited for a walk."""
+    STALE = "stale"
+    """A stale copy; one refresh runs in the background."""
     FAILED = "failed"
     """A stale or old copy, because upstream fails or is too slow."""
 
@@ -55,6 +57,7 @@ class Lookup:
         servable_for: seconds for which the snapshot may be served if no newer one is available.
         age: seconds since the walk.
         at: the time of the lookup, on the monotonic clock.
+        left_out: the sources that the snapshot lacks, because the account may not read them.
     """
 
     snapshot: Snapshot
@@ -64,10 +67,37 @@ class Lookup:
     servable_for: float
     age: float
     at: float
+    left_out: tuple[SourceName, ...] = ()
+
+    @classmethod
+    def joined(cls, lookups: Sequence["Lookup"], snapshot: Snapshot, version: str) -> "Lookup":
+        """The lookup of a feed that is cut from several snapshots: as old as the oldest.
+
+        Args:
+            snapshot, version: of the joined snapshot.
+        """
+        order = list(CacheOutcome)
+        return cls(
+            snapshot=snapshot,
+            version=version,
+            outcome=max((lookup.outcome for lookup in lookups), key=order.index),
+            fresh_for=min(lookup.fresh_for for lookup in lookups),
+            servable_for=min(lookup.servable_for for lookup in lookups),
+            age=max(lookup.age for lookup in lookups),
+            at=min(lookup.at for lookup in lookups),
+        )
+
+
+Pending = Callable[[float], Lookup]
+"""A lookup that was begun. The call waits for a walk for at most so many seconds if it has to.
+
+Raises:
+    UnavailableError: there is no copy, and no walk ended in time.
+"""
 
 
 class SnapshotCache:
-    """Serves snapshots, and starts at most one walk per filter set and freshness lifetime."""
+    """Serves snapshots, and starts at most one walk per snapshot and freshness lifetime."""
 
     def __init__(
         self,
@@ -95,10 +125,8 @@ class SnapshotCache:
         self._bulkhead = bulkhead
         self._admission_lock = threading.Lock()
 
-    def get(
-        self, filter_set: FilterSet, rules: MergeRules, *, timeout: float = COLD_TIMEOUT
-    ) -> Lookup:
-        """The best available snapshot of *filter_set*.
+    def get(self, key: SnapshotKey, rules: MergeRules, *, timeout: float = COLD_TIMEOUT) -> Lookup:
+        """The best available snapshot of *key*.
 
         Args:
             rules: how a new walk is merged and published.
@@ -108,26 +136,47 @@ class SnapshotCache:
             UnavailableError: there is no copy, and no walk ended in time.
             TooManyRequestsError: there is no copy, and too many new filter sets were requested.
         """
-        key = filter_set.key
-        entry = self._local_cache.revalidate_if_due(key)
+        return self.begin(key, rules)(timeout)
+
+    def begin(self, key: SnapshotKey, rules: MergeRules) -> Pending:
+        """Look up the best available snapshot of *key*; start a walk if it is needed.
+
+        Raises:
+            UnavailableError: there is no copy, and upstream has requested a pause.
+            TooManyRequestsError: there is no copy, and too many new filter sets were requested.
+        """
+        entry = self._local_cache.revalidate_if_due(key.text)
         if entry is not None:
-            self._registry.record(key, settled=rules.settled, pinned=rules.history)
+            self._registry.record(key.text, settled=rules.settled, pinned=rules.history)
             state = self._state(key, entry)
             if state is CopyState.FRESH or rules.settled:
-                return self._lookup(key, entry, CacheOutcome.HIT)
+                lookup = self._lookup(key, entry, CacheOutcome.HIT)
+                return lambda timeout: lookup
             if state is not CopyState.EXPIRED:
-                return self._get_stale(filter_set, rules, entry, state)
-        return self._get_cold(filter_set, rules, timeout)
+                return self._begin_stale(key, rules, entry, state)
+        return self._begin_cold(key, rules)
 
-    def get_session(self, source: str, identity: int) -> Lookup | None:
+    def failure(self, key: SnapshotKey) -> Failure | None:
+        """The failure that affects the refreshes of *key*, if any."""
+        return self._backoff.current(key)
+
+    def is_refused(self, source: SourceName) -> bool:
+        """Whether the account lacks the permission for *source*, and has never read it."""
+        return self._backoff.is_refused(source) and not self._local_cache.was_read(source)
+
+    def is_older_than(self, source: SourceName) -> bool:
+        """Whether all copies are of an earlier version, whose feeds did without *source*."""
+        return self._local_cache.is_older_than(source)
+
+    def get_session(self, identity: Identity) -> Lookup | None:
         """One session as last published under any filter set; never contacts upstream."""
-        published = self._history.load_session(source, identity)
+        published = self._history.load_session(*identity)
         if published is None:
             return None
         walked = float(published.revision.latest)
         return Lookup(
             snapshot=Snapshot(walked, walked, (published,), {}),
-            version=f"{identity}@{walked}",
+            version=f"{':'.join(map(str, identity))}@{walked}",
             outcome=CacheOutcome.HIT,
             fresh_for=self._freshness.ttl,
             servable_for=self._freshness.ttl,
@@ -135,74 +184,84 @@ class SnapshotCache:
             at=self._clock.monotonic(),
         )
 
-    def peek(self, filter_set: FilterSet) -> Snapshot | None:
+    def peek(self, key: SnapshotKey) -> LocalEntry | None:
         """The existing snapshot of any age, or None; upstream is not contacted."""
-        entry = self._local_cache.revalidate_if_due(filter_set.key)
-        return entry.snapshot if entry else None
+        return self._local_cache.revalidate_if_due(key.text)
 
-    def expires_within(self, key: str, seconds: float, *, not_before: float) -> bool:
+    def expires_within(self, key: SnapshotKey, seconds: float, *, not_before: float) -> bool:
         """Whether the snapshot of *key* is missing or about to become stale.
 
         Args:
             not_before: False for snapshots younger than this many seconds.
         """
-        entry = self._local_cache.revalidate_if_due(key)
+        entry = self._local_cache.revalidate_if_due(key.text)
         if entry is None:
             return True
         now = self._store.now()
         walked = entry.snapshot.walked
-        fresh_for = self._freshness.fresh_for(key, walked, now)
+        fresh_for = self._freshness.fresh_for(key.filter_set.key, walked, now)
         return fresh_for <= seconds and not 0 <= now - walked < not_before
 
-    def prefetch(self, filter_set: FilterSet, rules: MergeRules) -> bool:
+    def prefetch(self, key: SnapshotKey, rules: MergeRules) -> bool:
         """Start a refresh in the background, unless a failure prevents it."""
-        failure = self._backoff.current(filter_set.key)
-        return self._refresher.refresh(filter_set, rules, failure, Purpose.AHEAD) is not None
-
-    def _get_stale(
-        self, filter_set: FilterSet, rules: MergeRules, entry: LocalEntry, state: CopyState
-    ) -> Lookup:
-        key = filter_set.key
         failure = self._backoff.current(key)
-        flight = self._refresher.refresh(filter_set, rules, failure)
-        if failure is not None:
-            return self._lookup(key, entry, CacheOutcome.FAILED)
-        if state is CopyState.STALE:
-            return self._lookup(key, entry, CacheOutcome.STALE)
+        return self._refresher.refresh(key, rules, failure, Purpose.AHEAD) is not None
+
+    def _begin_stale(
+        self, key: SnapshotKey, rules: MergeRules, entry: LocalEntry, state: CopyState
+    ) -> Pending:
+        failure = self._backoff.current(key)
+        flight = self._refresher.refresh(key, rules, failure)
+        began = self._clock.monotonic()
         # No walk can end during a pause that upstream requested, so waiting is pointless.
-        if flight is not None and self._budget.cooldown_left() < _OLD_TIMEOUT:
+        may_refresh = failure is None and self._budget.cooldown_left() < _OLD_TIMEOUT
+        if state is CopyState.STALE or flight is None or not may_refresh:
+            stale = state is CopyState.STALE and failure is None
+            outcome = CacheOutcome.STALE if stale else CacheOutcome.FAILED
+            lookup = self._lookup(key, entry, outcome)
+            return lambda timeout: lookup
+
+        def wait(timeout: float) -> Lookup:
             with self._bulkhead.place() as may_wait:
                 if may_wait:
-                    flight.wait(_OLD_TIMEOUT)
-        newer = self._local_cache.get(key)
-        if newer is not None and newer.version != entry.version:
-            return self._lookup(key, newer, CacheOutcome.REFRESHED)
-        return self._lookup(key, entry, CacheOutcome.FAILED)
+                    flight.wait(max(0.0, began + _OLD_TIMEOUT - self._clock.monotonic()))
+            newer = self._local_cache.get(key.text)
+            if newer is not None and newer.version != entry.version:
+                return self._lookup(key, newer, CacheOutcome.REFRESHED)
+            return self._lookup(key, entry, CacheOutcome.FAILED)
 
-    def _get_cold(self, filter_set: FilterSet, rules: MergeRules, timeout: float) -> Lookup:
-        key = filter_set.key
+        return wait
+
+    def _begin_cold(self, key: SnapshotKey, rules: MergeRules) -> Pending:
         failure = self._backoff.current(key)
         # Of several concurrent requests for a new key only the first needs admission. The lock
         # makes the others find the key in the registry.
         with self._admission_lock:
-            purpose = Purpose.LIVE if failure else self._admit(key, rules)
+            purpose = Purpose.LIVE if failure else self._admit(key.text, rules)
             if failure is None:
-                self._registry.record(key, settled=rules.settled, pinned=rules.history)
-        flight = self._refresher.refresh(filter_set, rules, failure, purpose)
-        if failure is None and flight is not None:
+                self._registry.record(key.text, settled=rules.settled, pinned=rules.history)
+        flight = self._refresher.refresh(key, rules, failure, purpose)
+
+        def wait(timeout: float) -> Lookup:
+            if failure is not None or flight is None:
+                raise self._unavailable(failure)
             if self._budget.cooldown_left() < timeout:
                 self._wait_in_bulkhead(flight, timeout)
-            entry = self._local_cache.get(key)
+            entry = self._local_cache.get(key.text)
             if entry is not None and self._state(key, entry) is not CopyState.EXPIRED:
                 return self._lookup(key, entry, CacheOutcome.FETCHED)
-            failure = flight.failure
+            raise self._unavailable(flight.failure)
+
+        return wait
+
+    def _unavailable(self, failure: Failure | None) -> UnavailableError:
+        """The error for a snapshot of which there is no copy."""
         if failure is None:
-            self._raise_during_cooldown(longer_than=_RETRY_AFTER)
-            raise UnavailableError(
+            return self._cooldown_error(longer_than=_RETRY_AFTER) or UnavailableError(
                 "the timetable is still being fetched from TeamUp; try again in a moment",
                 retry_after=_RETRY_AFTER,
             )
-        raise UnavailableError(
+        return UnavailableError(
             "TeamUp does not provide the timetable right now"
             f" ({public_code(failure.code)}), and there is no earlier copy; try again later",
             retry_after=failure.retry_after(self._store.now()),
@@ -232,7 +291,8 @@ class SnapshotCache:
         """
         if rules.history or self._registry.contains(key):
             return Purpose.LIVE
-        self._raise_during_cooldown()
+        if error := self._cooldown_error():
+            raise error
         wait = self._budget.reserve(Purpose.ADMISSION)
         if wait:
             raise TooManyRequestsError(
@@ -242,30 +302,28 @@ class SnapshotCache:
             )
         return Purpose.NEW
 
-    def _raise_during_cooldown(self, *, longer_than: float = 0.0) -> None:
-        """Raise if upstream has requested a pause.
+    def _cooldown_error(self, *, longer_than: float = 0.0) -> UnavailableError | None:
+        """The error for a pause that upstream has requested; None if there is no pause.
 
         Args:
             longer_than: seconds; a pause that ends within this time is ignored.
-
-        Raises:
-            UnavailableError: the pause lasts longer than that.
         """
         cooldown = self._budget.cooldown_left()
-        if cooldown > longer_than:
-            raise UnavailableError(
-                "TeamUp has asked the bridge to pause its requests, and there is no earlier copy;"
-                " try again later",
-                retry_after=min(300, math.ceil(cooldown)),
-            )
+        if cooldown <= longer_than:
+            return None
+        return UnavailableError(
+            "TeamUp has asked the bridge to pause its requests, and there is no earlier copy;"
+            " try again later",
+            retry_after=min(300, math.ceil(cooldown)),
+        )
 
-    def _state(self, key: str, entry: LocalEntry) -> CopyState:
-        return self._freshness.state(key, entry.snapshot.walked, self._store.now())
+    def _state(self, key: SnapshotKey, entry: LocalEntry) -> CopyState:
+        return self._freshness.state(key.filter_set.key, entry.snapshot.walked, self._store.now())
 
-    def _lookup(self, key: str, entry: LocalEntry, outcome: CacheOutcome) -> Lookup:
+    def _lookup(self, key: SnapshotKey, entry: LocalEntry, outcome: CacheOutcome) -> Lookup:
         now = self._store.now()
         walked = entry.snapshot.walked
-        fresh_for = self._freshness.fresh_for(key, walked, now)
+        fresh_for = self._freshness.fresh_for(key.filter_set.key, walked, now)
         return Lookup(
             snapshot=entry.snapshot,
             version=entry.version,

@@ -29,8 +29,8 @@ class FreshnessPolicy:
     """How long snapshots are fresh and servable. All values are in seconds.
 
     Attributes:
-        ttl: how long a snapshot is fresh. It varies by up to ten percent from key to key, so that
-            the keys do not expire together.
+        ttl: how long a snapshot is fresh. It varies by up to ten percent with the filter set, so
+            that not all expire together; the snapshots of its sources do.
         stale_while_revalidate: how long after the TTL a copy is served while a refresh runs.
         stale_if_error: how long after the TTL a copy is served if the refresh fails.
     """
@@ -50,7 +50,11 @@ class FreshnessPolicy:
         return max(self.stale_while_revalidate, self.stale_if_error)
 
     def ttl_of(self, key: str) -> float:
-        """How long the snapshot of *key* is fresh."""
+        """How long a snapshot is fresh.
+
+        Args:
+            key: of its filter set.
+        """
         fraction = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") / 2**32
         return self.ttl * (1 - _JITTER + 2 * _JITTER * fraction)
 

@@ -1,13 +1,13 @@
-"""An index of a snapshot: finds sessions by id, venue, instructor, course, type and time."""
+"""An index of a snapshot: finds sessions by identity, by what they belong to, and by time."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from bridge.filters import FilterSet
-from bridge.model import Published
+from bridge.model import ClassSession, Published
 
-_FIELDS = ("session", "venues", "instructors", "course", "offering_types")
+_FIELDS = ("venues", "rooms", "instructors", "course", "offering_types", "category")
 
 Window = tuple[datetime | None, datetime | None]
 
@@ -29,18 +29,10 @@ class Index:
         self._starts = [session.start for session in sessions]
         durations = (session.ends - session.start for session in sessions)
         self._longest = max(durations, default=timedelta())
-        self._positions: dict[str, dict[int, list[int]]] = {field: {} for field in _FIELDS}
-        by_id, venues, instructors, courses, types = self._positions.values()
+        self._positions: dict[tuple[str, Hashable], list[int]] = {}
         for position, session in enumerate(sessions):
-            by_id.setdefault(session.id, []).append(position)
-            if session.venue is not None:
-                venues.setdefault(session.venue.id, []).append(position)
-            for person in session.instructors:
-                instructors.setdefault(person.id, []).append(position)
-            if session.course is not None:
-                courses.setdefault(session.course.id, []).append(position)
-            if session.offering_type is not None and session.offering_type.id is not None:
-                types.setdefault(session.offering_type.id, []).append(position)
+            for key in _keys(session):
+                self._positions.setdefault(key, []).append(position)
 
     def positions(self, filter_set: FilterSet, window: Window) -> Positions:
         """The positions of all sessions that match *filter_set*, and of few others.
@@ -50,7 +42,7 @@ class Index:
         """
         first, last = self._range(filter_set, window)
         candidates = [
-            [self._positions[field].get(identity, []) for identity in ids]
+            [self._positions.get((field, identity), []) for identity in ids]
             for field, ids in _requested_ids(filter_set)
         ]
         if not candidates:
@@ -79,12 +71,31 @@ class Index:
             return None
 
 
-def _requested_ids(filter_set: FilterSet) -> Iterable[tuple[str, Collection[int]]]:
+def _keys(session: ClassSession) -> Iterator[tuple[str, Hashable]]:
+    """The field and value of each filter that selects *session*; others may select it as well."""
+    yield "session", session.identity
+    if session.venue is not None:
+        yield "venues", session.venue.id
+    if session.room is not None:
+        yield "rooms", session.room.id
+    for person in session.instructors:
+        yield "instructors", person.id
+    if session.course is not None:
+        yield "course", session.course.id
+    kind = session.offering_type
+    if kind is not None and kind.id is not None:
+        yield "offering_types", kind.id
+    if kind is not None and kind.category_id is not None:
+        yield "category", kind.category_id
+
+
+def _requested_ids(filter_set: FilterSet) -> Iterable[tuple[str, Collection[Hashable]]]:
     """The ids that a filter set requests, by the name of the field."""
+    if filter_set.session is not None:
+        yield "session", (filter_set.session,)
     for field in _FIELDS:
-        ids = getattr(filter_set, field)
-        if ids not in (None, ()):
-            yield field, ids if isinstance(ids, tuple) else (ids,)
+        if ids := getattr(filter_set, field):
+            yield field, ids
 
 
 def _without_none(bounds: Iterable[datetime | None]) -> list[datetime]:

@@ -1,13 +1,17 @@
 """This worker's LRU cache of decoded snapshots, in front of the shared store."""
 
 import threading
+from collections.abc import Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import structlog
 from cachetools import LRUCache
 
 from bridge.clock import Clock
+from bridge.model import SourceName
 from bridge.snapshots.snapshot import Snapshot, decode
+from bridge.snapshots.snapshot_key import source_of
 from bridge.store.interface import Entry, Store
 from bridge.store.keys import Keys
 
@@ -63,6 +67,26 @@ class LocalCache:
         if cached is not None:
             snapshot = snapshot.sharing_with(cached.snapshot)
         self._save(key, LocalEntry(snapshot, version, version, self._clock.monotonic()))
+
+    def was_read(self, source: SourceName) -> bool:
+        """Whether *source* has been read, according to the store."""
+        name = self._keys.source_read(source.value)
+        return name in self._store.versions([name]) or source in self._stored_at_first
+
+    def is_older_than(self, source: SourceName) -> bool:
+        """Whether all that is stored is of an earlier version, which did not read *source*."""
+        names = [self._keys.source_read(name.value) for name in SourceName]
+        stored = self._stored_at_first
+        return bool(stored) and source not in stored and not self._store.versions(names)
+
+    @cached_property
+    def _stored_at_first(self) -> Set[SourceName]:
+        """The sources of the stored snapshots. Earlier versions recorded nothing else of a source.
+
+        Read once, because it takes a scan of the store.
+        """
+        prefix = self._keys.snapshot("")
+        return {source_of(name.removeprefix(prefix)) for name in self._store.names(prefix)}
 
     def revalidate_if_due(self, key: str) -> LocalEntry | None:
         """The newest entry; checks the store at most once a second."""

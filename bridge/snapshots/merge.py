@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from bridge.filters import FilterSet
-from bridge.model import ClassSession, OfferingType, Published, Status
+from bridge.model import ClassSession, Identity, OfferingType, Published, Status
 from bridge.snapshots import revisions
-from bridge.snapshots.snapshot import Identity, Snapshot, ordered
+from bridge.snapshots.snapshot import Snapshot, ordered
 from bridge.upstream.pagination import WALK_SECONDS, Walk
 
 HISTORY_DAYS = 400
@@ -60,6 +60,25 @@ def merge_walk(
         covers_from=_covers_from(filter_set, walk, previous, rules),
         published=ordered(merge.result),
         tally=walk.tally,
+    )
+
+
+def missing_ids(
+    filter_set: FilterSet, walk: Walk, previous: Snapshot, rules: MergeRules
+) -> frozenset[int]:
+    """The ids of upcoming sessions that *walk* lacks, and that would be believed deleted."""
+    listed = {session.identity for session in walk.sessions}
+    if previous.by_identity.keys() <= listed:
+        return frozenset()
+    merge = _Merge(filter_set, walk, previous, {}, rules)
+    known = previous.by_identity
+    merge.result = {identity: known[identity] for identity in listed & known.keys()}
+    missing = merge.missing()
+    kept_anyway = {id for _, id in merge.suspicious(missing)} | walk.unusable
+    return frozenset(
+        entry.session.id
+        for entry in missing
+        if not entry.held and entry.session.id not in kept_anyway
     )
 
 
@@ -133,9 +152,20 @@ class _Merge:
 
     def add_missing(self) -> None:
         """Add the previously published sessions that the walk does not contain."""
+        missing = self.missing()
+        suspicious = self.suspicious(missing)
+        for entry in missing:
+            kept = self._resolve_missing(entry, entry.session.identity in suspicious)
+            if kept is not None:
+                self.result[entry.session.identity] = kept
+
+    def missing(self) -> list[Published]:
+        """The upcoming sessions that the walk lacks; adds those that are past or deleted."""
         missing = []
         for identity, entry in self._previous.items():
-            if identity in self.result or not self._belongs(entry):
+            if identity in self.result or entry.session.id in self._walk.excluded:
+                continue
+            if not self._belongs(entry):
                 continue
             if entry.session.ends <= self._now:
                 if not entry.vanished:
@@ -147,11 +177,7 @@ class _Merge:
                     self.result[identity] = entry
             else:
                 missing.append(entry)
-        suspicious = self._suspicious(missing)
-        for entry in missing:
-            kept = self._resolve_missing(entry, entry.session.identity in suspicious)
-            if kept is not None:
-                self.result[entry.session.identity] = kept
+        return missing
 
     def _last_published(self, identity: Identity) -> Published | None:
         """The latest published form of a session, under this or any other filter set."""
@@ -174,7 +200,7 @@ class _Merge:
             session = latest.session
         return self._filter_set.matches(session, self._now.date())
 
-    def _suspicious(self, missing: Sequence[Published]) -> frozenset[Identity]:
+    def suspicious(self, missing: Sequence[Published]) -> frozenset[Identity]:
         """Those of the *missing* sessions that are too many at once to be credible."""
         lost = [entry.session for entry in missing]
         if len(lost) <= ALWAYS_BELIEVED:
@@ -204,7 +230,7 @@ class _Merge:
             if self._walk.started - since >= self._rules.shrink_hold:
                 return None
             return replace(entry, missing_since=since, held=True)
-        if entry.missing_since is None:
+        if entry.missing_since is None and entry.session.id not in self._walk.deleted:
             return replace(entry, missing_since=since)
         if not self._rules.tombstones or _slot(entry.session) in self._live_slots:
             return None

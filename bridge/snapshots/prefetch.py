@@ -6,12 +6,12 @@ import structlog
 
 from bridge.clock import Clock
 from bridge.errors import ParameterError
-from bridge.filters import FilterSet
 from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
 from bridge.snapshots.cache import SnapshotCache
 from bridge.snapshots.key_registry import KeyRegistry
 from bridge.snapshots.merge import MergeRules
 from bridge.snapshots.router import SnapshotRouter
+from bridge.snapshots.snapshot_key import SnapshotKey
 from bridge.store.interface import Store
 from bridge.store.keys import Keys
 from bridge.store.leases import Lease, LostLeaseError, acquire
@@ -93,19 +93,21 @@ class Prefetcher:
             self._lease = acquire(self._store, self._keys, "ahead")
         return self._lease is not None
 
-    def _due(self) -> list[tuple[FilterSet, MergeRules]]:
+    def _due(self) -> list[tuple[SnapshotKey, MergeRules]]:
         due = []
-        for key in self._registry.recent([self._router.widest_key]):
+        for text in self._registry.recent([key.text for key in self._router.widest_keys]):
             try:
-                filter_set = FilterSet.of_key(key)
+                key = SnapshotKey.parse(text)
             except ParameterError as err:
                 # Recorded by another version of the program, or damaged.
                 log.warning("unreadable filter set ignored", why=str(err))
                 continue
-            rules = self._router.merge_rules(filter_set)
+            rules = self._router.merge_rules(key)
+            if rules is None:
+                continue
             # Refreshing many narrow snapshots would use up the budget; the wide snapshot answers
             # nearly all requests.
             min_age = 0.0 if rules.history else _HOUR
             if self._cache.expires_within(key, self._interval, not_before=min_age):
-                due.append((filter_set, rules))
+                due.append((key, rules))
         return due

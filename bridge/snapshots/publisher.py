@@ -3,7 +3,6 @@
 import structlog
 
 from bridge.errors import StoreError
-from bridge.filters import FilterSet
 from bridge.instrumentation import AlertSink
 from bridge.snapshots import merge
 from bridge.snapshots.freshness import FreshnessPolicy
@@ -11,6 +10,7 @@ from bridge.snapshots.local_cache import LocalCache
 from bridge.snapshots.merge import HISTORY_DAYS, MergeRules
 from bridge.snapshots.session_history import SessionHistory
 from bridge.snapshots.snapshot import Snapshot, encode
+from bridge.snapshots.snapshot_key import SnapshotKey
 from bridge.store.interface import Store, Write
 from bridge.store.keys import Keys
 from bridge.store.leases import Lease, LostLeaseError
@@ -41,26 +41,33 @@ class Publisher:
         self._history = SessionHistory(store, keys)
         self._alerts = alerts
 
-    def publish(self, filter_set: FilterSet, rules: MergeRules, walk: Walk, lease: Lease) -> None:
+    def missing(self, key: SnapshotKey, rules: MergeRules, walk: Walk) -> frozenset[int]:
+        """The ids of upcoming sessions that *walk* lacks, and that would be believed deleted."""
+        entry = self._local_cache.revalidate(key.text)
+        if entry is None:
+            return frozenset()
+        return merge.missing_ids(key.filter_set, walk, entry.snapshot, rules)
+
+    def publish(self, key: SnapshotKey, rules: MergeRules, walk: Walk, lease: Lease) -> None:
         """Merge *walk* with the previous snapshot, and publish the result.
 
         Raises:
             LostLeaseError: another process has taken over; nothing was published.
             StoreError: walks of other filter sets kept changing the same sessions.
         """
-        key = filter_set.key
-        entry = self._local_cache.revalidate(key)
+        entry = self._local_cache.revalidate(key.text)
         previous = entry.snapshot if entry else None
         for _ in range(_MAX_TRIES):
             records = self._history.load(walk, previous)
-            snapshot = merge.merge_walk(filter_set, walk, previous, records.published, rules)
+            snapshot = merge.merge_walk(key.filter_set, walk, previous, records.published, rules)
             writes, expect = records.writes_for(snapshot)
-            writes[self._keys.snapshot(key)] = Write(encode(snapshot), self._store_ttl(rules))
+            writes[self._keys.snapshot(key.text)] = Write(encode(snapshot), self._store_ttl(rules))
+            writes[self._keys.source_read(key.source.value)] = Write(b"1", HISTORY_DAYS * _DAY)
             lease.renew()
             version = self._store.commit(writes, expect={**expect, **lease.expectation})
             if version is not None:
-                self._local_cache.put(key, snapshot, version)
-                self._report(key, snapshot, walk)
+                self._local_cache.put(key.text, snapshot, version)
+                self._report(key.text, snapshot, walk)
                 return
         raise StoreError("other filter sets kept changing the same sessions", readable=True)
 

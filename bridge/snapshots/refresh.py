@@ -1,26 +1,27 @@
-"""Refreshes snapshots: at most one walk per filter set at a time in the whole fleet."""
+"""Refreshes snapshots: at most one walk per snapshot at a time in the whole fleet."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from bridge.clock import Clock
 from bridge.errors import Cause, Scope, StoreError, UpstreamError
-from bridge.filters import FilterSet
 from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
+from bridge.model import SourceName
 from bridge.snapshots.backoff import Backoff, Failure
 from bridge.snapshots.freshness import CopyState, FreshnessPolicy
 from bridge.snapshots.local_cache import LocalCache
 from bridge.snapshots.merge import MergeRules
 from bridge.snapshots.publisher import Publisher
 from bridge.snapshots.single_flight import Flight, SingleFlight
+from bridge.snapshots.snapshot_key import SnapshotKey
 from bridge.store.interface import Store
 from bridge.store.keys import Keys
 from bridge.store.leases import Lease, LostLeaseError, acquire
 from bridge.upstream.budget import Purpose
-from bridge.upstream.pagination import WALK_SECONDS, Walker
+from bridge.upstream.pagination import WALK_SECONDS, Heartbeat, Walk, Walker
 
 log = structlog.get_logger()
 
@@ -35,18 +36,14 @@ class _Task:
         walked: the time of the current copy; a prefetch requires a newer one.
     """
 
-    filter_set: FilterSet
+    key: SnapshotKey
     rules: MergeRules
     purpose: Purpose
     walked: float
 
-    @property
-    def key(self) -> str:
-        return self.filter_set.key
-
 
 class Refresher:
-    """Walks upstream, or waits for another process that is walking for the same filter set."""
+    """Walks upstream, or waits for another process that is walking for the same snapshot."""
 
     def __init__(
         self,
@@ -54,7 +51,7 @@ class Refresher:
         store: Store,
         keys: Keys,
         local_cache: LocalCache,
-        walker: Walker,
+        walkers: Mapping[SourceName, Walker],
         publisher: Publisher,
         freshness: FreshnessPolicy,
         backoff: Backoff,
@@ -65,7 +62,7 @@ class Refresher:
         self._instrumentation = instrumentation
         self._keys = keys
         self._local_cache = local_cache
-        self._walker = walker
+        self._walkers = walkers
         self._publisher = publisher
         self._freshness = freshness
         self._backoff = backoff
@@ -79,23 +76,23 @@ class Refresher:
 
     def refresh(
         self,
-        filter_set: FilterSet,
+        key: SnapshotKey,
         rules: MergeRules,
         failure: Failure | None,
         purpose: Purpose = Purpose.LIVE,
     ) -> Flight | None:
-        """Join or start the refresh of *filter_set*; None until the probe of *failure* is due.
+        """Join or start the refresh of *key*; None until the probe of *failure* is due.
 
         Args:
-            failure: the current failure of the filter set, if any.
+            failure: the current failure that affects *key*, if any.
         """
         if failure is not None and not failure.due(self._store.now()):
             return None
-        entry = self._local_cache.get(filter_set.key)
+        entry = self._local_cache.get(key.text)
         walked = entry.snapshot.walked if entry else float("-inf")
-        task = _Task(filter_set, rules, purpose, walked)
+        task = _Task(key, rules, purpose, walked)
         return self._single_flight.join(
-            task.key,
+            key.text,
             lambda flight: self._refresh(flight, task),
             low_priority=purpose is not Purpose.LIVE,
         )
@@ -148,7 +145,7 @@ class Refresher:
                 break
             if self._is_done(task):
                 break
-            lease = self._acquire_lease(task.key)
+            lease = self._acquire_lease(task.key.text)
             if lease is None:
                 if waiting_since is None:
                     waiting_since = self._clock.monotonic()
@@ -171,7 +168,7 @@ class Refresher:
             if not self._is_done(task):
                 self._walk_or_skip_probe(flight, task, lease)
         except LostLeaseError:
-            log.warning("refresh took too long; another process has taken over", key=task.key)
+            log.warning("refresh took too long; another process has taken over", key=task.key.text)
             return False
         finally:
             lease.release()
@@ -179,20 +176,24 @@ class Refresher:
 
     def _is_done(self, task: _Task) -> bool:
         """Whether any process has published the requested snapshot."""
-        entry = self._local_cache.revalidate(task.key)
+        entry = self._local_cache.revalidate(task.key.text)
         if entry is None:
             return False
         walked = entry.snapshot.walked
-        fresh = self._freshness.state(task.key, walked, self._store.now()) is CopyState.FRESH
+        fresh = (
+            self._freshness.state(task.key.filter_set.key, walked, self._store.now())
+            is CopyState.FRESH
+        )
         return fresh and (task.purpose is not Purpose.AHEAD or walked > task.walked)
 
     def _walk_or_skip_probe(self, flight: Flight, task: _Task, lease: Lease) -> None:
-        """Walk, unless upstream as a whole fails and another probe is already running."""
+        """Walk, unless other snapshots fail as well and another probe is already running."""
         failure = self._backoff.current(task.key)
-        if failure is None or failure.scope is not Scope.ACCOUNT:
+        if failure is None or failure.scope is Scope.KEY:
             self._walk_if_due(flight, task, (lease,))
             return
-        probe = acquire(self._store, self._keys, "probe")
+        of = f":{task.key.source.value}" if failure.scope is Scope.SOURCE else ""
+        probe = acquire(self._store, self._keys, f"probe{of}")
         if probe is not None:
             try:
                 self._walk_if_due(flight, task, (lease, probe))
@@ -216,18 +217,24 @@ class Refresher:
 
         began = self._clock.monotonic()
         try:
-            walk = self._walker.walk(task.filter_set, purpose=task.purpose, heartbeat=renew_leases)
+            walker = self._walkers[task.key.source]
+            walk = walker.walk(task.key.filter_set, purpose=task.purpose, heartbeat=renew_leases)
+            if walker.can_look_up:
+                walk = self._look_up_missing(walker, task, walk, renew_leases)
             self._instrumentation.walk_finished(
                 "complete", self._clock.monotonic() - began, walk.pages
             )
-            self._publisher.publish(task.filter_set, task.rules, walk, leases[0])
+            self._publisher.publish(task.key, task.rules, walk, leases[0])
         except UpstreamError as err:
             if flight.closing.is_set():
                 # The walk was cancelled because this process exits; upstream did not fail.
                 return
             self._instrumentation.walk_finished(err.cause.code, self._clock.monotonic() - began, 0)
             flight.failure = self._backoff.record(task.key, err.cause)
-            log.warning("walk failed", key=task.key, cause=str(err))
+            log.warning("walk failed", key=task.key.text, cause=str(err))
+            source = task.key.source
+            if self._backoff.is_refused(source) and not self._local_cache.was_read(source):
+                log.warning("list left out of all feeds", source=source.value)
         except LostLeaseError:
             raise
         except Exception:
@@ -236,3 +243,23 @@ class Refresher:
             raise
         else:
             self._backoff.clear(task.key)
+
+    def _look_up_missing(
+        self, walker: Walker, task: _Task, walk: Walk, heartbeat: Heartbeat
+    ) -> Walk:
+        """Ask upstream for the sessions that *walk* lacks, before they are believed deleted."""
+        missing = self._publisher.missing(task.key, task.rules, walk)
+        if not missing:
+            return walk
+        try:
+            return walker.look_up(
+                walk,
+                task.key.filter_set,
+                missing,
+                purpose=task.purpose,
+                heartbeat=heartbeat,
+            )
+        except UpstreamError as err:
+            # They are treated as if upstream had no such parameter: believed at the next walk.
+            log.warning("look-up failed", key=task.key.text, cause=str(err))
+            return walk

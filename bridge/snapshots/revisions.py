@@ -1,8 +1,10 @@
 """Revisions of sessions: SEQUENCE, and the time of the last change of each kind of content."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
-from bridge.model import ClassSession, Published, Revision
+from bridge.model import ClassSession, OfferingType, Published, Revision
 
 _SEQUENCE_EPOCH = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
 
@@ -28,7 +30,7 @@ def with_revision(session: ClassSession, at: int, before: Published | None) -> P
             sequence=sequence,
             content=_last_change(revision.content, at, _content(session) != _content(old)),
             full=_last_change(revision.full, at, session.full != old.full),
-            places=_last_change(revision.places, at, session.places_rounded != old.places_rounded),
+            places=_last_change(revision.places, at, _places(session) != _places(old)),
             counts=_last_change(revision.counts, at, _counts(session) != _counts(old)),
             links=_last_change(revision.links, at, _links(session) != _links(old)),
         ),
@@ -56,6 +58,7 @@ def _schedule(session: ClassSession) -> object:
         session.end,
         session.status,
         venue and (venue.id, venue.name, venue.address, venue.online),
+        session.room,
         frozenset(person.id for person in session.instructors),
     )
 
@@ -69,9 +72,22 @@ def _content(session: ClassSession) -> object:
         venue and (venue.zone, venue.latitude, venue.longitude),
         session.instructors,
         session.course,
-        session.offering_type,
+        _type_content(session.offering_type),
         session.booking_url,
+        session.own_description,
+        session.booking_opens,
+        session.visibility,
     )
+
+
+@lru_cache(maxsize=1024)
+def _type_content(offering_type: OfferingType | None) -> object:
+    """All of a type that a feed may contain: neither the colour nor the id of the category."""
+    return offering_type and replace(offering_type, category_id=None, colour=None)
+
+
+def _places(session: ClassSession) -> object:
+    return (session.places_rounded, bool(session.waiting))
 
 
 def _counts(session: ClassSession) -> object:

@@ -1,234 +1,208 @@
-"""Routers: find the snapshot that answers a filter set.
+"""The snapshot router: joins the snapshots of all sources that answer a filter set.
 
-``UPSTREAM_PLAN`` selects the router: :class:`WideRouter` answers most filter sets from one
-provider-wide snapshot, :class:`NarrowRouter` keeps a snapshot for each filter set.
+lookup = router.find(filter_set)
+lookup.snapshot, lookup.outcome, lookup.left_out
 """
 
 import threading
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from cachetools import LRUCache
 
 from bridge.clock import Clock
 from bridge.errors import TooManyRequestsError, UnavailableError
 from bridge.filters import FilterSet
-from bridge.model import ClassSession
-from bridge.snapshots.cache import COLD_TIMEOUT, Lookup, SnapshotCache
-from bridge.snapshots.merge import MergeRules, offering_types_by_id, with_current_visibility
-from bridge.snapshots.snapshot import Snapshot, ordered
+from bridge.model import SourceName
+from bridge.snapshots.backoff import Failure
+from bridge.snapshots.cache import COLD_TIMEOUT, Lookup, Pending, SnapshotCache
+from bridge.snapshots.merge import MergeRules
+from bridge.snapshots.snapshot import Snapshot, join
+from bridge.snapshots.snapshot_key import SnapshotKey
+from bridge.snapshots.source_router import SourceRouter
+from bridge.upstream.sources import SOURCES
 
-_MAX_UTC_OFFSET = timedelta(hours=14)
-_MAX_JOINED = 32
+# Sessions in joined snapshots; each entry refers to a session of a cached snapshot.
+_MAX_JOINED_SESSIONS = 100_000
 
 
-class SnapshotRouter(Protocol):
-    """Finds the snapshot that answers a filter set."""
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """The state of one source.
+
+    Attributes:
+        key: of the widest snapshot.
+        snapshot: the widest copy, if there is one.
+        failure: why it cannot be refreshed at present, if that is so.
+        left_out: whether feeds do without the source: the account may not read it, and never could.
+    """
+
+    source: SourceName
+    key: SnapshotKey
+    snapshot: Snapshot | None
+    failure: Failure | None
+    left_out: bool
+
+
+class SnapshotRouter:
+    """Finds the snapshots that answer a filter set, and joins them.
+
+    Half a timetable would look whole, so there is no answer while the snapshot of one source is
+    missing. There are two exceptions. A source for which the account has no permission, and which
+    was never read, is left out. And while all copies are of an earlier version that did not read a
+    source, feeds are as complete as they were.
+
+    Args:
+        routers: one for each source of the timetable.
+    """
+
+    def __init__(
+        self, routers: Mapping[SourceName, SourceRouter], cache: SnapshotCache, clock: Clock
+    ) -> None:
+        self._routers = {source: routers[source] for source in SourceName if source in routers}
+        self._cache = cache
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._joined: LRUCache[str, Snapshot] = LRUCache(
+            _MAX_JOINED_SESSIONS,
+            getsizeof=lambda snapshot: min(_MAX_JOINED_SESSIONS, len(snapshot.published) + 1),
+        )
 
     @property
-    def widest_key(self) -> str:
-        """The key of the widest snapshot that the router uses."""
+    def sources(self) -> tuple[SourceName, ...]:
+        """The sources of the timetable."""
+        return tuple(self._routers)
+
+    @property
+    def widest_keys(self) -> tuple[SnapshotKey, ...]:
+        """The key of each source's widest snapshot."""
+        return tuple(router.widest_key for router in self._routers.values())
 
     def find(self, filter_set: FilterSet, *, timeout: float = COLD_TIMEOUT) -> Lookup:
         """A snapshot that contains every session of *filter_set*, and possibly others.
 
         Args:
-            timeout: seconds to wait for a walk if there is no copy.
+            timeout: seconds to wait for walks if there is no copy.
 
         Raises:
-            UnavailableError: there is no copy, and no walk ended in time.
+            UnavailableError: a source has no copy, and no walk ended in time.
             TooManyRequestsError: there is no copy, and too many new filter sets were requested.
         """
+        began = self._clock.monotonic()
+        # All walks are started before one of them is waited for.
+        pending = [
+            (source, self._begin(source, filter_set)) for source in self._relevant(filter_set)
+        ]
+        lookups: list[Lookup] = []
+        left_out: list[SourceName] = []
+        errors: list[UnavailableError | TooManyRequestsError] = []
+        for source, result in pending:
+            time_left = max(0.0, timeout - (self._clock.monotonic() - began))
+            try:
+                lookups.append(result(time_left))
+            except (UnavailableError, TooManyRequestsError) as err:
+                errors.append(err)
+                if self._cache.is_refused(source):
+                    left_out.append(source)
+                elif self._cache.is_older_than(source):
+                    continue
+                elif self._routers[source].peek(filter_set.with_changes(sources=())) is None:
+                    raise
+                else:
+                    # It was read in the meantime.
+                    lookups.append(self._begin(source, filter_set)(0.0))
+        if not lookups:
+            raise errors[0]
+        return replace(self._join(lookups), left_out=tuple(left_out))
 
-    def merge_rules(self, filter_set: FilterSet) -> MergeRules:
-        """How walks of a filter set that has a snapshot of its own are merged."""
+    def merge_rules(self, key: SnapshotKey) -> MergeRules | None:
+        """How walks of *key* are merged; None if its source is no part of the timetable."""
+        router = self._routers.get(key.source)
+        return router.merge_rules(key) if router else None
 
     def peek_widest(self) -> Snapshot | None:
         """The existing widest copy, for names and catalogues; never contacts upstream."""
+        return self._peek(None)
 
     def peek(self, filter_set: FilterSet) -> Snapshot | None:
         """The existing copy that answers *filter_set*; never contacts upstream."""
+        return self._peek(filter_set)
 
+    def states(self) -> list[SourceState]:
+        """The state of each source; never contacts upstream."""
+        states = [self._state(source, router) for source, router in self._routers.items()]
+        if all(state.left_out for state in states):
+            # Feeds cannot do without all of them.
+            return [replace(state, left_out=False) for state in states]
+        return states
 
-class NarrowRouter:
-    """Every filter set has a snapshot of its own.
-
-    Args:
-        source: the upstream type of the sessions' rows.
-        default: the filter set of the default window.
-    """
-
-    def __init__(
-        self, cache: SnapshotCache, source: str, default: FilterSet, *, shrink_hold: float
-    ) -> None:
-        self._cache = cache
-        self._source = source
-        self._default = default
-        self._rules = MergeRules(tombstones=False, history=False, shrink_hold=shrink_hold)
-
-    @property
-    def widest_key(self) -> str:
-        """The key of the default window's snapshot."""
-        return self._default.key
-
-    def find(self, filter_set: FilterSet, *, timeout: float = COLD_TIMEOUT) -> Lookup:
-        """The filter set's own snapshot."""
-        if filter_set.session is not None:
-            return self._find_session(filter_set.session, timeout)
-        return self._cache.get(filter_set, self._rules, timeout=timeout)
-
-    def _find_session(self, identity: int, timeout: float) -> Lookup:
-        """A snapshot that contains the session; upstream cannot be asked for a single id."""
-        last = self._cache.get_session(self._source, identity)
-        if last is None:
-            return self._cache.get(self._default, self._rules, timeout=timeout)
-        [entry] = last.snapshot.published
-        candidates = self._likely_filter_sets(entry.session)
-        containing = (
-            candidate
-            for candidate in candidates
-            if _contains(self._cache.peek(candidate), entry.session)
-        )
+    def _begin(self, source: SourceName, filter_set: FilterSet) -> Pending:
         try:
-            # No need to wait, but the request keeps a snapshot with the session up to date.
-            lookup = self._cache.get(next(containing, candidates[-1]), self._rules, timeout=0)
-        except (UnavailableError, TooManyRequestsError):
-            return last
-        found = lookup.snapshot.by_identity.get(entry.session.identity)
-        last_is_newer = found is not None and found.revision.latest < entry.revision.latest
-        return last if last_is_newer else lookup
+            return self._routers[source].begin(filter_set.with_changes(sources=()))
+        except (UnavailableError, TooManyRequestsError) as err:
+            return _raising(err)
 
-    def _likely_filter_sets(self, session: ClassSession) -> list[FilterSet]:
-        """The filter sets of the feeds through which a session is usually requested."""
-        filter_sets = [self._default]
-        if session.venue:
-            filter_sets.append(self._default.with_changes(venues=(session.venue.id,)))
-        filter_sets.extend(
-            self._default.with_changes(instructors=(person.id,)) for person in session.instructors
+    def _relevant(self, filter_set: FilterSet) -> list[SourceName]:
+        """The sources that can contain sessions of *filter_set*; at least one."""
+        session = filter_set.session
+        relevant = [
+            source
+            for source in self._routers
+            if (not filter_set.sources or source in filter_set.sources)
+            and (session is None or session[0] == source.object)
+            and not any(getattr(filter_set, field) for field in SOURCES[source].absent)
+        ]
+        return relevant or list(self._routers)[:1]
+
+    def _peek(self, filter_set: FilterSet | None) -> Snapshot | None:
+        relevant = self._routers if filter_set is None else self._relevant(filter_set)
+        found: list[tuple[str, Snapshot]] = []
+        for source in relevant:
+            router = self._routers[source]
+            entry = (
+                self._cache.peek(router.widest_key)
+                if filter_set is None
+                else router.peek(filter_set.with_changes(sources=()))
+            )
+            if entry is not None:
+                found.append((entry.version, entry.snapshot))
+            elif not (self._cache.is_refused(source) or self._cache.is_older_than(source)):
+                return None
+        return self._joined_snapshot(found)[1] if found else None
+
+    def _state(self, source: SourceName, router: SourceRouter) -> SourceState:
+        entry = self._cache.peek(router.widest_key)
+        return SourceState(
+            source=source,
+            key=router.widest_key,
+            snapshot=entry.snapshot if entry else None,
+            failure=self._cache.failure(router.widest_key),
+            left_out=entry is None and self._cache.is_refused(source),
         )
-        if session.course:
-            filter_sets.append(FilterSet(course=(session.course.id,)))
-        return filter_sets
 
-    def merge_rules(self, filter_set: FilterSet) -> MergeRules:
-        """The same rules for every filter set."""
-        return self._rules
+    def _join(self, lookups: Sequence[Lookup]) -> Lookup:
+        if len(lookups) == 1:
+            return lookups[0]
+        found = [(lookup.version, lookup.snapshot) for lookup in lookups]
+        version, snapshot = self._joined_snapshot(found)
+        return Lookup.joined(lookups, snapshot, version)
 
-    def peek_widest(self) -> Snapshot | None:
-        """The copy of the default window, if it exists."""
-        return self._cache.peek(self._default)
-
-    def peek(self, filter_set: FilterSet) -> Snapshot | None:
-        """The filter set's own copy; for a single session, the copy of the default window."""
-        is_session = filter_set.session is not None
-        return self._cache.peek(self._default if is_session else filter_set)
-
-
-class WideRouter:
-    """One provider-wide snapshot answers all filter sets that it and its history cover.
-
-    Args:
-        past: the days before today that the wide walk requests. It has no upper bound.
-    """
-
-    def __init__(
-        self, cache: SnapshotCache, clock: Clock, *, past: int, shrink_hold: float
-    ) -> None:
-        self._cache = cache
-        self._clock = clock
-        self._wide = FilterSet(past=past)
-        self._wide_rules = MergeRules(tombstones=True, history=True, shrink_hold=shrink_hold)
-        self._own_rules = MergeRules(tombstones=False, history=False, shrink_hold=shrink_hold)
-        self._archive_rules = replace(self._own_rules, settled=True)
-        self._lock = threading.Lock()
-        self._joined: LRUCache[str, Snapshot] = LRUCache(_MAX_JOINED)
-
-    @property
-    def widest_key(self) -> str:
-        """The key of the wide snapshot."""
-        return self._wide.key
-
-    def find(self, filter_set: FilterSet, *, timeout: float = COLD_TIMEOUT) -> Lookup:
-        """The wide snapshot if it covers *filter_set*, otherwise the filter set's own snapshot."""
-        if not filter_set.local:
-            return self._cache.get(filter_set, self._own_rules, timeout=timeout)
-        began = self._clock.monotonic()
-        wide = self._cache.get(self._wide, self._wide_rules, timeout=timeout)
-        time_left = max(0.0, timeout - (self._clock.monotonic() - began))
-        if filter_set.session is not None or _covers(wide.snapshot, filter_set):
-            return wide
-        if _lower_bound(filter_set, wide.snapshot) is None:
-            return self._with_archive(filter_set, wide, time_left)
-        return self._cache.get(filter_set, self._own_rules, timeout=time_left)
-
-    def merge_rules(self, filter_set: FilterSet) -> MergeRules:
-        """The rules of the wide snapshot, or those of a filter set's own snapshot."""
-        return self._wide_rules if filter_set == self._wide else self._own_rules
-
-    def peek_widest(self) -> Snapshot | None:
-        """The wide copy, if it exists."""
-        return self._cache.peek(self._wide)
-
-    def peek(self, filter_set: FilterSet) -> Snapshot | None:
-        """The wide copy if it answers *filter_set*, otherwise the filter set's own copy."""
-        wide = self.peek_widest()
-        if wide is not None and filter_set.local:
-            unbounded = _lower_bound(filter_set, wide) is None
-            if unbounded or filter_set.session is not None or _covers(wide, filter_set):
-                return wide
-        return self._cache.peek(filter_set)
-
-    def _with_archive(self, filter_set: FilterSet, wide: Lookup, timeout: float) -> Lookup:
-        """*wide* joined with an archive: the older sessions of *filter_set*, fetched only once."""
-        next_month = _next_month(datetime.fromtimestamp(wide.snapshot.covers_from, UTC))
-        bounds = (filter_set.starts_at_lte, next_month)
-        before = filter_set.with_changes(starts_at_lte=min(bound for bound in bounds if bound))
-        archive = self._cache.get(before, self._archive_rules, timeout=timeout)
-        version = f"{wide.version}+{archive.version}"
+    def _joined_snapshot(self, found: Sequence[tuple[str, Snapshot]]) -> tuple[str, Snapshot]:
+        """The joined snapshot of several versions with their snapshots, and its version."""
+        version = "&".join(version for version, _ in found)
+        if len(found) == 1:
+            return version, found[0][1]
         with self._lock:
             snapshot = self._joined.get(version)
         if snapshot is None:
-            snapshot = _join(wide.snapshot, archive.snapshot)
+            snapshot = join([snapshot for _, snapshot in found])
             with self._lock:
                 self._joined[version] = snapshot
-        return replace(wide, snapshot=snapshot, version=version)
+        return version, snapshot
 
 
-def _contains(snapshot: Snapshot | None, session: ClassSession) -> bool:
-    return snapshot is not None and session.identity in snapshot.by_identity
+def _raising(err: UnavailableError | TooManyRequestsError) -> Pending:
+    def result(timeout: float) -> Lookup:
+        raise err
 
-
-def _lower_bound(filter_set: FilterSet, snapshot: Snapshot) -> datetime | None:
-    """The time before which no session matches *filter_set*; None if there is no such bound."""
-    window_start, _ = filter_set.window(snapshot.day)
-    local = filter_set.local_starts_at_gte
-    if local is not None and local.tzinfo is None:
-        local = local.replace(tzinfo=UTC) - _MAX_UTC_OFFSET
-    bounds = (window_start, filter_set.starts_at_gte, filter_set.ends_at_gte, local)
-    return max((bound for bound in bounds if bound), default=None)
-
-
-def _covers(snapshot: Snapshot, filter_set: FilterSet) -> bool:
-    """Whether *snapshot* is sure to contain every session of *filter_set*."""
-    bound = _lower_bound(filter_set, snapshot)
-    return bound is not None and bound.timestamp() >= snapshot.covers_from
-
-
-def _next_month(instant: datetime) -> datetime:
-    """The start of the next month. A bound that changes rarely needs few archives."""
-    first = instant.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return (first + timedelta(days=32)).replace(day=1)
-
-
-def _join(wide: Snapshot, archive: Snapshot) -> Snapshot:
-    """*wide*, with those sessions of *archive* that ended before *wide* begins."""
-    types = offering_types_by_id(entry.session for entry in wide.published)
-    older = {
-        entry.session.identity: with_current_visibility(entry, types)
-        for entry in archive.published
-        if entry.session.ends.timestamp() < wide.covers_from
-    }
-    return replace(
-        wide, published=ordered({**older, **wide.by_identity}), covers_from=float("-inf")
-    )
+    return result

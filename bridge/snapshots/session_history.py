@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bridge.model import Published
+from bridge.model import Identity, Published
 from bridge.snapshots.merge import HISTORY_DAYS
-from bridge.snapshots.snapshot import Identity, Snapshot, decode_session, encode_session
+from bridge.snapshots.snapshot import Snapshot, decode_session, encode_session
 from bridge.store.interface import Store, Write
 from bridge.store.keys import Keys
 from bridge.upstream.pagination import Walk

@@ -3,7 +3,8 @@
 import json
 import math
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from functools import cached_property, lru_cache
@@ -14,17 +15,17 @@ from bridge.filters import FilterSet
 from bridge.model import (
     ClassSession,
     Course,
+    Identity,
     Instructor,
     OfferingType,
     Published,
     Revision,
+    Room,
     Status,
     Venue,
     Visibility,
 )
 from bridge.snapshots.index import Index
-
-Identity = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -32,22 +33,29 @@ class Snapshot:
     """A filter set's sessions as published. Snapshots are stored, shared and served as a whole.
 
     Attributes:
-        walked: when the walk began, in seconds since 1970.
+        walked: when the walk began, in seconds since 1970; of joined snapshots, the first walk.
         covers_from: the snapshot contains every session that ended at or after this time, in
             seconds since 1970; minus infinity if the filter set has no lower bound.
         published: ordered by start and identity.
         tally: number of dropped and repaired rows of the walk, by reason.
+        last_walk: of joined snapshots, when the last walk began; otherwise None.
     """
 
     walked: float
     covers_from: float
     published: tuple[Published, ...]
     tally: Mapping[str, int]
+    last_walk: float | None = None
+
+    @property
+    def changed_at(self) -> float:
+        """When the walk began from which the newest data come, in seconds since 1970."""
+        return self.walked if self.last_walk is None else self.last_walk
 
     @property
     def day(self) -> date:
-        """The UTC day of the walk, against which relative windows are resolved."""
-        return datetime.fromtimestamp(self.walked, UTC).date()
+        """The UTC day of the newest walk, against which relative windows are resolved."""
+        return datetime.fromtimestamp(self.changed_at, UTC).date()
 
     @cached_property
     def by_identity(self) -> Mapping[Identity, Published]:
@@ -96,6 +104,24 @@ def ordered(published: Mapping[Identity, Published]) -> tuple[Published, ...]:
     """The values, ordered by start and identity."""
     return tuple(
         sorted(published.values(), key=lambda entry: (entry.session.start, entry.session.identity))
+    )
+
+
+def join(snapshots: Sequence[Snapshot]) -> Snapshot:
+    """The snapshots of several sources as one. A single snapshot is returned unchanged."""
+    if len(snapshots) == 1:
+        return snapshots[0]
+    tally: Counter[str] = Counter()
+    for snapshot in snapshots:
+        tally.update(snapshot.tally)
+    return Snapshot(
+        walked=min(snapshot.walked for snapshot in snapshots),
+        covers_from=max(snapshot.covers_from for snapshot in snapshots),
+        published=ordered(
+            {id: entry for snapshot in snapshots for id, entry in snapshot.by_identity.items()}
+        ),
+        tally=dict(tally),
+        last_walk=max(snapshot.changed_at for snapshot in snapshots),
     )
 
 
@@ -155,15 +181,22 @@ def decode_session(value: bytes) -> Published:
         raise ValueError(f"invalid session: {type(err).__name__}") from err
 
 
-Part = Venue | Instructor | Course | OfferingType
+Part = Venue | Room | Instructor | Course | OfferingType
 
 _CONSTRUCTORS: Mapping[str, Callable[..., Part]] = {
     "venue": Venue,
+    "room": Room,
     "instructor": Instructor,
     "course": Course,
     "type": lambda *values: _with_enum_visibility(OfferingType(*values)),
 }
-_NAMES = {Venue: "venue", Instructor: "instructor", Course: "course", OfferingType: "type"}
+_NAMES = {
+    Venue: "venue",
+    Room: "room",
+    Instructor: "instructor",
+    Course: "course",
+    OfferingType: "type",
+}
 # dataclasses.astuple would copy each value deeply, several times per session.
 _FIELD_VALUES = {
     cls: attrgetter(*(field.name for field in fields(cls))) for cls in (*_NAMES, Revision)
@@ -225,14 +258,27 @@ def _encode_row(entry: Published, parts: _PartTable) -> list[Any]:
         entry.missing_since,
         entry.held,
         entry.vanished,
+        parts.number(session.room),
+        session.own_description,
+        session.waiting,
+        session.booking_opens and int(session.booking_opens.timestamp()),
+        session.registration and session.registration.value,
     ]
 
 
+# What rows that earlier versions stored do not have, for the last elements of a row.
+_ADDED = (None, "", None, None, None)
+_ROW_LENGTH = 24
+
+
 def _decode_row(row: list[Any], parts: list[Any]) -> Published:
+    if len(row) < _ROW_LENGTH:
+        row = [*row, *_ADDED[len(row) - _ROW_LENGTH :]]
     (
         source, identity, title, start, end, status, attending, capacity,
         venue, instructors, course, offering_type, booking_url, staff_url, complete,
         revision, missing_since, held, vanished,
+        room, own_description, waiting, booking_opens, registration,
     ) = row  # fmt: skip
     session = ClassSession(
         source=source,
@@ -250,5 +296,10 @@ def _decode_row(row: list[Any], parts: list[Any]) -> Published:
         booking_url=booking_url,
         staff_url=staff_url,
         complete=complete,
+        room=None if room is None else parts[room],
+        own_description=own_description,
+        waiting=waiting,
+        booking_opens=None if booking_opens is None else datetime.fromtimestamp(booking_opens, UTC),
+        registration=None if registration is None else Visibility(registration),
     )
     return Published(session, Revision(*revision), missing_since, held, vanished)

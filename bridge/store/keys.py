@@ -31,6 +31,14 @@ class Keys:
         """The current failure of one filter set, or (None) of upstream as a whole."""
         return self._key("failure", "of-all" if filter_key is None else f"of:{filter_key}")
 
+    def source_failure(self, source: str) -> str:
+        """The current failure of one of TeamUp's lists."""
+        return self._key("failure", f"of-list:{source}")
+
+    def source_read(self, source: str) -> str:
+        """Set once one of TeamUp's lists has been read."""
+        return self._key("list-read", source)
+
     @property
     def last_failure(self) -> str:
         """The last failure of any kind; it is kept after recovery."""

@@ -13,7 +13,8 @@ class Account:
 
     Attributes:
         token: the secret token; excluded from ``repr``.
-        schemes: the Authorization schemes to try in this order on a 401, until one has worked.
+        schemes: the Authorization schemes to try in this order on a 401, until one has worked;
+            empty if requests are sent without a token.
         base_url: the base URL without a trailing slash.
         provider_id: the value of the ``TeamUp-Provider-ID`` header, or None.
         request_mode: the value of the ``Teamup-Request-Mode`` header, or None.
@@ -35,6 +36,11 @@ class Account:
             provider_id=config.provider_id,
             request_mode=config.request_mode,
         )
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether requests are sent without a token, for what everybody may see."""
+        return not self.schemes
 
     @property
     def name(self) -> str:

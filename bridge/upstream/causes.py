@@ -19,8 +19,12 @@ _UNAUTHENTICATED = (
 )
 _PERMISSION = (
     "the token's user lacks permission: give it one of manage_events, attendances,"
-    " instructor_manage_events, instructor_attendances or developer in TeamUp, or use another"
-    " TEAMUP_API_TOKEN"
+    " instructor_manage_events, instructor_attendances or developer in TeamUp, use another"
+    " TEAMUP_API_TOKEN, or leave the list out of TEAMUP_SOURCES"
+)
+_ANONYMOUS = (
+    "TeamUp does not show this list without a token: leave it out of TEAMUP_SOURCES, or set"
+    " TEAMUP_API_TOKEN and another TEAMUP_AUTH_SCHEME"
 )
 _MODE = "TeamUp does not accept the request mode: set TEAMUP_REQUEST_MODE to provider or customer"
 _PROVIDER = "TeamUp does not accept the provider: check TEAMUP_PROVIDER_ID"
@@ -48,7 +52,9 @@ _BY_STATUS: Mapping[int, _Advice] = {
 }
 
 
-def cause_of_response(status: int, body: Any, retry_after: str | None, now: float) -> Cause:
+def cause_of_response(
+    status: int, body: Any, retry_after: str | None, now: float, *, anonymous: bool = False
+) -> Cause:
     """The cause of a response whose status is not 200.
 
     Args:
@@ -56,6 +62,7 @@ def cause_of_response(status: int, body: Any, retry_after: str | None, now: floa
         body: the decoded body, or None. Only its code and names of known parameters are used.
         retry_after: the value of the ``Retry-After`` header, or None.
         now: seconds since 1970, for a ``Retry-After`` that is a date.
+        anonymous: whether the request was sent without a token.
     """
     code = body.get("code") if isinstance(body, Mapping) else None
     if not (isinstance(code, str) and re.fullmatch(r"[a-z][a-z0-9_]{1,60}", code)):
@@ -74,7 +81,10 @@ def cause_of_response(status: int, body: Any, retry_after: str | None, now: floa
     advice = _advice(code) if 400 <= status < 500 else None
     if advice or status in (401, 403):
         problem_area, text = advice or _BY_STATUS[status]
-        return Cause(code, text, Scope.ACCOUNT, problem_area=problem_area)
+        if anonymous and problem_area in (ProblemArea.TOKEN, ProblemArea.PERMISSION):
+            problem_area, text = ProblemArea.PERMISSION, _ANONYMOUS
+        scope = Scope.SOURCE if problem_area is ProblemArea.PERMISSION else Scope.ACCOUNT
+        return Cause(code, text, scope, problem_area=problem_area)
     if status in range(300, 400):
         return Cause(
             "redirect",
@@ -82,7 +92,9 @@ def cause_of_response(status: int, body: Any, retry_after: str | None, now: floa
             problem_area=ProblemArea.ADDRESS,
         )
     if status == 400:
-        return Cause(code, f"TeamUp does not accept the request{_rejected_params(body)}")
+        rejected = _rejected_params(body)
+        names = f" ({', '.join(rejected)})" if rejected else ""
+        return Cause(code, f"TeamUp does not accept the request{names}", rejected=rejected)
     if status in _BY_STATUS:
         problem_area, text = _BY_STATUS[status]
         return Cause(code, text, problem_area=problem_area)
@@ -94,12 +106,11 @@ def _advice(code: str) -> _Advice | None:
     return _BY_CODE.get(code) or next(matches, None)
 
 
-def _rejected_params(body: Any) -> str:
-    """The known parameters that an error body names, in parentheses."""
+def _rejected_params(body: Any) -> tuple[str, ...]:
+    """The known parameters that an error body names."""
     errors = body.get("field_errors") if isinstance(body, Mapping) else None
-    parameters = {*PARAMETERS, "expand", "fields", "sort", "page", "page_size"}
-    names = sorted(parameters.intersection(errors)) if isinstance(errors, Mapping) else []
-    return f" ({', '.join(names)})" if names else ""
+    parameters = {*PARAMETERS, "expand", "fields", "ids", "sort", "page", "page_size"}
+    return tuple(sorted(parameters.intersection(errors))) if isinstance(errors, Mapping) else ()
 
 
 def retry_after_seconds(retry_after: str | None, now: float) -> float:
@@ -134,7 +145,7 @@ def timeout(seconds: float) -> Cause:
     return Cause(
         "timeout",
         f"TeamUp did not answer within {seconds:.0f} seconds",
-        Scope.ACCOUNT,
+        Scope.SOURCE,
         transient=True,
         problem_area=ProblemArea.NETWORK,
     )
@@ -161,7 +172,7 @@ def cause_of_error(err: Exception, *, timed_out: bool, seconds: float) -> Cause:
         return Cause(
             "unreachable",
             "TeamUp cannot be reached: check the network, and TEAMUP_BASE_URL",
-            Scope.ACCOUNT,
+            Scope.SOURCE,
             transient=True,
             problem_area=ProblemArea.NETWORK,
         )

@@ -87,6 +87,8 @@ class Client:
     @property
     def scheme(self) -> str | None:
         """The Authorization scheme that has worked, or None."""
+        if self._account.anonymous:
+            return None
         return self._budget.hint(self._scheme_hint)
 
     def page(
@@ -157,7 +159,9 @@ class Client:
     ) -> Mapping[str, Any]:
         """Request with the scheme that has worked, or else with each scheme until one works."""
         known = self.scheme
-        schemes = (known,) if known in self._account.schemes else self._account.schemes
+        schemes: tuple[str | None, ...] = self._account.schemes or (None,)
+        if known in schemes:
+            schemes = (known,)
         for scheme in schemes:
             if scheme != schemes[0]:
                 self._wait_for_budget(context)
@@ -169,13 +173,13 @@ class Client:
                 if isinstance(err, _UnauthorizedError) and scheme != schemes[-1]:
                     continue
                 raise
-            if scheme != known:
+            if scheme is not None and scheme != known:
                 self._budget.remember_hint(self._scheme_hint, scheme)
             return body
         raise AssertionError("an account has at least one scheme")
 
     def _get(
-        self, path: str, params: Params, scheme: str, context: "_WalkContext"
+        self, path: str, params: Params, scheme: str | None, context: "_WalkContext"
     ) -> Mapping[str, Any]:
         deadline = Deadline(self._clock, PAGE_SECONDS, context.limit)
         with self._guards.guard(deadline.remaining) as guard:
@@ -192,10 +196,14 @@ class Client:
         body = _decode(content, status)
         if status == 200:
             return body
-        if self._account.token in str(body.get("code")):
+        if self._account.token and self._account.token in str(body.get("code")):
             body = {}
         cause = causes.cause_of_response(
-            status, body, headers.get("Retry-After"), self._clock.now()
+            status,
+            body,
+            headers.get("Retry-After"),
+            self._clock.now(),
+            anonymous=self._account.anonymous,
         )
         if status == 401:
             raise _UnauthorizedError(cause)
@@ -210,14 +218,15 @@ class Client:
             self.skew = None
 
     def _fetch(
-        self, path: str, params: Params, scheme: str, deadline: Deadline
+        self, path: str, params: Params, scheme: str | None, deadline: Deadline
     ) -> tuple[int, Mapping[str, str], bytes]:
         headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip, deflate",
-            "Authorization": f"{scheme} {self._account.token}",
             "User-Agent": "teamup-feed-bridge",
         }
+        if scheme is not None:
+            headers["Authorization"] = f"{scheme} {self._account.token}"
         if self._account.provider_id:
             headers["TeamUp-Provider-ID"] = self._account.provider_id
         if self._account.request_mode:

@@ -1,10 +1,10 @@
 """Walks: reading all pages of a filter set from upstream. A walk is complete, or it fails."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from bridge.clock import Clock
 from bridge.config import ListStyle
@@ -21,7 +21,7 @@ from bridge.upstream.parser import (
     parse,
     row_id,
 )
-from bridge.upstream.sources import Source, walk_params
+from bridge.upstream.sources import SMALL_PAGE, Source, id_params, walk_params
 from bridge.upstream.thread_pool import ThreadPool
 from bridge.upstream.usual_ends import with_usual_ends
 
@@ -30,6 +30,8 @@ MAX_PAGES = 1_000
 
 # the hint that upstream does not support the parameter ``fields``; both are stored values
 _FIELDS_HINT, _FIELDS_UNSUPPORTED = "fields", "spoil the answer"
+# the hint that upstream does not return pages of the vendor's largest size; the value is a number
+_SIZE_HINT = "page size"
 
 _INCONSISTENT = Cause(
     "inconsistent", "TeamUp's pages were inconsistent, twice in a row: rows were moving"
@@ -46,6 +48,9 @@ class Walk:
         unusable: the ids of rows that could not be used.
         tally: the number of dropped and repaired rows, by reason.
         pages: the number of pages that were read.
+        excluded: the ids that upstream lists, but outside of the timetable: private appointments,
+            and sessions that were looked up and no longer match the filter set.
+        deleted: the ids that upstream does not know any more, according to a look-up.
     """
 
     started: float
@@ -53,6 +58,8 @@ class Walk:
     unusable: frozenset[int]
     tally: Mapping[str, int]
     pages: int
+    excluded: frozenset[int] = frozenset()
+    deleted: frozenset[int] = frozenset()
 
     @property
     def day(self) -> date:
@@ -73,6 +80,18 @@ class _ParsedPage:
     count: int
     ids: Sequence[int | None]
     parsed: Parsed
+
+
+class _PageForm(NamedTuple):
+    """How pages are requested.
+
+    Attributes:
+        size: rows on a page.
+        with_fields: whether the parameter ``fields`` is sent.
+    """
+
+    size: int
+    with_fields: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +116,7 @@ class Walker:
 
     Args:
         origin: scheme and host against which relative links are resolved.
+        anonymous: the client has no token, so that all that upstream lists is public.
         style: how a parameter with several values is sent.
         concurrency: how many pages are requested at the same time.
         limits: the most that one walk may read.
@@ -111,6 +131,7 @@ class Walker:
         clock: Clock,
         *,
         origin: str,
+        anonymous: bool = False,
         style: ListStyle = ListStyle.CSV,
         concurrency: int = 4,
         limits: WalkLimits = WalkLimits(),
@@ -121,6 +142,7 @@ class Walker:
         self._source = source
         self._clock = clock
         self._origin = origin
+        self._anonymous = anonymous
         self._style = style
         self._concurrency = concurrency
         self._limits = limits
@@ -145,14 +167,72 @@ class Walker:
         for params in walk_params(self._source, filter_set, day, self._style):
             pages.extend(self._consistent_pages(params, progress))
         parsed = combine(pages)
-        everything = with_usual_ends(parsed.sessions)
+        everything = _at(with_usual_ends(parsed.sessions), started)
         # Upstream silently ignores unknown parameters and then returns unfiltered rows.
         sessions = tuple(session for session in everything if filter_set.matches(session, day))
         # An incomplete session may fail a filter for lack of data: it counts as unusable, not as
         # missing.
         incomplete = {session.id for session in everything if not session.complete}
         unusable = parsed.unusable | (incomplete - {session.id for session in sessions})
-        return Walk(started, sessions, unusable, parsed.tally, progress.pages)
+        return Walk(started, sessions, unusable, parsed.tally, progress.pages, parsed.excluded)
+
+    @property
+    def can_look_up(self) -> bool:
+        """Whether upstream has a parameter for ids."""
+        return self._source.by_ids
+
+    def look_up(
+        self,
+        walk: Walk,
+        filter_set: FilterSet,
+        ids: frozenset[int],
+        *,
+        purpose: Purpose = Purpose.LIVE,
+        heartbeat: Heartbeat = lambda: None,
+    ) -> Walk:
+        """*walk*, completed by what upstream knows of sessions that it lacks.
+
+        One session of the walk is requested as well: without it in the response, the response
+        proves nothing.
+
+        Args:
+            ids: of the sessions.
+
+        Raises:
+            UpstreamError: a request failed.
+        """
+        if not walk.sessions:
+            return walk
+        known = walk.sessions[-1].id
+        progress = _Progress(heartbeat, Deadline(self._clock, WALK_SECONDS), purpose, self._limits)
+        most = self._page_form().size - 1
+        parts: list[Parsed] = []
+        listed: set[int | None] = set()
+        for asked in _batches(sorted(ids), most):
+            page, _ = self._first_page(id_params({*asked, known}, self._style), progress)
+            count, rows = self._rows(page)
+            found = {row_id(row) for row in rows}
+            whole = count == len(found) and page.get("next") is None
+            if not whole or known not in found or not found <= {*asked, known}:
+                # Upstream ignores the parameter, or interprets it differently.
+                return walk
+            listed |= found
+            rows = [row for row in rows if row_id(row) != known]
+            parts.append(parse(rows, self._source, self._origin, anonymous=self._anonymous))
+        parsed = combine(parts)
+        sessions = _at(with_usual_ends(parsed.sessions), walk.started)
+        matching = tuple(session for session in sessions if filter_set.matches(session, walk.day))
+        complete = {session.id for session in sessions if session.complete}
+        incomplete = {session.id for session in sessions} - complete
+        elsewhere = complete - {session.id for session in matching}
+        return replace(
+            walk,
+            sessions=(*walk.sessions, *matching),
+            unusable=walk.unusable | parsed.unusable | incomplete,
+            excluded=walk.excluded | parsed.excluded | elsewhere,
+            deleted=ids - listed,
+            pages=walk.pages + progress.pages,
+        )
 
     def _consistent_pages(self, params: Params, progress: "_Progress") -> list[Parsed]:
         for _ in range(2):
@@ -163,8 +243,8 @@ class Walker:
 
     def _all_pages(self, params: Params, progress: "_Progress") -> list[Parsed] | None:
         """All pages in their order, or None if they are inconsistent."""
-        first = self._first_page(params, progress)
-        count, rows = _envelope(first)
+        first, form = self._first_page(params, progress)
+        count, rows = self._rows(first)
         pages = 1
         # The actual page size: upstream may ignore the requested one, or repeat rows.
         size = _distinct([row_id(row) for row in rows])
@@ -175,7 +255,7 @@ class Walker:
             raise UpstreamError(Cause("too_many", f"TeamUp reports more than {MAX_PAGES} pages"))
         parsed_pages: dict[int, _ParsedPage | UpstreamError] = {}
         try:
-            with self._thread_pool(params, range(2, pages + 1), progress) as pool:
+            with self._thread_pool(params, range(2, pages + 1), progress, form) as pool:
                 # Parsed while the other pages are being requested.
                 parsed_pages[1] = self._parse(first)
                 for number, page in pool:
@@ -197,37 +277,81 @@ class Walker:
     def _parse(self, page: Mapping[str, Any]) -> _ParsedPage | UpstreamError:
         """The parsed page, or the error, which is raised only when all pages have been read."""
         try:
-            count, rows = _envelope(page)
+            count, rows = self._rows(page)
         except UpstreamError as err:
             return err
         ids = [row_id(row) for row in rows]
-        return _ParsedPage(count, ids, parse(rows, self._source, self._origin))
+        parsed = parse(rows, self._source, self._origin, anonymous=self._anonymous)
+        return _ParsedPage(count, ids, parsed)
 
-    def _first_page(self, params: Params, progress: "_Progress") -> Mapping[str, Any]:
-        """Page 1. If upstream does not support ``fields``, it is requested again without it."""
-        if self._budget.hint(_FIELDS_HINT) == _FIELDS_UNSUPPORTED:
-            return self._page(params, 1, progress, with_fields=False)
-        rejected = False
-        try:
-            page = self._page(params, 1, progress, with_fields=True)
-        except UpstreamError as err:
-            if err.cause.code != "parameter_invalid":
-                raise
-            rejected = True
+    def _rows(self, page: Mapping[str, Any]) -> tuple[int, list[object]]:
+        """The number of rows on all pages, and the rows of *page* without forbidden fields."""
+        count, rows = _envelope(page)
+        forbidden = self._source.forbidden
+        if not forbidden:
+            return count, rows
+        return count, [
+            {name: value for name, value in row.items() if name not in forbidden}
+            if isinstance(row, Mapping)
+            else row
+            for row in rows
+        ]
+
+    def _first_page(
+        self, params: Params, progress: "_Progress"
+    ) -> tuple[Mapping[str, Any], _PageForm]:
+        """Page 1, and the form in which the other pages are to be requested.
+
+        If upstream refuses the page size or does not support ``fields``, it is requested again in
+        a simpler form, which is remembered.
+        """
+        form = best = self._page_form()
+        while True:
+            try:
+                page = self._page(params, 1, progress, form)
+            except UpstreamError as err:
+                simpler = _simpler(form, err.cause.rejected)
+                if err.cause.code != "parameter_invalid" or simpler is None:
+                    raise
+                form = simpler
+                continue
+            if form.with_fields and self._lacks_required_fields(page):
+                plain = form._replace(with_fields=False)
+                plain_page = self._page(params, 1, progress, plain)
+                if self._lacks_required_fields(plain_page):
+                    return plain_page, plain
+                page, form = plain_page, plain
+            break
+        if page.get("next") is not None and len(self._rows(page)[1]) < form.size:
+            form_to_remember = form._replace(size=min(form.size, SMALL_PAGE))
         else:
-            if not lacks_required_fields(_envelope(page)[1], self._source):
-                return page
-        page = self._page(params, 1, progress, with_fields=False)
-        if rejected or not lacks_required_fields(_envelope(page)[1], self._source):
-            self._budget.remember_hint(_FIELDS_HINT, _FIELDS_UNSUPPORTED)
-        return page
+            form_to_remember = form
+        self._remember(best, form_to_remember)
+        return page, form
+
+    def _lacks_required_fields(self, page: Mapping[str, Any]) -> bool:
+        return lacks_required_fields(self._rows(page)[1], self._source, anonymous=self._anonymous)
+
+    def _page_form(self) -> _PageForm:
+        """The form that upstream is known to answer, or else the one that is best for it."""
+        size = self._budget.hint(self._hint(_SIZE_HINT))
+        unsupported = self._budget.hint(self._hint(_FIELDS_HINT)) == _FIELDS_UNSUPPORTED
+        return _PageForm(SMALL_PAGE if size else self._source.page_size, not unsupported)
+
+    def _remember(self, before: _PageForm, form: _PageForm) -> None:
+        if form.size < before.size:
+            self._budget.remember_hint(self._hint(_SIZE_HINT), str(form.size))
+        if before.with_fields and not form.with_fields:
+            self._budget.remember_hint(self._hint(_FIELDS_HINT), _FIELDS_UNSUPPORTED)
+
+    def _hint(self, name: str) -> str:
+        return f"{name} of {self._source.path}"
 
     def _thread_pool(
-        self, params: Params, numbers: Sequence[int], progress: "_Progress"
+        self, params: Params, numbers: Sequence[int], progress: "_Progress", form: _PageForm
     ) -> ThreadPool[Mapping[str, Any]]:
-        with_fields = self._budget.hint(_FIELDS_HINT) != _FIELDS_UNSUPPORTED
         return ThreadPool(
-            lambda number, cancelled: self._page(params, number, progress, with_fields, cancelled),
+            lambda number, cancelled: self._page(params, number, progress, form, cancelled),
             numbers,
             max_workers=self._concurrency,
         )
@@ -237,11 +361,16 @@ class Walker:
         params: Params,
         number: int,
         progress: "_Progress",
-        with_fields: bool,
+        form: _PageForm,
         cancelled: threading.Event | None = None,
     ) -> Mapping[str, Any]:
-        page_params = [*params, ("page", str(number)), ("expand", ",".join(self._source.expand))]
-        if with_fields:
+        page_params = [
+            *params,
+            ("page_size", str(form.size)),
+            ("page", str(number)),
+            ("expand", ",".join(self._source.expand)),
+        ]
+        if form.with_fields:
             page_params.append(("fields", ",".join(self._source.fields)))
         page = self._client.page(
             self._source.path,
@@ -254,6 +383,34 @@ class Walker:
         )
         progress.count_page()
         return page
+
+
+def _batches(ids: Sequence[int], most: int) -> Iterator[Sequence[int]]:
+    for first in range(0, len(ids), most):
+        yield ids[first : first + most]
+
+
+def _simpler(form: _PageForm, rejected: Sequence[str]) -> _PageForm | None:
+    """The next form to try after upstream has refused *form*.
+
+    Args:
+        rejected: the parameters that it named.
+    """
+    without_fields = form._replace(with_fields=False) if form.with_fields else None
+    if without_fields and "fields" in rejected and "page_size" not in rejected:
+        return without_fields
+    return form._replace(size=SMALL_PAGE) if form.size > SMALL_PAGE else without_fields
+
+
+def _at(sessions: Iterable[ClassSession], started: float) -> tuple[ClassSession, ...]:
+    """The sessions, without those starts of booking that are over when the walk begins."""
+    now = datetime.fromtimestamp(started, UTC)
+    return tuple(
+        replace(session, booking_opens=None)
+        if session.booking_opens and session.booking_opens <= now
+        else session
+        for session in sessions
+    )
 
 
 class _Progress:

@@ -14,6 +14,7 @@ from bridge.model import (
     Course,
     Instructor,
     OfferingType,
+    Room,
     Status,
     Venue,
     Visibility,
@@ -28,6 +29,10 @@ _MAX_DESCRIPTION = 8_000
 _MAX_INSTRUCTORS = 50
 _UNTITLED = "Class"
 
+APPOINTMENTS = "left out: appointment"
+UNTOLD_TIMELINES = "kept as visible: registration timelines without an audience"
+"""Reasons in the tally of a walk."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
@@ -36,50 +41,81 @@ class Parsed:
     Attributes:
         sessions: the sessions, without duplicates.
         unusable: the ids of rows that were dropped.
-        tally: the number of dropped and repaired rows, by reason; a reason that begins with
-            ``dropped`` means that the row was dropped.
+        excluded: the ids of rows that are no part of a timetable: private appointments.
+        tally: the number of rows that were not taken as they are, by reason; a reason that begins
+            with ``dropped`` means an unusable row.
     """
 
     sessions: tuple[ClassSession, ...]
     unusable: frozenset[int]
     tally: Mapping[str, int]
+    excluded: frozenset[int] = frozenset()
 
 
 class _DroppedError(Exception):
     """A row is unusable. The text is the reason in the tally."""
 
 
-def parse(rows: Iterable[object], source: Source, origin: str) -> Parsed:
+def parse(
+    rows: Iterable[object], source: Source, origin: str, *, anonymous: bool = False
+) -> Parsed:
     """Parse *rows*. A bad row does not affect the others.
 
     Args:
         origin: scheme and host against which relative links are resolved.
+        anonymous: the rows were requested without a token, so that all of them are public, even
+            those without a visibility.
     """
     sessions: dict[int, ClassSession] = {}
     unusable: set[int] = set()
+    excluded: set[int] = set()
     tally: Counter[str] = Counter()
     for row in rows:
+        identity = row_id(row)
         try:
-            session = _session(row, source, origin, tally)
+            # First of all: an appointment is somebody's private booking.
+            if isinstance(row, Mapping) and _is_appointment(row.get("is_appointment")):
+                tally[APPOINTMENTS] += 1
+                if identity is not None:
+                    excluded.add(identity)
+                continue
+            session = _session(row, source, origin, tally, anonymous=anonymous)
             sessions[session.id] = session
         except _DroppedError as err:
             tally[f"dropped: {err}"] += 1
-            identity = row_id(row)
             if identity is not None:
                 unusable.add(identity)
-    return Parsed(tuple(sessions.values()), frozenset(unusable - set(sessions)), dict(tally))
+    return _parsed(sessions, unusable, excluded, tally)
 
 
 def combine(parts: Iterable[Parsed]) -> Parsed:
     """Merge *parts* in their order: the result is as if all rows had been parsed at once."""
     sessions: dict[int, ClassSession] = {}
     unusable: set[int] = set()
+    excluded: set[int] = set()
     tally: Counter[str] = Counter()
     for part in parts:
         sessions.update((session.id, session) for session in part.sessions)
         unusable |= part.unusable
+        excluded |= part.excluded
         tally.update(part.tally)
-    return Parsed(tuple(sessions.values()), frozenset(unusable - set(sessions)), dict(tally))
+    return _parsed(sessions, unusable, excluded, tally)
+
+
+def _parsed(
+    sessions: dict[int, ClassSession], unusable: set[int], excluded: set[int], tally: Counter[str]
+) -> Parsed:
+    """The result; a row that is an appointment on any page is none of the sessions."""
+    listed = tuple(session for id, session in sessions.items() if id not in excluded)
+    unusable = unusable - sessions.keys() - excluded
+    return Parsed(listed, frozenset(unusable), dict(tally), frozenset(excluded))
+
+
+def _is_appointment(value: object) -> bool:
+    """Whether a row's ``is_appointment`` says so. In the vendor's schema it is a string."""
+    if isinstance(value, str):
+        return value.strip().lower() not in ("", "false", "0")
+    return value not in (None, False, 0)
 
 
 def row_id(row: object) -> int | None:
@@ -88,7 +124,9 @@ def row_id(row: object) -> int | None:
     return None if isinstance(value, str) else _integer(value)
 
 
-def lacks_required_fields(rows: Iterable[object], source: Source) -> bool:
+def lacks_required_fields(
+    rows: Iterable[object], source: Source, *, anonymous: bool = False
+) -> bool:
     """Whether a field that the parser needs is missing from every row.
 
     This happens if upstream interprets the parameter ``fields`` differently. A field that is
@@ -100,8 +138,9 @@ def lacks_required_fields(rows: Iterable[object], source: Source) -> bool:
         # a session may have no venue
         lambda row: row.get("venue", 0) is None or _has(row, ("venue", "timezone")),
         lambda row: _instructors(row.get("instructors", _ABSENT))[1],
-        partial(_has, path=(*source.offering_type, "customer_visibility")),
     ]
+    if not anonymous:
+        checks.append(partial(_has, path=(*source.offering_type, "customer_visibility")))
     return bool(records) and not all(any(check(row) for row in records) for check in checks)
 
 
@@ -116,15 +155,20 @@ def _has(row: Any, path: tuple[str, ...]) -> bool:
     return isinstance(row, Mapping) and path[-1] in row
 
 
-def _session(row: object, source: Source, origin: str, tally: Counter[str]) -> ClassSession:
+def _session(
+    row: object, source: Source, origin: str, tally: Counter[str], *, anonymous: bool
+) -> ClassSession:
     if not isinstance(row, Mapping):
         raise _DroppedError("not a record")
     identity = row_id(row)
     if identity is None:
         raise _DroppedError("no usable id")
-    venue, venue_complete = _venue(row.get("venue", _ABSENT))
+    unstated_venue = None if source.may_lack_venue else _ABSENT
+    venue, venue_complete = _venue(row.get("venue", unstated_venue))
     instructors, instructors_complete = _instructors(row.get("instructors", _ABSENT))
-    offering_type, type_complete = _offering_type(_get_path(row, source.offering_type))
+    room, room_complete = _room(row.get("venue_room"))
+    type_row = _get_path(row, source.offering_type)
+    offering_type, type_complete = _offering_type(type_row, anonymous)
     course, course_complete = _course(row.get("course"))
     zone = venue.zone if venue else None
     start = _time(row.get("starts_at"), zone)
@@ -140,7 +184,7 @@ def _session(row: object, source: Source, origin: str, tally: Counter[str]) -> C
         offering_type.name if offering_type else "",
     )
     return ClassSession(
-        source=source.object,
+        source=source.name.object,
         id=identity,
         title=next(filter(None, titles), _UNTITLED),
         start=start,
@@ -152,10 +196,22 @@ def _session(row: object, source: Source, origin: str, tally: Counter[str]) -> C
         instructors=instructors,
         course=course,
         offering_type=offering_type,
-        booking_url=safe_link(row.get("customer_url"), origin),
+        booking_url=_booking_link(row.get("customer_url"), origin),
         staff_url=safe_link(row.get("provider_url"), origin),
-        complete=venue_complete and instructors_complete and type_complete and course_complete,
+        complete=all(
+            (venue_complete, room_complete, instructors_complete, type_complete, course_complete)
+        ),
+        room=room,
+        own_description=_description(row.get("description")),
+        waiting=_integer(row.get("waiting_count")) or 0 if source.states_waitlist else None,
+        booking_opens=_time(row.get("registrations_open_at"), zone),
+        registration=_registration(row, type_row, tally),
     )
+
+
+def _booking_link(value: object, origin: str) -> str | None:
+    link = safe_link(value, origin)
+    return None if link is None or text_cleanup.is_meeting_link(link) else link
 
 
 def _get_path(row: Any, path: tuple[str, ...]) -> object:
@@ -180,7 +236,9 @@ def _capacity(value: object) -> int | None:
 def _name(value: object) -> str:
     if not isinstance(value, str):
         return ""
-    return text_cleanup.one_line(html_text.unescape(value[:_MAX_NAME]))
+    name = text_cleanup.one_line(html_text.unescape(value[:_MAX_NAME]))
+    # Names are in every feed, so a link to a meeting has no place in them.
+    return text_cleanup.without_meeting_links(name)
 
 
 def _status(value: object, tally: Counter[str]) -> Status:
@@ -283,26 +341,71 @@ def _course(value: object) -> tuple[Course | None, bool]:
     return Course(identity, _name(value.get("name"))), True
 
 
-def _offering_type(value: object) -> tuple[OfferingType | None, bool]:
-    """The offering type, and whether it was sent with a visibility: without one it is hidden."""
+def _room(value: object) -> tuple[Room | None, bool]:
+    """The room, and whether it was sent as requested: as an object or null, not as an id."""
+    identity = _reference(value)
+    if identity is None:
+        return None, value is None
+    if not isinstance(value, Mapping):
+        return Room(identity), False
+    return Room(identity, _name(value.get("name"))), True
+
+
+def _description(value: object) -> str:
+    return html_text.plain(value)[:_MAX_DESCRIPTION] if isinstance(value, str) else ""
+
+
+_MEMBERS = frozenset(("membership_holders", "specific_memberships"))
+
+
+def _registration(row: Row, offering_type: object, tally: Counter[str]) -> Visibility | None:
+    """The audience that may book: of the row's own timelines, or else of its offering type's."""
+    kind = offering_type if isinstance(offering_type, Mapping) else {}
+    # the vendor's spelling
+    own, usual = row.get("overriden_registration_timelines"), kind.get("registration_timelines")
+    for timelines in (own, usual):
+        items = timelines if isinstance(timelines, list) else []
+        audiences = {
+            item["audience_type"]
+            for item in items
+            if isinstance(item, Mapping) and isinstance(item.get("audience_type"), str)
+        }
+        if "everyone" in audiences:
+            return Visibility.PUBLIC
+        if audiences:
+            return Visibility.MEMBERSHIP_HOLDERS if audiences & _MEMBERS else Visibility.PRIVATE
+    if own or usual:
+        tally[UNTOLD_TIMELINES] += 1
+    return None
+
+
+def _offering_type(value: object, anonymous: bool) -> tuple[OfferingType | None, bool]:
+    """The offering type, and whether it was sent with a visibility: without one it is hidden.
+
+    Args:
+        anonymous: without a visibility it is public.
+    """
+    unstated = Visibility.PUBLIC if anonymous else None
     if not isinstance(value, Mapping):
         identity = _reference(value)
-        return (None if identity is None else OfferingType(identity)), False
+        if identity is None and not anonymous:
+            return None, False
+        return OfferingType(identity, visibility=unstated), anonymous
     category = value.get("category")
-    description = value.get("description")
     visibility = value.get("customer_visibility")
+    if visibility is None and anonymous:
+        visibility = Visibility.PUBLIC.value
     members = {member.value: member for member in Visibility}
     return OfferingType(
         id=_reference(value),
         name=_name(value.get("name")),
-        description=html_text.plain(description)[:_MAX_DESCRIPTION]
-        if isinstance(description, str)
-        else "",
+        description=_description(value.get("description")),
         category=_name(category.get("name")) if isinstance(category, Mapping) else "",
         colour=_colour(value.get("background_color")) or _colour(value.get("color")),
         visibility=members.get(visibility) if isinstance(visibility, str) else None,
         # any value other than false or null counts as a draft
         draft=value.get("is_draft") not in (None, False),
+        category_id=_reference(category),
     ), isinstance(visibility, str)
 
 
@@ -317,6 +420,7 @@ def _reference(value: object) -> int | None:
 
 
 def _colour(value: object) -> str | None:
-    if isinstance(value, str) and re.fullmatch(r"#[0-9A-Fa-f]{6}", value):
-        return value.lower()
+    # Offering types of ordinary classes have it without the number sign.
+    if isinstance(value, str) and re.fullmatch(r"#?[0-9A-Fa-f]{6}", value):
+        return f"#{value.removeprefix('#').lower()}"
     return None

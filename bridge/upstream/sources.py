@@ -1,14 +1,15 @@
 """The table of sources: TeamUp's lists of sessions, with the vendor's paths, fields and filters."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from bridge.config import ListStyle
-from bridge.filters import FilterSet, Occupancy
-from bridge.model import Status
+from bridge.filters import FilterSet
+from bridge.model import SourceName, Status
 
-PAGE_SIZE = 100
+SMALL_PAGE = 100
+"""The page size that TeamUp accepts everywhere."""
 
 # A window is requested by start, the only bound that the vendor's page types and describes. The
 # bound is moved back, because sessions that began before the window may still be under way in it.
@@ -24,21 +25,32 @@ class Source:
 
     Attributes:
         path: the path relative to the base URL.
-        object: the vendor's name for a row, and part of a session's identity.
+        page_size: the most rows that a page may have, according to the vendor.
         expand: the fields that are requested as objects instead of ids.
         offering_type: the path of the offering type in a row.
         fields: the fields that are read from a row, in the vendor's dot notation.
         filters: the vendor's parameter for each field of a filter set.
         single: those vendor parameters that accept only one value.
+        absent: the fields of a filter set that no row of this source can match.
+        forbidden: the fields of a row that must not be read.
+        may_lack_venue: whether a row without the field has no venue.
+        states_waitlist: whether rows contain the length of the waiting list.
+        by_ids: whether rows can be requested by their ids.
     """
 
+    name: SourceName
     path: str
-    object: str
+    page_size: int = SMALL_PAGE
     expand: tuple[str, ...]
     offering_type: tuple[str, ...]
     fields: tuple[str, ...]
     filters: Mapping[str, str]
     single: frozenset[str]
+    absent: frozenset[str]
+    forbidden: frozenset[str] = frozenset()
+    may_lack_venue: bool = False
+    states_waitlist: bool = False
+    by_ids: bool = False
 
 
 _VENUE = "id name address physical_address timezone venue_type is_online lat lng video_url".split()
@@ -51,8 +63,8 @@ def _offering_type_fields(prefix: str) -> tuple[str, ...]:
 
 
 COURSE_SESSIONS = Source(
+    name=SourceName.COURSE_SESSIONS,
     path="course_sessions",
-    object="course_session",
     expand=("venue", "instructors", "course.offering_type.category"),
     offering_type=("course", "offering_type"),
     fields=(
@@ -74,7 +86,53 @@ COURSE_SESSIONS = Source(
         "occupancy_status": "occupancy_status",
     },
     single=frozenset({"instructors"}),
+    absent=frozenset({"rooms"}),
 )
+
+EVENTS = Source(
+    name=SourceName.EVENTS,
+    path="events",
+    page_size=250,
+    expand=(
+        "venue",
+        "venue_room",
+        "instructors",
+        "offering_type.category",
+        "offering_type.registration_timelines",
+    ),
+    offering_type=("offering_type",),
+    fields=(
+        *["id", "name", "starts_at", "ends_at", "status", "attending_count", "max_occupancy"],
+        *["waiting_count", "is_appointment", "description", "customer_url", "provider_url"],
+        *["registrations_open_at", "overriden_registration_timelines"],
+        *(f"venue.{name}" for name in _VENUE),
+        "venue_room.id",
+        "venue_room.name",
+        "instructors.id",
+        "instructors.name",
+        *_offering_type_fields("offering_type"),
+        "offering_type.registration_timelines",
+    ),
+    filters={
+        "venues": "venues",
+        "instructors": "instructors",
+        "offering_types": "offering_types",
+        "category": "category",
+        "status": "status",
+        "occupancy_status": "occupancy_status",
+    },
+    # The vendor's text says several, its schema one.
+    single=frozenset({"instructors"}),
+    absent=frozenset({"course"}),
+    # It expands to the names and addresses of customers.
+    forbidden=frozenset({"small_session_attendances"}),
+    may_lack_venue=True,
+    states_waitlist=True,
+    by_ids=True,
+)
+
+SOURCES: Mapping[SourceName, Source] = {source.name: source for source in (EVENTS, COURSE_SESSIONS)}
+"""The table of sources."""
 
 
 def walk_params(
@@ -88,30 +146,46 @@ def walk_params(
         day: the UTC day against which a relative window is resolved.
         style: how a parameter with several values is sent.
     """
-    common: list[tuple[str, str]] = [("sort", "start"), ("page_size", str(PAGE_SIZE))]
+    common: list[tuple[str, str]] = [("sort", "start")]
     repeated: list[tuple[str, list[str]]] = [("", [])]
-    for name, values in _values(filter_set).items():
+    for name, values in _values(source, filter_set).items():
         parameter = source.filters[name]
         if parameter in source.single:
             repeated = [(parameter, [value]) for value in values]
-        elif style is ListStyle.CSV:
-            common.append((parameter, ",".join(values)))
         else:
-            common.extend((parameter, value) for value in values)
+            common.extend(_as_params(parameter, values, style))
     common.extend(_bounds(filter_set, day))
     for parameter, single in repeated:
         yield [*common, *((parameter, value) for value in single)]
 
 
-def _values(filter_set: FilterSet) -> dict[str, list[str]]:
+def id_params(ids: Iterable[int], style: ListStyle) -> list[tuple[str, str]]:
+    """The query parameters that request rows by their ids, from a source that can do so."""
+    texts = [str(identity) for identity in sorted(ids)]
+    statuses = [status.value for status in Status]
+    return [
+        ("sort", "start"),
+        *_as_params("ids", texts, style),
+        *_as_params("status", statuses, style),
+    ]
+
+
+def _as_params(parameter: str, values: list[str], style: ListStyle) -> list[tuple[str, str]]:
+    if style is ListStyle.CSV:
+        return [(parameter, ",".join(values))]
+    return [(parameter, value) for value in values]
+
+
+def _values(source: Source, filter_set: FilterSet) -> dict[str, list[str]]:
     values = {
         name: [str(identity) for identity in getattr(filter_set, name)]
-        for name in ("course", "venues", "instructors", "offering_types")
+        for name in ("course", "venues", "instructors", "offering_types", "category")
+        if name in source.filters
     }
     # Always sent, because upstream's default for the status is unknown.
     values["status"] = [status.value for status in filter_set.status or tuple(Status)]
-    # All but the waitlist is evaluated here, by the counts, so that there is only one definition.
-    if Occupancy.HAS_WAITLIST in filter_set.occupancy_status:
+    # All that rows tell is evaluated here, by the counts, so that there is only one definition.
+    if filter_set.by_waitlist and not source.states_waitlist:
         values["occupancy_status"] = [status.value for status in filter_set.occupancy_status]
     return {name: texts for name, texts in values.items() if texts}
 

@@ -44,8 +44,8 @@ _TITLES = {
 _WITHOUT_DETAIL = (404, 405, 414, 431)
 _AUTHENTICATE = 'Basic realm="operator", charset="UTF-8"'
 _ADVICE = {
-    404: "Check the address. Feeds are at /venues/<id>.ics, /instructors/<id>.ics,"
-    " /courses/<id>.ics and /sessions.ics.",
+    404: "Check the address. Feeds are at /venues/<id>.ics, /rooms/<id>.ics, /instructors/<id>.ics,"
+    " /courses/<id>.ics, /types/<id>.ics and /sessions.ics.",
     401: "Enter the operator's token as the password, with any user name.",
     405: "Use GET or HEAD.",
     414: "Request fewer items at once.",
@@ -57,7 +57,7 @@ class UnknownPageError(NotFound):
     """There is no such page: the public may not see any session of its object.
 
     Args:
-        word: ``venue``, ``instructor``, ``course`` or ``class``.
+        word: one of the values of ``KIND_WORDS`` in ``pages/page_title``.
     """
 
     def __init__(self, word: str) -> None:

@@ -1,4 +1,4 @@
-"""The routes of the feeds: venues, instructors, courses, sessions, filter sets, private feeds."""
+"""The routes of the feeds: of an object, of a filter set, and private feeds."""
 
 from dataclasses import replace
 
@@ -22,6 +22,9 @@ blueprint = Blueprint("feeds", __name__)
     "/instructors/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.INSTRUCTOR}
 )
 @blueprint.route("/courses/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.COURSE})
+@blueprint.route("/rooms/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.ROOM})
+@blueprint.route("/types/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.TYPE})
+@blueprint.route("/classes/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.CLASS})
 @blueprint.route("/sessions/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.SESSION})
 @blueprint.route("/sessions.<feed_format:form>", defaults={"kind": Kind.SESSION, "identity": None})
 def show(kind: Kind, identity: int | None, form: Format) -> Response:

@@ -1,7 +1,6 @@
 """Bridges over real HTTP, in front of the demo studio as of today."""
 
 import os
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from bridge import config, services
 from bridge.sandbox.api import create_api
 from bridge.sandbox.demo_timetable import demo_studio
+from bridge.sandbox.faults import Faults
 from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.studio import Studio
 from bridge.services import Services
@@ -37,31 +37,36 @@ class Bridge:
     parts: Services
     upstream: SandboxServer
     studio: Studio
+    faults: Faults
     clock: ManualClock
 
     def url(self, path: str) -> str:
-        """The URL of *path*; replaces ``{session}`` and ``{cancelled}`` by session ids."""
-        session, cancelled = self._sessions()
-        return self.origin + path.format(session=session, cancelled=cancelled)
+        """The URL of *path*; replaces names in braces by ids of upcoming sessions.
 
-    def _sessions(self) -> tuple[int, int]:
-        """Ids of the next public session at venue 12 and of the next cancelled session."""
+        ``{session}`` and ``{cancelled}`` are course sessions. ``{class}`` and ``{opening}`` are
+        ordinary classes; booking of the second one has not opened yet.
+        """
+        if "{" not in path:
+            return self.origin + path
+        return self.origin + path.format_map(
+            {
+                "session": self._first("/venues/12.json?sources=course_sessions"),
+                "cancelled": self._first("/sessions.json?sources=course_sessions", cancelled=True),
+                "class": self._first("/venues/12.json?sources=events"),
+                "opening": self._first("/rooms/71.json", opening=True),
+            }
+        )
+
+    def _first(self, feed: str, *, cancelled: bool = False, opening: bool = False) -> int:
+        """The id of the next session of a feed, in this state."""
+        rows = create_app(self.parts).test_client().get(feed).json or []
         now = self.clock.now()
-        client = create_app(self.parts).test_client()
-
-        def first(path: str, *, cancelled: bool) -> int:
-            rows = client.get(path).json or []
-            row = next(
-                row
-                for row in rows
-                if (row["status"] == "cancelled") is cancelled
-                and datetime.fromisoformat(row["start"]).timestamp() > now
-            )
-            return int(re.findall(r"[0-9]+", row["url"])[-1])
-
-        return (
-            first("/venues/12.json", cancelled=False),
-            first("/sessions.json", cancelled=True),
+        return next(
+            row["session"]
+            for row in rows
+            if (row["status"] == "cancelled") is cancelled
+            and (row["booking_opens"] is not None) is opening
+            and datetime.fromisoformat(row["start"]).timestamp() > now
         )
 
 
@@ -97,10 +102,12 @@ def bridge(**fields: Any) -> Iterator[Bridge]:
     now = this_morning()
     studio = demo_studio(now.date())
     clock = ManualClock(now)
-    with SandboxServer(create_api(studio, token=TOKEN, requests_per_minute=100_000)) as upstream:
+    faults = Faults()
+    api = create_api(studio, token=TOKEN, faults=faults, requests_per_minute=100_000)
+    with SandboxServer(api) as upstream:
         parts = services.build(replace(settings, base_url=upstream.url, **fields), clock=clock)
         try:
             with serve(create_app(parts)) as origin:
-                yield Bridge(origin, parts, upstream, studio, clock)
+                yield Bridge(origin, parts, upstream, studio, faults, clock)
         finally:
             parts.close()

@@ -127,7 +127,10 @@ def test_the_embed_page_fits_any_width(live: Bridge, tab: Chromium, view: str, w
 
 
 @pytest.mark.parametrize("paper", PAPER_SIZES)
-@pytest.mark.parametrize("path", ["/venues/12?view=week", "/sessions?view=week", "/venues/12"])
+@pytest.mark.parametrize(
+    "path",
+    ["/venues/12?view=week", "/sessions?view=week", "/venues/12?sources=course_sessions"],
+)
 def test_a_week_is_printed_on_one_page(live: Bridge, tab: Chromium, paper: str, path: str) -> None:
     tab.open(live.url(path))
     assert page_count(tab.print(inches=PAPER_SIZES[paper])) == 1
@@ -160,8 +163,8 @@ def test_in_print_a_session_is_beside_its_time(live: Bridge, tab: Chromium) -> N
 
 def test_a_day_with_many_sessions_fits_on_the_page(tab: Chromium) -> None:
     with bridge() as busy:
-        for row in busy.studio.sessions:
-            busy.studio.delete(row["id"])
+        busy.studio.replace_sessions([])
+        busy.studio.replace_sessions([], kind="event")
         weeks = {count: busy.clock.now() + count * 7 * 86400 for count in (4, 5, 7, 8, 10, 11, 12)}
         name = "Rückenschulungsgymnastik für alle, die sehr lange sitzen"
         for count, first in weeks.items():

@@ -135,6 +135,7 @@ class Machine:
             "TEAMUP_API_TOKEN": TOKEN,
             "TEAMUP_AUTH_SCHEME": "Bearer",
             "TEAMUP_BASE_URL": upstream,
+            "TEAMUP_SOURCES": "course_sessions",
             "CACHE_URL": store,
             "HOST": "127.0.0.1",
             "PORT": str(self.port),

@@ -154,7 +154,10 @@ def test_another_machine_walks_again_when_the_holder_is_terminated(
     assert answer is not None
     assert answer.status == 200
     interrupted = first.result()
-    assert interrupted is None or interrupted.status == 503
+    if interrupted is not None and interrupted.status != 503:
+        # The other machine had published by then.
+        assert interrupted.status == 200
+        assert interrupted.validators == answer.validators
     assert count_walks(teamup) <= 2
 
 
@@ -219,7 +222,8 @@ def test_waiting_requests_on_all_workers_get_503_when_the_holder_raises(
 
     for part in parts:
         if broken == "walker":
-            monkeypatch.setattr(part.walker, "walk", fail)
+            [walker] = part.walkers.values()
+            monkeypatch.setattr(walker, "walk", fail)
         else:
             monkeypatch.setattr(part.refresher._publisher, "publish", fail)
     clients = [create_app(part).test_client for part in parts]
@@ -252,7 +256,8 @@ def test_an_internal_error_is_cleared_when_a_walk_succeeds(
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as patch:
-        patch.setattr(parts.walker, "walk", fail)
+        [walker] = parts.walkers.values()
+        patch.setattr(walker, "walk", fail)
         assert client.get("/sessions.ics").status_code == 503
     clock.move(2)
     assert wait_until(lambda: client.get("/sessions.ics").status_code == 200)

@@ -165,8 +165,11 @@ def test_a_file_corrupted_while_open_is_moved_away_once(
     assert workers[1].fetch_all(FEEDS) == before
     _corrupt(path, spare)
     running_clock.move(EXPIRED)
+    # No refresh ends while the feeds are compared.
+    teamup.faults.set("delay", 0.5)
     for worker in workers:
         assert worker.fetch_all(FEEDS) == before
+    teamup.faults.clear()
     for worker in workers:
         running_clock.move(COOLED_DOWN)
         _assert_refreshes(worker, teamup, running_clock, f"Anew {workers.index(worker)}")

@@ -761,7 +761,7 @@ def test_sessions_are_read_back_by_the_strict_parser(sessions: Any) -> None:
         assert vevent.text("SUMMARY") == _summary(given_session)
         assert vevent.text("DESCRIPTION") if "DESCRIPTION" in vevent.names() else True
         if given_session.venue:
-            assert vevent.text("LOCATION") == given_session.venue.location
+            assert vevent.text("LOCATION") == given_session.location
         kind = given_session.offering_type
         assert vevent.text("CATEGORIES") == (kind.category or kind.name)
         if kind.description:

@@ -60,6 +60,10 @@ def test_a_session_is_an_object_of_the_documented_keys() -> None:
         "availability": None,
         "updated": "2026-04-17T18:30:00Z",
         "sequence": 153750,
+        "object": "course_session",
+        "session": 1,
+        "room": None,
+        "booking_opens": None,
     }
 
 

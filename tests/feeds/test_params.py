@@ -114,7 +114,10 @@ def test_the_object_of_the_path_is_in_the_filter_set() -> None:
     assert spec_of("/venues/12").filter_set.venues == (12,)
     assert spec_of("/instructors/12").filter_set.instructors == (12,)
     assert spec_of("/courses/12").filter_set.course == (12,)
-    assert spec_of("/sessions/12").filter_set.session == 12
+    assert spec_of("/rooms/12").filter_set.rooms == (12,)
+    assert spec_of("/types/12").filter_set.offering_types == (12,)
+    assert spec_of("/sessions/12").filter_set.session == ("course_session", 12)
+    assert spec_of("/classes/12").filter_set.session == ("event", 12)
     assert spec_of("/venues/12?instructors=5").filter_set.instructors == (5,)
 
 

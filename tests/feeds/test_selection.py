@@ -158,7 +158,8 @@ class TestViews:
             "source", "id", "title", "start", "end", "status", "attending", "capacity", "venue",
             "instructors", "course", "offering_type", "booking_url", "staff_url", "complete",
             "name", "address", "zone", "latitude", "longitude", "online", "join_url",
-            "description", "category", "colour", "visibility", "draft",
+            "description", "category", "category_id", "colour", "visibility", "draft",
+            "room", "own_description", "booking_opens", "registration", "waiting",
         }  # fmt: skip
 
 
@@ -182,7 +183,7 @@ class TestFilters:
             (spec(Kind.INSTRUCTOR, 102), lambda n: n % 3 == 1),
             (spec(Kind.INSTRUCTOR, 110), lambda n: True),
             (spec(Kind.COURSE, 205), lambda n: n % 5 == 4),
-            (spec(Kind.SESSION, 7, filters={"session": 7}), lambda n: n == 7),
+            (spec(Kind.SESSION, 7, filters={"session": ("course_session", 7)}), lambda n: n == 7),
             (spec(filters={"status": {Status.CANCELLED}}), lambda n: n % 4 == 0),
             (spec(filters={"venues": [11, 12], "course": [201]}), lambda n: n % 5 == 0),
             (spec(cancelled=Cancelled.HIDE), lambda n: n % 4),

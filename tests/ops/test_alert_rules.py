@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from webhook import WebHook
 
 from bridge.errors import StoreError
-from bridge.filters import FilterSet
+from bridge.model import SourceName
 from bridge.ops.alerts import Alerts
 from bridge.sandbox.faults import Faults
 from bridge.services import Services
@@ -20,7 +20,6 @@ from bridge.store.keys import Keys
 from bridge.store.memory import MemoryStore
 
 HOUR = 3600.0
-WIDE = FilterSet(past=30)
 # A status that is not retried at once.
 FAILURE = 418
 SECRET = "a-token-of-the-tests"
@@ -59,11 +58,14 @@ def only_alert(hook: WebHook) -> str:
 
 
 def refresh(fleet: list[Services]) -> None:
-    """Refresh the wide snapshot in the first worker, if it is stale."""
+    """Refresh the wide snapshots in the first worker, if they are stale."""
     router, refresher = fleet[0].router, fleet[0].refresher
-    flight = refresher.refresh(WIDE, router.merge_rules(WIDE), None)
-    assert flight is not None
-    assert flight.wait(20)
+    for wide in router.widest_keys:
+        rules = router.merge_rules(wide)
+        assert rules is not None
+        flight = refresher.refresh(wide, rules, None)
+        assert flight is not None
+        assert flight.wait(20)
 
 
 def evaluate(fleet: list[Services]) -> None:
@@ -163,6 +165,45 @@ def test_a_failure_that_ends_within_the_hour_does_not_fire(
     assert hook.silent
 
 
+def test_a_list_that_the_token_may_not_read_fires_one_alert_of_its_own(
+    make_bridge: Callable[..., Services], hook: WebHook, faults: Faults, clock: ManualClock
+) -> None:
+    fleet = [make_bridge(alert_url=hook.url, sources=frozenset(SourceName))]
+    faults.set("status", 403, source="events")
+    alerts = []
+    for _ in range(3):
+        refresh(fleet)
+        evaluate(fleet)
+        if not hook.silent:
+            alerts.append(only_alert(hook))
+        clock.move(HOUR)
+    [text] = alerts
+    assert "let the bridge read events" in text
+    assert "TEAMUP_SOURCES" in text
+
+
+def test_a_failure_of_one_list_fires_although_the_other_is_read(
+    make_bridge: Callable[..., Services], hook: WebHook, faults: Faults, clock: ManualClock
+) -> None:
+    fleet = [make_bridge(alert_url=hook.url, sources=frozenset(SourceName))]
+    refresh(fleet)
+    faults.set("status", FAILURE, source="events")
+    clock.move(HOUR)
+    alerts = []
+    for _ in range(9):
+        refresh(fleet)
+        evaluate(fleet)
+        if not hook.silent:
+            alerts.append(only_alert(hook))
+        clock.move(HOUR / 6)
+    [text] = alerts
+    assert "failing for an hour" in text
+    faults.clear()
+    refresh(fleet)
+    evaluate(fleet)
+    assert "answers again" in only_alert(hook)
+
+
 def test_while_the_store_fails_no_process_repeats_an_alert(
     hook: WebHook, clock: ManualClock
 ) -> None:
@@ -223,3 +264,20 @@ def test_an_error_in_a_periodic_task_does_not_prevent_the_others(
     assert [line["event"] for line in lines if line["log_level"] == "error"] == [
         "periodic task failed"
     ]
+
+
+def test_a_list_that_is_left_out_fires_once_and_is_resolved_once_it_is_read(
+    make_bridge: Callable[..., Services], hook: WebHook, faults: Faults, clock: ManualClock
+) -> None:
+    faults.set("status", 403, source="events")
+    fleet = [make_bridge(alert_url=hook.url, sources=frozenset(SourceName))]
+    refresh(fleet)
+    evaluate(fleet)
+    text = only_alert(hook)
+    assert "read events" in text
+    assert "TEAMUP_SOURCES" in text
+    faults.clear()
+    clock.move(HOUR)
+    refresh(fleet)
+    evaluate(fleet)
+    assert "can read events now" in only_alert(hook)

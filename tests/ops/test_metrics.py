@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from clocks import ManualClock
+from walking import key
 
 from bridge.errors import StoreError
 from bridge.filters import FilterSet
+from bridge.model import SourceName
 from bridge.ops import metrics_dir
 from bridge.ops.metrics import DIR_VARIABLE, Metrics
 from bridge.sandbox.faults import Faults
@@ -66,6 +68,44 @@ def test_failures_are_counted_by_cause(
     assert samples["bridge_upstream_failing"] == 1
 
 
+def test_each_list_has_its_own_age_and_failure(
+    make_bridge: Callable[..., Services], faults: Faults, clock: ManualClock
+) -> None:
+    parts = make_bridge(sources=frozenset(SourceName))
+    client = create_app(parts).test_client()
+    client.get("/venues/12.ics")
+    clock.move(30)
+    samples = samples_of(parts.metrics)
+    assert samples['bridge_source_age_seconds{source="events"}'] == 30
+    assert samples['bridge_source_age_seconds{source="course_sessions"}'] == 30
+    assert samples['bridge_walks_total{outcome="complete"}'] == 2
+    assert samples['bridge_sessions_withheld{reason="appointment"}'] > 0
+    faults.set("status", 418, source="events")
+    clock.move(4_500)
+    assert client.get("/venues/12.ics").status_code == 200
+    samples = samples_of(parts.metrics)
+    assert samples['bridge_source_failing{source="events"}'] == 1
+    assert samples['bridge_source_age_seconds{source="events"}'] == 4_530
+    assert samples['bridge_source_failing{source="course_sessions"}'] == 0
+    assert samples['bridge_source_age_seconds{source="course_sessions"}'] == 0
+    # The timetable is as old as its oldest part.
+    assert samples["bridge_upstream_failing"] == 1
+    assert samples["bridge_snapshot_age_seconds"] == 4_530
+
+
+def test_a_list_that_the_token_may_not_read_is_no_failure_of_upstream(
+    make_bridge: Callable[..., Services], faults: Faults
+) -> None:
+    parts = make_bridge(sources=frozenset(SourceName))
+    faults.set("status", 403, source="events")
+    assert create_app(parts).test_client().get("/venues/12.ics").status_code == 200
+    samples = samples_of(parts.metrics)
+    assert samples["bridge_upstream_failing"] == 0
+    assert samples['bridge_source_failing{source="events"}'] == 1
+    assert 'bridge_source_age_seconds{source="events"}' not in samples
+    assert samples["bridge_sessions"] > 100
+
+
 def test_unknown_upstream_codes_share_one_series() -> None:
     metrics = Metrics()
     for number in range(500):
@@ -106,8 +146,11 @@ def test_unexpected_errors_of_background_work_are_counted(
 
     parts.periodic.add(fail)
     parts.periodic.run_once()
-    monkeypatch.setattr(parts.walker, "walk", fail)
-    flight = parts.refresher.refresh(FilterSet(), parts.router.merge_rules(FilterSet()), None)
+    [walker] = parts.walkers.values()
+    monkeypatch.setattr(walker, "walk", fail)
+    rules = parts.router.merge_rules(key(FilterSet()))
+    assert rules is not None
+    flight = parts.refresher.refresh(key(FilterSet()), rules, None)
     assert flight is not None
     assert flight.wait(20)
     samples = samples_of(parts.metrics)

@@ -15,6 +15,7 @@ from upstreams.raw import RawUpstream
 
 from bridge import services
 from bridge.config import Config
+from bridge.model import SourceName
 from bridge.ops import log_config
 
 SECRETS: dict[str, Any] = {
@@ -23,6 +24,7 @@ SECRETS: dict[str, Any] = {
     "operator_token": canaries.OPERATOR,
     "log_level": "debug",
     "refresh_ahead": False,
+    "sources": frozenset(SourceName),
 }
 
 

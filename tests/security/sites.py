@@ -18,8 +18,11 @@ _ARGUMENT = re.compile(r"<(?:[a-z_]+:)?([a-z_]+)>")
 #: Ids of public and of hidden records.
 _IDS: Mapping[str, tuple[int, ...]] = {
     "venues": (studios.VENUE, studios.HIDDEN_VENUE),
+    "rooms": (studios.ROOM, studios.HIDDEN_ROOM),
     "instructors": (studios.PERSON, studios.HIDDEN_PERSON),
     "courses": (studios.COURSE, studios.HIDDEN_COURSE),
+    "types": (studios.TYPE, studios.HIDDEN_TYPE),
+    "classes": (studios.CLASS, studios.ONLINE_CLASS, studios.PRIVATE_CLASS, studios.APPOINTMENT),
     "sessions": (studios.PUBLIC, studios.PRIVATE, studios.DRAFT),
 }
 _ARGUMENT_VALUES: Mapping[str, tuple[str, ...]] = {
@@ -40,6 +43,10 @@ QUERIES = (
     "/sessions.json?venues=16&status=active",
     "/sessions.txt?instructors=112&tz=local",
     "/sessions.ics?availability=full&occupancy_status=not_full",
+    "/sessions.json?sources=events&cancelled=keep",
+    "/sessions.txt?rooms=110,160",
+    "/sessions.json?category=401,409",
+    "/sessions.ics?sources=events&occupancy_status=has_waitlist",
     "/sessions.json?starts_at_gte=2020-01-01&past=x",
     "/sessions.ics?starts_at_gte=2020-01-01",
     "/sessions.json?start=2026-11-20&end=2026-12-20&timeZone=Europe/London",

@@ -9,14 +9,42 @@ from typing import Any
 from security import canaries
 from upstreams import raw
 from upstreams.raw import Script
-from upstreams.rows import MISSING, Row, course_row, instructor_row, session_row, venue_row
+from upstreams.rows import (
+    MISSING,
+    Row,
+    class_row,
+    course_row,
+    instructor_row,
+    session_row,
+    stamp,
+    venue_row,
+)
+
+from bridge.sandbox import records
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PUBLIC, FULL, ONLINE, CANCELLED = 10_001, 10_002, 10_003, 10_004
 MEMBERS, PRIVATE, DRAFT, UNKNOWN = 10_011, 10_012, 10_013, 10_014
+#: Ids of ordinary classes: those of course sessions with another visibility.
+CLASS, FULL_CLASS, ONLINE_CLASS, CANCELLED_CLASS = PRIVATE, MEMBERS, DRAFT, UNKNOWN
+MEMBERS_CLASS, PRIVATE_CLASS, APPOINTMENT = PUBLIC, FULL, ONLINE
 VENUE, HIDDEN_VENUE = 11, 16
+ROOM, HIDDEN_ROOM = 110, 160
 PERSON, HIDDEN_PERSON = 101, 112
 COURSE, HIDDEN_COURSE = 201, 205
+TYPE, HIDDEN_TYPE = 301, 305
+#: In the description of a class, as studios paste it there.
+MEETING_LINK = "https://us02web.zoom.us/j/81234567890?pwd=canary-join"
+
+
+def is_class(row: Any) -> bool:
+    """Whether *row* is an ordinary class, and no session of a course."""
+    return isinstance(row, dict) and row.get("object") == "event"
+
+
+def type_of(row: Row) -> Any:
+    """The offering type of a class or of a course session."""
+    return (row if is_class(row) else row["course"])["offering_type"]
 
 
 def _with_staff_fields(row: Row) -> Row:
@@ -37,8 +65,17 @@ def _with_staff_fields(row: Row) -> Row:
         person["email"] = "canary-address@staff.example"
         person["staff"] = {"id": 7, "email": "canary-address@staff.example"}
         person["availability_schedules"] = [{"id": 1, "name": "canary-schedule"}]
-    row["course"]["internal_name"] = "canary-internal"
-    kind = row["course"]["offering_type"]
+    if is_class(row):
+        visitor = records.customer(
+            7,
+            first_name="canary-customer",
+            last_name="canary-customer",
+            email="canary-customer@mail.example",
+        )
+        row["small_session_attendances"] = [records.attendance(n, visitor) for n in (1, 2)]
+    else:
+        row["course"]["internal_name"] = "canary-internal"
+    kind = type_of(row)
     kind["memberships_summary_description"] = "canary-membership"
     kind["instructors"] = [{"id": 1, "name": "canary-teacher"}]
     return row
@@ -68,8 +105,33 @@ def _hidden(identity: int, word: str, at: datetime, **fields: Any) -> Row:
     )
 
 
+def _hidden_class(identity: int, word: str, at: datetime, **fields: Any) -> Row:
+    """A class that the public may not see, with a canary in every field.
+
+    Args:
+        fields: of the offering type, or (with the prefix ``class__``) of the class.
+    """
+    own = {name: value for name, value in fields.items() if name.startswith("class__")}
+    row = _hidden(identity, word, at, **{n: v for n, v in fields.items() if n not in own})
+    name = f"canary-{word}"
+    return class_row(
+        identity,
+        at,
+        **{name: row[name] for name in ("name", "venue", "instructors", "customer_url")},
+        venue_room=records.venue_room(HIDDEN_ROOM, name, HIDDEN_VENUE),
+        offering_type=row["course"]["offering_type"],
+        description=f"<p>{name}</p>",
+        **{name.removeprefix("class__"): value for name, value in own.items()},
+    )
+
+
+def timelines(*audiences: str) -> list[Row]:
+    """Registration timelines for these audiences."""
+    return [records.registration_timeline(1, "canary-timeline", name) for name in audiences]
+
+
 def public_rows(now: datetime = NOW) -> list[Row]:
-    """Public sessions, as TeamUp returns them to staff."""
+    """Public sessions and classes, as TeamUp returns them to staff."""
     counts = {"attending_count": canaries.ATTENDING, "max_occupancy": canaries.CAPACITY}
     full = dict.fromkeys(counts, canaries.CAPACITY)
     day = timedelta(days=1)
@@ -79,12 +141,33 @@ def public_rows(now: datetime = NOW) -> list[Row]:
         session_row(ONLINE, now + 3 * day, venue=venue_row(4), **counts),
         session_row(CANCELLED, now + 4 * day, status="cancelled", **counts),
         session_row(10_005, now - 4 * day, **counts),
+        class_row(CLASS, now + 1.1 * day, **counts),
+        class_row(
+            FULL_CLASS,
+            now + 1.3 * day,
+            overriden_registration_timelines=timelines("private_url", "everyone"),
+            **full,
+        ),
+        class_row(
+            ONLINE_CLASS,
+            now + 3.1 * day,
+            venue=venue_row(4),
+            venue_room=None,
+            description=f"<p>We sit for an hour.</p><p>{MEETING_LINK}</p>",
+            registrations_open_at=stamp(now + day),
+            **counts,
+        ),
+        class_row(CANCELLED_CLASS, now + 4.1 * day, status="cancelled", **counts),
+        class_row(10_007, now - 4.1 * day, **counts),
     ]
     return [_with_staff_fields(row) for row in rows]
 
 
 def hidden_rows(now: datetime = NOW) -> list[Row]:
-    """Hidden sessions: for members, private, drafts, and with an unknown visibility."""
+    """Hidden sessions and classes: for members, private, drafts, and of unknown visibility.
+
+    Some classes are hidden by their registration timelines; others are private appointments.
+    """
     soon, past = now + timedelta(days=2), now - timedelta(days=3)
     rows = [
         _hidden(MEMBERS, "members", soon, customer_visibility="membership_holders"),
@@ -93,6 +176,36 @@ def hidden_rows(now: datetime = NOW) -> list[Row]:
         _hidden(UNKNOWN, "unknown", soon, customer_visibility=MISSING),
         _hidden(10_015, "unknown", soon, customer_visibility="everyone"),
         _hidden(10_016, "private", past, customer_visibility="private"),
+        _hidden_class(MEMBERS_CLASS, "members", soon, customer_visibility="membership_holders"),
+        _hidden_class(PRIVATE_CLASS, "private", soon, customer_visibility="private"),
+        _hidden_class(10_021, "draft", soon, customer_visibility="public", is_draft=True),
+        _hidden_class(10_022, "unknown", soon, customer_visibility=MISSING),
+        _hidden_class(10_023, "private", past, customer_visibility="private"),
+        _hidden_class(
+            10_024,
+            "members",
+            soon,
+            customer_visibility="public",
+            registration_timelines=timelines("specific_memberships"),
+        ),
+        _hidden_class(
+            10_025,
+            "private",
+            soon,
+            customer_visibility="public",
+            registration_timelines=timelines("everyone"),
+            class__overriden_registration_timelines=timelines("business_only"),
+        ),
+        *(
+            _hidden_class(
+                APPOINTMENT + number,
+                "appointment",
+                at,
+                customer_visibility="public",
+                class__is_appointment=value,
+            )
+            for number, (at, value) in enumerate(((soon, True), (soon, "true"), (past, True)))
+        ),
     ]
     return [_with_staff_fields(row) for row in rows]
 
@@ -107,9 +220,38 @@ def page(rows: list[Any]) -> bytes:
     return raw.page(rows)
 
 
+def by_list(script_of: Callable[[bytes], Script], rows: list[Any] | None = None) -> Script:
+    """A script that answers each request with the rows of the requested list.
+
+    Args:
+        script_of: creates the script from the page.
+        rows: by default the whole timetable. What is no row is in both lists.
+    """
+    rows = all_rows() if rows is None else rows
+    classes = script_of(page([row for row in rows if is_class(row) or not isinstance(row, dict)]))
+    sessions = script_of(page([row for row in rows if not is_class(row)]))
+
+    def script(connection: Any, request: bytes, n: int) -> None:
+        requested = classes if b"/events?" in request.partition(b"\r\n")[0] else sessions
+        requested(connection, request, n)
+
+    return script
+
+
 def healthy(rows: list[Any] | None = None) -> Script:
     """A script that answers correctly."""
-    return raw.ok(page(all_rows() if rows is None else rows))
+    return by_list(raw.ok, rows)
+
+
+def failing_list(path: str, failing: Script) -> Script:
+    """A script in which one of TeamUp's lists fails."""
+    working = healthy()
+
+    def script(connection: Any, request: bytes, n: int) -> None:
+        fails = f"/{path}?".encode() in request.partition(b"\r\n")[0]
+        (failing if fails else working)(connection, request, n)
+
+    return script
 
 
 def _error(code: str = "canary_code", *, request: bytes = b"") -> bytes:
@@ -147,19 +289,36 @@ def _changed(change: Callable[[Row], None]) -> Script:
 def _unexpanded(row: Row) -> None:
     row["venue"] = row["venue"]["id"]
     row["instructors"] = "https://goteamup.com/api/v2/canary-collection"
-    row["course"] = row["course"]["id"]
+    for name in ("course", "offering_type", "venue_room"):
+        if row.get(name) is not None:
+            row[name] = row[name]["id"]
 
 
 def _without_visibility(row: Row) -> None:
-    row["course"]["offering_type"].pop("customer_visibility", None)
+    type_of(row).pop("customer_visibility", None)
 
 
 def _all_private(row: Row) -> None:
-    row["course"]["offering_type"]["customer_visibility"] = "private"
+    type_of(row)["customer_visibility"] = "private"
 
 
 def _all_drafts(row: Row) -> None:
-    row["course"]["offering_type"]["is_draft"] = "no"
+    type_of(row)["is_draft"] = "no"
+
+
+def _all_appointments(row: Row) -> None:
+    row["is_appointment"] = "True"
+
+
+def _booked_by_staff(row: Row) -> None:
+    row["overriden_registration_timelines"] = timelines("business_only")
+
+
+def _untold_timelines(row: Row) -> None:
+    # Without an audience they hide nothing, so those that do hide a class stay.
+    if not row.get("overriden_registration_timelines"):
+        untold = [1, "canary-upstream", {"name": "canary-upstream"}]
+        row["overriden_registration_timelines"] = untold
 
 
 def _wrong_types(row: Row) -> None:
@@ -167,6 +326,9 @@ def _wrong_types(row: Row) -> None:
     row["venue"]["timezone"] = "canary-upstream"
     row["status"] = "canary-upstream"
     row["ends_at"] = "canary-upstream"
+    row["waiting_count"] = "canary-upstream"
+    row["registrations_open_at"] = "canary-upstream"
+    row["small_session_attendances"] = "canary-upstream"
 
 
 def _invalid_start(row: Row) -> None:
@@ -177,7 +339,6 @@ def _half(rows: bytes) -> bytes:
     return rows[: len(rows) // 2]
 
 
-_ROWS = page(all_rows())
 FAULTS: Mapping[str, Script] = {
     **{f"status-{code}": _verbose_error(code) for code in (400, 401, 403, 404, 429, 500, 503)},
     "known-code": raw.status(403, body=_error("permission_denied")),
@@ -185,20 +346,22 @@ FAULTS: Mapping[str, Script] = {
     "token-as-code": raw.status(400, body=_error(canaries.TOKEN)),
     "error-as-page": raw.ok(_error()),
     "html": raw.ok(b"<title>canary-upstream</title>", {"Content-Type": "text/html"}),
-    "half": raw.plain_close_midway(_ROWS),
-    "short": raw.short_content_length(_ROWS),
-    "chunked": raw.short_chunked(_ROWS),
-    "reset": raw.reset_in_body(_ROWS),
-    "half-json": raw.ok(_half(_ROWS)),
-    "not-utf-8": raw.ok(_ROWS.replace(b"canary-notes", b"canary-upstream\xff\xfe")),
-    "nan": raw.ok(_ROWS.replace(str(canaries.ATTENDING).encode(), b"NaN")),
+    "half": by_list(raw.plain_close_midway),
+    "short": by_list(raw.short_content_length),
+    "chunked": by_list(raw.short_chunked),
+    "reset": by_list(raw.reset_in_body),
+    "half-json": by_list(lambda body: raw.ok(_half(body))),
+    "not-utf-8": by_list(
+        lambda body: raw.ok(body.replace(b"canary-notes", b"canary-upstream\xff\xfe"))
+    ),
+    "nan": by_list(lambda body: raw.ok(body.replace(str(canaries.ATTENDING).encode(), b"NaN"))),
     "deep": raw.ok(b'{"canary-upstream":' * 50_000),
     "bad-rows": healthy(
         [None, 5, "canary-upstream", ["canary-upstream"], {"id": "canary-upstream"}]
     ),
     "bomb": raw.gzip_bomb(12),
     "silence": raw.silence(),
-    "drip": raw.drip_body(1.0, _ROWS),
+    "drip": by_list(lambda body: raw.drip_body(1.0, body)),
     "gone": healthy([]),
     "public-gone": healthy(hidden_rows()),
     "unexpanded": _changed(_unexpanded),
@@ -208,5 +371,17 @@ FAULTS: Mapping[str, Script] = {
     "wrong-types": _changed(_wrong_types),
     "no-times": _changed(_invalid_start),
     "twice": healthy(deepcopy(all_rows()) + all_rows()),
+    "all-appointments": _changed(_all_appointments),
+    "booked-by-staff": _changed(_booked_by_staff),
+    "untold-timelines": _changed(_untold_timelines),
+    **{
+        f"{kind}-{path}": failing_list(path, script)
+        for path in ("events", "course_sessions")
+        for kind, script in {
+            "refused": raw.status(403, body=_error("permission_denied")),
+            "failing": _verbose_error(500),
+            "silent": raw.silence(),
+        }.items()
+    },
 }
 """All kinds of upstream faults, with canaries in each response."""

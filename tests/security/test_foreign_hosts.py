@@ -25,7 +25,7 @@ class Trap(RawUpstream):
     """A server that must get no request; every host name resolves to it."""
 
     def __init__(self) -> None:
-        super().__init__(raw.ok(studios.page(studios.all_rows())))
+        super().__init__(studios.healthy())
         self.looked_up: list[str] = []
 
     def start(self) -> None:
@@ -95,10 +95,18 @@ def responses_with(address: str) -> dict[str, Script]:
     for row in rows:
         row["customer_url"] = row["provider_url"] = row["venue"]["video_url"] = address
         row["instructors"][0]["picture_url"] = address
-    one_page = {"count": len(rows), "next": address, "previous": address, "results": rows}
-    two_pages = {"count": 2 * len(rows), "next": address, "previous": None, "results": rows}
-    collections = [{**row, "instructors": address, "venue": address, "course": address}
-                   for row in rows]  # fmt: skip
+    parts = ("instructors", "venue", "venue_room", "course", "offering_type",
+             "small_session_attendances")  # fmt: skip
+    collections = [
+        {name: address if name in parts else value for name, value in row.items()} for row in rows
+    ]
+
+    def linked(body: bytes, pages: int) -> Script:
+        """A page with links to others."""
+        whole = json.loads(body)
+        links = {"next": address, "previous": address if pages == 1 else None}
+        return raw.ok(json.dumps({**whole, "count": pages * whole["count"], **links}).encode())
+
     headers = {
         "Link": f'<{address}>; rel="next"',
         "Refresh": f"0; url={address}",
@@ -109,12 +117,12 @@ def responses_with(address: str) -> dict[str, Script]:
     return {
         **{f"redirect-{code}": raw.redirect(address, code) for code in (301, 302, 303, 307, 308)},
         "redirect-300": raw.status(300, headers),
-        "created-201": raw.status(201, headers, studios.page(rows)),
-        "headers": raw.ok(studios.page(rows), headers),
+        "created-201": studios.by_list(lambda body: raw.status(201, headers, body), rows),
+        "headers": studios.by_list(lambda body: raw.ok(body, headers), rows),
         "error": raw.status(403, headers),
-        "next": raw.ok(json.dumps(one_page).encode()),
-        "next-of-more": raw.ok(json.dumps(two_pages).encode()),
-        "collections": raw.ok(studios.page(collections)),
+        "next": studios.by_list(lambda body: linked(body, 1), rows),
+        "next-of-more": studios.by_list(lambda body: linked(body, 2), rows),
+        "collections": studios.healthy(collections),
     }
 
 
@@ -129,15 +137,17 @@ def test_no_url_in_a_response_is_requested(
     addresses = trap_urls(trap, teamup)
     for address in addresses:
         teamup.script = responses_with(address)[kind]
-        before = len(teamup.requests)
-        with suppress(UpstreamError):
-            site.parts.walker.walk(FilterSet(past=30))
-        assert len(teamup.requests) > before
+        for walker in site.parts.walkers.values():
+            before = len(teamup.requests)
+            with suppress(UpstreamError):
+                walker.walk(FilterSet(past=30))
+            assert len(teamup.requests) > before
     for path in ("/", "/sessions", "/sessions.json", "/status"):
         site.request(path)
     assert trap.visitors == []
     for request in teamup.requests:
-        assert request.startswith(b"GET /api/v2/course_sessions?")
+        lists = (b"GET /api/v2/course_sessions?", b"GET /api/v2/events?")
+        assert request.startswith(lists)
         assert f"Authorization: Bearer {canaries.TOKEN}".encode() in request
         assert b"Cookie" not in request
         assert b"Referer" not in request

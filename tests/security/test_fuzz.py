@@ -35,7 +35,7 @@ from bridge.snapshots.snapshot import Snapshot, decode, encode
 from bridge.upstream import causes
 from bridge.upstream.pagination import Walk
 from bridge.upstream.parser import lacks_required_fields, parse
-from bridge.upstream.sources import COURSE_SESSIONS
+from bridge.upstream.sources import SOURCES, Source
 
 # A background refresh uses `random` for its pauses while an example is drawn.
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
@@ -118,7 +118,7 @@ def paths_of(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ..
             yield from paths_of(below, (*before, name))
 
 
-PATHS = sorted(paths_of(studios.public_rows()[0]), key=str)
+PATHS = sorted({path for row in studios.public_rows() for path in paths_of(row)}, key=str)
 
 
 @st.composite
@@ -172,7 +172,7 @@ def test_a_query_is_parsed_or_refused_with_the_name_of_the_parameter(
         return
     assert isinstance(found, FeedSpec)
     # Parsing the canonical query again gives the same spec, and the cache key the same filter set.
-    if kind[0] is Kind.SESSION and kind[1] is not None:
+    if found.session is not None:
         return
     again = feed_spec(*kind, parse_qsl(found.query), DEFAULTS)
     assert again == found
@@ -211,12 +211,14 @@ REVISION = Revision(1, 1, 1, 1, 1, 1, 1)
 
 
 @FUZZ
-@given(st.lists(rows(), max_size=4))
-def test_parsed_rows_can_be_rendered_in_every_format(found: list[Any]) -> None:
+@given(st.lists(rows(), max_size=4), st.sampled_from([*SOURCES.values()]), st.booleans())
+def test_parsed_rows_can_be_rendered_in_every_format(
+    found: list[Any], source: Source, anonymous: bool
+) -> None:
     # Through JSON and back, like a real response.
     sent = json.loads(json.dumps(found))
-    lacks_required_fields(sent, COURSE_SESSIONS)
-    parsed = timed(lambda: parse(sent, COURSE_SESSIONS, ORIGIN))
+    lacks_required_fields(sent, source, anonymous=anonymous)
+    parsed = timed(lambda: parse(sent, source, ORIGIN, anonymous=anonymous))
     for session in parsed.sessions:
         assert session.title
         assert "\n" not in session.title
@@ -267,5 +269,6 @@ def test_any_response_body_gives_a_walk_or_a_printable_cause(
     teamup.script = lambda connection, request, n: connection.sendall(
         head(200, {"Content-Length": len(body)}) + body
     )
-    found = result_or_error(lambda: site.parts.walker.walk(FilterSet(past=30)))
-    assert isinstance(found, Walk) or found.cause.text.isprintable()
+    for walker in site.parts.walkers.values():
+        found = result_or_error(lambda walker=walker: walker.walk(FilterSet(past=30)))
+        assert isinstance(found, Walk) or found.cause.text.isprintable()

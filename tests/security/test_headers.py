@@ -9,6 +9,7 @@ import pytest
 from security.sites import Site, all_paths
 
 from bridge.feeds.formats import FORMATS
+from bridge.feeds.spec import Kind
 
 ORIGIN = "https://studio.example"
 
@@ -80,9 +81,8 @@ def test_other_origins_may_read_feeds_but_no_operator_pages(site: Site) -> None:
         get, options = site.request(path, **preflight), site.request(path, "OPTIONS", **preflight)
         assert "Access-Control-Allow-Credentials" not in get.headers
         assert get.headers.get("Access-Control-Allow-Origin") in (None, "*")
-        feed = re.fullmatch(r"/(?:venues|instructors|courses|sessions|private)\b.*", path) and (
-            get.mimetype != "text/html"
-        )
+        kinds = "|".join((*(kind.value for kind in Kind), "private"))
+        feed = re.fullmatch(rf"/(?:{kinds})\b.*", path) and get.mimetype != "text/html"
         if feed:
             assert get.headers["Access-Control-Allow-Origin"] == "*", path
             assert options.headers["Access-Control-Allow-Origin"] == "*", path

@@ -1,5 +1,6 @@
 """Hidden data does not change public responses: compares studios that differ only in it."""
 
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -20,6 +21,8 @@ OPTIONS = (
     *(f"occupancy_status={status}" for status in
       ("full", "not_full", "has_registrations", "has_waitlist", "empty")),
 )  # fmt: skip
+UNKNOWN = 19_998
+"""The id of no class and of no session."""
 VARYING_HEADERS = ("Age", "Cache-Status", "X-Request-Id", "Date")
 Answer = tuple[int, list[tuple[str, str]], bytes]
 
@@ -125,11 +128,50 @@ def without_secrets(row: Row) -> Row:
     copy = deepcopy(row)
     for name in ("notes", "waiting_count", "attendees", "provider_url"):
         copy.pop(name)
+    if studios.is_class(copy):
+        copy.pop("small_session_attendances")
+        copy["description"] = copy["description"].replace(f"<p>{studios.MEETING_LINK}</p>", "")
     copy["venue"].update(zoom_user=None, video_url=None, venue_rooms=[])
     for person in copy["instructors"]:
         for name in ("permissions", "email", "staff", "availability_schedules", "icalendar_links"):
             person.pop(name)
     return copy
+
+
+@pytest.mark.parametrize("identity", [studios.APPOINTMENT, studios.PRIVATE_CLASS])
+@pytest.mark.parametrize(
+    "path", ["/classes/{}", "/classes/{}.ics", "/classes/{}.json", "/classes/{}.txt",
+             "/embed/classes/{}", "/embed/classes/{}?view=week"],
+)  # fmt: skip
+def test_a_private_class_or_appointment_is_as_unknown_as_one_that_does_not_exist(
+    make_site: Callable[..., Site], path: str, identity: int
+) -> None:
+    site = make_site()
+    hidden, unknown = (site.request(path.format(number)) for number in (identity, UNKNOWN))
+    assert hidden.status_code == unknown.status_code
+    # The colour of a calendar depends on its address.
+    texts = [re.sub(r"COLOR:.*", "", answer.text) for answer in (hidden, unknown)]
+    assert texts[0].replace(str(identity), str(UNKNOWN)) == texts[1]
+
+
+def test_the_id_of_a_class_does_not_open_a_session_of_a_course_with_the_same_id(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site()
+    pairs = ((studios.CLASS, studios.PRIVATE), (studios.PRIVATE_CLASS, studios.FULL))
+    for class_, session in pairs:
+        assert class_ == session
+    shown = {
+        path: [event["object"] for event in site.request(f"{path}.json").json]
+        for class_, session in pairs
+        for path in (f"/classes/{class_}", f"/sessions/{session}")
+    }
+    assert shown == {
+        f"/classes/{studios.CLASS}": ["event"],
+        f"/sessions/{studios.PRIVATE}": [],
+        f"/classes/{studios.PRIVATE_CLASS}": [],
+        f"/sessions/{studios.FULL}": ["course_session"],
+    }
 
 
 def test_hidden_sessions_and_fields_change_no_response(sites: Sites) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 from faults.scenarios import FastClock
-from security import canaries
+from security import canaries, studios
 from security.sites import Site
 
 from bridge.config import Availability
@@ -85,6 +85,18 @@ class TestContent:
         everything = ("--visibility", EVERYBODY, "--counts", "--join-links", "--staff-links")
         answer = site.client.get(sign(site, "sessions.ics", *everything))
         assert canaries.leaks(answer.data) == {"members", "private", "count", "join", "staff"}
+
+    def test_a_feed_of_a_private_class_or_its_room_shows_it(self, site: Site) -> None:
+        for path in (f"classes/{studios.PRIVATE_CLASS}.json", f"rooms/{studios.HIDDEN_ROOM}.json"):
+            answer = site.client.get(sign(site, path, "--visibility", "private"))
+            assert canaries.leaks(answer.data) == {"private"}
+
+    def test_appointments_and_names_of_customers_are_never_shown(self, site: Site) -> None:
+        everything = ("--visibility", EVERYBODY, "--counts", "--join-links", "--staff-links")
+        answer = site.client.get(sign(site, f"classes/{studios.APPOINTMENT}.json", *everything))
+        assert answer.json == []
+        room = site.client.get(sign(site, f"rooms/{studios.HIDDEN_ROOM}.json", *everything))
+        assert canaries.leaks(room.data) == {"members", "private", "join", "staff"}
 
     def test_query_parameters_do_not_change_the_signed_filters(self, site: Site) -> None:
         address = sign(site, "venues/11.json")
@@ -334,4 +346,4 @@ class TestSigning:
         site = make_site(public_availability=Availability.NONE)
         query = "sessions.json?occupancy_status=full&availability=spots"
         events: Any = site.client.get(sign(site, query)).json
-        assert [event["availability"] for event in events] == ["full"]
+        assert [event["availability"] for event in events] == ["full", "full"]

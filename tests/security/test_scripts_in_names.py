@@ -13,13 +13,14 @@ from browser.chromium import Chromium
 from browser.conftest import _browser, tab  # noqa: F401 - fixtures
 from clients import strict
 from environs import Env
+from security import studios
 from security.names import LINKS, NAMES
-from upstreams import raw
 from upstreams.raw import RawUpstream
-from upstreams.rows import Row, course_row, instructor_row, session_row, venue_row
+from upstreams.rows import Row, class_row, course_row, instructor_row, session_row, venue_row
 
 from bridge import config, services
 from bridge.html_text import unescape
+from bridge.sandbox import records
 from bridge.web import create_app
 
 TOKEN = "a-token-of-the-tests"
@@ -72,15 +73,34 @@ def hostile(number: int, at: datetime) -> Row:
     )
 
 
+def hostile_class(number: int, at: datetime) -> Row:
+    """A class with the texts and links of a hostile session, and in a hostile room."""
+    session = hostile(number, at)
+    same = ("name", "venue", "instructors", "customer_url", "provider_url", "status")
+    name = session["name"]
+    return class_row(
+        3_000 + number,
+        at,
+        **{field: session[field] for field in (*same, "attending_count")},
+        venue_room=records.venue_room(600 + number, name, 100 + number),
+        offering_type=session["course"]["offering_type"],
+        description=f"{name}<p>{name}</p>",
+    )
+
+
 @pytest.fixture(scope="module")
 def bridge() -> Iterator[Any]:
     """A bridge in front of a studio with hostile names; uses the real time, like the browser."""
-    # All on one day, independent of the current time.
+    # All of a kind on one day, independent of the current time.
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     soon = tomorrow.replace(hour=12, minute=0, second=0, microsecond=0)
-    rows = [hostile(n, soon + timedelta(minutes=5 * n)) for n in range(len(NAMES))]
+    rows = [
+        create(n, soon + timedelta(days=day, minutes=5 * n))
+        for day, create in enumerate((hostile, hostile_class))
+        for n in range(len(NAMES))
+    ]
     variables = {"TEAMUP_API_TOKEN": TOKEN, "CACHE_URL": "memory://"}
-    with RawUpstream(raw.ok(raw.page(rows))) as teamup:
+    with RawUpstream(studios.healthy(rows)) as teamup:
         with patch.dict("os.environ", {**variables, "TEAMUP_BASE_URL": teamup.url}, clear=True):
             parts = services.build(config.load(Env(eager=False)))
         app = create_app(parts)
@@ -101,10 +121,13 @@ def assert_harmless(tab: Chromium, url: str) -> None:  # noqa: F811 - the value 
 
 @pytest.mark.parametrize("number", range(len(NAMES)))
 def test_a_page_shows_the_name_as_text(tab: Chromium, bridge: Any, number: int) -> None:  # noqa: F811
-    for path in (f"/venues/{100 + number}", f"/sessions/{1_000 + number}"):
+    for path in (
+        *(f"/venues/{100 + number}", f"/rooms/{600 + number}", f"/types/{400 + number}"),
+        *(f"/sessions/{1_000 + number}", f"/classes/{3_000 + number}"),
+    ):
         assert_harmless(tab, bridge.origin + path)
         heading = " ".join(str(tab.run("return document.querySelector('h1').textContent")).split())
-        assert heading == SHOWN_NAMES[number]
+        assert heading == SHOWN_NAMES[number], path
     assert_harmless(tab, f"{bridge.origin}/embed/{('instructors', 'courses')[number % 2]}"
                   f"/{(200, 300)[number % 2] + number}?view=week")  # fmt: skip
 
@@ -162,7 +185,7 @@ def test_input_of_a_visitor_is_not_run(tab: Chromium, bridge: Any, path: str) ->
 def test_calendars_have_every_name_on_one_line(bridge: Any) -> None:
     for path in ("/sessions.ics", "/sessions.ics?tz=local&cancelled=keep&availability=full"):
         answer = bridge.client.get(path)
-        assert len(strict.load(answer.data)) == len(NAMES)
+        assert len(strict.load(answer.data)) == 2 * len(NAMES)
         unfolded = answer.data.replace(b"\r\n ", b"").decode()
         assert "URL:javascript" not in unfolded
         assert "user:pass" not in unfolded

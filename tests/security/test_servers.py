@@ -32,6 +32,7 @@ def fleet() -> Iterator[Any]:
     store = Valkey("--requirepass", canaries.PASSWORD)
     secrets = {
         "TEAMUP_API_TOKEN": canaries.TOKEN,
+        "TEAMUP_SOURCES": "events,course_sessions",
         "FEED_SIGNING_KEYS": ",".join(canaries.KEYS),
         "OPERATOR_TOKEN": canaries.OPERATOR,
         "ALERT_URL": f"http://127.0.0.1:9/{canaries.WEBHOOK}",

@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import pytest
 from clocks import ManualClock
-from walking import KEYS, NOW
+from walking import KEYS, NOW, key
 
 from bridge.errors import Cause, Scope
+from bridge.filters import FilterSet
 from bridge.snapshots.backoff import Backoff, Failure
 from bridge.store.keys import Keys
 from bridge.store.memory import MemoryStore
 
-ONE, OTHER = "venues=12&past=30", "venues=13&past=30"
+ONE = key(FilterSet(venues=(12,), past=30))
+OTHER = key(FilterSet(venues=(13,), past=30))
 BROKEN = Cause("internal_error", "TeamUp failed")
 DOWN = Cause("unreachable", "TeamUp cannot be reached", Scope.ACCOUNT)
 
@@ -46,14 +48,17 @@ def test_a_failure_of_upstream_as_a_whole_affects_every_key(backoff: Backoff) ->
     assert backoff.current(OTHER) is not None
 
 
-def test_a_failure_of_upstream_as_a_whole_takes_precedence_over_that_of_a_key(
-    backoff: Backoff,
-) -> None:
-    backoff.record(ONE, BROKEN)
-    backoff.record(OTHER, DOWN)
+def test_of_several_failures_the_one_with_the_latest_probe_counts(backoff: Backoff) -> None:
+    backoff.record(ONE, replace(BROKEN, retry_after=100.0))
+    backoff.record(OTHER, replace(DOWN, retry_after=50.0))
+    current, other = backoff.current(ONE), backoff.current(OTHER)
+    assert current is not None
+    assert other is not None
+    assert (current.code, other.code) == (BROKEN.code, DOWN.code)
+    backoff.record(OTHER, replace(DOWN, retry_after=200.0))
     current = backoff.current(ONE)
     assert current is not None
-    assert current.code == "unreachable"
+    assert current.code == DOWN.code
 
 
 def test_workers_share_failures_and_accounts_do_not(backoff: Backoff, store: MemoryStore) -> None:
@@ -83,7 +88,7 @@ def test_the_pause_is_one_second_and_doubles_to_sixty(
 
 
 def test_the_pause_has_jitter(backoff: Backoff) -> None:
-    pauses = {pause(backoff.record(f"venues={n}", BROKEN)) for n in range(50)}
+    pauses = {pause(backoff.record(key(FilterSet(venues=(n,))), BROKEN)) for n in range(50)}
     assert len(pauses) > 40
     assert max(pauses) - min(pauses) > 0.1
 

@@ -13,6 +13,8 @@ from walking import (
     TIMEOUT,
     FakeWalker,
     Worker,
+    key,
+    single_source_router,
 )
 
 from bridge.errors import Cause, Scope, UpstreamError
@@ -20,7 +22,6 @@ from bridge.filters import FilterSet, Occupancy
 from bridge.snapshots.cache import CacheOutcome
 from bridge.snapshots.freshness import FreshnessPolicy
 from bridge.snapshots.prefetch import Prefetcher
-from bridge.snapshots.router import WideRouter
 from bridge.store.leases import LEASE_SECONDS
 from bridge.store.memory import MemoryStore
 from bridge.store.rate_limit import SharedRequestBudget
@@ -44,7 +45,7 @@ class Bridge:
     ) -> None:
         self.clock = clock
         self.worker = Worker(clock, store, walker, freshness)
-        self.router = WideRouter(self.worker.cache, clock, past=30, shrink_hold=21_600)
+        self.router = single_source_router(self.worker, clock, shrink_hold=21_600)
         self.prefetcher = Prefetcher(
             store=store,
             keys=KEYS,
@@ -199,7 +200,7 @@ def test_nothing_is_refreshed_during_the_pause_after_a_failure(
 ) -> None:
     bridge.router.find(WHOLE)
     clock.move(FRESHNESS.ttl)
-    bridge.worker.backoff.record(WHOLE.key, Cause("unreachable", "down", Scope.ACCOUNT, 300.0))
+    bridge.worker.backoff.record(key(WHOLE), Cause("unreachable", "down", Scope.ACCOUNT, 300.0))
     walker.requested.clear()
     for _ in range(59):
         assert bridge.prefetcher.tick() == 0

@@ -15,8 +15,10 @@ from walking import (
     FakeWalker,
     SkippingClock,
     Worker,
+    key,
     session,
     sessions,
+    single_source_router,
 )
 
 from bridge.errors import Cause, UnavailableError, UpstreamError
@@ -24,7 +26,8 @@ from bridge.filters import FilterSet, Occupancy
 from bridge.model import Course, Published, Status
 from bridge.snapshots.cache import CacheOutcome, Lookup
 from bridge.snapshots.key_registry import MAX_KEYS
-from bridge.snapshots.router import NarrowRouter, WideRouter
+from bridge.snapshots.merge import MergeRules
+from bridge.snapshots.router import SnapshotRouter
 
 DAY = 86_400.0
 HOLD = 21_600
@@ -41,17 +44,17 @@ def walker(clock: ManualClock) -> FakeWalker:
 
 
 @pytest.fixture
-def wide(worker: Worker, clock: ManualClock) -> WideRouter:
+def wide(worker: Worker, clock: ManualClock) -> SnapshotRouter:
     return wide_router(worker, clock)
 
 
 @pytest.fixture
-def narrow(worker: Worker) -> NarrowRouter:
-    return NarrowRouter(worker.cache, "course_session", DEFAULT, shrink_hold=HOLD)
+def narrow(worker: Worker, clock: ManualClock) -> SnapshotRouter:
+    return single_source_router(worker, clock, narrow=True, shrink_hold=HOLD)
 
 
-def wide_router(worker: Worker, clock: ManualClock) -> WideRouter:
-    return WideRouter(worker.cache, clock, past=30, shrink_hold=HOLD)
+def wide_router(worker: Worker, clock: ManualClock) -> SnapshotRouter:
+    return single_source_router(worker, clock, shrink_hold=HOLD)
 
 
 def within(lookup: Lookup, filter_set: FilterSet) -> list[int]:
@@ -78,9 +81,15 @@ def bucket_of(key: str) -> int:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % buckets
 
 
-def refresh(worker: Worker, router: WideRouter) -> None:
+def refresh(worker: Worker, router: SnapshotRouter) -> None:
     """Repeat the wide walk if its snapshot is stale."""
-    worker.settle(WHOLE, router.merge_rules(WHOLE))
+    worker.settle(WHOLE, rules_of(router, WHOLE))
+
+
+def rules_of(router: SnapshotRouter, filter_set: FilterSet) -> MergeRules:
+    rules = router.merge_rules(key(filter_set))
+    assert rules is not None
+    return rules
 
 
 COVERED = {
@@ -97,7 +106,7 @@ COVERED = {
     "local starts in the time zone farthest from UTC": FilterSet(
         local_starts_at_gte=(EDGE + timedelta(hours=14)).replace(tzinfo=None)
     ),
-    "one session": FilterSet(session=3),
+    "one session": FilterSet(session=("course_session", 3)),
 }
 NOT_COVERED = {
     "a longer past": FilterSet(past=31, future=90),
@@ -114,7 +123,7 @@ NOT_COVERED = {
 class TestWide:
     @pytest.mark.parametrize("filter_set", COVERED.values(), ids=COVERED)
     def test_one_walk_answers_all_filter_sets_that_it_covers(
-        self, wide: WideRouter, walker: FakeWalker, clock: SkippingClock, filter_set: FilterSet
+        self, wide: SnapshotRouter, walker: FakeWalker, clock: SkippingClock, filter_set: FilterSet
     ) -> None:
         lookup = wide.find(filter_set)
         assert walker.requested == [WHOLE]
@@ -122,7 +131,7 @@ class TestWide:
 
     @pytest.mark.parametrize("filter_set", NOT_COVERED.values(), ids=NOT_COVERED)
     def test_a_filter_set_that_it_does_not_cover_has_a_walk_of_its_own(
-        self, wide: WideRouter, walker: FakeWalker, clock: SkippingClock, filter_set: FilterSet
+        self, wide: SnapshotRouter, walker: FakeWalker, clock: SkippingClock, filter_set: FilterSet
     ) -> None:
         lookup = wide.find(filter_set)
         assert filter_set in walker.requested
@@ -133,14 +142,14 @@ class TestWide:
         assert len(walker.requested) == walks
 
     def test_five_hundred_filter_sets_cost_one_walk(
-        self, wide: WideRouter, walker: FakeWalker
+        self, wide: SnapshotRouter, walker: FakeWalker
     ) -> None:
         for n in range(500):
             wide.find(FilterSet(venues=(n,), past=30, future=90))
         assert walker.requested == [WHOLE]
 
     def test_invented_filter_sets_evict_the_wide_snapshot_neither_from_store_nor_registry(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
+        self, wide: SnapshotRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
         """Even if they are chosen to share the bucket of the wide snapshot's key."""
         wide.find(DEFAULT)
@@ -156,21 +165,21 @@ class TestWide:
         restarted = wide_router(Worker(clock, worker.store, walker), clock)
         assert restarted.find(DEFAULT).outcome is CacheOutcome.HIT
 
-    def test_all_filter_sets_share_one_version(self, wide: WideRouter) -> None:
+    def test_all_filter_sets_share_one_version(self, wide: SnapshotRouter) -> None:
         versions = {wide.find(filter_set).version for filter_set in COVERED.values()}
         assert len(versions) == 1
 
-    def test_only_the_wide_snapshot_has_history_and_tombstones(self, wide: WideRouter) -> None:
-        rules = wide.merge_rules(WHOLE)
+    def test_only_the_wide_snapshot_has_history_and_tombstones(self, wide: SnapshotRouter) -> None:
+        rules = rules_of(wide, WHOLE)
         assert rules.history
         assert rules.tombstones
         for filter_set in (DEFAULT, *NOT_COVERED.values()):
-            rules = wide.merge_rules(filter_set)
+            rules = rules_of(wide, filter_set)
             assert not rules.history
             assert not rules.tombstones
 
     def test_peek_widest_returns_the_existing_copy_without_a_walk(
-        self, wide: WideRouter, walker: FakeWalker
+        self, wide: SnapshotRouter, walker: FakeWalker
     ) -> None:
         assert wide.peek_widest() is None
         assert not walker.requested
@@ -178,7 +187,7 @@ class TestWide:
         assert wide.peek_widest() == lookup.snapshot
 
     def test_a_cold_request_waits_no_longer_than_its_timeout_in_total(
-        self, wide: WideRouter, walker: FakeWalker, clock: SkippingClock
+        self, wide: SnapshotRouter, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         walker.gate.clear()
         clock.skip_waits = True
@@ -190,7 +199,7 @@ class TestWide:
 
 class TestCoverage:
     def test_grows_with_the_history(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
+        self, wide: SnapshotRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
         longer = FilterSet(past=60, future=90)
         wide.find(longer)
@@ -204,7 +213,7 @@ class TestCoverage:
         assert within(lookup, longer) == upstream_ids(walker, longer, clock)
 
     def test_is_not_complete_a_day_too_early(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
+        self, wide: SnapshotRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
         wide.find(DEFAULT)
         for _ in range(29):
@@ -214,7 +223,7 @@ class TestCoverage:
         assert FilterSet(past=60) in walker.requested
 
     def test_survives_a_restart(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
+        self, wide: SnapshotRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
         wide.find(DEFAULT)
         for _ in range(30):
@@ -226,7 +235,7 @@ class TestCoverage:
         assert walker.requested == []
 
     def test_survives_a_pause_shorter_than_the_window_of_the_next_walk(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
+        self, wide: SnapshotRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
         wide.find(DEFAULT)
         clock.move(29 * DAY)
@@ -236,7 +245,7 @@ class TestCoverage:
         assert walker.requested == []
 
     def test_restarts_after_a_longer_pause(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
+        self, wide: SnapshotRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
         """Sessions that took place during the pause were never fetched: the history has a gap."""
         wide.find(DEFAULT)
@@ -257,7 +266,7 @@ class TestCourse:
         return [requested for requested in walker.requested if requested != WHOLE]
 
     def test_is_joined_from_the_wide_snapshot_and_an_archive_of_older_sessions(
-        self, wide: WideRouter, walker: FakeWalker, clock: SkippingClock
+        self, wide: SnapshotRouter, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         lookup = wide.find(self.COURSE)
         assert within(lookup, self.COURSE) == upstream_ids(walker, self.COURSE, clock)
@@ -269,7 +278,7 @@ class TestCourse:
         assert EDGE <= archive.starts_at_lte <= EDGE + timedelta(days=32)
 
     def test_fetches_its_archive_once_and_keeps_it(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
+        self, wide: SnapshotRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
         wide.find(self.COURSE)
         for _ in range(60):
@@ -282,7 +291,7 @@ class TestCourse:
         assert len(self.archives(walker)) == 1
 
     def test_is_served_with_its_archive_during_an_outage(
-        self, wide: WideRouter, walker: FakeWalker, clock: SkippingClock
+        self, wide: SnapshotRouter, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         wide.find(self.COURSE)
         walker.error = UpstreamError(Cause("internal_error", "TeamUp failed"))
@@ -292,7 +301,7 @@ class TestCourse:
         assert 600 in within(lookup, self.COURSE)
 
     def test_takes_a_session_from_the_wide_snapshot_if_both_contain_it(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
+        self, wide: SnapshotRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
         late = session(700, EDGE + timedelta(days=1))
         walker.timetable.append(late)
@@ -306,12 +315,12 @@ class TestCourse:
         refresh(worker, wide)
         assert 700 not in self.published(wide)
 
-    def published(self, wide: WideRouter) -> dict[int, Published]:
+    def published(self, wide: SnapshotRouter) -> dict[int, Published]:
         snapshot = wide.find(self.COURSE).snapshot
         return {entry.session.id: entry for entry in snapshot.matching(self.COURSE)}
 
     def test_has_a_new_version_after_each_walk_and_the_same_in_between(
-        self, wide: WideRouter, worker: Worker, clock: SkippingClock
+        self, wide: SnapshotRouter, worker: Worker, clock: SkippingClock
     ) -> None:
         first = wide.find(self.COURSE)
         assert wide.find(self.COURSE).version == first.version
@@ -321,14 +330,14 @@ class TestCourse:
         assert wide.find(self.COURSE).version != first.version
 
     def test_with_a_lower_bound_needs_no_archive(
-        self, wide: WideRouter, walker: FakeWalker
+        self, wide: SnapshotRouter, walker: FakeWalker
     ) -> None:
         wide.find(FilterSet(course=(51,), past=7))
         wide.find(FilterSet(course=(51,), starts_at_gte=EDGE))
         assert self.archives(walker) == []
 
     def test_with_an_upper_bound_before_the_wide_window_has_an_archive_up_to_that_bound(
-        self, wide: WideRouter, walker: FakeWalker, clock: SkippingClock
+        self, wide: SnapshotRouter, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         until = EDGE - timedelta(days=20)
         old = FilterSet(course=(51,), starts_at_lte=until)
@@ -338,7 +347,7 @@ class TestCourse:
         assert within(lookup, old) == upstream_ids(walker, old, clock)
 
     def test_is_not_served_in_part_if_its_archive_is_unavailable(
-        self, wide: WideRouter, walker: FakeWalker
+        self, wide: SnapshotRouter, walker: FakeWalker
     ) -> None:
         wide.find(DEFAULT)
         walker.error = UpstreamError(Cause("internal_error", "TeamUp failed"))
@@ -346,7 +355,7 @@ class TestCourse:
             wide.find(self.COURSE)
 
     def test_gets_another_archive_after_a_gap_in_the_history(
-        self, wide: WideRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
+        self, wide: SnapshotRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
         wide.find(self.COURSE)
         clock.move(70 * DAY)
@@ -362,43 +371,48 @@ class TestNarrow:
     OTHER = FilterSet(venues=(13,), past=30, future=90)
 
     def test_each_filter_set_has_a_walk_of_its_own(
-        self, narrow: NarrowRouter, walker: FakeWalker
+        self, narrow: SnapshotRouter, walker: FakeWalker
     ) -> None:
         for filter_set in (self.ONE, self.OTHER, self.ONE, FilterSet(course=(51,))):
             narrow.find(filter_set)
         assert walker.requested == [self.ONE, self.OTHER, FilterSet(course=(51,))]
 
-    def test_there_is_neither_history_nor_are_there_tombstones(self, narrow: NarrowRouter) -> None:
+    def test_there_is_neither_history_nor_are_there_tombstones(
+        self, narrow: SnapshotRouter
+    ) -> None:
         for filter_set in (self.ONE, DEFAULT, WHOLE):
-            rules = narrow.merge_rules(filter_set)
+            rules = rules_of(narrow, filter_set)
             assert not rules.history
             assert not rules.tombstones
 
     def test_a_single_session_is_found_if_any_feed_contained_it(
-        self, narrow: NarrowRouter, walker: FakeWalker
+        self, narrow: SnapshotRouter, walker: FakeWalker
     ) -> None:
         narrow.find(self.ONE)
-        lookup = narrow.find(FilterSet(session=3))
-        assert within(lookup, FilterSet(session=3)) == [3]
+        lookup = narrow.find(FilterSet(session=("course_session", 3)))
+        assert within(lookup, FilterSet(session=("course_session", 3))) == [3]
         assert walker.requested == [self.ONE]
 
     def test_an_unknown_single_session_is_searched_in_the_default_window(
-        self, narrow: NarrowRouter, walker: FakeWalker
+        self, narrow: SnapshotRouter, walker: FakeWalker
     ) -> None:
-        assert within(narrow.find(FilterSet(session=3)), FilterSet(session=3)) == [3]
-        narrow.find(FilterSet(session=99_999))
+        assert within(
+            narrow.find(FilterSet(session=("course_session", 3))),
+            FilterSet(session=("course_session", 3)),
+        ) == [3]
+        narrow.find(FilterSet(session=("course_session", 99_999)))
         assert walker.requested == [DEFAULT]
 
     @pytest.mark.parametrize("course", [Course(51), None])
     def test_a_single_session_is_kept_up_to_date(
         self,
-        narrow: NarrowRouter,
+        narrow: SnapshotRouter,
         walker: FakeWalker,
         worker: Worker,
         clock: SkippingClock,
         course: Course | None,
     ) -> None:
-        alone = FilterSet(session=3)
+        alone = FilterSet(session=("course_session", 3))
         walker.timetable[2] = session(3, course=course)
         narrow.find(FilterSet(instructors=(11,), past=0))
         assert within(narrow.find(alone), alone) == [3]
@@ -411,9 +425,9 @@ class TestNarrow:
         assert entry.session.status is Status.CANCELLED
 
     def test_a_single_session_stays_unchanged_while_upstream_fails(
-        self, narrow: NarrowRouter, walker: FakeWalker, worker: Worker
+        self, narrow: SnapshotRouter, walker: FakeWalker, worker: Worker
     ) -> None:
-        alone = FilterSet(session=3)
+        alone = FilterSet(session=("course_session", 3))
         narrow.find(FilterSet(instructors=(11,), past=0))
         walker.error = UpstreamError(Cause("unreachable", "TeamUp cannot be reached"))
         for _ in range(3):
@@ -421,9 +435,9 @@ class TestNarrow:
             worker.refresher.wait_until_idle()
 
     def test_a_single_session_has_the_data_of_the_latest_walk_of_any_feed(
-        self, narrow: NarrowRouter, walker: FakeWalker, clock: SkippingClock
+        self, narrow: SnapshotRouter, walker: FakeWalker, clock: SkippingClock
     ) -> None:
-        alone = FilterSet(session=3)
+        alone = FilterSet(session=("course_session", 3))
         narrow.find(DEFAULT)
         walker.timetable[2] = session(3, title="Moved")
         clock.move(60)
@@ -432,7 +446,7 @@ class TestNarrow:
         assert [entry.session.title for entry in published] == ["Moved"]
 
     def test_peek_widest_returns_the_default_windows_copy_without_a_walk(
-        self, narrow: NarrowRouter, walker: FakeWalker
+        self, narrow: SnapshotRouter, walker: FakeWalker
     ) -> None:
         narrow.find(self.ONE)
         assert narrow.peek_widest() is None
@@ -441,7 +455,7 @@ class TestNarrow:
         assert len(walker.requested) == 2
 
     def test_a_session_that_moved_between_feeds_keeps_its_revision(
-        self, narrow: NarrowRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
+        self, narrow: SnapshotRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:
         before = narrow.find(self.ONE).snapshot.by_identity["course_session", 1]
         assert before.session.venue == RIVERSIDE
@@ -450,6 +464,6 @@ class TestNarrow:
         after = narrow.find(self.OTHER).snapshot.by_identity["course_session", 1]
         assert after.revision.created == before.revision.created
         assert after.revision.sequence > before.revision.sequence
-        flight = worker.flight(self.ONE, narrow.merge_rules(self.ONE))
+        flight = worker.flight(self.ONE, rules_of(narrow, self.ONE))
         assert flight.wait(TIMEOUT)
         assert 1 not in within(narrow.find(self.ONE), self.ONE)

@@ -11,6 +11,7 @@ from walking import (
     FakeWalker,
     SkippingClock,
     Worker,
+    key,
     session,
     sessions,
 )
@@ -35,7 +36,7 @@ DOWN = UpstreamError(Cause("unreachable", "TeamUp cannot be reached", Scope.ACCO
 
 
 def get(worker: Worker, filter_set: FilterSet = WHOLE, rules: MergeRules = RULES) -> Lookup:
-    return worker.cache.get(filter_set, rules)
+    return worker.cache.get(key(filter_set), rules)
 
 
 def ids(lookup: Lookup) -> list[int]:
@@ -109,7 +110,7 @@ class TestCold:
         walker.gate.clear()
         clock.skip_waits = True
         with pytest.raises(UnavailableError):
-            worker.cache.get(WHOLE, RULES, timeout=120.0)
+            worker.cache.get(key(WHOLE), RULES, timeout=120.0)
         assert clock.waited == [120.0]
         walker.gate.set()
 
@@ -176,7 +177,7 @@ class TestCold:
             get(worker)
         worker.settle(WHOLE, RULES)
         assert get(worker).outcome is CacheOutcome.HIT
-        assert worker.backoff.current(WHOLE.key) is None
+        assert worker.backoff.current(key(WHOLE)) is None
 
 
 class TestFresh:
@@ -212,7 +213,7 @@ class TestFresh:
         self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         get(worker)
-        worker.backoff.record(WHOLE.key, DOWN.cause)
+        worker.backoff.record(key(WHOLE), DOWN.cause)
         assert get(worker).outcome is CacheOutcome.HIT
 
 
@@ -292,7 +293,7 @@ class TestStale:
         for filter_set in (WHOLE, VENUE):
             get(worker, filter_set)
         clock.move(400)
-        worker.backoff.record(WHOLE.key, DOWN.cause)
+        worker.backoff.record(key(WHOLE), DOWN.cause)
         clock.move(2)
         walker.gate.clear()
         walks = len(walker.requested)
@@ -356,7 +357,7 @@ class TestOld:
     ) -> None:
         get(worker)
         clock.move(TTL + SWR + 1)
-        worker.backoff.record(WHOLE.key, BROKEN.cause)
+        worker.backoff.record(key(WHOLE), BROKEN.cause)
         clock.waited.clear()
         assert get(worker).outcome is CacheOutcome.FAILED
         assert not clock.waited
@@ -470,7 +471,7 @@ class TestWalk:
     ) -> None:
         get(worker)
         clock.move(TTL - 1)
-        assert worker.cache.prefetch(WHOLE, RULES)
+        assert worker.cache.prefetch(key(WHOLE), RULES)
         worker.settle(WHOLE, RULES)
         assert walker.purposes == [Purpose.LIVE, Purpose.AHEAD]
 
@@ -479,21 +480,23 @@ class TestWithoutUpstream:
     def test_peek_returns_the_existing_copy_whatever_its_age(
         self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
-        assert worker.cache.peek(WHOLE) is None
+        assert worker.cache.peek(key(WHOLE)) is None
         snapshot = get(worker).snapshot
         clock.move(TTL + SIE + 1)
-        assert worker.cache.peek(WHOLE) == snapshot
+        entry = worker.cache.peek(key(WHOLE))
+        assert entry is not None
+        assert entry.snapshot == snapshot
         assert len(walker.requested) == 1
 
     def test_a_single_session_is_found_whatever_filter_set_it_came_from(
         self, worker: Worker, walker: FakeWalker
     ) -> None:
         get(worker, VENUE)
-        lookup = worker.cache.get_session("course_session", 2)
+        lookup = worker.cache.get_session(("course_session", 2))
         assert lookup is not None
         assert ids(lookup) == [2]
-        assert worker.cache.get_session("course_session", 77) is None
-        assert worker.cache.get_session("event", 2) is None
+        assert worker.cache.get_session(("course_session", 77)) is None
+        assert worker.cache.get_session(("event", 2)) is None
         assert len(walker.requested) == 1
 
 
@@ -513,11 +516,11 @@ def test_a_snapshot_older_than_not_before_expires_at_the_end_of_its_ttl(
 ) -> None:
     get(worker)
     clock.move(age)
-    assert worker.cache.expires_within(WHOLE.key, 5, not_before=not_before) is expected
+    assert worker.cache.expires_within(key(WHOLE), 5, not_before=not_before) is expected
 
 
 def test_a_missing_snapshot_counts_as_about_to_expire(worker: Worker) -> None:
-    assert worker.cache.expires_within(WHOLE.key, 5, not_before=3600)
+    assert worker.cache.expires_within(key(WHOLE), 5, not_before=3600)
 
 
 def test_the_store_is_checked_again_after_a_second(

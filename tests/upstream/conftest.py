@@ -16,7 +16,7 @@ from bridge.store.rate_limit import SharedRequestBudget
 from bridge.upstream.account import Account
 from bridge.upstream.client import Client
 from bridge.upstream.pagination import Walker, WalkLimits
-from bridge.upstream.sources import COURSE_SESSIONS
+from bridge.upstream.sources import COURSE_SESSIONS, Source
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ def connect() -> Iterator[Callable[..., UpstreamClient]]:
         concurrency: int = 4,
         style: ListStyle = ListStyle.CSV,
         limits: WalkLimits | None = None,
+        source: Source = COURSE_SESSIONS,
         **account_fields: Any,
     ) -> UpstreamClient:
         clock = clock or ManualClock(skip=True)
@@ -46,9 +47,10 @@ def connect() -> Iterator[Callable[..., UpstreamClient]]:
         walker = Walker(
             client,
             budget,
-            COURSE_SESSIONS,
+            source,
             clock,
             origin=account.origin,
+            anonymous=account.anonymous,
             style=style,
             concurrency=concurrency,
             limits=limits or WalkLimits(),

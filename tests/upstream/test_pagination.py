@@ -139,9 +139,9 @@ def test_pages_are_parsed_while_others_are_being_requested(
 ) -> None:
     begun = threading.Event()
 
-    def parse_and_signal(*args: Any) -> Parsed:
+    def parse_and_signal(*args: Any, **options: Any) -> Parsed:
         begun.set()
-        return parse(*args)
+        return parse(*args, **options)
 
     def hook(page: int) -> None:
         assert page == 1 or begun.wait(20)
@@ -154,7 +154,7 @@ def test_pages_are_parsed_while_others_are_being_requested(
 def test_an_error_while_parsing_ends_the_walk_and_all_threads(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*args: Any) -> Parsed:
+    def broken(*args: Any, **options: Any) -> Parsed:
         raise LookupError("a bug of the bridge")
 
     monkeypatch.setattr(pagination, "parse", broken)

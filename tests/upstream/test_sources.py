@@ -34,7 +34,7 @@ def at(*parts: int) -> datetime:
 
 
 def test_without_filters_there_is_one_walk_with_order_size_and_both_statuses() -> None:
-    assert params() == {"sort": ["start"], "page_size": ["100"], "status": ["active,cancelled"]}
+    assert params() == {"sort": ["start"], "status": ["active,cancelled"]}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,6 @@ def test_every_parameter_together() -> None:
         ends_at_lte=at(2026, 1, 3),
     ) == {
         "sort": ["start"],
-        "page_size": ["100"],
         "course": ["1", "2"],
         "venues": ["3"],
         "instructors": ["4"],

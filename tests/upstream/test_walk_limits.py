@@ -51,10 +51,10 @@ def test_pages_do_not_pile_up_before_the_parser(
     """Otherwise rows would fill the memory whenever upstream is faster than the parser."""
     waiting: list[int] = []
 
-    def slow_parse(*args: Any) -> Parsed:
+    def slow_parse(*args: Any, **options: Any) -> Parsed:
         time.sleep(0.02)
         waiting.append(len(upstream.requests) - len(waiting))
-        return parse(*args)
+        return parse(*args, **options)
 
     monkeypatch.setattr(pagination, "parse", slow_parse)
     with StubUpstream(timetable(400), token=TOKEN, dialect=Dialect(max_page_size=10)) as upstream:

@@ -136,6 +136,35 @@ def session_row(
     return _override(row, overrides)
 
 
+def class_row(
+    id: int, starts_at: datetime | str | Any, /, *, minutes: int = 60, **overrides: Any
+) -> Row:
+    """A fully expanded row of the list of ordinary classes; see `session_row`."""
+    row: Row = {
+        "id": id,
+        "object": "event",
+        "name": "Vinyasa Flow",
+        "starts_at": starts_at if not isinstance(starts_at, datetime) else stamp(starts_at),
+        "ends_at": _end(starts_at, minutes),
+        "status": "active",
+        "attending_count": 4,
+        "max_occupancy": 12,
+        "waiting_count": 0,
+        "is_appointment": False,
+        "venue": venue_row(),
+        "venue_room": records.venue_room(110, "Studio A", 11),
+        "instructors": [instructor_row()],
+        "offering_type": course_row()["offering_type"],
+        "description": "<p>Bring a towel and <b>water</b>.</p>",
+        "customer_url": f"/p/100001-studio/e/{id}-vinyasa-flow/",
+        "provider_url": f"/providers/canary-staff-link/events/{id}",
+        "registrations_open_at": None,
+        "overriden_registration_timelines": [],
+        "small_session_attendances": [],
+    }
+    return _override(row, overrides)
+
+
 def timetable(
     n: int = 900, start: datetime = START, *, days: int = 120, first_id: int = 10_001
 ) -> list[Row]:

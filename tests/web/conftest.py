@@ -25,7 +25,15 @@ def site() -> Iterator[FlaskClient]:
     """A client of a bridge with the sandbox studio and default settings; time does not pass."""
     token = "a-token-of-the-tests"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "environ", {"TEAMUP_API_TOKEN": token, "CACHE_URL": "memory://"})
+        patch.setattr(
+            os,
+            "environ",
+            {
+                "TEAMUP_API_TOKEN": token,
+                "TEAMUP_SOURCES": "course_sessions",
+                "CACHE_URL": "memory://",
+            },
+        )
         settings = config.load()
     studio = demo_studio(NOW.date())
     api = create_api(studio, token=token, requests_per_minute=100_000)

@@ -566,7 +566,7 @@ class TestErrors:
             ("Venues=12", "Venues", "venues"),
             ("canceled=hide", "canceled", "cancelled"),
             ("strats_at_gte=2026-01-01", "strats_at_gte", "starts_at_gte"),
-            ("xyzzy=1", "xyzzy", "venues, instructors"),
+            ("xyzzy=1", "xyzzy", "venues, rooms, instructors"),
             ("start=2026-01-01", "start", "start"),
             ("cancelled=maybe", "cancelled", "status, keep, hide"),
             ("cancelled=", "cancelled", "exactly one"),

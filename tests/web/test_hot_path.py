@@ -261,7 +261,7 @@ def test_a_snapshot_that_is_too_old_is_not_served_after_a_second(
 ) -> None:
     client.get(FEED)
     max_age = (
-        FreshnessPolicy.of(parts.config).ttl_of(parts.router.widest_key)
+        FreshnessPolicy.of(parts.config).ttl_of(parts.router.widest_keys[0].text)
         + parts.config.stale_if_error
     )
     clock.move(STALE_SECONDS)

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from clocks import ManualClock
+from clocks import ManualClock, wait_until
 from flask.testing import FlaskClient
 
 from bridge.feeds.private import FeedGrant, new_audience
 from bridge.feeds.spec import Kind
-from bridge.model import Visibility
+from bridge.model import SourceName, Visibility
 from bridge.sandbox.faults import Faults
 from bridge.services import Services
 from bridge.web import create_app
@@ -95,7 +95,13 @@ def test_it_is_a_page_or_json_and_is_not_cached(
 
 def test_at_first_it_is_empty(site: FlaskClient) -> None:
     status = status_of(site)
-    assert status["upstream"] == {"failing": False, "last_success": None, "last_failure": None}
+    nothing = {"last_success": None, "sessions": 0, "failure": None, "left_out": False}
+    assert status["upstream"] == {
+        "failing": False,
+        "last_success": None,
+        "last_failure": None,
+        "sources": {"course_sessions": nothing},
+    }
     assert status["sessions"] is None
     assert status["readers"] == {}
     assert status["feeds"] == []
@@ -147,6 +153,75 @@ def test_a_past_failure_is_still_shown(
     text = page(site)
     assert "Requests to TeamUp are failing" not in text
     assert "12:00:00 UTC, 60 minutes ago" in text
+
+
+class TestSources:
+    """Both lists are read, classes and sessions of courses."""
+
+    @pytest.fixture
+    def parts(self, make_bridge: Callable[..., Services]) -> Services:
+        return make_bridge(operator_token=PASSWORD, sources=frozenset(SourceName))
+
+    def test_it_shows_the_sessions_of_each_list(self, site: FlaskClient) -> None:
+        site.get("/venues/12.ics")
+        status = status_of(site)
+        sources = status["upstream"]["sources"]
+        assert list(sources) == ["events", "course_sessions"]
+        for source in sources.values():
+            assert source["last_success"] == "2026-11-23T12:00:00Z"
+            assert source["failure"] is None
+            assert not source["left_out"]
+        assert (
+            sum(source["sessions"] for source in sources.values()) == status["sessions"]["listed"]
+        )
+        assert all(source["sessions"] > 100 for source in sources.values())
+
+    def test_private_appointments_and_what_is_beyond_the_horizon_are_withheld(
+        self, make_bridge: Callable[..., Services]
+    ) -> None:
+        parts = make_bridge(
+            operator_token=PASSWORD, sources=frozenset(SourceName), public_horizon_days=7
+        )
+        site = create_app(parts).test_client()
+        site.get("/venues/12.ics")
+        withheld = status_of(site)["sessions"]["withheld"]
+        assert withheld["appointment"] > 0
+        assert withheld["later"] > 100
+        assert f"{withheld['appointment']} " in page(site)
+        assert f"{withheld['later']} " in page(site)
+
+    def test_it_shows_which_list_fails(self, site: FlaskClient, faults: Faults) -> None:
+        faults.set("status", 418, source="events")
+        assert site.get("/venues/12.ics").status_code == 503
+
+        def last_success() -> str | None:
+            status = status_of(site)["upstream"]
+            text: str | None = status["sources"]["course_sessions"]["last_success"]
+            return text
+
+        wait_until(lambda: last_success() == "2026-11-23T12:00:00Z")
+        status = status_of(site)["upstream"]
+        assert status["failing"]
+        assert status["sources"]["events"]["failure"]["text"] == status["last_failure"]["text"]
+        assert not status["sources"]["events"]["left_out"]
+        assert status["sources"]["course_sessions"]["failure"] is None
+
+    def test_it_shows_which_list_is_left_out_and_that_this_is_no_failure(
+        self, site: FlaskClient, faults: Faults
+    ) -> None:
+        faults.set("status", 403, source="events")
+        assert site.get("/venues/12.ics").status_code == 200
+        status = status_of(site)["upstream"]
+        assert not status["failing"]
+        assert status["sources"]["events"]["left_out"]
+        assert status["sources"]["events"]["failure"]["code"] == "permission_denied"
+        assert not status["sources"]["course_sessions"]["left_out"]
+        assert status["last_success"] == "2026-11-23T12:00:00Z"
+
+    def test_if_no_list_may_be_read_teamup_fails(self, site: FlaskClient, faults: Faults) -> None:
+        faults.set("status", 403)
+        assert site.get("/venues/12.ics").status_code == 503
+        assert status_of(site)["upstream"]["failing"]
 
 
 class TestUsage:

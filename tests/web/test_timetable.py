@@ -30,6 +30,7 @@ def view(start, minutes=60, zone="Europe/London", title="Flow"):
         session=session,
         availability=None,
         booked=None,
+        waitlist=False,
         created=begin,
         modified=begin,
         sequence=1,

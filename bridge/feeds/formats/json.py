@@ -68,8 +68,8 @@ def _object(view: SessionView) -> dict[str, Any]:
         "end": _utc(session.end) if session.end else None,
         "url": session.booking_url,
         "status": session.status.value,
-        "location": venue.location if venue else "",
-        "description": kind.description if kind else "",
+        "location": session.location,
+        "description": session.description,
         "venue": venue and {"id": venue.id, "name": venue.name, "timezone": venue.zone},
         "instructors": [{"id": person.id, "name": person.name} for person in session.instructors],
         "course": session.course and {"id": session.course.id, "name": session.course.name},
@@ -77,6 +77,10 @@ def _object(view: SessionView) -> dict[str, Any]:
         "availability": view.availability,
         "updated": _utc(view.modified),
         "sequence": view.sequence,
+        "object": session.source,
+        "session": session.id,
+        "room": session.room and {"id": session.room.id, "name": session.room.name},
+        "booking_opens": _utc(session.booking_opens) if session.booking_opens else None,
         **{name: value for name, value in private.items() if value is not None},
     }
 

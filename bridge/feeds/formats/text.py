@@ -7,10 +7,8 @@ from bridge.feeds.event_text import title
 from bridge.feeds.formats.base import Content, Format
 from bridge.feeds.session_view import SessionView
 from bridge.model import ClassSession
+from bridge.times import DAY_NAMES, MONTH_NAMES
 
-# Not by strftime, whose names depend on the machine's locale.
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _INDENT = "  "
 
 
@@ -29,14 +27,17 @@ def render(content: Content) -> bytes:
         if local_day != day:
             day = local_day
             lines.append("")
-            lines.append(f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]} {day.year}")
+            lines.append(
+                f"{DAY_NAMES[day.weekday()]} {day.day} {MONTH_NAMES[day.month - 1]} {day.year}"
+            )
         lines.append(_INDENT + _line(view, hours, "" if single else _zone(view.session)))
     return ("\n".join(lines) + "\n").encode()
 
 
 def _line(view: SessionView, hours: str, zone: str) -> str:
-    venue = view.session.venue.name if view.session.venue else ""
-    return "  ".join(filter(None, (hours, zone, title(view), f"@ {venue}" if venue else "")))
+    session = view.session
+    place = ", ".join(part.name for part in (session.venue, session.room) if part and part.name)
+    return "  ".join(filter(None, (hours, zone, title(view), f"@ {place}" if place else "")))
 
 
 def _zone(session: ClassSession) -> str:

@@ -9,7 +9,8 @@ import segno
 
 from bridge.feeds.event_text import title
 from bridge.feeds.session_view import SessionView
-from bridge.feeds.spec import FeedSpec
+from bridge.feeds.spec import SINGLE_SESSION_SOURCES, FeedSpec
+from bridge.model import ClassSession
 from bridge.text_cleanup import clip
 from bridge.web.feed_responses import slug
 
@@ -17,6 +18,7 @@ GOOGLE_BY_URL = "https://calendar.google.com/calendar/u/0/r/settings/addbyurl"
 # Google truncates addresses after some thousand characters; only the description can be that long.
 _MAX_DETAILS = 500
 _FRAME_HEIGHT = 600
+_SESSION_KINDS = {source.object: kind for kind, source in SINGLE_SESSION_SOURCES.items()}
 
 
 def path(spec: FeedSpec, name: str, extension: str = "") -> str:
@@ -27,6 +29,11 @@ def path(spec: FeedSpec, name: str, extension: str = "") -> str:
         return plain
     prefix = f"/{spec.kind.value}/{spec.identity}"
     return f"{prefix}-{name_slug}{plain.removeprefix(prefix)}"
+
+
+def session_path(session: ClassSession) -> str:
+    """The path of the page of a single session."""
+    return f"/{_SESSION_KINDS[session.source].value}/{session.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +85,13 @@ def google_event(view: SessionView) -> str:
     # Google requires an end; without one it would assume an hour itself.
     end = session.end or session.start + timedelta(hours=1)
     names = ", ".join(person.name for person in session.instructors if person.name)
-    about = session.offering_type.description if session.offering_type else ""
-    details = "\n\n".join(filter(None, (names, session.booking_url, clip(about, _MAX_DETAILS))))
+    about = clip(session.description, _MAX_DETAILS)
+    details = "\n\n".join(filter(None, (names, session.booking_url, about)))
     query = {
         "action": "TEMPLATE",
         "dates": f"{_basic_format(session.start)}/{_basic_format(end)}",
         "text": title(view),
-        "location": session.venue.location if session.venue else "",
+        "location": session.location,
         "details": details,
     }
     pairs = urlencode(query, quote_via=quote, safe="")

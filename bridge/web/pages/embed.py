@@ -20,6 +20,9 @@ THEMES = ("auto", "light", "dark")
 @blueprint.route("/venues/<feed_id:identity>", defaults={"kind": Kind.VENUE})
 @blueprint.route("/instructors/<feed_id:identity>", defaults={"kind": Kind.INSTRUCTOR})
 @blueprint.route("/courses/<feed_id:identity>", defaults={"kind": Kind.COURSE})
+@blueprint.route("/rooms/<feed_id:identity>", defaults={"kind": Kind.ROOM})
+@blueprint.route("/types/<feed_id:identity>", defaults={"kind": Kind.TYPE})
+@blueprint.route("/classes/<feed_id:identity>", defaults={"kind": Kind.CLASS})
 @blueprint.route("/sessions", defaults={"kind": Kind.SESSION, "identity": None})
 def show(kind: Kind, identity: int | None) -> Response:
     """The timetable as a list or as a week, without the rest of the page."""
@@ -50,11 +53,13 @@ def _timetable(
         page_path=f"/embed{path}",
         page_link=context.link(path),
         content=content,
+        one_class=spec.session is not None,
         table=table,
         view=context.view,
         theme=theme,
         accent=accent,
         embed_options={"theme": theme if theme != THEMES[0] else None, "accent": accent},
+        left_out=lookup.left_out,
         age=context.age_notice(lookup, content.subject.zone),
     )
     return Page(html, table.since, table.until)

@@ -28,7 +28,7 @@ from bridge.web.site_address import root_path
 #: Options that a page shares with its feed (see ``feeds/params.py``).
 OPTIONS = frozenset({"cancelled", "availability", "tz"})
 # What only some pages have.
-_OPTIONAL = dict.fromkeys(("age", "data", "embedded", "table", "view"))
+_OPTIONAL = dict.fromkeys(("age", "data", "embedded", "left_out", "table", "view"))
 VIEWS = (AGENDA, WEEK) = ("agenda", "week")
 
 
@@ -134,9 +134,15 @@ class PageContext:
     def age_notice_key(self, lookup: Lookup) -> str | None:
         """The key of the text about the timetable's age; None if it needs no notice."""
         if lookup.outcome is CacheOutcome.FAILED:
-            return "old"
+            return "old_part" if self._is_partly_new(lookup) else "old"
         # The snapshot was not requested for a while; a refresh runs in the background.
         return "aged" if lookup.fresh_for < -2 * self.services.config.cache_ttl else None
+
+    def _is_partly_new(self, lookup: Lookup) -> bool:
+        """Whether another part of the timetable is newer than the oldest part, and not stale."""
+        newest = lookup.snapshot.changed_at
+        fresh = self.now.timestamp() - newest < 2 * self.services.config.cache_ttl
+        return fresh and newest - lookup.snapshot.walked > self.services.config.cache_ttl
 
     def age_notice(self, lookup: Lookup, zone: str | None) -> str | None:
         """The notice about the age of a timetable, with the time in *zone*; None if not needed."""

@@ -7,14 +7,17 @@ from bridge.feeds.selection import select
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import FeedSpec, Kind
 from bridge.feeds.subject import Subject
-from bridge.model import Venue
+from bridge.model import ClassSession, Venue
 from bridge.snapshots.snapshot import Snapshot
 from bridge.web.languages import Language
 
 KIND_WORDS = {
     Kind.VENUE: "venue",
+    Kind.ROOM: "room",
     Kind.INSTRUCTOR: "instructor",
     Kind.COURSE: "course",
+    Kind.TYPE: "type",
+    Kind.CLASS: "class",
     Kind.SESSION: "class",
 }
 
@@ -27,6 +30,7 @@ class PageContent:
         name: the title.
         exists: whether the audience may see any session of the page's object.
         venue: the venue that the page is about, or that all its sessions share.
+        one_room: whether the page is about a room.
     """
 
     shown: list[SessionView]
@@ -34,6 +38,15 @@ class PageContent:
     name: str
     exists: bool
     venue: Venue | None
+    one_room: bool
+
+    def place(self, session: ClassSession) -> tuple[str, ...]:
+        """The names of the venue and room of a session, except those that the heading states."""
+        parts = (
+            None if self.venue else session.venue,
+            None if self.one_room else session.room,
+        )
+        return tuple(part.name for part in parts if part and part.name)
 
 
 def page_content(snapshot: Snapshot, spec: FeedSpec, language: Language) -> PageContent:
@@ -46,18 +59,31 @@ def page_content(snapshot: Snapshot, spec: FeedSpec, language: Language) -> Page
     name = subject.name
     if spec.identity is None:
         name = _filter_set_title(spec, subject, language)
-    elif spec.kind is Kind.COURSE and latest and latest.course and not latest.course.name:
+    elif latest and _is_unnamed(spec.kind, latest):
         name = latest.title
     sessions = [view.session for view in selection.shown]
     venues = {session.venue.id: session.venue for session in sessions if session.venue}
     venue = next(iter(venues.values())) if len(venues) == 1 else None
-    if spec.kind is Kind.VENUE and latest:
+    one_room = spec.kind is Kind.ROOM
+    if one_room and latest and latest.room and latest.room.name:
+        # The page states the venue below.
+        name = latest.room.name
+    if latest and (one_room or spec.kind is Kind.VENUE):
         venue = latest.venue
     exists = spec.identity is None or latest is not None
-    return PageContent(selection.shown, subject, name, exists, venue)
+    return PageContent(selection.shown, subject, name, exists, venue, one_room)
+
+
+def _is_unnamed(kind: Kind, session: ClassSession) -> bool:
+    """Whether the course or type that a page is about has no name."""
+    part = {Kind.COURSE: session.course, Kind.TYPE: session.offering_type}.get(kind)
+    return part is not None and not part.name
 
 
 def _filter_set_title(spec: FeedSpec, subject: Subject, language: Language) -> str:
     if not spec.query:
         return str(language("all_classes"))
-    return subject.chosen or str(language("choice"))
+    if subject.chosen:
+        return subject.chosen
+    sources = spec.filter_set.sources
+    return str(language(f"source_{sources[0].value}" if len(sources) == 1 else "choice"))

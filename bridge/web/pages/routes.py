@@ -3,22 +3,18 @@
 from flask import Blueprint, Response, request
 
 from bridge.config import Availability
-from bridge.feeds.catalogue import Catalogue, catalogue_of
 from bridge.feeds.formats import ICS
 from bridge.feeds.params import feed_spec
 from bridge.feeds.spec import FeedSpec, Kind
-from bridge.filters import FilterSet
 from bridge.snapshots.cache import Lookup
 from bridge.web.error_pages import UnknownPageError
 from bridge.web.feed_responses import slug
-from bridge.web.pages import calendar_links, page_budget, structured_data, timetable
+from bridge.web.pages import calendar_links, structured_data, timetable
 from bridge.web.pages.calendar_links import CalendarLinks
+from bridge.web.pages.feed_builder import FeedBuilder, feed_builder
 from bridge.web.pages.page_cache import Page, page_response
 from bridge.web.pages.page_context import AGENDA, PageContext
 from bridge.web.pages.page_title import KIND_WORDS, page_content
-
-# Bytes of the markup of an item on the start page, without its names.
-_ITEM_MARKUP = 190
 
 blueprint = Blueprint("pages", __name__, template_folder="templates")
 
@@ -32,16 +28,15 @@ def start() -> Response:
     lookup = services.router.find(all_classes.filter_set) if services.config.catalog else None
 
     def render() -> Page:
-        catalogue = lookup and _catalogue(context, lookup, all_classes.filter_set)
         html = context.render(
             "start.html",
             page_path="/",
-            catalogue=catalogue,
-            max_items=catalogue and _max_items(catalogue),
+            builder=lookup and _builder(lookup, all_classes),
             subscription=CalendarLinks.of(context.base, all_classes, ""),
             max_availability=services.config.public_availability,
             Availability=Availability,
             slug=slug,
+            left_out=lookup and lookup.left_out,
             age=lookup and context.age_notice(lookup, None),
         )
         return Page(html)
@@ -52,6 +47,8 @@ def start() -> Response:
 @blueprint.route("/venues/<feed_id:identity>", defaults={"kind": Kind.VENUE})
 @blueprint.route("/instructors/<feed_id:identity>", defaults={"kind": Kind.INSTRUCTOR})
 @blueprint.route("/courses/<feed_id:identity>", defaults={"kind": Kind.COURSE})
+@blueprint.route("/rooms/<feed_id:identity>", defaults={"kind": Kind.ROOM})
+@blueprint.route("/types/<feed_id:identity>", defaults={"kind": Kind.TYPE})
 @blueprint.route("/sessions", defaults={"kind": Kind.SESSION, "identity": None})
 def show(kind: Kind, identity: int | None) -> Response:
     """A timetable of the next days or of a week, with links for subscribing."""
@@ -62,11 +59,12 @@ def show(kind: Kind, identity: int | None) -> Response:
     return page_response(context, lookup, key, lambda: _timetable(context, spec, lookup))
 
 
-@blueprint.route("/sessions/<feed_id:identity>")
-def show_class(identity: int) -> Response:
+@blueprint.route("/sessions/<feed_id:identity>", defaults={"kind": Kind.SESSION})
+@blueprint.route("/classes/<feed_id:identity>", defaults={"kind": Kind.CLASS})
+def show_class(kind: Kind, identity: int) -> Response:
     """One class, with links for adding it to a calendar."""
     context = PageContext.of(request)
-    spec = feed_spec(Kind.SESSION, identity, (), context.services.defaults)
+    spec = feed_spec(kind, identity, (), context.services.defaults)
     lookup = context.services.router.find(spec.filter_set)
     return page_response(context, lookup, ("class", spec), lambda: _class(context, spec, lookup))
 
@@ -77,19 +75,27 @@ def _class(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
         raise UnknownPageError(KIND_WORDS[spec.kind])
     [view] = content.shown
     entry = timetable.entry(view)
-    ends, over = view.session.ends, view.session.ends <= context.now
+    ends, opens = view.session.ends, view.session.booking_opens
+    over = ends <= context.now
     html = context.render(
         "class.html",
         page_path=calendar_links.path(spec, ""),
         entry=entry,
         over=over,
+        opens=entry.booking_opens if opens and opens > context.now else None,
         google=calendar_links.google_event(view),
         file=context.root + calendar_links.path(spec, "", ".ics"),
         data=structured_data.events([entry], context.base),
         slug=slug,
+        left_out=lookup.left_out,
         age=context.age_notice(lookup, entry.zone),
     )
-    return Page(html, since=ends) if over else Page(html, until=ends)
+    changes = [at for at in (opens, ends) if at]
+    return Page(
+        html,
+        since=max((at for at in changes if at <= context.now), default=None),
+        until=min((at for at in changes if at > context.now), default=None),
+    )
 
 
 def _timetable(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
@@ -121,25 +127,11 @@ def _timetable(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
         # Only in one of the two views, so that search engines see each event once.
         data=structured_data.events(upcoming, context.base) if context.view == AGENDA else None,
         canonical=context.services.config.public_base_url and page_address,
+        left_out=lookup.left_out,
         age=context.age_notice(lookup, content.subject.zone),
     )
     return Page(html, table.since, table.until)
 
 
-def _max_items(catalogue: Catalogue) -> int:
-    """How many items of each kind fit into the start page."""
-    groups = (catalogue.venues, catalogue.instructors, catalogue.courses, catalogue.types)
-    sizes = [
-        [
-            page_budget.text_size(item.name, slug(item.name), item.name, frame=_ITEM_MARKUP)
-            for item in group
-        ]
-        for group in groups
-    ]
-    return page_budget.items_per_group(sizes, page_budget.CATALOGUE, most=sum(map(len, groups)))
-
-
-def _catalogue(context: PageContext, lookup: Lookup, window: FilterSet) -> Catalogue:
-    """The public catalogue of the sessions in the default window."""
-    sessions = (published.session for published in lookup.snapshot.matching(window))
-    return catalogue_of(sessions, context.services.defaults.audience)
+def _builder(lookup: Lookup, all_classes: FeedSpec) -> FeedBuilder:
+    return feed_builder(lookup.snapshot, all_classes.filter_set, all_classes.audience)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bridge.ops.status_report import BridgeStatus, FeedStatus
+from bridge.ops.status_report import BridgeStatus, FeedStatus, SourceStatus
 from bridge.ops.usage import ReadCount
 from bridge.snapshots.backoff import Failure
 from bridge.web.pages.page_context import PageContext
@@ -28,10 +28,13 @@ class _Times:
 
 def render(context: PageContext, status: BridgeStatus) -> str:
     """The status page as HTML."""
+    read = [source for source in status.sources if not source.left_out]
+    failing = [source for source in read if source.failure]
     return context.render(
         "status.html",
         page_path="/status",
         status=status,
+        partly_failing=failing if len(failing) < len(read) else [],
         times=_Times(context, status.now),
         families=[(name, status.families.get(name)) for name in FAMILIES],
     )
@@ -46,6 +49,7 @@ def as_json(status: BridgeStatus) -> dict[str, Any]:
             "failing": status.failing,
             "last_success": _time(status.walked),
             "last_failure": _failure(status.failure),
+            "sources": {source.name.value: _source(source) for source in status.sources},
         },
         "store": {"failing": status.store_failing},
         "sessions": counts
@@ -61,6 +65,15 @@ def as_json(status: BridgeStatus) -> dict[str, Any]:
             name: _reads(reads) for name in FAMILIES if (reads := status.families.get(name))
         },
         "feeds": [_feed(feed, status.now) for feed in status.feeds],
+    }
+
+
+def _source(source: SourceStatus) -> dict[str, Any]:
+    return {
+        "last_success": _time(source.walked),
+        "sessions": source.sessions,
+        "failure": _failure(source.failure),
+        "left_out": source.left_out,
     }
 
 

@@ -32,7 +32,7 @@ def events(entries: Iterable[Entry], base: str) -> dict[str, Any] | None:
 def _event(entry: Entry, base: str) -> dict[str, Any]:
     session = entry.session_view.session
     online = session.venue is not None and session.venue.online
-    url = f"{base}/sessions/{session.id}"
+    url = base + entry.path
     event: dict[str, Any] = {
         "@type": "Event",
         "@id": f"urn:uuid:{entry.session_view.uid}",

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from bridge import times
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.subject import Subject
-from bridge.web.pages import page_budget
+from bridge.web.pages import calendar_links, page_budget
 
 DAYS = 7
 _MAX_ENTRIES = 60
@@ -55,9 +55,9 @@ class Entry:
     def size(self) -> int:
         """Its approximate size in a page, in bytes."""
         session = self.session_view.session
-        venue = session.venue.name if session.venue else ""
+        place = (part.name for part in (session.venue, session.room) if part)
         link = session.booking_url or ""
-        rest = page_budget.text_size(*self.instructors, venue, link)
+        rest = page_budget.text_size(*self.instructors, *place, link)
         return rest + page_budget.text_size(session.title, frame=_ENTRY_MARKUP, times=2)
 
     @property
@@ -65,6 +65,17 @@ class Entry:
         """The instructors' names."""
         people = self.session_view.session.instructors
         return tuple(person.name for person in people if person.name)
+
+    @property
+    def path(self) -> str:
+        """The path of the session's own page."""
+        return calendar_links.session_path(self.session_view.session)
+
+    @property
+    def booking_opens(self) -> datetime | None:
+        """When customers can begin to book, in the venue's time zone, if that is known."""
+        at = self.session_view.session.booking_opens
+        return at.astimezone(self.start.tzinfo) if at else None
 
 
 @dataclass(frozen=True, slots=True)

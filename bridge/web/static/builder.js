@@ -9,7 +9,8 @@
   const glance = form.querySelector("[data-glance]");
   const open = form.querySelector("[data-open]");
   const words = preview.dataset;
-  const paths = { venues: "venues", instructors: "instructors", course: "courses" };
+  // Those parameters whose single value has a page of its own.
+  const ownPages = new Set(["venues", "rooms", "instructors", "course", "offering_types"]);
   const MAX_PREVIEWED = 3;
   let request = null;
   let timer = 0;
@@ -35,7 +36,7 @@
   function path(values, extension) {
     const query = options();
     const filters = [...values];
-    const single = filters.length === 1 && filters[0][1].length === 1 && paths[filters[0][0]];
+    const single = filters.length === 1 && filters[0][1].length === 1 && ownPages.has(filters[0][0]);
     let start = `/sessions${extension}`;
     if (single) {
       const box = form.querySelector(`input[name="${filters[0][0]}"]:checked`);
@@ -52,9 +53,13 @@
 
   function names() {
     const labels = [...form.querySelectorAll("input:checked")].map(
-      (box) => box.closest("label").textContent.trim(),
+      (box) => box.closest("label").querySelector("bdi").textContent,
     );
-    return labels.length ? labels.join(", ") : chosen.dataset.everything;
+    if (labels.length) return labels.join(", ");
+    const sources = form.querySelector("select[name=sources]");
+    return sources && sources.selectedIndex > 0
+      ? sources.selectedOptions[0].text
+      : chosen.dataset.everything;
   }
 
   function timeAndPlace(session) {
@@ -65,7 +70,7 @@
     const parts = [
       new Intl.DateTimeFormat(words.locale, day).format(start),
       new Intl.DateTimeFormat(words.locale, { timeStyle: "short", ...zone }).format(start),
-      venue.name,
+      [venue.name, session.room && session.room.name].filter(Boolean).join(", "),
     ];
     return parts.filter(Boolean).join(" · ");
   }
@@ -132,7 +137,7 @@
 
   form.addEventListener("change", update);
   form.addEventListener("reset", () => setTimeout(update, 0));
-  // A single venue, instructor or course has its own page.
+  // A single venue, room, instructor, course or type has its own page.
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const language = new URLSearchParams(location.search).get("lang");

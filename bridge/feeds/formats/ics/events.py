@@ -19,7 +19,7 @@ from bridge.feeds.formats.ics.lines import (
 )
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import TimeStyle
-from bridge.model import ClassSession, Status, Venue
+from bridge.model import ClassSession, Status
 from bridge.text_cleanup import clip
 
 MAX_LINE = 255
@@ -56,8 +56,7 @@ def properties(view: SessionView, style: TimeStyle) -> Iterator[Property]:
     # A timetable must not mark its subscribers as busy.
     yield text("TRANSP", "TRANSPARENT")
     yield text("X-MICROSOFT-CDO-BUSYSTATUS", "FREE")
-    if session.venue is not None:
-        yield from _location(session.venue)
+    yield from _location(session)
     if body := clip(description(view), _MAX_DESCRIPTION):
         yield text("DESCRIPTION", body)
     if session.booking_url:
@@ -69,11 +68,11 @@ def properties(view: SessionView, style: TimeStyle) -> Iterator[Property]:
         yield text("CATEGORIES", clip(category, MAX_LINE))
 
 
-def _location(venue: Venue) -> Iterator[Property]:
-    location = clip(venue.location, MAX_LINE)
+def _location(session: ClassSession) -> Iterator[Property]:
+    location, venue = clip(session.location, MAX_LINE), session.venue
     if location:
         yield text("LOCATION", location)
-    if venue.latitude is None or venue.longitude is None or venue.online:
+    if venue is None or venue.latitude is None or venue.longitude is None or venue.online:
         return
     latitude, longitude = f"{venue.latitude:.6f}", f"{venue.longitude:.6f}"
     # Always six decimals: icalendar would write as many as the float has.

@@ -1,0 +1,235 @@
+"""Source routers: find the snapshot of one source that answers a filter set.
+
+``UPSTREAM_PLAN`` selects the router: :class:`WideRouter` answers most filter sets from one
+provider-wide snapshot, :class:`NarrowRouter` keeps a snapshot for each filter set.
+"""
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from cachetools import LRUCache
+
+from bridge.clock import Clock
+from bridge.errors import TooManyRequestsError, UnavailableError
+from bridge.filters import FilterSet
+from bridge.model import ClassSession, Identity
+from bridge.snapshots.cache import Lookup, Pending, SnapshotCache
+from bridge.snapshots.local_cache import LocalEntry
+from bridge.snapshots.merge import MergeRules, offering_types_by_id, with_current_visibility
+from bridge.snapshots.snapshot import Snapshot, ordered
+from bridge.snapshots.snapshot_key import SnapshotKey
+from bridge.upstream.sources import Source
+
+_MAX_UTC_OFFSET = timedelta(hours=14)
+_MAX_JOINED = 32
+
+
+class SourceRouter(Protocol):
+    """Finds the snapshot of one source that answers a filter set.
+
+    Attributes:
+        widest_key: the key of the widest snapshot that the router uses.
+    """
+
+    widest_key: SnapshotKey
+
+    def begin(self, filter_set: FilterSet) -> Pending:
+        """Look up a snapshot that contains every session of *filter_set*, and possibly others.
+
+        Raises:
+            UnavailableError: there is no copy, and upstream has requested a pause.
+            TooManyRequestsError: there is no copy, and too many new filter sets were requested.
+        """
+
+    def merge_rules(self, key: SnapshotKey) -> MergeRules:
+        """How walks of *key* are merged."""
+
+    def peek(self, filter_set: FilterSet) -> LocalEntry | None:
+        """The existing copy that answers *filter_set*; never contacts upstream."""
+
+
+class NarrowRouter:
+    """Every filter set has a snapshot of its own.
+
+    Args:
+        default: the filter set of the default window.
+    """
+
+    def __init__(
+        self, cache: SnapshotCache, source: Source, default: FilterSet, *, shrink_hold: float
+    ) -> None:
+        self.widest_key = SnapshotKey(source.name, default)
+        self._cache = cache
+        self._source = source.name
+        self._default = default
+        self._rules = MergeRules(tombstones=False, history=False, shrink_hold=shrink_hold)
+
+    def begin(self, filter_set: FilterSet) -> Pending:
+        """Look up the filter set's own snapshot."""
+        if filter_set.session is not None:
+            return self._begin_session(filter_set.session)
+        return self._cache.begin(self._key(filter_set), self._rules)
+
+    def _begin_session(self, identity: Identity) -> Pending:
+        """Look up a snapshot that contains the session, by the last data about it."""
+        last = self._cache.get_session(identity)
+        if last is None:
+            return self._cache.begin(self.widest_key, self._rules)
+        lookup = self._with_session(last)
+        return lambda timeout: lookup
+
+    def _with_session(self, last: Lookup) -> Lookup:
+        [entry] = last.snapshot.published
+        candidates = [self._key(candidate) for candidate in self._likely(entry.session)]
+        containing = (
+            candidate
+            for candidate in candidates
+            if _contains(self._cache.peek(candidate), entry.session)
+        )
+        try:
+            # No need to wait, but the request keeps a snapshot with the session up to date.
+            lookup = self._cache.get(next(containing, candidates[-1]), self._rules, timeout=0)
+        except (UnavailableError, TooManyRequestsError):
+            return last
+        found = lookup.snapshot.by_identity.get(entry.session.identity)
+        last_is_newer = found is not None and found.revision.latest < entry.revision.latest
+        return last if last_is_newer else lookup
+
+    def _likely(self, session: ClassSession) -> list[FilterSet]:
+        """The filter sets of the feeds through which a session is usually requested."""
+        filter_sets = [self._default]
+        if session.venue:
+            filter_sets.append(self._default.with_changes(venues=(session.venue.id,)))
+        filter_sets.extend(
+            self._default.with_changes(instructors=(person.id,)) for person in session.instructors
+        )
+        if session.course:
+            filter_sets.append(FilterSet(course=(session.course.id,)))
+        return filter_sets
+
+    def merge_rules(self, key: SnapshotKey) -> MergeRules:
+        """The same rules for every key."""
+        return self._rules
+
+    def peek(self, filter_set: FilterSet) -> LocalEntry | None:
+        """The filter set's own copy; for a single session, the copy of the default window."""
+        is_session = filter_set.session is not None
+        return self._cache.peek(self._key(self._default if is_session else filter_set))
+
+    def _key(self, filter_set: FilterSet) -> SnapshotKey:
+        return SnapshotKey(self._source, filter_set)
+
+
+class WideRouter:
+    """One provider-wide snapshot answers all filter sets that it and its history cover.
+
+    Args:
+        past: the days before today that the wide walk requests. It has no upper bound.
+    """
+
+    def __init__(
+        self, cache: SnapshotCache, source: Source, clock: Clock, *, past: int, shrink_hold: float
+    ) -> None:
+        self.widest_key = SnapshotKey(source.name, FilterSet(past=past))
+        self._cache = cache
+        self._source = source
+        self._clock = clock
+        self._wide_rules = MergeRules(tombstones=True, history=True, shrink_hold=shrink_hold)
+        self._own_rules = MergeRules(tombstones=False, history=False, shrink_hold=shrink_hold)
+        self._archive_rules = replace(self._own_rules, settled=True)
+        self._lock = threading.Lock()
+        self._joined: LRUCache[str, Snapshot] = LRUCache(_MAX_JOINED)
+
+    def begin(self, filter_set: FilterSet) -> Pending:
+        """Look up the wide snapshot, or the filter set's own where the wide one is not enough."""
+        if not self._is_local(filter_set):
+            return self._cache.begin(self._key(filter_set), self._own_rules)
+        began = self._clock.monotonic()
+        pending = self._cache.begin(self.widest_key, self._wide_rules)
+
+        def wait(timeout: float) -> Lookup:
+            wide = pending(timeout)
+            time_left = max(0.0, timeout - (self._clock.monotonic() - began))
+            if filter_set.session is not None or _covers(wide.snapshot, filter_set):
+                return wide
+            if _lower_bound(filter_set, wide.snapshot) is None:
+                return self._with_archive(filter_set, wide, time_left)
+            return self._cache.get(self._key(filter_set), self._own_rules, timeout=time_left)
+
+        return wait
+
+    def merge_rules(self, key: SnapshotKey) -> MergeRules:
+        """The rules of the wide snapshot, or those of a filter set's own snapshot."""
+        return self._wide_rules if key == self.widest_key else self._own_rules
+
+    def peek(self, filter_set: FilterSet) -> LocalEntry | None:
+        """The wide copy if it answers *filter_set*, otherwise the filter set's own copy."""
+        wide = self._cache.peek(self.widest_key)
+        if wide is not None and self._is_local(filter_set):
+            unbounded = _lower_bound(filter_set, wide.snapshot) is None
+            if unbounded or filter_set.session or _covers(wide.snapshot, filter_set):
+                return wide
+        return self._cache.peek(self._key(filter_set))
+
+    def _is_local(self, filter_set: FilterSet) -> bool:
+        """Whether the filters can be evaluated on the sessions' data, without upstream."""
+        return self._source.states_waitlist or not filter_set.by_waitlist
+
+    def _key(self, filter_set: FilterSet) -> SnapshotKey:
+        return SnapshotKey(self._source.name, filter_set)
+
+    def _with_archive(self, filter_set: FilterSet, wide: Lookup, timeout: float) -> Lookup:
+        """*wide* joined with an archive: the older sessions of *filter_set*, fetched only once."""
+        next_month = _next_month(datetime.fromtimestamp(wide.snapshot.covers_from, UTC))
+        bounds = (filter_set.starts_at_lte, next_month)
+        before = filter_set.with_changes(starts_at_lte=min(bound for bound in bounds if bound))
+        archive = self._cache.get(self._key(before), self._archive_rules, timeout=timeout)
+        version = f"{wide.version}+{archive.version}"
+        with self._lock:
+            snapshot = self._joined.get(version)
+        if snapshot is None:
+            snapshot = _with_older(wide.snapshot, archive.snapshot)
+            with self._lock:
+                self._joined[version] = snapshot
+        return replace(wide, snapshot=snapshot, version=version)
+
+
+def _contains(entry: LocalEntry | None, session: ClassSession) -> bool:
+    return entry is not None and session.identity in entry.snapshot.by_identity
+
+
+def _lower_bound(filter_set: FilterSet, snapshot: Snapshot) -> datetime | None:
+    """The time before which no session matches *filter_set*; None if there is no such bound."""
+    window_start, _ = filter_set.window(snapshot.day)
+    local = filter_set.local_starts_at_gte
+    if local is not None and local.tzinfo is None:
+        local = local.replace(tzinfo=UTC) - _MAX_UTC_OFFSET
+    bounds = (window_start, filter_set.starts_at_gte, filter_set.ends_at_gte, local)
+    return max((bound for bound in bounds if bound), default=None)
+
+
+def _covers(snapshot: Snapshot, filter_set: FilterSet) -> bool:
+    """Whether *snapshot* is sure to contain every session of *filter_set*."""
+    bound = _lower_bound(filter_set, snapshot)
+    return bound is not None and bound.timestamp() >= snapshot.covers_from
+
+
+def _next_month(instant: datetime) -> datetime:
+    """The start of the next month. A bound that changes rarely needs few archives."""
+    first = instant.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (first + timedelta(days=32)).replace(day=1)
+
+
+def _with_older(wide: Snapshot, archive: Snapshot) -> Snapshot:
+    """*wide*, with those sessions of *archive* that ended before *wide* begins."""
+    types = offering_types_by_id(entry.session for entry in wide.published)
+    older = {
+        entry.session.identity: with_current_visibility(entry, types)
+        for entry in archive.published
+        if entry.session.ends.timestamp() < wide.covers_from
+    }
+    return replace(
+        wide, published=ordered({**older, **wide.by_identity}), covers_from=float("-inf")
+    )

@@ -1,0 +1,179 @@
+"""Classes that a walk lacks: upstream is asked for their ids before they are believed deleted."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from walking import (
+    FRESHNESS,
+    HOUR,
+    TIMEOUT,
+    FakeWalker,
+    SkippingClock,
+    Worker,
+    key,
+    session,
+    sessions,
+)
+
+from bridge.errors import Cause, UpstreamError
+from bridge.filters import FilterSet
+from bridge.model import ClassSession, Published, SourceName, Status
+from bridge.snapshots.merge import MergeRules
+from bridge.upstream.pagination import Walk
+
+WHOLE = key(FilterSet(past=30), SourceName.EVENTS)
+RULES = MergeRules(tombstones=True, history=True, shrink_hold=21_600)
+
+
+@dataclass
+class LookingUp(FakeWalker):
+    """Knows ids of sessions that its walks do not return.
+
+    Attributes:
+        known: found by their ids only.
+        ignores_ids: whether upstream ignores the parameter.
+        asked: the ids of each look-up.
+        look_up_error: raised by each look-up.
+    """
+
+    can_look_up: bool = True
+    known: list[ClassSession] = field(default_factory=list)
+    ignores_ids: bool = False
+    asked: list[frozenset[int]] = field(default_factory=list)
+    look_up_error: UpstreamError | None = None
+
+    def look_up(
+        self, walk: Walk, filter_set: FilterSet, ids: frozenset[int], **options: Any
+    ) -> Walk:
+        self.asked.append(ids)
+        if self.look_up_error is not None:
+            raise self.look_up_error
+        if self.ignores_ids:
+            return walk
+        found = [session for session in self.known if session.id in ids]
+        return replace(
+            walk,
+            sessions=(*walk.sessions, *found),
+            deleted=ids - {session.id for session in found},
+        )
+
+
+@pytest.fixture
+def walker(clock: SkippingClock) -> LookingUp:
+    return LookingUp(clock, events(8))
+
+
+def events(number: int, **fields: Any) -> list[ClassSession]:
+    return [replace(one, source="event", **fields) for one in sessions(number)]
+
+
+def refresh(worker: Worker) -> dict[int, Published]:
+    """Walk again; the published classes by id."""
+    worker.clock.move(FRESHNESS.ttl * 1.2)
+    flight = worker.refresher.refresh(WHOLE, RULES, None)
+    assert flight is not None
+    assert flight.wait(TIMEOUT)
+    return current(worker)
+
+
+def current(worker: Worker) -> dict[int, Published]:
+    snapshot = worker.cache.get(WHOLE, RULES).snapshot
+    return {entry.session.id: entry for entry in snapshot.published}
+
+
+def remove(walker: FakeWalker, ids: Iterable[int]) -> list[ClassSession]:
+    removed = [session for session in walker.timetable if session.id in set(ids)]
+    walker.timetable = [session for session in walker.timetable if session not in removed]
+    return removed
+
+
+def test_nothing_is_asked_while_nothing_is_missing(worker: Worker, walker: LookingUp) -> None:
+    current(worker)
+    refresh(worker)
+    assert walker.asked == []
+
+
+def test_a_class_that_upstream_does_not_know_any_more_is_cancelled_at_once(
+    worker: Worker, walker: LookingUp
+) -> None:
+    current(worker)
+    remove(walker, [2, 3])
+    published = refresh(worker)
+    assert walker.asked == [frozenset({2, 3})]
+    for identity in (2, 3):
+        assert published[identity].vanished
+        assert published[identity].session.status is Status.CANCELLED
+    refresh(worker)
+    assert len(walker.asked) == 1
+
+
+def test_a_class_that_upstream_still_knows_stays_as_it_is(
+    worker: Worker, walker: LookingUp
+) -> None:
+    before = current(worker)
+    walker.known = remove(walker, [2])
+    for _ in range(3):
+        assert refresh(worker) == before
+
+
+def test_a_class_that_is_known_with_other_data_is_taken_as_it_is_now(
+    worker: Worker, walker: LookingUp
+) -> None:
+    current(worker)
+    [old] = remove(walker, [2])
+    walker.known = [replace(old, title="Renamed")]
+    assert refresh(worker)[2].session.title == "Renamed"
+
+
+def test_where_ids_are_ignored_two_walks_decide(worker: Worker, walker: LookingUp) -> None:
+    current(worker)
+    walker.ignores_ids = True
+    remove(walker, [2])
+    assert not refresh(worker)[2].vanished
+    assert refresh(worker)[2].vanished
+
+
+def test_where_the_look_up_fails_two_walks_decide(worker: Worker, walker: LookingUp) -> None:
+    current(worker)
+    walker.look_up_error = UpstreamError(Cause("timeout", "TeamUp did not answer"))
+    remove(walker, [2])
+    assert not refresh(worker)[2].vanished
+    assert refresh(worker)[2].vanished
+
+
+def test_suspiciously_many_are_held_without_asking(worker: Worker, walker: LookingUp) -> None:
+    current(worker)
+    remove(walker, range(1, 8))
+    published = refresh(worker)
+    assert walker.asked == []
+    assert all(published[identity].held for identity in range(1, 8))
+
+
+def test_past_and_unusable_classes_are_not_asked_for(
+    worker: Worker, walker: LookingUp, clock: SkippingClock
+) -> None:
+    current(worker)
+    past = replace(session(90, walker.timetable[0].start - 3 * HOUR), source="event")
+    walker.timetable.append(past)
+    refresh(worker)
+    clock.move(30 * 3600)
+    walker.timetable = [one for one in walker.timetable if one.ends.timestamp() > clock.now()]
+    refresh(worker)
+    assert walker.asked == []
+
+
+def test_an_appointment_that_was_a_class_leaves_at_once(
+    worker: Worker, walker: LookingUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current(worker)
+    remove(walker, [2])
+    plain = walker.walk
+    monkeypatch.setattr(
+        walker,
+        "walk",
+        lambda *args, **options: replace(plain(*args, **options), excluded=frozenset({2})),
+    )
+    assert 2 not in refresh(worker)
+    assert walker.asked == []
