@@ -72,7 +72,8 @@ def feed(path: str) -> None:
     kind, identity, form, pairs = _feed_address(path)
     spec = feed_spec(kind, identity, pairs, services.defaults, extra_params=form.params)
     click.echo("requesting the timetable from TeamUp …", err=True)
-    printed = services.feeds.get(spec, form, timeout=WALK_SECONDS).narrowed(form, dict(pairs))
+    whole = services.feeds.get(spec, form, timeout=WALK_SECONDS)
+    printed = whole.narrowed(form, dict(pairs), datetime.fromtimestamp(services.store.now(), UTC))
     click.echo(f"{printed.body.sessions} sessions", err=True)
     sys.stdout.buffer.write(printed.body.plain)
 

@@ -29,6 +29,7 @@ from bridge.setting_parsers import (
     webhook,
     whole,
     word,
+    zone_name,
 )
 
 T = TypeVar("T")
@@ -110,6 +111,7 @@ class Config:
     log_requests: LogRequests
     embed_allowed_origins: tuple[str, ...]
     catalog: bool
+    studio_timezone: str | None
     trusted_proxies: int
     operator_token: str | None = field(repr=False)
     host: str
@@ -205,6 +207,7 @@ def load(env: Env | None = None) -> Config:
         log_requests=read("LOG_REQUESTS", member(LogRequests), LogRequests.MISSES),
         embed_allowed_origins=read("EMBED_ALLOWED_ORIGINS", origins, ("*",)),
         catalog=read("CATALOG", switch, True),
+        studio_timezone=read("STUDIO_TIMEZONE", zone_name, None),
         trusted_proxies=read("TRUSTED_PROXIES", whole(most=16), 0),
         operator_token=read("OPERATOR_TOKEN", str, None),
         host=read("HOST", interface, "0.0.0.0"),  # noqa: S104 - a platform's router must reach it

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
@@ -32,6 +32,30 @@ class Occupancy(Enum):
     EMPTY = "empty"
 
 
+class Weekday(Enum):
+    """A day of the week, from Monday on."""
+
+    MON = "mon"
+    TUE = "tue"
+    WED = "wed"
+    THU = "thu"
+    FRI = "fri"
+    SAT = "sat"
+    SUN = "sun"
+
+    @property
+    def number(self) -> int:
+        """Its place in the week, 0 for Monday."""
+        return list(Weekday).index(self)
+
+
+Window = tuple[datetime | None, datetime | None]
+"""Sessions of the window end at or after the first time, and start before the second."""
+
+# The largest distance between the starts of a day in UTC and in any time zone, and one more hour
+# for a change of the clocks in between.
+_BEFORE_UTC_DAY, _AFTER_UTC_DAY = timedelta(hours=26), timedelta(hours=26)
+
 _OCCUPANCY_TESTS: dict[Occupancy, Callable[[ClassSession], bool]] = {
     Occupancy.FULL: lambda session: session.full,
     Occupancy.NOT_FULL: lambda session: not session.full,
@@ -53,9 +77,10 @@ class FilterSet:
         FilterSet.of(venues=[12, 11], past=7)
 
     A relative window (``past``, ``future``: whole days) stays relative: it is resolved against the
-    UTC day of each refresh, so that the key does not change at midnight.
+    day of each refresh, so that the key does not change at midnight.
 
-    Naive ``local_*`` bounds are in the venue's time zone; all other bounds are UTC.
+    Weekdays and times of day are those of the session's venue. Naive ``local_*`` bounds are in the
+    venue's time zone; all other bounds are UTC.
     """
 
     sources: tuple[SourceName, ...] = ()
@@ -67,6 +92,9 @@ class FilterSet:
     category: tuple[int, ...] = ()
     status: tuple[Status, ...] = ()
     occupancy_status: tuple[Occupancy, ...] = ()
+    weekdays: tuple[Weekday, ...] = ()
+    time_from: time | None = None
+    time_until: time | None = None
     past: int | None = None
     future: int | None = None
     starts_at_gte: datetime | None = None
@@ -100,7 +128,8 @@ class FilterSet:
     @classmethod
     def of(cls, **values: Any) -> "FilterSet":
         """Create a canonical filter set from any iterables of values."""
-        for name, members in (("status", Status), ("sources", SourceName)):
+        every = (("status", Status), ("sources", SourceName), ("weekdays", Weekday))
+        for name, members in every:
             if set(values.get(name, ())) == set(members):
                 values[name] = ()
         canonical: dict[str, Any] = {
@@ -164,36 +193,45 @@ class FilterSet:
         """Whether the sessions depend on the waitlist, which not every source states."""
         return Occupancy.HAS_WAITLIST in self.occupancy_status
 
-    def window(self, day: date) -> tuple[datetime | None, datetime | None]:
-        """The window at *day*: sessions end at or after the first, start before the second."""
-        midnight = datetime.combine(day, time(), UTC)
+    def window(self, at: datetime, zone: tzinfo) -> Window:
+        """The window at a time, whose days are those of *zone*.
+
+        Args:
+            at: when the sessions were fetched.
+        """
+        today = at.astimezone(zone).date()
         return (
-            None if self.past is None else midnight - timedelta(days=self.past),
-            None if self.future is None else midnight + timedelta(days=self.future + 1),
+            None if self.past is None else _start_of(today - timedelta(days=self.past), zone),
+            None if self.future is None else _start_of(today + timedelta(self.future + 1), zone),
+        )
+
+    def widest_window(self, day: date) -> Window:
+        """The window that contains :meth:`window` for each zone and for each time of a UTC day."""
+        earliest, latest = self.window(datetime.combine(day, time(), UTC), UTC)
+        return (
+            earliest and earliest - _BEFORE_UTC_DAY,
+            latest and latest + _AFTER_UTC_DAY,
         )
 
     def matches(self, session: ClassSession, day: date) -> bool:
-        """Whether *session* passes the filters, as far as its data can tell.
+        """Whether *session* passes the filters in some zone, as far as its data can tell.
 
         Args:
-            day: the UTC day of the refresh, against which the relative window is resolved.
+            day: the UTC day on which the session was fetched.
         """
-        return self.admits(session, self.window(day))
+        return self.admits(session, self.widest_window(day))
 
-    def admits(
-        self, session: ClassSession, window: tuple[datetime | None, datetime | None]
-    ) -> bool:
-        """Like :meth:`matches`, but faster for many sessions.
+    def admits(self, session: ClassSession, window: Window) -> bool:
+        """Whether *session* passes the filters, with the given window in place of the relative one.
 
         Args:
-            window: the result of :meth:`window` for the day.
+            window: a result of :meth:`window` or :meth:`widest_window`.
         """
-        earliest, latest = window
         return (
             self._selects(session)
-            and (earliest is None or session.ends >= earliest)
-            and (latest is None or session.start < latest)
+            and in_window(session, window)
             and self._in_bounds(session)
+            and self._at_local_time(session)
             and (not self.status or session.status in self.status)
             and (
                 not self.occupancy_status
@@ -229,6 +267,21 @@ class FilterSet:
             )
         )
 
+    def _at_local_time(self, session: ClassSession) -> bool:
+        """Whether the weekday and the time of day at which it starts are selected."""
+        if not self.weekdays and self.time_from is None and self.time_until is None:
+            return True
+        start = session.local_start
+        if self.weekdays and not any(day.number == start.weekday() for day in self.weekdays):
+            return False
+        clock = start.time()
+        after = self.time_from is None or clock >= self.time_from
+        before = self.time_until is None or clock < self.time_until
+        if self.time_from and self.time_until and self.time_from > self.time_until:
+            # past midnight
+            return after or before
+        return after and before
+
     def _in_bounds(self, session: ClassSession) -> bool:
         start, end = session.start, session.ends
         return (
@@ -243,6 +296,18 @@ class FilterSet:
                 self.local_starts_at_lte is None or start <= _at(session, self.local_starts_at_lte)
             )
         )
+
+
+def in_window(session: ClassSession, window: Window) -> bool:
+    """Whether *session* ends after *window* begins, and starts before it ends."""
+    earliest, latest = window
+    return (earliest is None or session.ends >= earliest) and (
+        latest is None or session.start < latest
+    )
+
+
+def _start_of(day: date, zone: tzinfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 # Cached, because each request reads the key several times.
@@ -260,9 +325,13 @@ def _at(session: ClassSession, bound: datetime) -> datetime:
 
 
 def _canonical(values: Any) -> tuple[Any, ...]:
-    return tuple(
-        sorted(set(values), key=lambda value: value.value if isinstance(value, Enum) else value)
-    )
+    return tuple(sorted(set(values), key=_order))
+
+
+def _order(value: Any) -> Any:
+    if isinstance(value, Weekday):
+        return value.number
+    return value.value if isinstance(value, Enum) else value
 
 
 def _to_text(value: object) -> str:
@@ -270,6 +339,8 @@ def _to_text(value: object) -> str:
         return ",".join(_to_text(item) for item in value)
     if isinstance(value, Enum):
         return str(value.value)
+    if isinstance(value, time):
+        return f"{value:%H:%M}"
     if isinstance(value, datetime):
         text = value.replace(tzinfo=None).isoformat()
         return text if value.tzinfo is None else f"{text}Z"
@@ -288,6 +359,10 @@ def _choices(accepted: type[Enum]) -> Callable[[str, Sequence[str]], Any]:
     return lambda name, texts: tuple(choice(name, item, accepted) for item in items(name, texts))
 
 
+def _time_of_day(name: str, texts: Sequence[str]) -> time:
+    return times.time_of_day(name, single(name, texts))
+
+
 def _bound(edge: Edge, *, local: bool = False) -> Callable[[str, Sequence[str]], datetime]:
     return lambda name, texts: bound(name, single(name, texts), edge=edge, local=local)
 
@@ -302,6 +377,9 @@ PARAMETERS: Mapping[str, tuple[str, Callable[[str, Sequence[str]], Any]]] = {
     "category": ("category", _ids),
     "status": ("status", _choices(Status)),
     "occupancy_status": ("occupancy_status", _choices(Occupancy)),
+    "weekdays": ("weekdays", _choices(Weekday)),
+    "time_from": ("time_from", _time_of_day),
+    "time_until": ("time_until", _time_of_day),
     "starts_at_gte": ("starts_at_gte", _bound(Edge.FIRST)),
     "starts_at_lte": ("starts_at_lte", _bound(Edge.LAST)),
     "start_gte": ("starts_at_gte", _bound(Edge.FIRST)),
@@ -317,6 +395,10 @@ PARAMETERS: Mapping[str, tuple[str, Callable[[str, Sequence[str]], Any]]] = {
 
 
 def _check_order(parsed: Mapping[str, Any]) -> None:
+    if "time_from" in parsed and parsed["time_from"] == parsed.get("time_until"):
+        raise ParameterError(
+            "time_until", "time_until: equals time_from, so no session can match; change one"
+        )
     for first, last in (
         ("starts_at_gte", "starts_at_lte"),
         ("ends_at_gte", "ends_at_lte"),

@@ -1,8 +1,10 @@
 """The data model of the timetable: class sessions and their parts, as frozen dataclasses."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
+
+from bridge import times
 
 
 class SourceName(Enum):
@@ -134,6 +136,7 @@ class ClassSession:
         own_description: plain text; empty if only its offering type has a description.
         waiting: number of people on the waiting list; None if the source does not state it.
         booking_opens: when customers can begin to book, UTC.
+        utc_offset: of its start, in minutes, where no venue's zone is known.
         registration: the audience that the registration timelines allow to book; None if there
             are none, or upstream does not state them.
     """
@@ -158,6 +161,7 @@ class ClassSession:
     waiting: int | None = None
     booking_opens: datetime | None = None
     registration: Visibility | None = None
+    utc_offset: int | None = None
 
     @property
     def identity(self) -> Identity:
@@ -188,6 +192,14 @@ class ClassSession:
         return self.own_description or (
             self.offering_type.description if self.offering_type else ""
         )
+
+    @property
+    def local_start(self) -> datetime:
+        """When it starts in its venue's time; without one, at the offset that upstream sent."""
+        zone = times.zone(self.venue.zone) if self.venue else None
+        if zone is None and self.utc_offset is not None:
+            return self.start.astimezone(timezone(timedelta(minutes=self.utc_offset)))
+        return self.start.astimezone(zone or UTC)
 
     @property
     def ends(self) -> datetime:

@@ -13,6 +13,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from environs import EnvError
 
+from bridge import times
+
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
 
@@ -117,6 +119,13 @@ def origins(text: str) -> tuple[str, ...]:
         if not re.fullmatch(r"\*|'none'|'self'|https?://(\*\.)?[A-Za-z0-9.\-]+(:\d{1,5})?", value):
             raise _unusable(value, "*, or origins such as https://www.example.org")
     return values(text)
+
+
+def zone_name(text: str) -> str:
+    """The name of an IANA time zone."""
+    if times.zone(text) is None:
+        raise _unusable(text, "the name of a time zone such as Europe/London")
+    return text
 
 
 def interface(text: str) -> str:

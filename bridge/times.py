@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta, timezone
 from enum import Enum
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones, reset_tzpath
@@ -37,11 +37,13 @@ class ParsedTime:
         value: whole seconds; UTC if the text has an offset, otherwise naive.
         is_date: the text has no time of day; ``value`` is the start of the day.
         fraction: whether a fraction of a second was cut off.
+        offset: that of the text; None if it has none.
     """
 
     value: datetime
     is_date: bool
     fraction: bool
+    offset: timedelta | None = None
 
 
 def read(text: str) -> ParsedTime | None:
@@ -57,19 +59,21 @@ def read(text: str) -> ParsedTime | None:
     )
     if int(year) not in _YEARS:
         return None
+    offset: timedelta | None = None
     try:
         value = datetime(  # noqa: DTZ001 - the offset, if any, is applied below
             int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0)
         )
         if sign:
             offset = timedelta(hours=int(off_hours), minutes=int(off_minutes))
-            value = value.replace(tzinfo=timezone(-offset if sign == "-" else offset))
-            value = value.astimezone(UTC)
+            offset = -offset if sign == "-" else offset
+            value = value.replace(tzinfo=timezone(offset)).astimezone(UTC)
         elif zulu:
+            offset = timedelta()
             value = value.replace(tzinfo=UTC)
     except ValueError:  # 31 February, 25:00, an offset of several days
         return None
-    return ParsedTime(value, hour is None, bool(fraction) and int(fraction) > 0)
+    return ParsedTime(value, hour is None, bool(fraction) and int(fraction) > 0, offset)
 
 
 class Edge(Enum):
@@ -100,6 +104,23 @@ def bound(name: str, text: str, *, edge: Edge, local: bool = False) -> datetime:
     if parsed.fraction and edge is Edge.FIRST:
         value += timedelta(seconds=1)
     return value if value.tzinfo or local else value.replace(tzinfo=UTC)
+
+
+def time_of_day(name: str, text: str) -> time:
+    """Parse a time of day such as ``18:30``.
+
+    Args:
+        name: the parameter's name, for the error.
+
+    Raises:
+        ParameterError: *text* is anything else.
+    """
+    match = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])", text)
+    if match is None:
+        raise ParameterError(
+            name, f"{name}: {text[:40]!a} cannot be used; accepted: a time such as 18:30"
+        )
+    return time(int(match[1]), int(match[2]))
 
 
 @cache

@@ -159,8 +159,11 @@ def test_a_path_and_an_equivalent_parameter_have_the_same_key() -> None:
 def test_at_midnight_the_window_moves_by_a_day_and_the_key_stays() -> None:
     filter_set = parse(venues="1", past="7", future="14")
     before = filter_set.key
-    assert filter_set.window(DAY) == (MIDNIGHT - timedelta(days=7), MIDNIGHT + timedelta(days=15))
-    assert filter_set.window(DAY + timedelta(days=1)) == (
+    last_second = MIDNIGHT + timedelta(days=1, seconds=-1)
+    today = (MIDNIGHT - timedelta(days=7), MIDNIGHT + timedelta(days=15))
+    assert filter_set.window(MIDNIGHT, UTC) == today
+    assert filter_set.window(last_second, UTC) == today
+    assert filter_set.window(MIDNIGHT + timedelta(days=1), UTC) == (
         MIDNIGHT - timedelta(days=6),
         MIDNIGHT + timedelta(days=16),
     )
@@ -539,10 +542,9 @@ def test_only_a_waitlist_filter_depends_on_the_waitlist() -> None:
         ("2026-11-24T00:00:00", None, False),
     ],
 )
-def test_a_window_of_zero_days_is_the_utc_day(
-    start: str, minutes: int | None, matches: bool
-) -> None:
-    assert parse(past="0", future="0").matches(session(start, minutes), DAY) is matches
+def test_a_window_of_zero_days_is_one_day(start: str, minutes: int | None, matches: bool) -> None:
+    filter_set = parse(past="0", future="0")
+    assert filter_set.admits(session(start, minutes), filter_set.window(MIDNIGHT, UTC)) is matches
 
 
 @pytest.mark.parametrize("days", [1, 7, 30, 365])
@@ -551,7 +553,8 @@ def test_the_window_extends_by_whole_days_in_both_directions(days: int) -> None:
     template = session()
 
     def at(start: datetime, length: timedelta) -> bool:
-        return filter_set.matches(replace(template, start=start, end=start + length), DAY)
+        one = replace(template, start=start, end=start + length)
+        return filter_set.admits(one, filter_set.window(MIDNIGHT, UTC))
 
     hour, second = timedelta(hours=1), timedelta(seconds=1)
     first, last = MIDNIGHT - timedelta(days=days), MIDNIGHT + timedelta(days=days + 1)
@@ -563,7 +566,7 @@ def test_the_window_extends_by_whole_days_in_both_directions(days: int) -> None:
 
 def test_without_a_window_sessions_of_all_times_match() -> None:
     filter_set = parse((None, None))
-    assert filter_set.window(DAY) == (None, None)
+    assert filter_set.window(MIDNIGHT, UTC) == filter_set.widest_window(DAY) == (None, None)
     for start in ("1999-01-01T00:00", "2999-01-01T00:00"):
         assert filter_set.matches(session(start), DAY)
 

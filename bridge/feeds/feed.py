@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -44,6 +45,7 @@ class Body:
         sessions: how many sessions it contains.
         trimmed: how many sessions were left out because of the feed's size.
         hidden: how many sessions its audience may not see, by reason.
+        notice: what a reader should know, in one line of ASCII; usually empty.
     """
 
     plain: bytes
@@ -54,6 +56,7 @@ class Body:
     sessions: int
     trimmed: int = 0
     hidden: Mapping[str, int] = field(default_factory=dict)
+    notice: str = ""
 
     @classmethod
     def of(cls, plain: bytes, *, previous: "Body | None" = None, **fields: Any) -> "Body":
@@ -86,13 +89,13 @@ class Feed:
     body: Body
     lookup: Lookup
 
-    def narrowed(self, form: Format, params: Mapping[str, str]) -> "Feed":
+    def narrowed(self, form: Format, params: Mapping[str, str], now: datetime) -> "Feed":
         """The feed, reduced by the format's own parameters.
 
         Raises:
             ParameterError: a parameter cannot be parsed.
         """
-        plain = form.narrow(self.body.plain, params)
+        plain = form.narrow(self.body.plain, params, now)
         if plain is self.body.plain:
             return self
         body = self.body
@@ -103,6 +106,7 @@ class Feed:
             sessions=body.sessions,
             trimmed=body.trimmed,
             hidden=body.hidden,
+            notice=body.notice,
         )
         return Feed(narrowed, self.lookup)
 
@@ -226,6 +230,7 @@ class Feeds:
             sessions=count,
             trimmed=trimmed,
             hidden=selection.hidden,
+            notice=content.notice,
         )
         changed = self._last_modified.record(f"{spec.name} {form.suffix}", body.tag, walked)
         return replace(body, changed=changed)

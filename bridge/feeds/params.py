@@ -1,9 +1,11 @@
 """The query parameters of feeds: parsing of a feed's address into a feed specification."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
+from typing import Any
 from urllib.parse import urlencode
 
 from bridge.config import Availability, Config
@@ -19,13 +21,34 @@ from bridge.feeds.spec import (
 )
 from bridge.filters import PARAMETERS, FilterSet, Occupancy
 from bridge.model import SourceName
-from bridge.param_values import choice, quoted, single
+from bridge.param_values import choice, number, quoted, single
 
 IGNORED = frozenset(
     # click ids of advertisers and mailers, and what clients add to get past caches
     "_ fbclid gclid msclkid mc_cid mc_eid gad_source gbraid wbraid nocache v t ts cb rand".split()
 )
-_OPTIONS = {"cancelled": Cancelled, "availability": Availability, "tz": TimeStyle}
+MAX_ALARM = 10_080
+"""The longest time before its start at which a feed may remind of an event: a week, in minutes."""
+
+OptionParser = Callable[[str, Sequence[str]], Any]
+
+
+def _choice(accepted: type[Enum]) -> OptionParser:
+    return lambda name, texts: choice(name, single(name, texts), accepted)
+
+
+def _minutes(name: str, texts: Sequence[str]) -> int:
+    return number(name, single(name, texts), most=MAX_ALARM)
+
+
+OPTIONS: Mapping[str, OptionParser] = {
+    "cancelled": _choice(Cancelled),
+    "availability": _choice(Availability),
+    "tz": _choice(TimeStyle),
+    "alarm": _minutes,
+}
+"""The parameters for presentation, with the functions that parse their values."""
+
 _MAX_PARAMETERS = 200
 # A filter by occupancy must not reveal more than the titles of the feed may show.
 _ALLOWED_OCCUPANCY = {
@@ -42,12 +65,14 @@ class FeedDefaults:
     Attributes:
         past, future: the default window in whole days.
         sources: those that the timetable is made of.
+        studio_zone: see :class:`~bridge.feeds.spec.FeedSpec`.
     """
 
     past: int
     future: int
     audience: Audience
     sources: frozenset[SourceName] = frozenset(SourceName)
+    studio_zone: str | None = None
 
     @classmethod
     def of(cls, config: Config) -> "FeedDefaults":
@@ -58,7 +83,13 @@ class FeedDefaults:
             availability=config.public_availability,
             horizon=None if days is None else timedelta(days=days),
         )
-        return cls(config.window_past_days, config.window_future_days, audience, config.sources)
+        return cls(
+            past=config.window_past_days,
+            future=config.window_future_days,
+            audience=audience,
+            sources=config.sources,
+            studio_zone=config.studio_timezone,
+        )
 
 
 def feed_spec(
@@ -80,7 +111,7 @@ def feed_spec(
         ParameterError: a parameter or value is not accepted.
     """
     values = _group_by_name(pairs, extra_params)
-    options = {name: values.pop(name) for name in _OPTIONS if name in values}
+    options = {name: values.pop(name) for name in OPTIONS if name in values}
     # A course's feed contains all its sessions, so it has no default window. A single session's
     # feed has none either.
     is_session = identity is not None and kind in SINGLE_SESSION_SOURCES
@@ -96,9 +127,7 @@ def feed_spec(
             {PATH_FIELDS[kind]: identity} if identity is not None and kind in PATH_FIELDS else {}
         )
         filter_set = FilterSet.parse(values, past=past, future=future, fixed=fixed)
-    chosen = {
-        name: choice(name, single(name, texts), _OPTIONS[name]) for name, texts in options.items()
-    }
+    chosen = {name: OPTIONS[name](name, texts) for name, texts in options.items()}
     _check_sources(filter_set, defaults.sources)
     availability = chosen.get("availability", Availability.NONE)
     _check_availability(availability, filter_set, defaults.audience)
@@ -110,7 +139,9 @@ def feed_spec(
         cancelled=chosen.get("cancelled", Cancelled.STATUS),
         availability=availability,
         times=chosen.get("tz", TimeStyle.UTC),
+        alarm=chosen.get("alarm"),
         query=_canonical_query(kind, filter_set, past, future, chosen),
+        studio_zone=defaults.studio_zone,
     )
 
 
@@ -118,21 +149,21 @@ def _group_by_name(
     pairs: Iterable[tuple[str, str]], extra_params: frozenset[str]
 ) -> dict[str, list[str]]:
     values: dict[str, list[str]] = {}
-    for number, (written, value) in enumerate(pairs):
-        if number >= _MAX_PARAMETERS:
+    for position, (written, value) in enumerate(pairs):
+        if position >= _MAX_PARAMETERS:
             raise ParameterError(written, f"more than {_MAX_PARAMETERS} parameters; use fewer")
         # an address copied from HTML source
         name = written.removeprefix("amp;")
         if name in IGNORED or name.startswith("utm_") or name in extra_params:
             continue
-        if name not in PARAMETERS and name not in _OPTIONS:
+        if name not in PARAMETERS and name not in OPTIONS:
             raise ParameterError(name, _unknown_parameter(name))
         values.setdefault(name, []).append(value)
     return values
 
 
 def _unknown_parameter(name: str) -> str:
-    accepted = [*PARAMETERS, *_OPTIONS]
+    accepted = [*PARAMETERS, *OPTIONS]
     problem = f"unknown parameter {quoted(name)}"
     # The time for matching grows with the square of the length, and misspelled names are short.
     near = difflib.get_close_matches(name.lower(), accepted, 1) if len(name) <= 40 else []
@@ -178,7 +209,7 @@ def _canonical_query(
     filter_set: FilterSet,
     past: int | None,
     future: int | None,
-    options: dict[str, Cancelled | Availability | TimeStyle],
+    options: dict[str, Any],
 ) -> str:
     """The canonical query string, without default values and without what the path states."""
     filters = filter_set.with_changes(session=None)
@@ -187,6 +218,8 @@ def _canonical_query(
     query = filters.query(without={"past": past, "future": future})
     defaults = (Cancelled.STATUS, Availability.NONE, TimeStyle.UTC)
     pairs = [
-        (name, option.value) for name, option in sorted(options.items()) if option not in defaults
+        (name, option.value if isinstance(option, Enum) else option)
+        for name, option in sorted(options.items())
+        if option not in defaults
     ]
     return "&".join(filter(None, (query, urlencode(pairs))))

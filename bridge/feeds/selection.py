@@ -1,14 +1,16 @@
 """Selection: the sessions that a feed shows, found in one pass over the snapshot."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
+from bridge import times
 from bridge.feeds.session_view import SessionView, ViewOptions, make_view
 from bridge.feeds.spec import Audience, Cancelled, FeedSpec
 from bridge.feeds.subject import Subject, SubjectCollector
-from bridge.model import ClassSession, Status, Visibility
+from bridge.filters import in_window
+from bridge.model import ClassSession, Published, Status, Visibility
 from bridge.snapshots.snapshot import Snapshot
 
 DRAFT, UNKNOWN, LATER = "draft", "unknown", "later"
@@ -35,16 +37,26 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
     """The content of a feed, found in one pass over the snapshot."""
     options = ViewOptions.of(spec)
     collector = SubjectCollector(spec)
-    window = spec.filter_set.window(snapshot.day)
+    widest = spec.filter_set.widest_window(snapshot.day)
     horizon = horizon_of(snapshot, spec.audience)
-    shown: list[SessionView] = []
-    hidden: Counter[str] = Counter()
+    candidates: list[tuple[Published, str | None]] = []
+    zones: set[str | None] = set()
     for published in snapshot.matching(collector.scope):
         session = published.session
         reason = hidden_reason(session, spec.audience, horizon)
         if reason is None:
             collector.add(session)
-        if not spec.filter_set.admits(session, window):
+            zones.add(session.venue.zone if session.venue else None)
+        if spec.filter_set.admits(session, widest):
+            candidates.append((published, reason))
+    window = spec.filter_set.window(
+        datetime.fromtimestamp(snapshot.changed_at, UTC), _zone(zones, snapshot, spec)
+    )
+    shown: list[SessionView] = []
+    hidden: Counter[str] = Counter()
+    for published, reason in candidates:
+        session = published.session
+        if not in_window(session, window):
             continue
         if reason is not None:
             hidden[reason] += 1
@@ -52,6 +64,13 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
             shown.append(make_view(published, options))
     shown.sort(key=lambda view: (view.session.start, view.uid))
     return Selection(shown, collector.subject(shown), hidden)
+
+
+def _zone(zones: Set[str | None], snapshot: Snapshot, spec: FeedSpec) -> tzinfo:
+    """The zone whose days a feed's window counts: the one of its sessions, or the studio's."""
+    [shared] = zones if len(zones) == 1 else [None]
+    names = (shared, spec.studio_zone, snapshot.main_zone)
+    return next(filter(None, map(times.zone, names)), UTC)
 
 
 def horizon_of(snapshot: Snapshot, audience: Audience) -> datetime | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from bridge.config import Availability
@@ -59,6 +60,17 @@ class TimeStyle(Enum):
     """In the venue's time zone, with a VTIMEZONE in the feed."""
 
 
+class EventOptions(NamedTuple):
+    """How the events of a calendar are written.
+
+    Attributes:
+        alarm: minutes before the start at which calendars remind of it; None for no reminder.
+    """
+
+    times: TimeStyle
+    alarm: int | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:
     """What the readers of a feed may see.
@@ -90,7 +102,10 @@ class FeedSpec:
 
     Attributes:
         identity: the id in the address; None for a feed of any filter set.
+        alarm: minutes before the start of each event at which calendars remind of it, or None.
         query: the canonical query of the address, without ``?``.
+        studio_zone: the zone whose days are counted if the sessions of the feed share none; None:
+            that of most venues.
     """
 
     kind: Kind
@@ -100,7 +115,14 @@ class FeedSpec:
     cancelled: Cancelled = Cancelled.STATUS
     availability: Availability = Availability.NONE
     times: TimeStyle = TimeStyle.UTC
+    alarm: int | None = None
     query: str = ""
+    studio_zone: str | None = None
+
+    @property
+    def event_options(self) -> EventOptions:
+        """How its events are written."""
+        return EventOptions(self.times, self.alarm)
 
     @property
     def session(self) -> Identity | None:

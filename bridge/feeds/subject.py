@@ -11,7 +11,7 @@ from bridge.text_cleanup import folded
 
 _ID_FIELDS = ("venues", "rooms", "instructors", "course", "offering_types", "category")
 _MAX_NAMES = 3
-_WORDS = {
+WORDS = {
     Kind.VENUE: "Venue",
     Kind.ROOM: "Room",
     Kind.INSTRUCTOR: "Instructor",
@@ -20,6 +20,7 @@ _WORDS = {
     Kind.CLASS: "Class",
     Kind.SESSION: "Class",
 }
+"""What the object of a feed is called where its name is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class SubjectCollector:
         label = self._spec.audience.label
         if label or self._spec.identity is None:
             return Subject(label or chosen or "Classes", zone, self._latest, chosen)
-        name = self._name or f"{_WORDS[self._spec.kind]} {self._spec.identity}"
+        name = self._name or f"{WORDS[self._spec.kind]} {self._spec.identity}"
         return Subject(name, zone or self._zone, self._latest)
 
     def _chosen(self) -> str:

@@ -2,6 +2,7 @@
 
 from bridge.errors import ProblemArea
 from bridge.ops.alerts import Alerts
+from bridge.snapshots.backoff import Failure
 from bridge.snapshots.router import SnapshotRouter, SourceState
 from bridge.store.interface import Store
 
@@ -39,7 +40,10 @@ class AlertRules:
         if not failures:
             self._resolve(walked)
             return
-        failure = min(failures, key=lambda failure: failure.since)
+        for failure in failures:
+            self._evaluate_failure(failure, walked)
+
+    def _evaluate_failure(self, failure: Failure, walked: float | None) -> None:
         now = self._store.now()
         if failure.problem_area in _REFUSALS:
             self._alerts.fire(REFUSED, f"TeamUp refuses the bridge: {failure.text}.")

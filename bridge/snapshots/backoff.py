@@ -70,10 +70,8 @@ class Backoff:
 
     def is_refused(self, source: SourceName) -> bool:
         """Whether the account lacks the permission for *source*."""
-        name = self._keys.source_failure(source.value)
-        entry = self._store.read([name]).get(name)
-        failure = _decode(entry.value) if entry else None
-        return failure is not None and failure.problem_area is ProblemArea.PERMISSION
+        name = self._keys.source_refused(source.value)
+        return name in self._store.versions([name])
 
     def record(self, key: SnapshotKey, cause: Cause) -> Failure:
         """Record another failure of *key* and postpone the next probe."""
@@ -97,12 +95,15 @@ class Backoff:
             problem_area=cause.problem_area,
         )
         value = _encode(failure)
-        self._store.commit(
-            {
-                name: Write(value, pause + _TTL_AFTER_PAUSE[failure.scope]),
-                self._keys.last_failure: Write(value, _LAST_FAILURE_TTL),
-            }
-        )
+        writes = {
+            name: Write(value, pause + _TTL_AFTER_PAUSE[failure.scope]),
+            self._keys.last_failure: Write(value, _LAST_FAILURE_TTL),
+        }
+        if failure.problem_area is ProblemArea.PERMISSION:
+            # Another failure in between must not hide it.
+            refused = self._keys.source_refused(key.source.value)
+            writes[refused] = Write(b"1", _LAST_FAILURE_TTL)
+        self._store.commit(writes)
         return failure
 
     def last(self) -> Failure | None:
@@ -114,6 +115,7 @@ class Backoff:
     def clear(self, key: SnapshotKey) -> None:
         """Delete the failures that affect *key*, after a successful walk."""
         names = [self._name(key, scope) for scope in Scope]
+        names.append(self._keys.source_refused(key.source.value))
         if self._store.versions(names):
             self._store.commit({name: Write(None) for name in names})
 

@@ -250,7 +250,7 @@ def _slot(session: ClassSession) -> object:
 def _covers_from(
     filter_set: FilterSet, walk: Walk, previous: Snapshot | None, rules: MergeRules
 ) -> float:
-    earliest, _ = filter_set.window(walk.day)
+    earliest, _ = filter_set.widest_window(walk.day)
     edge = earliest.timestamp() if earliest else float("-inf")
     if not rules.history or previous is None or previous.walked < edge:
         # No walk covers the time between the previous walk and the start of this one's window.

@@ -63,12 +63,19 @@ class Snapshot:
         return {entry.session.identity: entry for entry in self.published}
 
     @cached_property
+    def main_zone(self) -> str | None:
+        """The time zone of most venues; None if none is known."""
+        venues = {entry.session.venue for entry in self.published if entry.session.venue}
+        zones = Counter(venue.zone for venue in venues if venue.zone)
+        return min(zones, key=lambda zone: (-zones[zone], zone), default=None)
+
+    @cached_property
     def _index(self) -> Index:
         return Index(self.published)
 
     def matching(self, filter_set: FilterSet) -> Iterator[Published]:
-        """The sessions that match *filter_set*, in order."""
-        window = filter_set.window(self.day)
+        """The sessions that match *filter_set* in some time zone, in order."""
+        window = filter_set.widest_window(self.day)
         for position in self._index.positions(filter_set, window):
             entry = self.published[position]
             if filter_set.admits(entry.session, window):
@@ -263,12 +270,13 @@ def _encode_row(entry: Published, parts: _PartTable) -> list[Any]:
         session.waiting,
         session.booking_opens and int(session.booking_opens.timestamp()),
         session.registration and session.registration.value,
+        session.utc_offset,
     ]
 
 
 # What rows that earlier versions stored do not have, for the last elements of a row.
-_ADDED = (None, "", None, None, None)
-_ROW_LENGTH = 24
+_ADDED = (None, "", None, None, None, None)
+_ROW_LENGTH = 25
 
 
 def _decode_row(row: list[Any], parts: list[Any]) -> Published:
@@ -278,7 +286,7 @@ def _decode_row(row: list[Any], parts: list[Any]) -> Published:
         source, identity, title, start, end, status, attending, capacity,
         venue, instructors, course, offering_type, booking_url, staff_url, complete,
         revision, missing_since, held, vanished,
-        room, own_description, waiting, booking_opens, registration,
+        room, own_description, waiting, booking_opens, registration, utc_offset,
     ) = row  # fmt: skip
     session = ClassSession(
         source=source,
@@ -301,5 +309,6 @@ def _decode_row(row: list[Any], parts: list[Any]) -> Published:
         waiting=waiting,
         booking_opens=None if booking_opens is None else datetime.fromtimestamp(booking_opens, UTC),
         registration=None if registration is None else Visibility(registration),
+        utc_offset=utc_offset,
     )
     return Published(session, Revision(*revision), missing_since, held, vanished)

@@ -152,7 +152,7 @@ class WideRouter:
         def wait(timeout: float) -> Lookup:
             wide = pending(timeout)
             time_left = max(0.0, timeout - (self._clock.monotonic() - began))
-            if filter_set.session is not None or _covers(wide.snapshot, filter_set):
+            if filter_set.session is not None or self._covers(wide.snapshot, filter_set):
                 return wide
             if _lower_bound(filter_set, wide.snapshot) is None:
                 return self._with_archive(filter_set, wide, time_left)
@@ -169,13 +169,21 @@ class WideRouter:
         wide = self._cache.peek(self.widest_key)
         if wide is not None and self._is_local(filter_set):
             unbounded = _lower_bound(filter_set, wide.snapshot) is None
-            if unbounded or filter_set.session or _covers(wide.snapshot, filter_set):
+            if unbounded or filter_set.session or self._covers(wide.snapshot, filter_set):
                 return wide
         return self._cache.peek(self._key(filter_set))
 
     def _is_local(self, filter_set: FilterSet) -> bool:
         """Whether the filters can be evaluated on the sessions' data, without upstream."""
         return self._source.states_waitlist or not filter_set.by_waitlist
+
+    def _covers(self, snapshot: Snapshot, filter_set: FilterSet) -> bool:
+        """Whether the wide *snapshot* is sure to contain every session of *filter_set*."""
+        past, wide_past = filter_set.past, self.widest_key.filter_set.past
+        if past is not None and wide_past is not None and past <= wide_past:
+            return True
+        bound = _lower_bound(filter_set, snapshot)
+        return bound is not None and bound.timestamp() >= snapshot.covers_from
 
     def _key(self, filter_set: FilterSet) -> SnapshotKey:
         return SnapshotKey(self._source.name, filter_set)
@@ -202,18 +210,12 @@ def _contains(entry: LocalEntry | None, session: ClassSession) -> bool:
 
 def _lower_bound(filter_set: FilterSet, snapshot: Snapshot) -> datetime | None:
     """The time before which no session matches *filter_set*; None if there is no such bound."""
-    window_start, _ = filter_set.window(snapshot.day)
+    window_start, _ = filter_set.widest_window(snapshot.day)
     local = filter_set.local_starts_at_gte
     if local is not None and local.tzinfo is None:
         local = local.replace(tzinfo=UTC) - _MAX_UTC_OFFSET
     bounds = (window_start, filter_set.starts_at_gte, filter_set.ends_at_gte, local)
     return max((bound for bound in bounds if bound), default=None)
-
-
-def _covers(snapshot: Snapshot, filter_set: FilterSet) -> bool:
-    """Whether *snapshot* is sure to contain every session of *filter_set*."""
-    bound = _lower_bound(filter_set, snapshot)
-    return bound is not None and bound.timestamp() >= snapshot.covers_from
 
 
 def _next_month(instant: datetime) -> datetime:

@@ -35,6 +35,10 @@ class Keys:
         """The current failure of one of TeamUp's lists."""
         return self._key("failure", f"of-list:{source}")
 
+    def source_refused(self, source: str) -> str:
+        """Set while the account lacks the permission for one of TeamUp's lists."""
+        return self._key("list-refused", source)
+
     def source_read(self, source: str) -> str:
         """Set once one of TeamUp's lists has been read."""
         return self._key("list-read", source)

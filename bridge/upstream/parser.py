@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -171,7 +171,7 @@ def _session(
     offering_type, type_complete = _offering_type(type_row, anonymous)
     course, course_complete = _course(row.get("course"))
     zone = venue.zone if venue else None
-    start = _time(row.get("starts_at"), zone)
+    start, offset = _start(row.get("starts_at"), zone)
     if start is None:
         raise _DroppedError("no start that can be placed")
     end = _time(row.get("ends_at"), zone)
@@ -206,6 +206,7 @@ def _session(
         waiting=_integer(row.get("waiting_count")) or 0 if source.states_waitlist else None,
         booking_opens=_time(row.get("registrations_open_at"), zone),
         registration=_registration(row, type_row, tally),
+        utc_offset=offset,
     )
 
 
@@ -247,6 +248,14 @@ def _status(value: object, tally: Counter[str]) -> Status:
     if value != Status.ACTIVE.value:
         tally["kept as active: unknown status"] += 1
     return Status.ACTIVE
+
+
+def _start(value: object, zone: str | None) -> tuple[datetime | None, int | None]:
+    """When a session starts; without a zone, also the offset in minutes."""
+    start = _time(value, zone)
+    parsed = times.read(value.strip()) if isinstance(value, str) and zone is None else None
+    offset = parsed.offset if parsed else None
+    return start, None if offset is None else round(offset.total_seconds() / 60)
 
 
 def _time(value: object, zone: str | None) -> datetime | None:
@@ -363,6 +372,7 @@ def _registration(row: Row, offering_type: object, tally: Counter[str]) -> Visib
     kind = offering_type if isinstance(offering_type, Mapping) else {}
     # the vendor's spelling
     own, usual = row.get("overriden_registration_timelines"), kind.get("registration_timelines")
+    untold = False
     for timelines in (own, usual):
         items = timelines if isinstance(timelines, list) else []
         audiences = {
@@ -370,13 +380,21 @@ def _registration(row: Row, offering_type: object, tally: Counter[str]) -> Visib
             for item in items
             if isinstance(item, Mapping) and isinstance(item.get("audience_type"), str)
         }
-        if "everyone" in audiences:
-            return Visibility.PUBLIC
         if audiences:
-            return Visibility.MEMBERSHIP_HOLDERS if audiences & _MEMBERS else Visibility.PRIVATE
-    if own or usual:
-        tally[UNTOLD_TIMELINES] += 1
-    return None
+            found = _visibility_for(audiences)
+            break
+        untold = untold or bool(timelines)
+    else:
+        found = None
+    tally.update([UNTOLD_TIMELINES] if untold else [])
+    return found
+
+
+def _visibility_for(audiences: Set[str]) -> Visibility:
+    """Who may see a class that these audiences of its registration timelines may book."""
+    if "everyone" in audiences:
+        return Visibility.PUBLIC
+    return Visibility.MEMBERSHIP_HOLDERS if audiences & _MEMBERS else Visibility.PRIVATE
 
 
 def _offering_type(value: object, anonymous: bool) -> tuple[OfferingType | None, bool]:

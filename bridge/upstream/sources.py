@@ -191,7 +191,7 @@ def _values(source: Source, filter_set: FilterSet) -> dict[str, list[str]]:
 
 
 def _bounds(filter_set: FilterSet, day: date) -> Iterator[tuple[str, str]]:
-    earliest, latest = filter_set.window(day)
+    earliest, latest = filter_set.widest_window(day)
     lower = [filter_set.starts_at_gte, _as_utc(filter_set.local_starts_at_gte, -_MAX_AHEAD)]
     upper = [filter_set.starts_at_lte, _as_utc(filter_set.local_starts_at_lte, _MAX_BEHIND), latest]
     if earliest is not None:

@@ -82,7 +82,8 @@ def register(app: Flask) -> None:
         retry_after = getattr(err, "retry_after", None)
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
         # For private feeds the response must not tell what is wrong with the address.
-        return _respond(code, _ADVICE[404] if code == 404 else str(err), headers)
+        text = _ADVICE[404] if code == 404 else str(err)
+        return _respond(code, text, headers, parameter=getattr(err, "parameter", None))
 
     @app.errorhandler(UnknownPageError)
     def unknown_page(err: UnknownPageError) -> Response:
@@ -106,7 +107,12 @@ def register(app: Flask) -> None:
 
 
 def _respond(
-    code: int, text: str, headers: dict[str, str] | None = None, unknown: str | None = None
+    code: int,
+    text: str,
+    headers: dict[str, str] | None = None,
+    *,
+    unknown: str | None = None,
+    parameter: str | None = None,
 ) -> Response:
     services: Services = current_app.extensions["bridge"]
     title = _TITLES.get(code, "The request failed")
@@ -114,7 +120,7 @@ def _respond(
     _, dot, suffix = path.rpartition(".")
     form = FORMATS.get(suffix) if dot else None
     if form is not None:
-        body, kind = form.error(title, code, text), form.error_type
+        body, kind = form.error(title, code, text, parameter), form.error_type
     else:
         body, kind = _page(code, text, unknown), "text/html; charset=utf-8"
         headers = {"Vary": VARY, **(headers or {})}

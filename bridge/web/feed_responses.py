@@ -15,7 +15,9 @@ from bridge.web.representation import Freshness, Representation, respond
 from bridge.web.site_address import root_path
 
 CORS = {"Access-Control-Allow-Origin": "*"}
-EXPOSED = "Age, Cache-Status, Content-Disposition, ETag, Last-Modified, Link, Retry-After"
+EXPOSED = (
+    "Age, Bridge-Notice, Cache-Status, Content-Disposition, ETag, Last-Modified, Link, Retry-After"
+)
 ALLOWED = "GET, HEAD, OPTIONS"
 
 
@@ -32,6 +34,8 @@ def feed_response(
         **CORS,
         **SAFE,
     }
+    if feed.body.notice:
+        headers["Bridge-Notice"] = feed.body.notice
     if not private:
         base = config.public_base_url
         page = (root_path(request, None) if base is None else base) + spec.path()

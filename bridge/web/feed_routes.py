@@ -1,6 +1,7 @@
 """The routes of the feeds: of an object, of a filter set, and private feeds."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from flask import Blueprint, Response, current_app, request
 
@@ -48,7 +49,8 @@ def show_private(token: str, form: Format) -> Response:
 def _respond(services: Services, spec: FeedSpec, form: Format) -> Response:
     feed = services.feeds.get(spec, form)
     request.environ[access_log.FEED_KEY] = _feed_info(spec, feed)
-    feed = feed.narrowed(form, request.args)
+    now = datetime.fromtimestamp(services.store.now(), UTC)
+    feed = feed.narrowed(form, request.args, now)
     return feed_responses.feed_response(request, feed, spec, form, services)
 
 

@@ -25,7 +25,7 @@ from clients.browser import Browser, browser
 from clients.checkers import IN_PROCESS, PROGRAMS, Load
 from clients.events import Event
 from clients.expected_events import fetch_rows
-from clients.feeds_under_test import FEEDS, UPSTREAMS
+from clients.feeds_under_test import FEEDS, SOURCES, UPSTREAMS
 from clients.web import FileServer, calendar_page, get_with_retries
 
 
@@ -61,6 +61,7 @@ def sample(sample_cache: _Cache, settings: Callable[..., Config]) -> Callable[[s
             upstream = sample_cache.stack.enter_context(UPSTREAMS[name]())
             config = settings(
                 base_url=upstream.url,
+                sources=frozenset(SOURCES[name]),
                 feed_max_bytes=0,
                 public_availability=Availability.SPOTS,
                 public_base_url="https://bridge.example",
@@ -69,7 +70,8 @@ def sample(sample_cache: _Cache, settings: Callable[..., Config]) -> Callable[[s
             parts = services.build(config, clock=ManualClock(NOW))
             sample_cache.stack.callback(parts.close)
             client = create_app(parts).test_client()
-            sample_cache.bridges[name] = client, fetch_rows(upstream.url, TOKEN)
+            lists = [source.value for source in SOURCES[name]]
+            sample_cache.bridges[name] = client, fetch_rows(upstream.url, TOKEN, lists)
         return sample_cache.bridges[name]
 
     def make(name: str) -> Sample:

@@ -24,14 +24,32 @@ _TAG = re.compile(r"<(?:/?[a-zA-Z][a-zA-Z0-9]*[\s/>]|!--|!doctype)", re.IGNORECA
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][0-9A-Za-z]{1,31});")
 
 
-def fetch_rows(url: str, token: str) -> list[Any]:
-    """Fetch all rows of the API at *url*, expanded."""
+_EXPANSIONS = {
+    "course_sessions": "venue,instructors,course.offering_type.category",
+    "events": "venue,venue_room,instructors,offering_type.category"
+    ",offering_type.registration_timelines",
+}
+
+
+def fetch_rows(url: str, token: str, lists: Iterable[str] = ("course_sessions",)) -> list[Any]:
+    """Fetch all rows of TeamUp's *lists* from the API at *url*, expanded.
+
+    Whatever a row says, its ``object`` is then that of its list.
+    """
+    return [
+        {**row, "object": name.removesuffix("s")} if isinstance(row, dict) else row
+        for name in lists
+        for row in _fetch_list(url, token, name)
+    ]
+
+
+def _fetch_list(url: str, token: str, name: str) -> list[Any]:
     fetched: list[Any] = []
     for page in count(1):
         response = requests.get(
-            f"{url}/course_sessions",
+            f"{url}/{name}",
             params={
-                "expand": "venue,instructors,course.offering_type.category",
+                "expand": _EXPANSIONS[name],
                 "status": "active,cancelled",
                 "page": str(page),
             },
@@ -48,19 +66,35 @@ def fetch_rows(url: str, token: str) -> list[Any]:
 
 def public_rows(rows: Iterable[Any], where: Callable[[Row], bool] = lambda row: True) -> list[Row]:
     """The public rows with a valid time, without duplicates."""
-    return list({row["id"]: row for row in rows if _is_public(row) and where(row)}.values())
+    public = (row for row in rows if _is_public(row) and where(row))
+    return list({(row.get("object"), row["id"]): row for row in public}.values())
 
 
 def _is_public(row: Any) -> bool:
     if not isinstance(row, dict) or isinstance(row.get("id"), bool | str | None):
         return False
-    kind = _inner(_inner(row, "course"), "offering_type")
+    kind = _kind(row)
     return (
         isinstance(row["id"], int)
+        and not row.get("is_appointment")
+        and _may_register(row, kind)
         and kind.get("customer_visibility") == "public"
         and kind.get("is_draft") in (None, False)
         and start(row) is not None
     )
+
+
+def _kind(row: Row) -> Row:
+    """The offering type: of an ordinary class its own, of a course session its course's."""
+    return _inner(row if row.get("object") == "event" else _inner(row, "course"), "offering_type")
+
+
+def _may_register(row: Row, kind: Row) -> bool:
+    """Whether everybody may register; true if no timeline says otherwise."""
+    timelines = row.get("overriden_registration_timelines") or kind.get("registration_timelines")
+    if row.get("object") != "event" or not isinstance(timelines, list) or not timelines:
+        return True
+    return any(timeline["audience_type"] == "everyone" for timeline in timelines)
 
 
 def _inner(row: Row, name: str) -> Row:
@@ -126,8 +160,7 @@ def _people(value: Any) -> Iterator[Row]:
 
 
 def _title(row: Row) -> str:
-    course = _inner(row, "course")
-    for source in (row, course, _inner(course, "offering_type")):
+    for source in (row, _inner(row, "course"), _kind(row)):
         if name := _line(source.get("name")):
             return name
     return "Class"
@@ -176,7 +209,5 @@ def _utf16_units(text: str) -> int:
 
 
 def _uid(row: Row) -> str:
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    return session_view.uid(
-        ClassSession("course_session", row["id"], "", start, start + timedelta(hours=1))
-    )
+    start, source = datetime(2026, 1, 1, tzinfo=UTC), row.get("object") or "course_session"
+    return session_view.uid(ClassSession(source, row["id"], "", start, start + timedelta(hours=1)))

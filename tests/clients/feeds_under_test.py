@@ -3,16 +3,18 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Protocol
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo, available_timezones
 
 from conftest import NOW, TOKEN
 from upstreams import raw
 from upstreams.rows import awkward_rows, timetable
 from upstreams.stub import StubUpstream
 
+from bridge.model import SourceName
 from bridge.sandbox.api import create_api
 from bridge.sandbox.demo_timetable import demo_studio
 from bridge.sandbox.http_server import SandboxServer
@@ -37,11 +39,29 @@ def sandbox() -> AbstractContextManager[Upstream]:
 
 def awkward() -> AbstractContextManager[Upstream]:
     """Sessions with every kind of difficult name, time and number."""
-    rows = [awkward.row for awkward in awkward_rows(NOW)]
+    return _served([awkward.row for awkward in awkward_rows(NOW)])
+
+
+def _served(rows: list[Any]) -> AbstractContextManager[Upstream]:
     chunks = [rows[first : first + 100] for first in range(0, len(rows), 100)]
     pages = [raw.page(chunk, count=len(rows), next="x") for chunk in chunks[:-1]]
     pages.append(raw.page(chunks[-1], count=len(rows)))
     return raw.RawUpstream(raw.switch({n: raw.ok(page) for n, page in enumerate(pages, start=1)}))
+
+
+def awkward_classes() -> AbstractContextManager[Upstream]:
+    """The same as ordinary classes."""
+    return _served([_as_class(awkward.row) for awkward in awkward_rows(NOW)])
+
+
+def _as_class(row: Any) -> Any:
+    if not isinstance(row, dict):
+        return row
+    course = row.get("course")
+    plain = {name: value for name, value in row.items() if name != "course"}
+    if isinstance(course, dict) and "offering_type" in course:
+        plain["offering_type"] = course["offering_type"]
+    return {**plain, "object": "event"}
 
 
 def many() -> AbstractContextManager[Upstream]:
@@ -53,8 +73,22 @@ def many() -> AbstractContextManager[Upstream]:
 UPSTREAMS: dict[str, Callable[[], AbstractContextManager[Upstream]]] = {
     "sandbox": sandbox,
     "awkward": awkward,
+    "awkward classes": awkward_classes,
     "many": many,
 }
+
+
+SOURCES: dict[str, tuple[SourceName, ...]] = {
+    "sandbox": tuple(SourceName),
+    "awkward": (SourceName.COURSE_SESSIONS,),
+    "awkward classes": (SourceName.EVENTS,),
+    "many": (SourceName.COURSE_SESSIONS,),
+}
+"""The sources of the feeds of each upstream."""
+
+_ZONES = available_timezones()
+MAIN_ZONE = "Europe/London"
+"""The time zone of most venues of each upstream."""
 
 
 @dataclass(frozen=True)
@@ -87,22 +121,30 @@ class FeedUnderTest:
     def expected(self, rows: list[Any]) -> list[Event]:
         """The expected events of this feed, from upstream's *rows*."""
         options = {name: value for name, value in self.options.items() if name != "tz"}
-        return events_of(public_rows(rows, self._in_window_and_matching), **options)
+        matching = public_rows(rows, self.where)
+        zones = {_zone(row) for row in matching}
+        [shared] = zones if len(zones) == 1 else [None]
+        today = NOW.astimezone(ZoneInfo(shared or MAIN_ZONE)).replace(hour=0)
+        return events_of((row for row in matching if self._in_window(row, today)), **options)
 
-    def _in_window_and_matching(self, row: Row) -> bool:
-        if not self.where(row):
-            return False
+    def _in_window(self, row: Row, today: datetime) -> bool:
         begins, ends = start(row), end(row)
         assert begins
         assert ends
-        day = NOW.replace(hour=0)
-        return (self.past is None or ends >= day - timedelta(days=self.past)) and (
-            self.future is None or begins < day + timedelta(days=self.future + 1)
+        # Sums of times with a zone are in local time, so whole days are local days.
+        return (self.past is None or ends >= today - timedelta(days=self.past)) and (
+            self.future is None or begins < today + timedelta(days=self.future + 1)
         )
 
 
+def _zone(row: Row) -> str | None:
+    venue = row.get("venue")
+    zone = venue.get("timezone") if isinstance(venue, dict) else None
+    return zone if isinstance(zone, str) and zone in _ZONES else None
+
+
 def _at(venue: int) -> Callable[[Row], bool]:
-    return lambda row: row["venue"]["id"] == venue
+    return lambda row: (row.get("venue") or {}).get("id") == venue
 
 
 def _by(instructor: int) -> Callable[[Row], bool]:
@@ -110,7 +152,16 @@ def _by(instructor: int) -> Callable[[Row], bool]:
 
 
 def _of(course: int) -> Callable[[Row], bool]:
-    return lambda row: row["course"]["id"] == course
+    return lambda row: (row.get("course") or {}).get("id") == course
+
+
+def _room_of(row: Row) -> int | None:
+    room = row.get("venue_room")
+    return room["id"] if isinstance(room, dict) else None
+
+
+def _of_type(identity: int) -> Callable[[Row], bool]:
+    return lambda row: (row.get("offering_type") or {}).get("id") == identity
 
 
 # Every value of every option, and all pairs of values.
@@ -131,6 +182,9 @@ def _feeds() -> Iterator[tuple[str, FeedUnderTest]]:
     yield "an instructor", FeedUnderTest("sandbox", "/instructors/11-mia.ics", _by(11))
     course = FeedUnderTest("sandbox", "/courses/61.ics", _of(61), past=None, future=None)
     yield "a course past midnight", course
+    room = FeedUnderTest("sandbox", "/rooms/74-crypt.ics", lambda row: _room_of(row) == 74)
+    yield "a room", room
+    yield "a class type", FeedUnderTest("sandbox", "/types/41.ics", _of_type(41))
     yield "nothing", FeedUnderTest("sandbox", "/venues/999.ics", _at(999))
     for options in _OPTIONS:
         feed = FeedUnderTest("sandbox", "/sessions.ics", past=7, future=14, options=options)
@@ -138,6 +192,8 @@ def _feeds() -> Iterator[tuple[str, FeedUnderTest]]:
     yield "awkward", FeedUnderTest("awkward", "/sessions.ics", future=365)
     local = {"tz": "local"}
     yield "awkward, local", FeedUnderTest("awkward", "/sessions.ics", future=365, options=local)
+    classes = FeedUnderTest("awkward classes", "/sessions.ics", future=365)
+    yield "awkward classes", classes
     yield "many", FeedUnderTest("many", "/sessions.ics", future=365)
 
 

@@ -25,6 +25,10 @@ def objects(*sessions: Any, **options: Any) -> list[dict[str, Any]]:
     return events
 
 
+NOW = START + timedelta(days=2, minutes=30)
+"""In the middle of the third of the seven classes."""
+
+
 def days_in(*ranges: str | None, zone: str | None = None) -> list[str]:
     """Narrow seven evening classes from 20 October on; the one on the 23rd has no end.
 
@@ -38,7 +42,7 @@ def days_in(*ranges: str | None, zone: str | None = None) -> list[str]:
     names = ("start", "end")
     values = {**dict(zip(names, ranges, strict=False)), "timeZone": zone}
     params = {name: text for name, text in values.items() if text is not None}
-    return [event["start"][8:10] for event in json.loads(narrow(rendered(*sessions), params))]
+    return [event["start"][8:10] for event in json.loads(narrow(rendered(*sessions), params, NOW))]
 
 
 def test_a_session_is_an_object_of_the_documented_keys() -> None:
@@ -64,6 +68,7 @@ def test_a_session_is_an_object_of_the_documented_keys() -> None:
         "session": 1,
         "room": None,
         "booking_opens": None,
+        "classNames": [],
     }
 
 
@@ -175,7 +180,6 @@ class TestRange:
             ("2026-10-22T19:30:00+02:00", "2026-10-22T20:30:00+02:00", ["22"]),
             ("2026-10-22T19:30:00 02:00", "2026-10-22T20:30:00 02:00", ["22"]),
             ("2027-01-01", "2027-02-01", []),
-            ("2026-10-24", "2026-10-22", []),
         ],
     )
     def test_it_contains_the_sessions_that_overlap_it(
@@ -188,20 +192,60 @@ class TestRange:
         assert days_in("2026-10-23T00:00:00", "2026-10-24T00:00:00", zone="Asia/Tokyo") == ["22"]
         assert days_in("2026-10-23", "2026-10-24", zone="Asia/Tokyo") == ["22"]
 
-    @pytest.mark.parametrize("zone", ["UTC", "local", "", "Mars/Olympus", "../etc", None])
-    def test_without_a_known_zone_they_are_in_utc(self, zone: str | None) -> None:
+    @pytest.mark.parametrize("zone", ["UTC", "local", "", None])
+    def test_without_a_zone_they_are_in_utc(self, zone: str | None) -> None:
         assert days_in("2026-10-22T00:00:00", "2026-10-23T00:00:00", zone=zone) == ["22"]
+
+    @pytest.mark.parametrize("zone", ["Mars/Olympus", "../etc", "BST", "+01:00"])
+    def test_an_unknown_zone_is_rejected(self, zone: str) -> None:
+        with pytest.raises(ParameterError, match="timeZone"):
+            days_in("2026-10-22T00:00:00", zone=zone)
+
+    def test_an_end_before_the_start_is_rejected(self) -> None:
+        with pytest.raises(ParameterError, match="end: is before start"):
+            days_in("2026-10-23", "2026-10-22")
+        assert days_in("2026-10-22", "2026-10-22") == []
 
     @pytest.mark.parametrize("text", ["soon", "", "2026-02-30", "20261020", "9" * 5000])
     @pytest.mark.parametrize("name", ["start", "end"])
     def test_invalid_times_are_rejected_by_name(self, name: str, text: str) -> None:
         with pytest.raises(ParameterError, match=name):
-            narrow(b"[]\n", {name: text})
+            narrow(b"[]\n", {name: text}, NOW)
 
     def test_it_does_not_change_the_objects(self) -> None:
         body = rendered(session(1), session(2, start=START + timedelta(days=1)))
         [first, _] = json.loads(body)
-        assert json.loads(narrow(body, {"end": "2026-10-21"})) == [first]
+        assert json.loads(narrow(body, {"end": "2026-10-21"}, NOW)) == [first]
+
+
+class TestLimit:
+    @staticmethod
+    def days(**params: str) -> list[str]:
+        sessions = [session(n, start=START + timedelta(days=n)) for n in range(7)]
+        body = narrow(rendered(*sessions), params, NOW)
+        return [event["start"][8:10] for event in json.loads(body)]
+
+    def test_it_gives_the_first_that_are_not_over(self) -> None:
+        assert self.days(limit="3") == ["22", "23", "24"]
+        assert self.days(limit="0") == []
+        assert self.days(limit="100") == ["22", "23", "24", "25", "26"]
+
+    def test_it_counts_within_the_range(self) -> None:
+        assert self.days(limit="2", start="2026-10-24") == ["24", "25"]
+        assert self.days(limit="9", end="2026-10-21") == []
+
+    @pytest.mark.parametrize("text", ["-1", "many", "", "1.5", "10001"])
+    def test_other_values_are_rejected(self, text: str) -> None:
+        with pytest.raises(ParameterError, match="limit"):
+            self.days(limit=text)
+
+
+def test_the_css_classes_say_what_is_cancelled_or_full() -> None:
+    cancelled, full = session(status=Status.CANCELLED), session(attending=10)
+    assert objects(cancelled)[0]["classNames"] == ["cancelled"]
+    [of_full] = objects(full, feed=spec(availability=Availability.FULL))
+    assert of_full["classNames"] == ["full"]
+    assert objects(full)[0]["classNames"] == []
 
 
 def test_no_value_contains_the_join_link_or_staff_link() -> None:

@@ -160,6 +160,7 @@ class TestViews:
             "name", "address", "zone", "latitude", "longitude", "online", "join_url",
             "description", "category", "category_id", "colour", "visibility", "draft",
             "room", "own_description", "booking_opens", "registration", "waiting",
+            "utc_offset",
         }  # fmt: skip
 
 
@@ -201,14 +202,15 @@ class TestFilters:
         assert ids(*self.SESSIONS, feed=feed) == expected
 
     def test_the_window_moves_with_the_day_of_the_walk(self) -> None:
-        feed = spec(filters={"past": 0, "future": 0})
+        feed = spec(filters={"past": 0, "future": 0}, studio_zone="UTC")
+        venue = replace(HALL, zone=None)
         day = datetime(2026, 10, 20, tzinfo=UTC)
         sessions = [
-            session(1, start=day - timedelta(hours=2)),  # over before midnight
-            session(2, start=day - timedelta(minutes=60)),  # ends at midnight
-            session(3, start=day - timedelta(minutes=30)),
-            session(4, start=day + timedelta(hours=23, minutes=59)),
-            session(5, start=day + timedelta(days=1)),
+            session(1, start=day - timedelta(hours=2), venue=venue),  # over before midnight
+            session(2, start=day - timedelta(minutes=60), venue=venue),  # ends at midnight
+            session(3, start=day - timedelta(minutes=30), venue=venue),
+            session(4, start=day + timedelta(hours=23, minutes=59), venue=venue),
+            session(5, start=day + timedelta(days=1), venue=venue),
         ]
         for walked in (day, day + timedelta(hours=23, minutes=59)):
             shown = select(snapshot(*sessions, walked=walked), feed).shown

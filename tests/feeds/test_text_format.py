@@ -76,7 +76,14 @@ def test_times_of_a_venue_without_a_zone_are_in_utc() -> None:
 
 
 def test_an_empty_agenda_has_the_feeds_name() -> None:
-    assert text(kind=Kind.VENUE, identity=11) == "Venue 11\nNothing is on.\n"
+    soon = {"past": 7, "future": 7}
+    agenda = text(session(), kind=Kind.VENUE, identity=11, filters=soon)
+    assert agenda == "Kings Cross\nNothing is on.\n"
+
+
+def test_an_agenda_of_an_unknown_object_says_so() -> None:
+    expected = "Venue 11\nNothing is on.\nNo class of venue 11 is known.\n"
+    assert text(kind=Kind.VENUE, identity=11) == expected
 
 
 @pytest.mark.parametrize(

@@ -444,7 +444,7 @@ class TestNarrow:
     def test_a_session_before_the_window_is_removed(self) -> None:
         walks = WalkSequence(NARROW, self.VENUE)
         walks.walk([session(1), session(2, NOW + timedelta(days=3))])
-        after = walks.walk([session(2, NOW + timedelta(days=3))], after=32 * DAY)
+        after = walks.walk([session(2, NOW + timedelta(days=3))], after=34 * DAY)
         assert set(after) == {2}
 
     def test_a_past_session_within_the_window_stays(self) -> None:
@@ -483,7 +483,8 @@ class TestCoverage:
         walks = WalkSequence()
         walks.walk([])
         assert walks.snapshot is not None
-        assert walks.snapshot.covers_from == AT - 12 * 3600 - 30 * DAY
+        # 26 hours earlier, so that the day has begun in every time zone
+        assert walks.snapshot.covers_from == AT - (12 + 26) * 3600 - 30 * DAY
 
     def test_keeps_its_start_while_the_windows_of_walks_overlap(self) -> None:
         walks = WalkSequence()
@@ -496,8 +497,8 @@ class TestCoverage:
     def test_restarts_after_a_gap_between_the_windows_of_walks(self) -> None:
         walks = WalkSequence()
         walks.walk([])
-        walks.walk([], after=31 * DAY)
-        assert walks.snapshot.covers_from == AT - 12 * 3600 + DAY
+        walks.walk([], after=33 * DAY)
+        assert walks.snapshot.covers_from == AT - (12 + 26) * 3600 + 3 * DAY
 
     def test_does_not_begin_before_the_history(self) -> None:
         walks = WalkSequence()

@@ -34,7 +34,8 @@ HOLD = 21_600
 WHOLE = FilterSet(past=30)
 DEFAULT = FilterSet(past=30, future=90)
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
-EDGE = MIDNIGHT - timedelta(days=30)
+# 26 hours earlier, so that the day has begun in every time zone
+EDGE = MIDNIGHT - timedelta(days=30, hours=26)
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ REFUSED = UpstreamError(
         problem_area=ProblemArea.PERMISSION,
     )
 )
+TIMED_OUT = UpstreamError(Cause("timeout", "TeamUp did not answer", Scope.SOURCE))
 DOWN = UpstreamError(Cause("unreachable", "TeamUp cannot be reached", Scope.ACCOUNT))
 
 
@@ -208,6 +209,20 @@ def test_a_source_that_is_left_out_appears_once_it_may_be_read(two: TwoSources) 
     two.settle()
     assert {source for source, _ in two.identities()} == {"course_session", "event"}
     assert two.router.find(DEFAULT).left_out == ()
+
+
+@pytest.mark.parametrize("later", [BROKEN, TIMED_OUT], ids=["error", "timeout"])
+def test_another_failure_of_a_source_that_is_left_out_does_not_stop_the_feeds(
+    two: TwoSources, later: UpstreamError
+) -> None:
+    two.walkers[EVENTS].error = REFUSED
+    two.router.find(DEFAULT)
+    two.settle()
+    two.walkers[EVENTS].error = later
+    for _ in range(4):
+        two.clock.move(61)
+        assert two.router.find(DEFAULT).left_out == (EVENTS,)
+        two.settle()
 
 
 def test_a_source_that_was_read_before_is_never_left_out(two: TwoSources) -> None:

@@ -179,6 +179,16 @@ def test_timelines_without_an_audience_are_counted(untold: Any) -> None:
     assert result.tally == {UNTOLD_TIMELINES: 1}
 
 
+def test_timelines_of_its_own_without_an_audience_are_counted_where_the_types_decide() -> None:
+    row = event_row(
+        overriden_registration_timelines=[5],
+        offering_type=type_row(registration_timelines=[timeline("private_url")]),
+    )
+    result = parsed(row)
+    assert result.sessions[0].registration is Visibility.PRIVATE
+    assert result.tally == {UNTOLD_TIMELINES: 1}
+
+
 @pytest.mark.parametrize(
     ("colour", "expected"),
     [("FF8800", "#ff8800"), ("#FF8800", "#ff8800"), ("F80", None), ("red", None), ("GG8800", None)],

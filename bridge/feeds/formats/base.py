@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import FeedSpec
-from bridge.feeds.subject import Subject
+from bridge.feeds.subject import WORDS, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,27 @@ class Content:
     base_url: str | None = None
     trim_note: str = ""
 
+    @property
+    def notice(self) -> str:
+        """What a reader should know of a feed about an object that is not known; else empty.
 
-def plain_text_error(title: str, status: int, detail: str) -> str:
+        Such a feed is an empty calendar: studios take breaks, and a calendar must not be switched
+        off for it.
+        """
+        spec = self.spec
+        if spec.identity is None or self.subject.latest is not None:
+            return ""
+        if spec.session is not None:
+            return f"no class with the id {spec.identity} is known"
+        return f"no class of {WORDS[spec.kind].lower()} {spec.identity} is known"
+
+
+def plain_text_error(title: str, status: int, detail: str, parameter: str | None) -> str:
     """The body of an error response as plain text."""
     return f"{title}: {detail}\n"
 
 
-def _unchanged(body: bytes, params: Mapping[str, str]) -> bytes:
+def _unchanged(body: bytes, params: Mapping[str, str], now: datetime) -> bytes:
     return body
 
 
@@ -42,16 +57,17 @@ class Format:
         suffix: the end of the feed's address, without the dot.
         media_type: the media type of the feed.
         render: renders the feed; equal content gives equal bytes.
-        error: makes the body of an error response from its title, HTTP status and detail.
+        error: makes the body of an error response from its title, HTTP status and detail, and from
+            the parameter that is wrong, if one is.
         error_type: the media type of that body.
         params: names of the query parameters that only this format has.
-        narrow: reduces a rendered feed to the sessions selected by *params*.
+        narrow: reduces a rendered feed to the sessions selected by *params* at a time.
     """
 
     suffix: str
     media_type: str
     render: Callable[[Content], bytes]
-    error: Callable[[str, int, str], str] = plain_text_error
+    error: Callable[[str, int, str, str | None], str] = plain_text_error
     error_type: str = "text/plain; charset=utf-8"
     params: frozenset[str] = frozenset()
-    narrow: Callable[[bytes, Mapping[str, str]], bytes] = _unchanged
+    narrow: Callable[[bytes, Mapping[str, str], datetime], bytes] = _unchanged

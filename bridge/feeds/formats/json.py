@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from bridge import times
+from bridge.errors import ParameterError
 from bridge.feeds.event_text import title
 from bridge.feeds.formats.base import Content, Format
 from bridge.feeds.session_view import SessionView
+from bridge.param_values import number, quoted
+
+_MAX_LIMIT = 10_000
 
 
 def render(content: Content) -> bytes:
@@ -16,33 +20,58 @@ def render(content: Content) -> bytes:
     return _encode([_object(view) for view in content.shown])
 
 
-def narrow(body: bytes, params: Mapping[str, str]) -> bytes:
-    """Only those objects of *body* that overlap a time range.
+def narrow(body: bytes, params: Mapping[str, str], now: datetime) -> bytes:
+    """Only those objects of *body* that overlap a time range, or the next few.
 
     Args:
-        params: ``start`` and ``end`` (exclusive), RFC 3339 times or dates; and ``timeZone``, the
-            IANA zone of naive times (UTC if it is missing or unknown).
+        params: ``start`` and ``end`` (exclusive), RFC 3339 times or dates; ``timeZone``, the IANA
+            zone of naive times (by default UTC); and ``limit``, a number: of the sessions that are
+            not over at *now* only so many, the earliest.
 
     Raises:
-        ParameterError: a bound cannot be parsed.
+        ParameterError: a value cannot be used.
     """
-    zone = params.get("timeZone")
+    zone = _zone(params.get("timeZone"))
     first, last = (_bound(name, params.get(name), zone) for name in ("start", "end"))
-    if first is None and last is None:
+    if first is not None and last is not None and last < first:
+        raise ParameterError("end", "end: is before start, so no session can match; change one")
+    limit = params.get("limit")
+    most = None if limit is None else number("limit", limit, most=_MAX_LIMIT)
+    if first is None and last is None and most is None:
         return body
-    return _encode([event for event in json.loads(body) if _overlaps(event, first, last)])
+    events = [event for event in json.loads(body) if _overlaps(event, first, last)]
+    if most is not None:
+        events = [event for event in events if _end(event) > now][:most]
+    return _encode(events)
 
 
-def _bound(name: str, text: str | None, zone: str | None) -> datetime | None:
+def _zone(name: str | None) -> tzinfo:
+    # FullCalendar sends the name of its time zone, and "local" for the browser's.
+    if name in (None, "", "local"):
+        return UTC
+    zone = times.zone(name)
+    if zone is None:
+        raise ParameterError(
+            "timeZone",
+            f"timeZone: {quoted(str(name))} is not known; accepted: a name such as Europe/London",
+        )
+    return zone
+
+
+def _bound(name: str, text: str | None, zone: tzinfo) -> datetime | None:
     if text is None:
         return None
     bound = times.bound(name, text, edge=times.Edge.FIRST, local=True)
-    return bound if bound.tzinfo else bound.replace(tzinfo=times.zone(zone) or UTC)
+    return bound if bound.tzinfo else bound.replace(tzinfo=zone)
+
+
+def _end(event: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(event["end"] or event["start"])
 
 
 def _overlaps(event: dict[str, Any], first: datetime | None, last: datetime | None) -> bool:
     start = datetime.fromisoformat(event["start"])
-    end = datetime.fromisoformat(event["end"] or event["start"])
+    end = _end(event)
     return (first is None or end > first or start == end == first) and (
         last is None or start < last
     )
@@ -80,18 +109,33 @@ def _object(view: SessionView) -> dict[str, Any]:
         "object": session.source,
         "session": session.id,
         "room": session.room and {"id": session.room.id, "name": session.room.name},
+        # FullCalendar's name for the CSS classes of an event.
+        "classNames": _css_classes(view),
         "booking_opens": _utc(session.booking_opens) if session.booking_opens else None,
         **{name: value for name, value in private.items() if value is not None},
     }
+
+
+def _css_classes(view: SessionView) -> list[str]:
+    if view.cancelled:
+        return ["cancelled"]
+    return ["full"] if view.availability == "full" else []
 
 
 def _utc(value: datetime) -> str:
     return value.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _error(title: str, status: int, detail: str) -> str:
+def _error(title: str, status: int, detail: str, parameter: str | None) -> str:
     """A problem details object (RFC 9457)."""
-    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    problem: dict[str, Any] = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+    }
+    if parameter is not None:
+        problem["invalid_params"] = [{"name": parameter, "reason": detail}]
     return json.dumps(problem) + "\n"
 
 
@@ -101,7 +145,7 @@ FORMAT = Format(
     render=render,
     error=_error,
     error_type="application/problem+json",
-    # FullCalendar appends these to every request.
-    params=frozenset({"start", "end", "timeZone"}),
+    # FullCalendar appends the first three to every request.
+    params=frozenset({"start", "end", "timeZone", "limit"}),
     narrow=narrow,
 )

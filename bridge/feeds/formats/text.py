@@ -21,6 +21,8 @@ def render(content: Content) -> bytes:
     lines.append(f"Times are {single} time." if single else "Times are local to each venue.")
     if not shown:
         lines = [subject.name, "Nothing is on."]
+    if content.notice:
+        lines.append(f"{content.notice[0].upper()}{content.notice[1:]}.")
     day: date | None = None
     for view in sorted(shown, key=lambda v: (_local(v.session)[0], v.session.start, v.uid)):
         local_day, hours = _local(view.session)

@@ -12,6 +12,7 @@ from werkzeug.exceptions import BadRequest
 
 from bridge import times
 from bridge.errors import ParameterError
+from bridge.feeds.params import OPTIONS
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.subject import Subject
 from bridge.filters import PARAMETERS
@@ -25,8 +26,6 @@ from bridge.web.pages import timetable
 from bridge.web.pages.timetable import Timetable
 from bridge.web.site_address import root_path
 
-#: Options that a page shares with its feed (see ``feeds/params.py``).
-OPTIONS = frozenset({"cancelled", "availability", "tz"})
 # What only some pages have.
 _OPTIONAL = dict.fromkeys(("age", "data", "embedded", "left_out", "table", "view"))
 VIEWS = (AGENDA, WEEK) = ("agenda", "week")

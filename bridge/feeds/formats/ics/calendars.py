@@ -40,7 +40,7 @@ _COLOURS = (
 
 def render(content: Content) -> bytes:
     """The complete calendar in UTF-8, with CRLF; it has URL and SOURCE only with a base URL."""
-    events = (event(view, content.spec.times) for view in content.shown)
+    events = (event(view, content.spec.event_options) for view in content.shown)
     return b"".join((_header(content), *events, _END))
 
 
@@ -82,17 +82,17 @@ def _local_date(view: SessionView) -> date:
 
 
 def _fitting(content: Content, max_bytes: int, day: date) -> Sequence[SessionView]:
-    shown, style = content.shown, content.spec.times
+    shown, options = content.shown, content.spec.event_options
     room = max_bytes - len(_header(content)) - len(_END)
     midnight = datetime.combine(day, time(), UTC)
     # Render only events that may fit: forwards from midnight, then backwards.
     first = last = bisect_left(shown, midnight, key=lambda view: view.session.start)
-    while last < len(shown) and (size := len(event(shown[last], style))) <= room:
+    while last < len(shown) and (size := len(event(shown[last], options))) <= room:
         room -= size
         last += 1
     if last < len(shown):
         return shown[first:last]
-    while first > 0 and (size := len(event(shown[first - 1], style))) <= room:
+    while first > 0 and (size := len(event(shown[first - 1], options))) <= room:
         room -= size
         first -= 1
     return shown[first:last]

@@ -18,7 +18,7 @@ from bridge.feeds.formats.ics.lines import (
     uri,
 )
 from bridge.feeds.session_view import SessionView
-from bridge.feeds.spec import TimeStyle
+from bridge.feeds.spec import EventOptions, TimeStyle
 from bridge.model import ClassSession, Status
 from bridge.text_cleanup import clip
 
@@ -32,10 +32,23 @@ _MAX_EVENTS = 32_768
 
 
 @lru_cache(maxsize=_MAX_EVENTS)
-def event(view: SessionView, style: TimeStyle) -> bytes:
+def event(view: SessionView, options: EventOptions) -> bytes:
     """The lines of an event. A pure function, and most of the rendering time: hence cached."""
-    lines = (line(prop) for prop in properties(view, style))
-    return b"BEGIN:VEVENT\r\n" + b"".join(lines) + b"END:VEVENT\r\n"
+    lines = b"".join(line(prop) for prop in properties(view, options.times))
+    if options.alarm is not None and not view.cancelled:
+        lines += _alarm(view, options.alarm)
+    return b"BEGIN:VEVENT\r\n" + lines + b"END:VEVENT\r\n"
+
+
+def _alarm(view: SessionView, minutes: int) -> bytes:
+    """A reminder before the start (RFC 5545, 3.6.6)."""
+    lines = (
+        line(text("ACTION", "DISPLAY")),
+        # ACTION:DISPLAY requires it.
+        line(text("DESCRIPTION", clip(title(view), MAX_LINE))),
+        line(raw("TRIGGER", f"-PT{minutes}M")),
+    )
+    return b"BEGIN:VALARM\r\n" + b"".join(lines) + b"END:VALARM\r\n"
 
 
 def properties(view: SessionView, style: TimeStyle) -> Iterator[Property]:
