@@ -68,6 +68,10 @@ test-deps:
 flood: $(VENV)/dev.stamp
 	@cd tests && PYTHONPATH=.. ../$(BIN)/python -m security.flood
 
+# The tests of faults once more, on a timetable of ordinary classes instead of course sessions.
+faults: $(VENV)/dev.stamp
+	@TESTED_LIST=events $(BIN)/python -m pytest -n 2 --dist loadfile tests/faults
+
 # Branch coverage, also of servers that tests start. Excludes tests of timing, which coverage slows
 # down, and the tests of faults, browsers and clients, which add little coverage.
 coverage: $(VENV)/dev.stamp

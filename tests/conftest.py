@@ -13,11 +13,11 @@ from clocks import ManualClock
 from environs import Env
 from flask import Flask, request
 from flask.testing import FlaskClient
+from upstreams.tested_list import TESTED_LIST
 from valkey import Valkey
 
 from bridge import config, services
 from bridge.config import Config
-from bridge.model import SourceName
 from bridge.sandbox.api import create_api
 from bridge.sandbox.demo_timetable import demo_studio
 from bridge.sandbox.faults import Faults
@@ -73,7 +73,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
     def make(**fields: Any) -> Config:
         monkeypatch.setenv("TEAMUP_API_TOKEN", TOKEN)
         fields.setdefault("cache_url", "memory://")
-        fields.setdefault("sources", frozenset({SourceName.COURSE_SESSIONS}))
+        fields.setdefault("sources", frozenset({TESTED_LIST}))
         return replace(config.load(Env(eager=False)), **fields)
 
     return make

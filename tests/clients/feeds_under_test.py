@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from conftest import NOW, TOKEN
 from upstreams import raw
-from upstreams.rows import awkward_rows, timetable
+from upstreams.rows import as_class, awkward_rows, timetable
 from upstreams.stub import StubUpstream
 
 from bridge.model import SourceName
@@ -51,17 +51,7 @@ def _served(rows: list[Any]) -> AbstractContextManager[Upstream]:
 
 def awkward_classes() -> AbstractContextManager[Upstream]:
     """The same as ordinary classes."""
-    return _served([_as_class(awkward.row) for awkward in awkward_rows(NOW)])
-
-
-def _as_class(row: Any) -> Any:
-    if not isinstance(row, dict):
-        return row
-    course = row.get("course")
-    plain = {name: value for name, value in row.items() if name != "course"}
-    if isinstance(course, dict) and "offering_type" in course:
-        plain["offering_type"] = course["offering_type"]
-    return {**plain, "object": "event"}
+    return _served([as_class(awkward.row) for awkward in awkward_rows(NOW)])
 
 
 def many() -> AbstractContextManager[Upstream]:

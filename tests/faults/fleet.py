@@ -20,6 +20,7 @@ from asgi_client import AsgiClient
 from clocks import wait_until
 from upstreams.rows import timetable
 from upstreams.stub import StubUpstream
+from upstreams.tested_list import TESTED_LIST
 from valkey import free_port
 
 from bridge import server
@@ -135,7 +136,7 @@ class Machine:
             "TEAMUP_API_TOKEN": TOKEN,
             "TEAMUP_AUTH_SCHEME": "Bearer",
             "TEAMUP_BASE_URL": upstream,
-            "TEAMUP_SOURCES": "course_sessions",
+            "TEAMUP_SOURCES": TESTED_LIST.value,
             "CACHE_URL": store,
             "HOST": "127.0.0.1",
             "PORT": str(self.port),

@@ -13,6 +13,7 @@ from typing import Any
 from clocks import ManualClock, wait_until
 from upstreams import raw
 from upstreams.raw import RawUpstream, Script, page_of, params_of
+from upstreams.tested_list import TESTED_LIST, replace_rows, rows_of
 from werkzeug.test import TestResponse
 
 from bridge.sandbox.api import TOKEN, create_api
@@ -70,7 +71,8 @@ class FakeTeamUp(RawUpstream):
 
     def __init__(self, rows: list[Any]) -> None:
         super().__init__(self.healthy)
-        self._studio = Studio(sessions=rows)
+        self._studio = Studio()
+        replace_rows(self._studio, rows)
         # Called without a socket: it creates the pages, which the raw sockets send.
         self._api = create_api(
             self._studio, requests_per_minute=1_000_000, dialect=Dialect(max_page_size=PAGE)
@@ -80,11 +82,11 @@ class FakeTeamUp(RawUpstream):
 
     @property
     def rows(self) -> list[Any]:
-        return self._studio.sessions
+        return rows_of(self._studio)
 
     @rows.setter
     def rows(self, rows: list[Any]) -> None:
-        self._studio.replace_sessions(rows)
+        replace_rows(self._studio, rows)
 
     @property
     def port(self) -> int:
@@ -106,7 +108,7 @@ class FakeTeamUp(RawUpstream):
     def page(self, request: bytes) -> bytes:
         """The body of the requested page."""
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        path, args = "/api/v2/course_sessions", params_of(request)
+        path, args = f"/api/v2/{TESTED_LIST.value}", params_of(request)
         return self._api.test_client().get(path, query_string=args, headers=headers).data
 
     @property

@@ -9,15 +9,14 @@ import pytest
 from clocks import wait_until
 from faults.fleet import NOW, RunningClock, Worker, store_keys, stub_upstream
 from upstreams.stub import StubUpstream
+from upstreams.tested_list import TESTED_LIST, WIDE_KEY
 
 from bridge.config import UpstreamPlan
-from bridge.filters import FilterSet
 from bridge.store.interface import Store, Write
 from bridge.store.memory import MemoryStore
 
 FEEDS = ("/sessions.ics", "/courses/201.json")
 EXPIRED = 400.0
-SHARED_KEY = FilterSet(past=30).key
 DEEP = b"[" * 200_000
 
 READ_KINDS = ("snapshot", "session", "failure", "budget", "learnt", "asked", "validators")
@@ -50,14 +49,14 @@ def _overwrite(store: Store, teamup: StubUpstream, kind: str, value: bytes) -> N
     """Replace every entry of *kind* by *value*; also write those that do not exist yet."""
     keys = store_keys(teamup)
     named = {
-        "snapshot": [keys.snapshot(SHARED_KEY)],
-        "session": [keys.session("course_session", 10_001)],
-        "failure": [keys.failure(), keys.failure(SHARED_KEY)],
+        "snapshot": [keys.snapshot(WIDE_KEY)],
+        "session": [keys.session(TESTED_LIST.object, 10_001)],
+        "failure": [keys.failure(), keys.failure(WIDE_KEY)],
         "lease": [],
         "budget": [keys.budget],
-        "learnt": [keys.hint("fields")],
+        "learnt": [keys.hint(f"fields of {TESTED_LIST.value}")],
         "asked": [keys.registry(bucket) for bucket in range(256)],
-        "alert": [keys.alert(f"held {SHARED_KEY}")],
+        "alert": [keys.alert(f"held {WIDE_KEY}")],
         "validators": [keys.last_modified(bucket) for bucket in range(4096)],
         "revoked": [keys.revoked("an-id")],
     }[kind]
@@ -142,7 +141,7 @@ def test_a_snapshot_with_an_invalid_row_is_a_miss(
     make_worker: Callable[..., Worker], teamup: StubUpstream, store: MemoryStore
 ) -> None:
     make_worker().fetch_ok(FEEDS[:1])
-    name = store_keys(teamup).snapshot(SHARED_KEY)
+    name = store_keys(teamup).snapshot(WIDE_KEY)
     good = json.loads(zlib.decompress(store.read([name])[name].value))
     first = good["rows"][0]
     invalid: list[dict[str, Any]] = [

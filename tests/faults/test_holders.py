@@ -25,10 +25,10 @@ from faults.fleet import (
     stub_upstream,
 )
 from upstreams.stub import StubUpstream
+from upstreams.tested_list import WIDE_KEY
 from valkey import Valkey
 
 from bridge.clock import SystemClock
-from bridge.filters import FilterSet
 from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.studio import Studio
 from bridge.services import Services
@@ -36,8 +36,6 @@ from bridge.store.interface import Entry, Write
 from bridge.store.redis import RedisStore
 from bridge.store.sqlite import SqliteStore
 from bridge.web import create_app
-
-SHARED_KEY = FilterSet(past=30).key
 
 
 @pytest.fixture
@@ -79,7 +77,7 @@ class Call:
 
 def _stored(upstream: StubUpstream, valkey: Valkey) -> Entry:
     store = RedisStore(valkey.url, SystemClock())
-    key = store_keys(upstream).snapshot(SHARED_KEY)
+    key = store_keys(upstream).snapshot(WIDE_KEY)
     try:
         return store.read([key])[key]
     finally:

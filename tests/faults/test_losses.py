@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from faults.scenarios import FEEDS, NOW, VENUE, FakeTeamUp, Scenario, cancelled, uids
 from upstreams import raw
-from upstreams.rows import session_row
+from upstreams.rows import offering_type_of, session_row
 
 Events = list[MutableMapping[str, Any]]
 
@@ -24,7 +24,7 @@ ALL_FEEDS = (*FEEDS, ALL_SESSIONS)
 def without_visibility(rows: list[Any]) -> list[Any]:
     copies = copy.deepcopy(rows)
     for row in copies:
-        row["course"]["offering_type"].pop("customer_visibility", None)
+        offering_type_of(row).pop("customer_visibility", None)
     return copies
 
 

@@ -14,13 +14,13 @@ from flask import request
 from upstreams import raw
 from upstreams.rows import timetable
 from upstreams.stub import StubUpstream
+from upstreams.tested_list import WIDE_KEY
 
 from bridge.sandbox.api_error import ApiError
 from bridge.sandbox.list_params import Dialect
 
 Events = list[MutableMapping[str, Any]]
 
-SHARED_KEY = "past=30"
 NARROW_FEED = "/sessions.ics?starts_at_gte=2026-09-01"
 """A feed with earlier sessions than the provider-wide walk covers."""
 
@@ -71,9 +71,7 @@ def test_after_a_429_no_bridge_sends_a_request_until_the_pause_is_over(
         client.assert_last_good(states="fresh")
     assert len(uids(second.get_fresh(NARROW_FEED))) > 20
     assert not [event for event in events if event.get("exc_info")]
-    assert [event["key"] for event in events if event["event"] == "published"].count(
-        SHARED_KEY
-    ) == 1
+    assert [event["key"] for event in events if event["event"] == "published"].count(WIDE_KEY) == 1
     # One 429, and first walk for each of the two keys, of three and of two pages.
     assert len(teamup.requests) == before + 1 + 3 + 2
 

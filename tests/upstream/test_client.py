@@ -499,7 +499,7 @@ def test_a_closed_port_is_unreachable(connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     cause = failure_of(connect(f"http://127.0.0.1:{port}/api/v2").page)
-    assert (cause.code, cause.scope) == ("unreachable", Scope.ACCOUNT)
+    assert (cause.code, cause.scope) == ("unreachable", Scope.SOURCE)
 
 
 @pytest.mark.parametrize(

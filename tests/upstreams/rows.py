@@ -136,6 +136,23 @@ def session_row(
     return _override(row, overrides)
 
 
+def as_class(row: Any) -> Any:
+    """A fully expanded course session as an ordinary class with the same id."""
+    if not isinstance(row, dict):
+        return row
+    plain = {name: value for name, value in row.items() if name != "course"}
+    course = row.get("course")
+    if isinstance(course, dict) and "offering_type" in course:
+        plain["offering_type"] = course["offering_type"]
+    return {**plain, "object": "event"}
+
+
+def offering_type_of(row: Row) -> Row:
+    """The offering type of a fully expanded row of either list."""
+    kind: Row = (row if row.get("object") == "event" else row["course"])["offering_type"]
+    return kind
+
+
 def class_row(
     id: int, starts_at: datetime | str | Any, /, *, minutes: int = 60, **overrides: Any
 ) -> Row:

@@ -9,8 +9,10 @@ from flask import Flask, Response, request
 from bridge.sandbox.api import create_api
 from bridge.sandbox.faults import Faults
 from bridge.sandbox.http_server import SandboxServer
+from bridge.sandbox.list_params import Dialect
 from bridge.sandbox.studio import Studio
 from upstreams.rows import Row
+from upstreams.tested_list import replace_rows, rows_of
 
 Hook = Callable[[int], Response | None]
 
@@ -38,7 +40,8 @@ class StubUpstream(SandboxServer):
         delay: float = 0.0,
         **options: Any,
     ) -> None:
-        self.studio = Studio(sessions=rows)
+        self.studio = Studio()
+        replace_rows(self.studio, rows)
         self.faults = Faults()
         self.faults.set("delay", delay)
         self.before_page = before_page
@@ -49,7 +52,10 @@ class StubUpstream(SandboxServer):
 
     def api(self, **options: Any) -> Flask:
         """Create an API of the same sessions, with which `app` may be replaced."""
-        options = {"requests_per_minute": 1_000_000, "faults": self.faults, **options}
+        # The same number of pages for either list.
+        dialect = Dialect(max_page_size=100)
+        defaults = {"requests_per_minute": 1_000_000, "faults": self.faults, "dialect": dialect}
+        options = {**defaults, **options}
         app = create_api(self.studio, **options)
         app.before_request(self._begin)
         app.teardown_request(self._end)
@@ -58,11 +64,11 @@ class StubUpstream(SandboxServer):
     @property
     def rows(self) -> list[Row]:
         """Copies of the sessions; assign to replace them."""
-        return self.studio.sessions
+        return rows_of(self.studio)
 
     @rows.setter
     def rows(self, rows: Iterable[Row]) -> None:
-        self.studio.replace_sessions(rows)
+        replace_rows(self.studio, rows)
 
     def pages(self) -> list[int]:
         """The numbers of the pages requested so far, in order of arrival."""
