@@ -14,7 +14,7 @@ DEBIAN := gir1.2-ical-3.0 python3-gi ruby ruby-icalendar chromium chromium-drive
 	nginx-light $(if $(shell command -v npm),,nodejs npm)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test flood bench lint format clients screenshots coverage audit image lock test-deps \
+.PHONY: run test flood faults cold-feed bench lint format clients screenshots coverage audit image lock test-deps \
 	clean
 
 run: $(VENV)/run.stamp
@@ -71,6 +71,10 @@ flood: $(VENV)/dev.stamp
 # The tests of faults once more, on a timetable of ordinary classes instead of course sessions.
 faults: $(VENV)/dev.stamp
 	@TESTED_LIST=events $(BIN)/python -m pytest -n 2 --dist loadfile tests/faults
+
+# How long a first feed of both lists takes, against a plain client that requests the same pages.
+cold-feed: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest -q tests/whole_timetable/cold_feed.py
 
 # Branch coverage, also of servers that tests start. Excludes tests of timing, which coverage slows
 # down, and the tests of faults, browsers and clients, which add little coverage.

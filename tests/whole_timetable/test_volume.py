@@ -1,24 +1,18 @@
-"""Two thousand classes and two hundred course sessions: requests, budget, and time."""
+"""Two thousand classes and two hundred course sessions: requests to upstream, and the budget."""
 
-import multiprocessing
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import timedelta
-from multiprocessing.connection import Connection
-from pathlib import Path
 
 import pytest
-import requests
 from clocks import ManualClock, wait_until
-from requests.adapters import HTTPAdapter
 from whole_timetable import rows
 from whole_timetable.bridges import Build, ImpatientClock, events, state
 from whole_timetable.rows import FIRST_ID, NOW
-from whole_timetable.teamup import TOKEN, FakeTeamUp, Row
+from whole_timetable.teamup import FakeTeamUp, Row
 
 CLASSES, COURSE_SESSIONS = 2_000, 200
 PAGES = {"events": 8, "course_sessions": 2}
@@ -27,7 +21,7 @@ PAGE_SECONDS = 0.25
 CONCURRENCY = 4
 
 
-def _classes() -> list[Row]:
+def classes() -> list[Row]:
     teachers = [rows.instructor(100 + number, f"Teacher {number}") for number in range(40)]
     return [
         rows.class_row(
@@ -40,7 +34,7 @@ def _classes() -> list[Row]:
     ]
 
 
-def _course_sessions() -> list[Row]:
+def course_sessions() -> list[Row]:
     return [
         rows.course_session_row(FIRST_ID + index, NOW + timedelta(hours=18 * index + 3))
         for index in range(COURSE_SESSIONS)
@@ -51,7 +45,7 @@ def _course_sessions() -> list[Row]:
 def studio() -> Iterator[FakeTeamUp]:
     """A large studio, which no test changes."""
     clock = ImpatientClock(NOW)
-    with FakeTeamUp(_classes(), _course_sessions(), now=clock.now) as teamup:
+    with FakeTeamUp(classes(), course_sessions(), now=clock.now) as teamup:
         yield teamup
 
 
@@ -145,91 +139,3 @@ def test_both_walks_together_never_exceed_the_budget(
     assert len(times) == sum(PAGES.values())
     for index, at in enumerate(times):
         assert sum(other < at + 60 for other in times[index:]) <= per_minute
-
-
-Queries = Mapping[tuple[str, int], Sequence[tuple[str, str]]]
-
-
-def _serve_slowly(pipe: Connection) -> None:
-    """Serve the large studio from a process of its own until *pipe* is closed."""
-    with FakeTeamUp(_classes(), _course_sessions(), now=NOW.timestamp) as teamup:
-        teamup.events.seconds = teamup.course_sessions.seconds = PAGE_SECONDS
-        pipe.send(teamup.url)
-        with suppress(EOFError):
-            pipe.recv()
-
-
-@pytest.fixture
-def slow_address() -> Iterator[str]:
-    """The base URL of a studio whose pages take a quarter of a second each."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve_slowly, args=(theirs,))
-    process.start()
-    theirs.close()
-    try:
-        yield ours.recv()
-    finally:
-        ours.close()
-        process.join()
-
-
-def plain_client(url: str, queries: Queries) -> None:
-    """Request the pages of both lists as a walk does: first pages, then the others, four at once.
-
-    Args:
-        queries: the parameters of the bridge's own requests, by list and page.
-    """
-
-    def fetch(session: requests.Session, name: str, page: int) -> int:
-        response = session.get(
-            f"{url}/{name}",
-            params=list(queries[name, page]),
-            headers={"Authorization": f"Bearer {TOKEN}"},
-            timeout=30,
-        )
-        return len(response.json()["results"])
-
-    def walk(name: str) -> int:
-        with requests.Session() as session, ThreadPoolExecutor(CONCURRENCY) as pool:
-            session.mount("http://", HTTPAdapter(pool_maxsize=CONCURRENCY))
-            count = fetch(session, name, 1)
-            others = range(2, PAGES[name] + 1)
-            return count + sum(pool.map(lambda page: fetch(session, name, page), others))
-
-    with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(walk, PAGES)) == [CLASSES, COURSE_SESSIONS]
-
-
-def seconds_without_processor() -> float:
-    """How long threads of this process that could run had to wait for a processor so far."""
-    total = 0
-    for path in Path("/proc/self/task").glob("*/schedstat"):
-        with suppress(OSError):
-            total += int(path.read_text().split()[1])
-    return total / 1e9
-
-
-def seconds_of(action: Callable[[], object]) -> float:
-    """How long *action* takes, apart from what other processes took away from it."""
-    began, taken = time.monotonic(), seconds_without_processor()
-    action()
-    return time.monotonic() - began - (seconds_without_processor() - taken)
-
-
-def test_a_cold_feed_takes_little_longer_than_the_pages_of_the_longer_list(
-    teamup: FakeTeamUp, build: Build, clock: ManualClock, slow_address: str
-) -> None:
-    """In comparison with a client that does nothing but request the same pages."""
-    build(teamup, clock).ok("/instructors/101.ics")
-    queries = {(request.list, request.page): request.params for request in teamup.requests}
-    measured = []
-    # The best of several, and the first does not count: much is computed only once.
-    for attempt in range(8):
-        site = build(teamup, clock, base_url=slow_address, page_concurrency=CONCURRENCY)
-        cold = seconds_of(lambda site=site: site.ok("/instructors/101.ics"))
-        plain = seconds_of(lambda: plain_client(slow_address, queries))
-        measured.append(f"{cold:.2f} s and {plain:.2f} s")
-        if attempt and cold <= 1.3 * plain:
-            return
-    raise AssertionError(f"the bridge and the plain client took {', '.join(measured)}")
