@@ -111,7 +111,7 @@ _MAX_DECODINGS = 3
 
 def without_meeting_links(value: str) -> str:
     """Remove links to meeting services, because anyone with such a link can join the class."""
-    if not _MEETING_HINT.search(value):
+    if "." not in value or not _MEETING_HINT.search(value):
         return value
     cleaned = _WORDS.sub(lambda match: "" if is_meeting_link(match[0]) else match[0], value)
     return value if cleaned == value else lines(re.sub(r"\(\s*\)|<\s*>", "", cleaned))

@@ -64,7 +64,7 @@ class FeedDefaults:
 
     Attributes:
         past, future: the default window in whole days.
-        sources: those that the timetable is made of.
+        sources: the lists that make up the timetable.
         studio_zone: see :class:`~bridge.feeds.spec.FeedSpec`.
     """
 

@@ -24,7 +24,7 @@ class SessionView:
     share, so that its rendered forms can be cached.
 
     Attributes:
-        uid: the same in every feed, whatever the settings.
+        uid: the same in every feed and with all settings.
         session: without counts, and without join link and staff address unless they may see them.
         availability: None, ``"full"``, or the number of free places: rounded, unless the audience
             may see exact counts.
@@ -91,7 +91,10 @@ def make_view(published: Published, options: ViewOptions) -> SessionView:
     if not options.join_links:
         own_description = without_meeting_links(own_description)
         if kind is not None:
-            kind = replace(kind, description=without_meeting_links(kind.description))
+            description = without_meeting_links(kind.description)
+            # Most types have no such link, and their views can share one object.
+            if description != kind.description:
+                kind = replace(kind, description=description)
     staff_url = session.staff_url if options.staff_links else None
     return SessionView(
         uid=uid(session),

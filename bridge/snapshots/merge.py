@@ -160,7 +160,7 @@ class _Merge:
                 self.result[entry.session.identity] = kept
 
     def missing(self) -> list[Published]:
-        """The upcoming sessions that the walk lacks; adds those that are past or deleted."""
+        """The upcoming sessions that the walk lacks. Past ones and tombstones go to the result."""
         missing = []
         for identity, entry in self._previous.items():
             if identity in self.result or entry.session.id in self._walk.excluded:

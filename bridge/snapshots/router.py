@@ -69,11 +69,6 @@ class SnapshotRouter:
         )
 
     @property
-    def sources(self) -> tuple[SourceName, ...]:
-        """The sources of the timetable."""
-        return tuple(self._routers)
-
-    @property
     def widest_keys(self) -> tuple[SnapshotKey, ...]:
         """The key of each source's widest snapshot."""
         return tuple(router.widest_key for router in self._routers.values())
@@ -89,10 +84,9 @@ class SnapshotRouter:
             TooManyRequestsError: there is no copy, and too many new filter sets were requested.
         """
         began = self._clock.monotonic()
+        relevant, filter_set = self._relevant(filter_set), _of_any_source(filter_set)
         # All walks are started before one of them is waited for.
-        pending = [
-            (source, self._begin(source, filter_set)) for source in self._relevant(filter_set)
-        ]
+        pending = [(source, self._begin(source, filter_set)) for source in relevant]
         lookups: list[Lookup] = []
         left_out: list[SourceName] = []
         errors: list[UnavailableError | TooManyRequestsError] = []
@@ -106,7 +100,7 @@ class SnapshotRouter:
                     left_out.append(source)
                 elif self._cache.is_older_than(source):
                     continue
-                elif self._routers[source].peek(filter_set.with_changes(sources=())) is None:
+                elif self._routers[source].peek(filter_set) is None:
                     raise
                 else:
                     # It was read in the meantime.
@@ -138,7 +132,7 @@ class SnapshotRouter:
 
     def _begin(self, source: SourceName, filter_set: FilterSet) -> Pending:
         try:
-            return self._routers[source].begin(filter_set.with_changes(sources=()))
+            return self._routers[source].begin(filter_set)
         except (UnavailableError, TooManyRequestsError) as err:
             return _raising(err)
 
@@ -162,7 +156,7 @@ class SnapshotRouter:
             entry = (
                 self._cache.peek(router.widest_key)
                 if filter_set is None
-                else router.peek(filter_set.with_changes(sources=()))
+                else router.peek(_of_any_source(filter_set))
             )
             if entry is not None:
                 found.append((entry.version, entry.snapshot))
@@ -199,6 +193,11 @@ class SnapshotRouter:
             with self._lock:
                 self._joined[version] = snapshot
         return version, snapshot
+
+
+def _of_any_source(filter_set: FilterSet) -> FilterSet:
+    """*filter_set* without its filter by source, as the routers of the sources expect it."""
+    return filter_set.with_changes(sources=()) if filter_set.sources else filter_set
 
 
 def _raising(err: UnavailableError | TooManyRequestsError) -> Pending:

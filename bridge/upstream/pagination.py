@@ -1,7 +1,7 @@
 """Walks: reading all pages of a filter set from upstream. A walk is complete, or it fails."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
@@ -210,7 +210,7 @@ class Walker:
         listed: set[int | None] = set()
         for asked in _batches(sorted(ids), most):
             page, _ = self._first_page(id_params({*asked, known}, self._style), progress)
-            count, rows = self._rows(page)
+            count, rows = _envelope(page)
             found = {row_id(row) for row in rows}
             whole = count == len(found) and page.get("next") is None
             if not whole or known not in found or not found <= {*asked, known}:
@@ -244,7 +244,7 @@ class Walker:
     def _all_pages(self, params: Params, progress: "_Progress") -> list[Parsed] | None:
         """All pages in their order, or None if they are inconsistent."""
         first, form = self._first_page(params, progress)
-        count, rows = self._rows(first)
+        count, rows = _envelope(first)
         pages = 1
         # The actual page size: upstream may ignore the requested one, or repeat rows.
         size = _distinct([row_id(row) for row in rows])
@@ -277,25 +277,12 @@ class Walker:
     def _parse(self, page: Mapping[str, Any]) -> _ParsedPage | UpstreamError:
         """The parsed page, or the error, which is raised only when all pages have been read."""
         try:
-            count, rows = self._rows(page)
+            count, rows = _envelope(page)
         except UpstreamError as err:
             return err
         ids = [row_id(row) for row in rows]
         parsed = parse(rows, self._source, self._origin, anonymous=self._anonymous)
         return _ParsedPage(count, ids, parsed)
-
-    def _rows(self, page: Mapping[str, Any]) -> tuple[int, list[object]]:
-        """The number of rows on all pages, and the rows of *page* without forbidden fields."""
-        count, rows = _envelope(page)
-        forbidden = self._source.forbidden
-        if not forbidden:
-            return count, rows
-        return count, [
-            {name: value for name, value in row.items() if name not in forbidden}
-            if isinstance(row, Mapping)
-            else row
-            for row in rows
-        ]
 
     def _first_page(
         self, params: Params, progress: "_Progress"
@@ -322,7 +309,7 @@ class Walker:
                     return plain_page, plain
                 page, form = plain_page, plain
             break
-        if page.get("next") is not None and len(self._rows(page)[1]) < form.size:
+        if page.get("next") is not None and len(_envelope(page)[1]) < form.size:
             form_to_remember = form._replace(size=min(form.size, SMALL_PAGE))
         else:
             form_to_remember = form
@@ -330,7 +317,7 @@ class Walker:
         return page, form
 
     def _lacks_required_fields(self, page: Mapping[str, Any]) -> bool:
-        return lacks_required_fields(self._rows(page)[1], self._source, anonymous=self._anonymous)
+        return lacks_required_fields(_envelope(page)[1], self._source, anonymous=self._anonymous)
 
     def _page_form(self) -> _PageForm:
         """The form that upstream is known to answer, or else the one that is best for it."""
@@ -382,7 +369,21 @@ class Walker:
             received=progress.count_bytes,
         )
         progress.count_page()
+        return _without(page, self._source.forbidden)
+
+
+def _without(page: Mapping[str, Any], names: Set[str]) -> Mapping[str, Any]:
+    """*page* without the fields *names* of its rows, before anything else reads them."""
+    rows = page.get("results")
+    if not names or not isinstance(rows, list):
         return page
+    kept = [
+        {name: value for name, value in row.items() if name not in names}
+        if isinstance(row, Mapping)
+        else row
+        for row in rows
+    ]
+    return {**page, "results": kept}
 
 
 def _batches(ids: Sequence[int], most: int) -> Iterator[Sequence[int]]:

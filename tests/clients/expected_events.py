@@ -34,7 +34,7 @@ _EXPANSIONS = {
 def fetch_rows(url: str, token: str, lists: Iterable[str] = ("course_sessions",)) -> list[Any]:
     """Fetch all rows of TeamUp's *lists* from the API at *url*, expanded.
 
-    Whatever a row says, its ``object`` is then that of its list.
+    The ``object`` of each row is set to that of its list.
     """
     return [
         {**row, "object": name.removesuffix("s")} if isinstance(row, dict) else row

@@ -315,7 +315,7 @@ def _booked_by_staff(row: Row) -> None:
 
 
 def _untold_timelines(row: Row) -> None:
-    # Without an audience they hide nothing, so those that do hide a class stay.
+    # Timelines without an audience hide nothing. Those that hide a class are kept.
     if not row.get("overriden_registration_timelines"):
         untold = [1, "canary-upstream", {"name": "canary-upstream"}]
         row["overriden_registration_timelines"] = untold

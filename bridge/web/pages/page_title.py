@@ -41,7 +41,7 @@ class PageContent:
     one_room: bool
 
     def place(self, session: ClassSession) -> tuple[str, ...]:
-        """The names of the venue and room of a session, except those that the heading states."""
+        """The names of a session's venue and room, without those that the heading contains."""
         parts = (
             None if self.venue else session.venue,
             None if self.one_room else session.room,
