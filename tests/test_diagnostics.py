@@ -596,7 +596,7 @@ class TestStore:
             assert trusted.healthy
             assert "not verified" not in finding(trusted, "store").text
             unverified = check(CACHE_URL=f"{address}?ssl_cert_reqs=none")
-            assert unverified.healthy
+            assert unverified.healthy, unverified.as_text()
             assert "not verified" in finding(unverified, "store").text
 
     def test_the_self_signed_certificate_of_the_platforms_redis_is_accepted(

@@ -58,7 +58,6 @@ class TcpProxy:
 
     def _serve(self, client: socket.socket) -> None:
         try:
-            self.prepare(client)
             server = socket.create_connection(("127.0.0.1", self._target_port))
         except OSError:
             client.close()
@@ -66,9 +65,6 @@ class TcpProxy:
         self._sockets.append(server)
         self._start(self._relay, server, client, True)
         self._relay(client, server, False)
-
-    def prepare(self, client: socket.socket) -> None:
-        """Called with each new connection, before anything is relayed."""
 
     def delay_response(self) -> None:
         """Called before each part of a response is relayed."""
