@@ -16,8 +16,8 @@ LAYERS = ("values", "upstream", "store", "snapshots", "feeds", "ops", "web")
 """Each may import those before it, never those after it."""
 
 VALUES = frozenset(
-    "bounded_cache clock config errors filters html_text instrumentation model network_errors"
-    " param_values setting_parsers text_cleanup times".split()
+    "bounded_cache clock config errors filters html_text instrumentation languages model"
+    " network_errors param_values setting_parsers text_cleanup times".split()
 )
 """The modules of the lowest layer."""
 
@@ -32,7 +32,7 @@ HOMES: Mapping[str, frozenset[str]] = {
     "sqlite3": frozenset({"store.sqlite"}),
     "selectolax": frozenset({"html_text"}),
     "itsdangerous": frozenset({"feeds.private"}),
-    "babel": frozenset({"web.languages"}),
+    "babel": frozenset({"languages"}),
     "prometheus_client": frozenset({"ops.metrics"}),
     "segno": frozenset({"web.pages.calendar_links"}),
     "granian": frozenset({"server"}),

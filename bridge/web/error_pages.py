@@ -6,6 +6,7 @@ import structlog
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, NotFound
 
+from bridge import languages
 from bridge.errors import (
     BridgeError,
     ParameterError,
@@ -15,7 +16,6 @@ from bridge.errors import (
 )
 from bridge.feeds.formats import FORMATS
 from bridge.services import Services
-from bridge.web import languages
 from bridge.web.feed_responses import ALLOWED, CORS
 from bridge.web.middleware import access_log, limits, security_headers
 from bridge.web.pages.page_cache import VARY

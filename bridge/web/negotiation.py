@@ -7,7 +7,7 @@ from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 from werkzeug.sansio.http import is_resource_modified
 
-from bridge.web import languages
+from bridge import languages
 
 # The three forms of RFC 9110, 5.6.7. Anything else, such as a list of dates, is ignored (13.1.3).
 _HTTP_DATE = re.compile(

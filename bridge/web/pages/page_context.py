@@ -10,17 +10,17 @@ from urllib.parse import urlencode
 from flask import Request, current_app, render_template
 from werkzeug.exceptions import BadRequest
 
-from bridge import times
+from bridge import languages, times
 from bridge.errors import ParameterError
 from bridge.feeds.params import OPTIONS
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.subject import Subject
 from bridge.filters import PARAMETERS
+from bridge.languages import Language
 from bridge.param_values import quoted, single
 from bridge.services import Services
 from bridge.snapshots.cache import CacheOutcome, Lookup
-from bridge.web import assets, languages
-from bridge.web.languages import Language
+from bridge.web import assets
 from bridge.web.middleware.limits import is_host
 from bridge.web.pages import timetable
 from bridge.web.pages.timetable import Timetable

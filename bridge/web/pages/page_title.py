@@ -7,9 +7,9 @@ from bridge.feeds.selection import select
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import FeedSpec, Kind
 from bridge.feeds.subject import Subject
+from bridge.languages import Language
 from bridge.model import ClassSession, Venue
 from bridge.snapshots.snapshot import Snapshot
-from bridge.web.languages import Language
 
 KIND_WORDS = {
     Kind.VENUE: "venue",

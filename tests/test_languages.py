@@ -9,9 +9,9 @@ from babel import Locale, localedata
 from web.pages import page
 from werkzeug.datastructures import LanguageAccept
 
+from bridge import languages
 from bridge.errors import ParameterError
-from bridge.web import languages
-from bridge.web.languages import Language
+from bridge.languages import Language
 
 LONDON = ZoneInfo("Europe/London")
 EVENING = datetime(2026, 11, 23, 18, 30, tzinfo=LONDON)
