@@ -1,20 +1,27 @@
 """The catalogue: the venues, rooms, instructors, courses and types that an audience may see."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from bridge.feeds.selection import hidden_reason, horizon_of
 from bridge.feeds.spec import Audience
 from bridge.filters import FilterSet
+from bridge.model import ClassSession
 from bridge.snapshots.snapshot import Snapshot
 from bridge.text_cleanup import folded
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueItem:
-    """A venue, a room, an instructor, a course, a type or a category of types."""
+    """A venue, a room, an instructor, a course, a type or a category of types.
+
+    Attributes:
+        sessions: how many of the visible sessions belong to it.
+    """
 
     name: str
     identity: int
+    sessions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,36 +36,51 @@ class Catalogue:
     categories: tuple[CatalogueItem, ...]
 
 
+def visible_sessions(
+    snapshot: Snapshot, window: FilterSet, audience: Audience
+) -> list[ClassSession]:
+    """The sessions in *window* that *audience* may see, in order of time."""
+    horizon = horizon_of(snapshot, audience)
+    return [
+        published.session
+        for published in snapshot.matching(window)
+        if hidden_reason(published.session, audience, horizon) is None
+    ]
+
+
 def catalogue_of(snapshot: Snapshot, window: FilterSet, audience: Audience) -> Catalogue:
     """The catalogue of the sessions in *window* that *audience* may see."""
-    horizon = horizon_of(snapshot, audience)
-    venues: dict[int, str] = {}
-    rooms: dict[int, str] = {}
-    instructors: dict[int, str] = {}
-    courses: dict[int, str] = {}
-    types: dict[int, str] = {}
-    categories: dict[int, str] = {}
-    for published in snapshot.matching(window):
-        session = published.session
-        if hidden_reason(session, audience, horizon) is not None:
-            continue
+    venues, rooms, instructors, courses, types, categories = groups = [_Group() for _ in range(6)]
+    for session in visible_sessions(snapshot, window, audience):
         if session.venue:
-            venues[session.venue.id] = session.venue.name or f"Venue {session.venue.id}"
+            venues.add(session.venue.id, session.venue.name or f"Venue {session.venue.id}")
         if session.room:
-            rooms[session.room.id] = session.room.name or f"Room {session.room.id}"
+            rooms.add(session.room.id, session.room.name or f"Room {session.room.id}")
         for person in session.instructors:
-            instructors[person.id] = person.name or f"Instructor {person.id}"
+            instructors.add(person.id, person.name or f"Instructor {person.id}")
         if session.course:
-            courses[session.course.id] = session.course.name or session.title
+            courses.add(session.course.id, session.course.name or session.title)
         kind = session.offering_type
         if kind and kind.id is not None:
-            types[kind.id] = kind.name or session.title
+            types.add(kind.id, kind.name or session.title)
         if kind and kind.category_id is not None and kind.category:
-            categories[kind.category_id] = kind.category
-    groups = (venues, rooms, instructors, courses, types, categories)
-    return Catalogue(*map(_sorted_items, groups))
+            categories.add(kind.category_id, kind.category)
+    return Catalogue(*(group.items() for group in groups))
 
 
-def _sorted_items(names: dict[int, str]) -> tuple[CatalogueItem, ...]:
-    items = sorted(names.items(), key=lambda item: (folded(item[1]), item))
-    return tuple(CatalogueItem(name, identity) for identity, name in items)
+class _Group:
+    """The items of one kind."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, str] = {}
+        self._sessions: Counter[int] = Counter()
+
+    def add(self, identity: int, name: str) -> None:
+        self._names[identity] = name
+        self._sessions[identity] += 1
+
+    def items(self) -> tuple[CatalogueItem, ...]:
+        names = sorted(self._names.items(), key=lambda item: (folded(item[1]), item))
+        return tuple(
+            CatalogueItem(name, identity, self._sessions[identity]) for identity, name in names
+        )

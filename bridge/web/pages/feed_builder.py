@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bridge.feeds.catalogue import CatalogueItem, catalogue_of
-from bridge.feeds.selection import hidden_reason, horizon_of
+from bridge.feeds.catalogue import CatalogueItem, catalogue_of, visible_sessions
 from bridge.feeds.spec import PATH_FIELDS, Audience, Kind
 from bridge.filters import FilterSet
 from bridge.model import ClassSession, SourceName
@@ -68,13 +67,8 @@ class FeedBuilder:
 
 def feed_builder(snapshot: Snapshot, window: FilterSet, audience: Audience) -> FeedBuilder:
     """The choices among the sessions in *window* that *audience* may see."""
+    sessions = visible_sessions(snapshot, window, audience)
     catalogue = catalogue_of(snapshot, window, audience)
-    horizon = horizon_of(snapshot, audience)
-    sessions = [
-        published.session
-        for published in snapshot.matching(window)
-        if hidden_reason(published.session, audience, horizon) is None
-    ]
     groups = (
         _group("venues", Kind.VENUE, catalogue.venues),
         Group("rooms", PATH_FIELDS[Kind.ROOM], Kind.ROOM, _rooms(catalogue.rooms, sessions)),
