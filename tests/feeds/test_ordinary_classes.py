@@ -187,8 +187,8 @@ def test_the_catalogue_lists_rooms_and_categories() -> None:
 
 
 def test_the_catalogue_counts_the_visible_sessions_of_each_item() -> None:
-    far = event(3, start=SEEN + timedelta(days=8))
-    catalogue = catalogue_of(snapshot(event(1), event(2), far), FilterSet(), horizon(7))
+    sessions = [event(n, start=SEEN + timedelta(days=n)) for n in (1, 2, 8)]
+    catalogue = catalogue_of(snapshot(*sessions), FilterSet(), horizon(7))
     assert [(item.identity, item.sessions) for item in catalogue.rooms] == [(71, 2)]
 
 
