@@ -27,7 +27,9 @@ from bridge.web.pages.timetable import Timetable
 from bridge.web.site_address import root_path
 
 # What only some pages have.
-_OPTIONAL = dict.fromkeys(("age", "data", "embedded", "left_out", "table", "view"))
+_OPTIONAL = dict.fromkeys(
+    ("age", "canonical", "data", "description", "embedded", "left_out", "table", "view")
+)
 VIEWS = (AGENDA, WEEK) = ("agenda", "week")
 
 

@@ -7,6 +7,7 @@ from bridge.feeds.formats import ICS
 from bridge.feeds.params import feed_spec
 from bridge.feeds.spec import FeedSpec, Kind
 from bridge.snapshots.cache import Lookup
+from bridge.text_cleanup import clip
 from bridge.web.error_pages import UnknownPageError
 from bridge.web.feed_responses import slug
 from bridge.web.pages import calendar_links, structured_data, timetable
@@ -15,8 +16,12 @@ from bridge.web.pages.feed_builder import FeedBuilder, feed_builder
 from bridge.web.pages.page_cache import Page, page_response
 from bridge.web.pages.page_context import AGENDA, PageContext
 from bridge.web.pages.page_title import KIND_WORDS, page_content
+from bridge.web.pages.timetable import Entry
 
 blueprint = Blueprint("pages", __name__, template_folder="templates")
+
+# Search engines and chats show less.
+_MAX_DESCRIPTION = 300
 
 
 @blueprint.route("/")
@@ -31,6 +36,8 @@ def start() -> Response:
         html = context.render(
             "start.html",
             page_path="/",
+            canonical=f"{context.base}/",
+            description=context.language("start_lead").unescape(),
             builder=lookup and _builder(lookup, all_classes),
             subscription=CalendarLinks.of(context.base, all_classes, ""),
             max_availability=services.config.public_availability,
@@ -80,6 +87,8 @@ def _class(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
     html = context.render(
         "class.html",
         page_path=calendar_links.path(spec, ""),
+        canonical=context.base + calendar_links.path(spec, ""),
+        description=_class_description(context, entry),
         entry=entry,
         over=over,
         opens=entry.booking_opens if opens and opens > context.now else None,
@@ -96,6 +105,15 @@ def _class(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
         since=max((at for at in changes if at <= context.now), default=None),
         until=min((at for at in changes if at > context.now), default=None),
     )
+
+
+def _class_description(context: PageContext, entry: Entry) -> str:
+    """Time, place and instructors of a class, for search results and links in chats."""
+    venue = entry.session_view.session.venue
+    place = ", ".join(filter(None, (venue.name, venue.address))) if venue else ""
+    when = context.language.times(entry.start, entry.end)
+    text = " · ".join(filter(None, (when, place, ", ".join(entry.instructors))))
+    return clip(text, _MAX_DESCRIPTION)
 
 
 def _timetable(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
@@ -126,7 +144,8 @@ def _timetable(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
         snippet=calendar_links.embed_snippet(context.base, embed_path, title),
         # Only in one of the two views, so that search engines see each event once.
         data=structured_data.events(upcoming, context.base) if context.view == AGENDA else None,
-        canonical=context.services.config.public_base_url and page_address,
+        canonical=page_address,
+        description=context.language("timetable_description", name=content.name).unescape(),
         left_out=lookup.left_out,
         age=context.age_notice(lookup, content.subject.zone),
     )
