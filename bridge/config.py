@@ -14,8 +14,11 @@ from bridge.setting_parsers import (
     AUTO_SCHEMES,
     MODES,
     base_url,
+    colour,
     header,
     interface,
+    link,
+    logo,
     member,
     members,
     origins,
@@ -24,6 +27,7 @@ from bridge.setting_parsers import (
     secret_header,
     store,
     switch,
+    title,
     upstream,
     values,
     webhook,
@@ -111,6 +115,10 @@ class Config:
     log_requests: LogRequests
     embed_allowed_origins: tuple[str, ...]
     catalog: bool
+    studio_name: str
+    studio_url: str | None
+    studio_logo: Path | None
+    studio_color: str | None
     studio_timezone: str | None
     trusted_proxies: int
     operator_token: str | None = field(repr=False)
@@ -207,6 +215,10 @@ def load(env: Env | None = None) -> Config:
         log_requests=read("LOG_REQUESTS", member(LogRequests), LogRequests.MISSES),
         embed_allowed_origins=read("EMBED_ALLOWED_ORIGINS", origins, ("*",)),
         catalog=read("CATALOG", switch, True),
+        studio_name=read("STUDIO_NAME", title, ""),
+        studio_url=read("STUDIO_URL", link, None),
+        studio_logo=read("STUDIO_LOGO", logo, None),
+        studio_color=read("STUDIO_COLOR", colour, None),
         studio_timezone=read("STUDIO_TIMEZONE", zone_name, None),
         trusted_proxies=read("TRUSTED_PROXIES", whole(most=16), 0),
         operator_token=read("OPERATOR_TOKEN", str, None),

@@ -1,5 +1,6 @@
 """Parsing of the values of query parameters; an error names the parameter and what is accepted."""
 
+import re
 from collections.abc import Sequence
 from enum import Enum
 from typing import Any
@@ -42,6 +43,14 @@ def number(name: str, text: str, *, most: int) -> int:
             f"{name}: {quoted(text)} cannot be used; accepted: a whole number from 0 to {most}",
         )
     return int(text)
+
+
+def hex_digits(text: str) -> str | None:
+    """The six hex digits of a colour such as ``#0B5D57`` or ``0bd``; None if it is none."""
+    digits = text.removeprefix("#").lower()
+    if not re.fullmatch(r"[0-9a-f]{3}|[0-9a-f]{6}", digits, re.ASCII):
+        return None
+    return digits if len(digits) == 6 else "".join(digit * 2 for digit in digits)
 
 
 def single(name: str, texts: Sequence[str]) -> str:

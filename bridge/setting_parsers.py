@@ -8,12 +8,15 @@ import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
+from xml.parsers import expat
 
 from environs import EnvError
 
 from bridge import times
+from bridge.param_values import hex_digits
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
@@ -23,6 +26,12 @@ AUTO_SCHEMES = ("Bearer", "Token", "JWT")
 
 MODES = ("provider", "customer")
 """The modes that a token may have."""
+
+MAX_IMAGE_BYTES = 100_000
+"""The largest image that a setting may name."""
+
+_ACCEPTED_IMAGES = f"an .svg or .png file of at most {MAX_IMAGE_BYTES // 1000} kB"
+_LONGEST_TITLE = 100
 
 _SCHEMES: Mapping[str, tuple[str, ...]] = {
     **{scheme.lower(): (scheme,) for scheme in AUTO_SCHEMES},
@@ -145,12 +154,72 @@ def webhook(text: str) -> str:
     return text
 
 
+def link(text: str) -> str:
+    """An http or https address for a link on pages."""
+    parts = _split(text)
+    if not _is_web(parts) or parts is None or "@" in parts.netloc:
+        raise _refused(f"{_quoted(text)} cannot be used", "an http or https address")
+    return text
+
+
 def base_url(text: str) -> str:
     """An http or https address without query, fragment and credentials, and no slash at its end."""
     parts = _split(text)
     if not _is_web(parts) or parts is None or parts.query or parts.fragment or "@" in parts.netloc:
         raise _refused(f"{_quoted(text)} cannot be used", "an http or https address")
     return text.rstrip("/")
+
+
+def title(text: str) -> str:
+    """A name of one line, for the headings of pages."""
+    if not text.isprintable() or len(text) > _LONGEST_TITLE:
+        raise _unusable(text, f"one line of at most {_LONGEST_TITLE} characters")
+    return text
+
+
+def colour(text: str) -> str:
+    """A colour as ``rrggbb``."""
+    digits = hex_digits(text)
+    if digits is None:
+        raise _unusable(text, "three or six hex digits such as 0b5d57")
+    return digits
+
+
+def logo(text: str) -> Path:
+    """The file of an image, SVG or PNG; a relative path is below the directory of app.py."""
+    path = Path(__file__).parent.parent / text
+    test = _IMAGE_TESTS.get(path.suffix)
+    if test is None:
+        raise _unusable(text, _ACCEPTED_IMAGES)
+    try:
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= MAX_IMAGE_BYTES else b""
+    except (OSError, ValueError) as err:
+        reason = getattr(err, "strerror", None) or "the name is not valid"
+        raise _refused(f"{text[:80]!r} cannot be read: {reason}", _ACCEPTED_IMAGES) from err
+    if size > MAX_IMAGE_BYTES:
+        raise _refused(f"{text[:80]!r} has {size} bytes", _ACCEPTED_IMAGES)
+    if not test(content):
+        raise _refused(f"{text[:80]!r} is not a valid {path.suffix} file", _ACCEPTED_IMAGES)
+    return path
+
+
+def _is_svg(content: bytes) -> bool:
+    """Whether *content* is a well-formed XML document whose root is an ``svg`` (SVG 2, 5.1)."""
+    elements: list[str] = []
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler = lambda name, attributes: elements.append(name)
+    try:
+        parser.Parse(content, True)
+    except expat.ExpatError:
+        return False
+    return elements[0] == "http://www.w3.org/2000/svg svg"
+
+
+_IMAGE_TESTS: Mapping[str, Callable[[bytes], bool]] = {
+    ".svg": _is_svg,
+    ".png": lambda content: content.startswith(b"\x89PNG\r\n\x1a\n"),
+}
 
 
 def upstream(text: str) -> str:

@@ -71,6 +71,10 @@ DEFAULTS: dict[str, tuple[str, Any]] = {
     "LOG_REQUESTS": ("log_requests", LogRequests.MISSES),
     "EMBED_ALLOWED_ORIGINS": ("embed_allowed_origins", ("*",)),
     "CATALOG": ("catalog", True),
+    "STUDIO_NAME": ("studio_name", ""),
+    "STUDIO_URL": ("studio_url", None),
+    "STUDIO_LOGO": ("studio_logo", None),
+    "STUDIO_COLOR": ("studio_color", None),
     "STUDIO_TIMEZONE": ("studio_timezone", None),
     "TRUSTED_PROXIES": ("trusted_proxies", 0),
     "OPERATOR_TOKEN": ("operator_token", None),
@@ -187,6 +191,14 @@ def test_every_setting_is_looked_at_here() -> None:
         ),
         ("CATALOG", "off", False),
         ("CATALOG", "on", True),
+        ("STUDIO_NAME", "Åsa’s Studio; Yoga & Co", "Åsa’s Studio; Yoga & Co"),
+        (
+            "STUDIO_URL",
+            "https://studio.example/?from=calendar",
+            "https://studio.example/?from=calendar",
+        ),
+        ("STUDIO_COLOR", "0b5d57", "0b5d57"),
+        ("STUDIO_COLOR", "#F5C", "ff55cc"),
         ("STUDIO_TIMEZONE", "Pacific/Auckland", "Pacific/Auckland"),
         ("TRUSTED_PROXIES", "2", 2),
         ("OPERATOR_TOKEN", "o", "o"),
@@ -276,6 +288,12 @@ def test_a_number_is_refused_above_what_makes_sense(load: Load, variable: str, v
         ("UPSTREAM_PLAN", "both", "wide, narrow"),
         ("REFRESH_AHEAD", "maybe", "on, off"),
         ("CATALOG", "maybe", "on, off"),
+        ("STUDIO_NAME", "Riverside\nStudio", "one line"),
+        ("STUDIO_URL", "studio.example", "http"),
+        ("STUDIO_URL", "javascript:alert(1)", "http"),
+        ("STUDIO_LOGO", "logo.jpg", ".svg or .png"),
+        ("STUDIO_LOGO", "nowhere/logo.svg", ".svg or .png"),
+        ("STUDIO_COLOR", "teal", "hex digits"),
         ("STUDIO_TIMEZONE", "Mars/Olympus", "Europe/London"),
         ("STUDIO_TIMEZONE", "GMT+1", "Europe/London"),
         ("PUBLIC_VISIBILITY", "everybody", "public, membership_holders, private"),
@@ -306,6 +324,45 @@ def test_what_cannot_be_used_is_refused_by_name_and_value_with_what_is_accepted(
     assert name == variable
     assert accepted in offered
     assert repr(value)[1:-1] in problem
+
+
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path d="M0 0h1v1z"/></svg>'
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
+
+
+@pytest.mark.parametrize(("name", "content"), [("logo.svg", SVG), ("logo.png", PNG)])
+def test_a_logo_may_be_a_small_svg_or_png_file(
+    load: Load, tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert load(STUDIO_LOGO=str(tmp_path / name)).studio_logo == tmp_path / name
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("logo.svg", SVG[:-3], "is not a valid .svg file"),
+        ("logo.svg", b"<html/>", "is not a valid .svg file"),
+        ("logo.svg", b"", "is not a valid .svg file"),
+        ("logo.svg", PNG, "is not a valid .svg file"),
+        ("logo.png", SVG, "is not a valid .png file"),
+        ("logo.png", PNG + b"\0" * 100_000, "has 100028 bytes"),
+    ],
+)
+def test_a_logo_that_cannot_be_shown_is_refused(
+    load: Load, tmp_path: Path, name: str, content: bytes, problem: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    text = refusal(load, STUDIO_LOGO=str(tmp_path / name))
+    assert text.endswith(f"{problem}; accepted: an .svg or .png file of at most 100 kB")
+
+
+def test_a_name_that_fits_into_no_heading_is_refused(load: Load) -> None:
+    assert "at most 100 characters" in refusal(load, STUDIO_NAME="x" * 101)
+
+
+def test_a_logo_that_cannot_be_read_is_refused_with_the_reason(load: Load) -> None:
+    assert "cannot be read: No such file or directory" in refusal(load, STUDIO_LOGO="no/logo.png")
 
 
 def test_in_a_list_the_one_bad_value_is_named(load: Load) -> None:

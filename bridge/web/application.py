@@ -90,8 +90,9 @@ def _configure(app: Flask, services: Services) -> None:
     # Otherwise half of a page would be the indentation of its template.
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.undefined = StrictUndefined
-    for module in (feed_routes, routes, embed, assets, operator_routes):
+    for module in (feed_routes, routes, embed, operator_routes):
         app.register_blueprint(module.blueprint)
+    assets.register(app, services.config.studio_logo)
     _limit_store_waits(app)
     _record_routes(app)
     error_pages.register(app)

@@ -1,13 +1,13 @@
-"""Static assets, under versioned paths: /static/<digest>/<name>."""
+"""Static assets and the studio's logo, under versioned paths: /static/<digest>/<name>."""
 
 import gzip
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Flask, Response, abort, current_app, request
 
 from bridge.feeds.feed import Body
 from bridge.web.feed_responses import CORS
@@ -21,12 +21,19 @@ _MIME_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".png": "image/png",
 }
 _YEAR_SECONDS = 31_536_000
 # For a request with an old digest, from a cached page: it gets the current file.
 _OUTDATED_SECONDS = 300
 _HOUR_SECONDS = 3_600
 _NO_HEADERS: Mapping[str, str] = {}
+# The logo is a file from elsewhere. In an <img> its scripts do not run; this is for browsers that
+# open it as a page of its own.
+_INERT = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
+    " sandbox"
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +42,15 @@ class Asset:
 
     Attributes:
         body: its tag is the digest in the path.
+        headers: additional headers of its responses.
     """
 
     mime_type: str
     body: Body
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, path: Path) -> "Asset":
+    def of(cls, path: Path, headers: Mapping[str, str] = _NO_HEADERS) -> "Asset":
         """Read the file at *path*."""
         plain = path.read_bytes()
         return cls(
@@ -54,6 +63,7 @@ class Asset:
                 name=path.name,
                 sessions=0,
             ),
+            headers,
         )
 
     def response(
@@ -71,6 +81,7 @@ class Asset:
             **security_headers.SAFE,
             "Cache-Control": cache_control,
             "Vary": "Accept-Encoding",
+            **self.headers,
             **headers,
         }
         return respond(
@@ -84,10 +95,32 @@ class Asset:
         )
 
 
+def register(app: Flask, logo: Path | None) -> None:
+    """Add the assets to *app*.
+
+    Args:
+        logo: the file of the studio's logo; its asset has the name of :func:`logo_name`.
+    """
+    app.extensions["assets"] = dict(_static_files())
+    if logo is not None:
+        app.extensions["assets"][logo_name(logo)] = Asset.of(logo, _INERT)
+    app.register_blueprint(blueprint)
+
+
+def logo_name(logo: Path) -> str:
+    """The name of the asset that is the studio's logo."""
+    return f"logo{logo.suffix}"
+
+
 @cache
-def _assets() -> Mapping[str, Asset]:
+def _static_files() -> Mapping[str, Asset]:
     files = sorted(path for path in _FOLDER.iterdir() if path.suffix in _MIME_TYPES)
     return {path.name: Asset.of(path) for path in files}
+
+
+def _assets() -> Mapping[str, Asset]:
+    assets: Mapping[str, Asset] = current_app.extensions["assets"]
+    return assets
 
 
 def path(name: str) -> str:

@@ -1,11 +1,10 @@
 """Accent colours, adjusted to a readable contrast (WCAG)."""
 
 import colorsys
-import re
 from dataclasses import dataclass
 
 from bridge.errors import ParameterError
-from bridge.param_values import quoted
+from bridge.param_values import hex_digits, quoted
 
 LIGHT, DARK = "#fbfaf7", "#171614"
 """The background colours of the two themes, as in ``site.css``."""
@@ -36,12 +35,12 @@ def accent(name: str, text: str) -> str:
     Raises:
         ParameterError: *text* is not a colour.
     """
-    digits = text.removeprefix("#").lower()
-    if not re.fullmatch(r"[0-9a-f]{3}|[0-9a-f]{6}", digits, re.ASCII):
+    digits = hex_digits(text)
+    if digits is None:
         raise ParameterError(
             name, f"{name}: {quoted(text)} is no colour; accepted: three or six hex digits: 0b5d57"
         )
-    return digits if len(digits) == 6 else "".join(digit * 2 for digit in digits)
+    return digits
 
 
 def themed(digits: str, background: str) -> Accent:

@@ -11,6 +11,7 @@ from flask import Request, current_app, render_template
 from werkzeug.exceptions import BadRequest
 
 from bridge import languages, times
+from bridge.config import Config
 from bridge.errors import ParameterError
 from bridge.feeds.params import OPTIONS
 from bridge.feeds.session_view import SessionView
@@ -31,6 +32,33 @@ _OPTIONAL = dict.fromkeys(
     ("age", "canonical", "data", "description", "embedded", "left_out", "table", "view")
 )
 VIEWS = (AGENDA, WEEK) = ("agenda", "week")
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """What pages are headed with.
+
+    Attributes:
+        name: empty if it is not known.
+        url: the address of its website.
+        logo: the name of the asset.
+        colour: the accent colour, ``rrggbb``.
+    """
+
+    name: str
+    url: str | None
+    logo: str | None
+    colour: str | None
+
+    @classmethod
+    def of(cls, config: Config) -> "Studio":
+        """The studio of the settings."""
+        return cls(
+            name=config.studio_name,
+            url=config.studio_url,
+            logo=assets.logo_name(config.studio_logo) if config.studio_logo else None,
+            colour=config.studio_color,
+        )
 
 
 @dataclass(frozen=True)
@@ -179,6 +207,7 @@ class PageContext:
             link=self.link,
             asset=lambda name: self.root + assets.path(name),
             languages=languages.available(),
+            studio=Studio.of(self.services.config),
             sandbox=self.services.config.sandbox,
             **{**_OPTIONAL, **variables},
         )
