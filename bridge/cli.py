@@ -71,7 +71,7 @@ def feed(path: str) -> None:
     services = _services()
     kind, identity, form, pairs = _feed_address(path)
     spec = feed_spec(kind, identity, pairs, services.defaults, extra_params=form.params)
-    click.echo("requesting the timetable from TeamUp …", err=True)
+    click.echo("requesting the timetable …", err=True)
     whole = services.feeds.get(spec, form, timeout=WALK_SECONDS)
     printed = whole.narrowed(form, dict(pairs), datetime.fromtimestamp(services.store.now(), UTC))
     click.echo(f"{printed.body.sessions} sessions", err=True)
@@ -131,8 +131,15 @@ def revoke(address: str) -> None:
 
 
 def _services() -> Services:
+    """The services of the application; a line on standard error tells if they use the sandbox."""
     services: Services | None = current_app.extensions.get("bridge")
-    return services or build(config.load())
+    services = services or build(config.load())
+    if services.config.sandbox:
+        click.echo(
+            "TEAMUP_API_TOKEN is not set: this is the sandbox studio of the running `make run`",
+            err=True,
+        )
+    return services
 
 
 def _feed_address(path: str) -> tuple[Kind, int | None, Format, list[tuple[str, str]]]:
@@ -152,10 +159,11 @@ def _feed_address(path: str) -> tuple[Kind, int | None, Format, list[tuple[str, 
 
 
 @click.command()
+@with_appcontext
 @_one_line_errors
 def accept() -> None:
     """Accept that sessions which TeamUp suddenly stopped listing are gone, and publish that."""
-    services = build(config.load())
+    services = _services()
     try:
         removed = services.refresher.accept()
         if isinstance(services.store, MemoryStore):

@@ -152,6 +152,13 @@ def environment() -> Env:
     return env
 
 
+def has_account(env: Env) -> bool:
+    """Whether *env* has a token, or says that TeamUp is asked without one."""
+    names = ("TEAMUP_API_TOKEN", "TEAMUP_AUTH_SCHEME")
+    token, scheme = ((env.str(name, "") or "").strip() for name in names)
+    return token != "" or scheme.lower() == "none"
+
+
 def load(env: Env | None = None) -> Config:
     """Read the settings.
 

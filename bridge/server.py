@@ -21,7 +21,7 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from bridge import config
+from bridge import config, local_run
 from bridge.config import Config
 from bridge.errors import ConfigError
 from bridge.ops import log_config, metrics_dir
@@ -134,31 +134,38 @@ def _serve_locally() -> None:
     env = config.environment()
     for name, value in _LOCAL.items():
         os.environ.setdefault(name, env.str(name, value))
-    has_token = (env.str("TEAMUP_API_TOKEN", "") or "").strip() != ""
-    anonymous = (env.str("TEAMUP_AUTH_SCHEME", "") or "").strip().lower() == "none"
-    if not has_token and not anonymous:
-        studio_url, token = _start_sandbox()
-        os.environ |= {
-            "TEAMUP_API_TOKEN": token,
-            "TEAMUP_BASE_URL": studio_url,
-            config.SANDBOX_FLAG: "1",
-        }
-        settings = _settings()
-        print(  # noqa: T201 - for the person who typed make run
-            "TEAMUP_API_TOKEN is not set, so this is the bundled sandbox studio, not yours.\n"
-            f"  studio's API  {studio_url}\n"
-            f"  the bridge    http://{settings.host}:{settings.port}/\n"
-            "Set TEAMUP_API_TOKEN, in the environment or in .env, to serve your own timetable.",
-            flush=True,
-        )
-    serve(_settings())
+    if config.has_account(env):
+        serve(_settings())
+        return
+    studio_url, token, signing_key = _start_sandbox()
+    variables = {
+        "TEAMUP_API_TOKEN": token,
+        "TEAMUP_BASE_URL": studio_url,
+        config.SANDBOX_FLAG: "1",
+    }
+    if not env.str("FEED_SIGNING_KEYS", ""):
+        variables["FEED_SIGNING_KEYS"] = signing_key
+    os.environ |= variables
+    settings = _settings()
+    lock = local_run.share({**variables, "PORT": str(settings.port)})
+    commands = "" if lock is None else "  commands      .venv/bin/flask --app app check\n"
+    print(  # noqa: T201 - for the person who typed make run
+        "TEAMUP_API_TOKEN is not set, so this is the bundled sandbox studio, not yours.\n"
+        f"  studio's API  {studio_url}\n"
+        f"  the bridge    http://{settings.host}:{settings.port}/\n"
+        f"{commands}"
+        "Set TEAMUP_API_TOKEN, in the environment or in .env, to serve your own timetable.",
+        flush=True,
+    )
+    with lock or contextlib.nullcontext():
+        serve(settings)
 
 
-def _start_sandbox() -> tuple[str, str]:
+def _start_sandbox() -> tuple[str, str, str]:
     """Start the sandbox studio in a child process, which ends with this process.
 
     Returns:
-        The values of TEAMUP_BASE_URL and TEAMUP_API_TOKEN for it.
+        The values of TEAMUP_BASE_URL, TEAMUP_API_TOKEN and FEED_SIGNING_KEYS for it.
     """
     # Imported here, because the production server must not import the sandbox.
     from bridge.sandbox import api, demo_timetable, http_server  # noqa: PLC0415
@@ -177,7 +184,7 @@ def _start_sandbox() -> tuple[str, str]:
         server.run()
 
     multiprocessing.get_context("fork").Process(target=run, daemon=True).start()
-    return server.url, api.TOKEN
+    return server.url, api.TOKEN, api.SIGNING_KEY
 
 
 if __name__ == "__main__":

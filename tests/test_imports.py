@@ -21,7 +21,7 @@ VALUES = frozenset(
 )
 """The modules of the lowest layer."""
 
-WIRING = frozenset("cli diagnostics server services".split())
+WIRING = frozenset("cli diagnostics local_run server services".split())
 """They put the layers together: no layer below web may import them."""
 
 HOMES: Mapping[str, frozenset[str]] = {

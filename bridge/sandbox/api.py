@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 TOKEN = "sandbox-token"  # noqa: S105 - made up, and public
+SIGNING_KEY = "sandbox-signing-key"
+"""For private feeds of a bridge that serves the sandbox; public as well."""
 BASE_PATH = "/api/v2"
 BASE_PATH_SETTING = "SANDBOX_BASE_PATH"
 

@@ -14,7 +14,7 @@ from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
-from bridge import cli, config
+from bridge import cli, config, local_run
 from bridge.errors import ConfigError
 from bridge.feeds.formats import FORMATS
 from bridge.feeds.formats.base import Format
@@ -51,6 +51,8 @@ def create_app(services: Services | None = None) -> Flask:
         _configure(app, services)
         return app
     try:
+        if _commands_only():
+            local_run.adopt()
         services = build(config.load())
     except ConfigError as err:
         if not _commands_only():
