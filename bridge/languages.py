@@ -97,14 +97,15 @@ class Language:
             locale = Locale.parse(likely) if likely else locale
         return locale.first_week_day
 
-    def weekday(self, day: date) -> str:
+    def weekday(self, day: date, *, short: bool = False) -> str:
         """The name of the weekday (stand-alone form)."""
-        names = get_day_names("wide", context="stand-alone", locale=self.locale)
+        width = "abbreviated" if short else "wide"
+        names = get_day_names(width, context="stand-alone", locale=self.locale)
         return str(names[day.weekday()])
 
-    def month_day(self, day: date) -> str:
+    def month_day(self, day: date, *, short: bool = False) -> str:
         """Format day and month."""
-        return str(format_skeleton("MMMMd", day, locale=self.locale))
+        return str(format_skeleton("MMMd" if short else "MMMMd", day, locale=self.locale))
 
     def days(self, first: date, last: date) -> str:
         """Format a range of days."""

@@ -18,6 +18,7 @@ from bridge.feeds.formats import FORMATS
 from bridge.services import Services
 from bridge.web.feed_responses import ALLOWED, CORS
 from bridge.web.middleware import access_log, limits, security_headers
+from bridge.web.pages.embed_options import LIGHT, THEMES
 from bridge.web.pages.page_cache import VARY
 from bridge.web.pages.page_context import PageContext
 
@@ -154,12 +155,11 @@ def _page(code: int, text: str, unknown: str | None) -> str:
     )
 
 
-def _theme() -> str | None:
-    """The theme that the request has for an embedded page, if any."""
-    if limits.violation(request.environ) is not None:
-        return None
-    theme = request.args.get("theme")
-    return theme if theme in ("light", "dark") else None
+def _theme() -> str:
+    """The theme that the request has for an embedded page, or else the default."""
+    valid = limits.violation(request.environ) is None
+    theme = request.args.get("theme") if valid else None
+    return theme if theme in THEMES else LIGHT
 
 
 def _page_context() -> PageContext:

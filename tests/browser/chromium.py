@@ -3,6 +3,8 @@
 import base64
 import os
 import shutil
+import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,7 @@ _SWITCHES = (
 ).split()
 _SECONDS = 60
 _TALLEST = 9_000
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class ChromiumNotFound(Exception):
@@ -100,6 +103,19 @@ class Chromium:
         image = self._do("Page.captureScreenshot", captureBeyondViewport=whole, clip=clip)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(image["data"]))
+
+    def colour_at(self, x: int, y: int) -> tuple[int, int, int]:
+        """The colour on the screen: red, green and blue of a pixel, 0 to 255."""
+        clip = {"x": x, "y": y, "width": 1, "height": 1, "scale": 1}
+        image = base64.b64decode(self._do("Page.captureScreenshot", clip=clip)["data"])
+        data, at = b"", len(_PNG)
+        while at < len(image):
+            length, kind = struct.unpack_from(">I4s", image, at)
+            data += image[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
+            at += 12 + length
+        # The only row begins with the number of its filter, which changes nothing in one pixel.
+        red, green, blue = zlib.decompress(data)[1:4]
+        return red, green, blue
 
     def print(self, *, inches: tuple[float, float]) -> bytes:
         """Print the page as a PDF in landscape, on paper of this width and height."""

@@ -97,20 +97,51 @@ def test_other_pages_cannot_be_framed(live: Bridge, tab: Chromium, blog: FileSer
     assert tab.driver.find_elements(By.ID, "subscribe") == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark", "auto"])
-def test_the_theme_is_that_of_the_parameter_or_the_visitor(
-    live: Bridge, tab: Chromium, theme: str
+#: Query, colour scheme of the <iframe> and of its page → the background in the frame; by default
+#: that of the page.
+PAGE = (222, 238, 255)
+BACKGROUNDS = {
+    ("", "normal", "normal"): PAGE,
+    ("", "light", "light dark"): PAGE,
+    ("theme=dark", "dark", "normal"): PAGE,
+    ("theme=dark", "dark", "dark"): PAGE,
+    ("theme=auto", "normal", "normal"): (23, 22, 20),
+}
+
+
+@pytest.mark.parametrize("case", BACKGROUNDS)
+def test_a_visitors_dark_mode_changes_the_background_only_where_asked_for(
+    live: Bridge, tab: Chromium, blog: FileServer, case: tuple[str, str, str]
 ) -> None:
-    tab.emulate(dark=True).open(live.url(f"/embed/venues/12?theme={theme}"))
-    ground = tab.run("return getComputedStyle(document.body).backgroundColor")
-    assert ground == ("rgb(251, 250, 247)" if theme == "light" else "rgb(23, 22, 20)")
+    query, frame_scheme, page_scheme = case
+    tab.emulate(width=700, height=500, dark=True)
+    style = f"border:0;color-scheme:{frame_scheme}"
+    src = live.url(f"/embed/venues/14?starts_at_gte=2035-01-01&{query}")
+    tab.open(
+        blog.put(
+            "/",
+            f"<!doctype html><html style='color-scheme:{page_scheme}'>"
+            f"<body style='margin:0;background:rgb{PAGE}'>"
+            f"<iframe style='{style}' src='{src}' title=x width=600 height=400></iframe>".encode(),
+        )
+    )
+    in_frame(tab)
+    tab.wait_until("return document.readyState === 'complete'")
+    assert tab.colour_at(300, 380) == BACKGROUNDS[case]
+
+
+def test_outside_of_a_frame_a_timetable_has_a_background_of_its_own(
+    live: Bridge, tab: Chromium
+) -> None:
+    tab.open(live.url("/embed/venues/12?theme=dark"))
+    assert tab.run("return getComputedStyle(document.body).backgroundColor") == "rgb(23, 22, 20)"
 
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_accent_colour_is_used_where_it_is_legible(
     live: Bridge, tab: Chromium, dark: bool
 ) -> None:
-    tab.emulate(dark=dark).open(live.url("/embed/venues/12?accent=ffeb3b"))
+    tab.emulate(dark=dark).open(live.url("/embed/venues/12?accent=ffeb3b&theme=auto"))
     button = "getComputedStyle(document.querySelector('.bar .button'))"
     assert tab.run(f"return {button}.backgroundColor") == "rgb(255, 235, 59)"
     assert tab.run(f"return {button}.color") == "rgb(0, 0, 0)"
@@ -118,12 +149,27 @@ def test_the_accent_colour_is_used_where_it_is_legible(
     assert (link == "rgb(255, 235, 59)") is dark
 
 
-@pytest.mark.parametrize("width", [320, 768, 1280])
+@pytest.mark.parametrize("width", [320, 600, 1280])
 @pytest.mark.parametrize("view", ["agenda", "week"])
 def test_the_embed_page_fits_any_width(live: Bridge, tab: Chromium, view: str, width: int) -> None:
     tab.emulate(width=width, height=500).open(live.url(f"/embed/sessions?view={view}"))
     assert tab.run("return document.documentElement.scrollWidth") <= width
     assert tab.run("return document.querySelector('main').scrollWidth") <= width
+    wide = tab.run(
+        "return [...document.querySelectorAll('.week .day')]"
+        ".filter((day) => day.scrollWidth > day.clientWidth).length"
+    )
+    assert wide == 0
+
+
+@pytest.mark.parametrize("width", [599, 600])
+def test_a_week_is_side_by_side_from_600_pixels(live: Bridge, tab: Chromium, width: int) -> None:
+    tab.emulate(width=width, height=500).open(live.url("/embed/venues/12?view=week"))
+    tops = tab.run(
+        "return [...document.querySelectorAll('.day')]"
+        ".map((day) => day.getBoundingClientRect().top)"
+    )
+    assert (len(set(tops)) == 1) is (width == 600)
 
 
 @pytest.mark.parametrize("paper", PAPER_SIZES)

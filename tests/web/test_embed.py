@@ -6,6 +6,7 @@ import pytest
 from web.pages import page
 
 from bridge.web.pages import colours
+from bridge.web.pages.embed_options import FONTS, SYSTEM
 
 EMBEDS = ("/embed/venues/12", "/embed/instructors/11", "/embed/courses/51", "/embed/sessions")
 each_embed = pytest.mark.parametrize("path", EMBEDS)
@@ -35,11 +36,33 @@ class TestFrame:
 
     @each_embed
     def test_the_next_page_keeps_the_options(self, site, path):
-        found = page(site, f"{path}?theme=dark&accent=c2410c&lang=de&view=week")
+        found = page(site, f"{path}?theme=dark&font=serif&accent=c2410c&lang=de&view=week")
         [later] = [a["href"] for a in found.all("a") if a.get("rel") == "next"]
-        for parameter in ("theme=dark", "accent=c2410c", "lang=de", "view=week", "from="):
+        for parameter in (
+            "theme=dark",
+            "font=serif",
+            "accent=c2410c",
+            "lang=de",
+            "view=week",
+            "from=",
+        ):
             assert parameter in later
         assert page(site, later).all("html")[0]["data-theme"] == "dark"
+
+    @each_embed
+    def test_by_default_it_is_light_and_has_the_font_of_the_system(self, site, path):
+        [root] = page(site, path).all("html")
+        assert (root["data-theme"], root["data-font"]) == ("light", "system")
+
+    def test_it_follows_the_device_of_the_visitor_if_the_address_says_so(self, site):
+        assert "data-theme" not in page(site, "/embed/venues/12?theme=auto").all("html")[0]
+
+    @pytest.mark.parametrize("font", FONTS)
+    def test_each_font_has_a_rule_in_the_style_sheet(self, site, font):
+        found = page(site, f"/embed/venues/12?font={font}")
+        assert found.all("html")[0]["data-font"] == font
+        [style] = [link for link in found.links if link.endswith("/site.css")]
+        assert font == SYSTEM or f'[data-font="{font}"]' in site.get(style).text
 
     def test_it_links_to_the_subscription_on_the_page(self, site):
         assert "/venues/12-riverside-studio#subscribe" in page(site, "/embed/venues/12").links
@@ -50,7 +73,16 @@ class TestFrame:
         assert "X-Robots-Tag" not in site.get(path.removeprefix("/embed")).headers
 
     @pytest.mark.parametrize(
-        "query", ["theme=blue", "accent=red", "accent=12345", "accent=%23", "view=x", "lang=1"]
+        "query",
+        [
+            "theme=blue",
+            "font=Arial",
+            "accent=red",
+            "accent=12345",
+            "accent=%23",
+            "view=x",
+            "lang=1",
+        ],
     )
     def test_invalid_parameters_are_reported(self, site, query):
         found = page(site, f"/embed/venues/12?{query}", 400)

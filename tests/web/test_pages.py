@@ -461,7 +461,8 @@ class TestErrors:
         found = page(site, f"/embed/venues/999?theme={theme}", 404)
         assert found.all("html")[0]["data-theme"] == theme
         assert found.all("header") == found.all("footer") == []
-        assert "data-theme" not in page(site, "/embed/venues/999?theme=puce", 400).all("html")[0]
+        [root] = page(site, "/embed/venues/999?theme=puce", 400).all("html")
+        assert root["data-theme"] == "light"
         assert "data-theme" not in page(site, "/venues/999?theme=dark", 404).all("html")[0]
 
     def test_an_old_timetable_shows_its_age(self, client, clock, upstream):

@@ -1,4 +1,4 @@
-"""Timetables for embedding in other sites, with a theme and an accent colour."""
+"""Timetables for embedding in other sites, and the style sheets of accent colours."""
 
 from flask import Blueprint, Response, request
 
@@ -8,13 +8,12 @@ from bridge.snapshots.cache import Lookup
 from bridge.web.error_pages import UnknownPageError
 from bridge.web.middleware import security_headers
 from bridge.web.pages import calendar_links, colours
+from bridge.web.pages.embed_options import EmbedOptions
 from bridge.web.pages.page_cache import Page, page_response
 from bridge.web.pages.page_context import PageContext
 from bridge.web.pages.page_title import KIND_WORDS, page_content
 
 blueprint = Blueprint("embed", __name__, url_prefix="/embed")
-
-THEMES = ("auto", "light", "dark")
 
 
 @blueprint.route("/venues/<feed_id:identity>", defaults={"kind": Kind.VENUE})
@@ -28,21 +27,17 @@ def show(kind: Kind, identity: int | None) -> Response:
     """The timetable as a list or as a week, without the rest of the page."""
     context = PageContext.of(request)
     spec = feed_spec(kind, identity, context.feed_pairs, context.services.defaults)
-    theme = context.one_of("theme", THEMES)
-    text = request.args.get("accent")
-    accent = None if text is None else colours.accent("accent", text)
-    key = ("embed", spec, context.view, context.first_day, theme, accent)
+    options = EmbedOptions.of(context)
+    key = ("embed", spec, context.view, context.first_day, options)
     lookup = context.services.router.find(spec.filter_set)
 
     def render() -> Page:
-        return _timetable(context, spec, lookup, theme=theme, accent=accent)
+        return _timetable(context, spec, lookup, options)
 
     return page_response(context, lookup, key, render, indexed=False)
 
 
-def _timetable(
-    context: PageContext, spec: FeedSpec, lookup: Lookup, *, theme: str, accent: str | None
-) -> Page:
+def _timetable(context: PageContext, spec: FeedSpec, lookup: Lookup, options: EmbedOptions) -> Page:
     content = page_content(lookup.snapshot, spec, context.language)
     if not content.exists:
         raise UnknownPageError(KIND_WORDS[spec.kind])
@@ -56,9 +51,7 @@ def _timetable(
         one_class=spec.session is not None,
         table=table,
         view=context.view,
-        theme=theme,
-        accent=accent,
-        embed_options={"theme": theme if theme != THEMES[0] else None, "accent": accent},
+        options=options,
         left_out=lookup.left_out,
         age=context.age_notice(lookup, content.subject.zone),
     )
