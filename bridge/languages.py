@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
@@ -99,7 +99,7 @@ class Language:
 
     def weekday(self, day: date, *, short: bool = False) -> str:
         """The name of the weekday (stand-alone form)."""
-        width = "abbreviated" if short else "wide"
+        width: Literal["abbreviated", "wide"] = "abbreviated" if short else "wide"
         names = get_day_names(width, context="stand-alone", locale=self.locale)
         return str(names[day.weekday()])
 
