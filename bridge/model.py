@@ -268,6 +268,10 @@ class Published:
         held: the session is missing together with suspiciously many others, or its upstream row
             is unusable; it is published unchanged, and not as cancelled.
         vanished: a tombstone: the session was deleted upstream and is published as cancelled.
+        moved_from: the start that was published first, while it is to come; None if the session
+            was not moved.
+        covered: the instructors that were published first, if others took the place of some of
+            them; otherwise empty.
     """
 
     session: ClassSession
@@ -275,6 +279,8 @@ class Published:
     missing_since: int | None = None
     held: bool = False
     vanished: bool = False
+    moved_from: datetime | None = None
+    covered: tuple[Instructor, ...] = ()
 
     def __hash__(self) -> int:
         # Hashing all fields takes ten times as long and hardly reduces collisions.

@@ -10,7 +10,8 @@ from cachetools import LRUCache
 
 from bridge.clock import Clock
 from bridge.model import SourceName
-from bridge.snapshots.snapshot import Snapshot, decode
+from bridge.snapshots.encoding import decode
+from bridge.snapshots.snapshot import Snapshot
 from bridge.snapshots.snapshot_key import source_of
 from bridge.store.interface import Entry, Store
 from bridge.store.keys import Keys

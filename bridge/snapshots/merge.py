@@ -63,6 +63,14 @@ def merge_walk(
     )
 
 
+def follows(filter_set: FilterSet, walk: Walk, previous: Snapshot | None) -> bool:
+    """Whether *previous* and *walk* together cover the time between them.
+
+    After a longer pause, sessions may have come and gone that no walk has seen.
+    """
+    return previous is not None and previous.walked >= _edge(filter_set, walk)
+
+
 def missing_ids(
     filter_set: FilterSet, walk: Walk, previous: Snapshot, rules: MergeRules
 ) -> frozenset[int]:
@@ -134,7 +142,7 @@ class _Merge:
         self._unusable = set(walk.unusable)
         self._types = offering_types_by_id(walk.sessions)
         self._live_slots = {
-            _slot(session) for session in walk.sessions if session.status is Status.ACTIVE
+            slot(session) for session in walk.sessions if session.status is Status.ACTIVE
         }
 
     def add_listed(self) -> None:
@@ -173,7 +181,7 @@ class _Merge:
                     past = replace(entry, missing_since=None, held=False)
                     self.result[identity] = with_current_visibility(past, self._types)
             elif entry.vanished:
-                if _slot(entry.session) not in self._live_slots:
+                if slot(entry.session) not in self._live_slots:
                     self.result[identity] = entry
             else:
                 missing.append(entry)
@@ -232,7 +240,7 @@ class _Merge:
             return replace(entry, missing_since=since, held=True)
         if entry.missing_since is None and entry.session.id not in self._walk.deleted:
             return replace(entry, missing_since=since)
-        if not self._rules.tombstones or _slot(entry.session) in self._live_slots:
+        if not self._rules.tombstones or slot(entry.session) in self._live_slots:
             return None
         cancelled = replace(entry.session, status=Status.CANCELLED)
         return replace(revisions.with_revision(cancelled, self._at, entry), vanished=True)
@@ -242,7 +250,7 @@ def _venue_id(session: ClassSession) -> int | None:
     return session.venue.id if session.venue else None
 
 
-def _slot(session: ClassSession) -> object:
+def slot(session: ClassSession) -> object:
     """Equal for a deleted session and for a new one that replaces it under another id."""
     return (_venue_id(session), session.start, session.title)
 
@@ -250,10 +258,14 @@ def _slot(session: ClassSession) -> object:
 def _covers_from(
     filter_set: FilterSet, walk: Walk, previous: Snapshot | None, rules: MergeRules
 ) -> float:
-    earliest, _ = filter_set.widest_window(walk.day)
-    edge = earliest.timestamp() if earliest else float("-inf")
-    if not rules.history or previous is None or previous.walked < edge:
-        # No walk covers the time between the previous walk and the start of this one's window.
+    edge = _edge(filter_set, walk)
+    if not rules.history or previous is None or not follows(filter_set, walk, previous):
         return edge
     oldest = walk.started - HISTORY_DAYS * 86400
     return min(edge, max(previous.covers_from, oldest))
+
+
+def _edge(filter_set: FilterSet, walk: Walk) -> float:
+    """The start of the walk's window, in seconds since 1970."""
+    earliest, _ = filter_set.widest_window(walk.day)
+    return earliest.timestamp() if earliest else float("-inf")

@@ -1,16 +1,21 @@
 """Publishes walks: merges each with the previous snapshot, and writes the result to the store."""
 
+from collections.abc import Sequence
+
 import structlog
 
 from bridge.errors import StoreError
 from bridge.instrumentation import AlertSink
+from bridge.model import SourceName
 from bridge.snapshots import merge
+from bridge.snapshots.change_log import Change, ChangeLogs, changed_sessions
+from bridge.snapshots.encoding import encode
 from bridge.snapshots.freshness import FreshnessPolicy
 from bridge.snapshots.local_cache import LocalCache
 from bridge.snapshots.merge import HISTORY_DAYS, MergeRules
 from bridge.snapshots.session_history import SessionHistory
-from bridge.snapshots.snapshot import Snapshot, encode
-from bridge.snapshots.snapshot_key import SnapshotKey
+from bridge.snapshots.snapshot import Snapshot
+from bridge.snapshots.snapshot_key import SnapshotKey, source_of
 from bridge.store.interface import Store, Write
 from bridge.store.keys import Keys
 from bridge.store.leases import Lease, LostLeaseError
@@ -39,6 +44,7 @@ class Publisher:
         self._local_cache = local_cache
         self._freshness = freshness
         self._history = SessionHistory(store, keys)
+        self._change_logs = ChangeLogs(store, keys)
         self._alerts = alerts
 
     def missing(self, key: SnapshotKey, rules: MergeRules, walk: Walk) -> frozenset[int]:
@@ -63,6 +69,9 @@ class Publisher:
             writes, expect = records.writes_for(snapshot)
             writes[self._keys.snapshot(key.text)] = Write(encode(snapshot), self._store_ttl(rules))
             writes[self._keys.source_read(key.source.value)] = Write(b"1", HISTORY_DAYS * _DAY)
+            if previous is not None and merge.follows(key.filter_set, walk, previous):
+                changes = changed_sessions(previous, snapshot, records.published)
+                self._log_changes(key.source, changes, snapshot, writes, expect)
             lease.renew()
             version = self._store.commit(writes, expect={**expect, **lease.expectation})
             if version is not None:
@@ -70,6 +79,18 @@ class Publisher:
                 self._report(key.text, snapshot, walk)
                 return
         raise StoreError("other filter sets kept changing the same sessions", readable=True)
+
+    def _log_changes(
+        self,
+        source: SourceName,
+        changes: Sequence[Change],
+        snapshot: Snapshot,
+        writes: dict[str, Write],
+        expect: dict[str, str | None],
+    ) -> None:
+        log_writes, log_expect = self._change_logs.writes_for(source, changes, int(snapshot.walked))
+        writes.update(log_writes)
+        expect.update(log_expect)
 
     def accept(self, key: str, lease: Lease) -> int:
         """Remove the held sessions of *key* at once; how many were removed.
@@ -81,11 +102,14 @@ class Publisher:
         count = self.held_count(key)
         if entry is None or not count:
             return 0
-        value = encode(merge.drop_held(entry.snapshot))
-        write = Write(value, HISTORY_DAYS * _DAY)
-        lease.renew()
+        snapshot = merge.drop_held(entry.snapshot)
         name = self._keys.snapshot(key)
-        if self._store.commit({name: write}, expect=lease.expectation) is None:
+        writes = {name: Write(encode(snapshot), HISTORY_DAYS * _DAY)}
+        expect: dict[str, str | None] = {}
+        changes = changed_sessions(entry.snapshot, snapshot, {})
+        self._log_changes(source_of(key), changes, snapshot, writes, expect)
+        lease.renew()
+        if self._store.commit(writes, expect={**expect, **lease.expectation}) is None:
             raise LostLeaseError(name)
         self._alerts.resolve(f"held {key}", "What TeamUp no longer lists was accepted as gone.")
         return count

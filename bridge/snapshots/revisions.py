@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from bridge.model import ClassSession, OfferingType, Published, Revision
+from bridge.model import ClassSession, Instructor, OfferingType, Published, Revision
 
 _SEQUENCE_EPOCH = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
 
@@ -20,6 +20,8 @@ def with_revision(session: ClassSession, at: int, before: Published | None) -> P
         first = Revision(at, _minutes(at), at, at, at, at, at)
         return Published(session, first)
     old, revision = before.session, before.revision
+    moved_from, covered = _moved_from(session, at, before), _covered(session, before)
+    announced = (moved_from, covered) == (before.moved_from, before.covered)
     sequence = revision.sequence
     if _schedule(session) != _schedule(old):
         sequence = max(sequence + 1, _minutes(at))
@@ -28,13 +30,32 @@ def with_revision(session: ClassSession, at: int, before: Published | None) -> P
         Revision(
             created=revision.created,
             sequence=sequence,
-            content=_last_change(revision.content, at, _content(session) != _content(old)),
+            content=_last_change(
+                revision.content, at, _content(session) != _content(old) or not announced
+            ),
             full=_last_change(revision.full, at, session.full != old.full),
             places=_last_change(revision.places, at, _places(session) != _places(old)),
             counts=_last_change(revision.counts, at, _counts(session) != _counts(old)),
             links=_last_change(revision.links, at, _links(session) != _links(old)),
         ),
+        moved_from=moved_from,
+        covered=covered,
     )
+
+
+def _moved_from(session: ClassSession, at: int, before: Published) -> datetime | None:
+    """The start that was published first, if it is another one and is still to come."""
+    first = before.moved_from or before.session.start
+    return first if first != session.start and first.timestamp() > at else None
+
+
+def _covered(session: ClassSession, before: Published) -> tuple[Instructor, ...]:
+    """The instructors that were published first, if others have taken the place of some."""
+    first = before.covered or before.session.instructors
+    now = {person.id for person in session.instructors}
+    then = {person.id for person in first}
+    # Without any instructor the class is waiting for the one who covers it.
+    return first if not now or (now - then and then - now) else ()
 
 
 def _minutes(at: int) -> int:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bridge.model import Identity, Published
+from bridge.snapshots.encoding import decode_session, encode_session
 from bridge.snapshots.merge import HISTORY_DAYS
-from bridge.snapshots.snapshot import Snapshot, decode_session, encode_session
+from bridge.snapshots.snapshot import Snapshot
 from bridge.store.interface import Store, Write
 from bridge.store.keys import Keys
 from bridge.upstream.pagination import Walk

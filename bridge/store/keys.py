@@ -61,6 +61,10 @@ class Keys:
         """The history of one session."""
         return self._key("session", f"{source}:{identity}")
 
+    def changes(self, source: str) -> str:
+        """What publications changed in one of TeamUp's lists."""
+        return self._key("changes", source)
+
     def registry(self, bucket: int) -> str:
         """A bucket of the key registry: when filter sets were last requested."""
         return self._key("asked", str(bucket))

@@ -28,7 +28,7 @@ from bridge.clock import SystemClock
 from bridge.errors import StoreError
 from bridge.filters import FilterSet
 from bridge.services import Services
-from bridge.snapshots.snapshot import decode
+from bridge.snapshots.encoding import decode
 from bridge.store.fallback import COOL_DOWN_SECONDS
 from bridge.store.interface import Write
 from bridge.store.redis import RedisStore

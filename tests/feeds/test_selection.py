@@ -28,7 +28,7 @@ from bridge.feeds.session_view import uid
 from bridge.feeds.spec import Audience, Cancelled, FeedSpec, Kind, TimeStyle
 from bridge.filters import Occupancy
 from bridge.model import Course, Instructor, OfferingType, Status, Venue, Visibility
-from bridge.snapshots.snapshot import decode, encode
+from bridge.snapshots.encoding import decode, encode
 
 MEMBERS = frozenset({Visibility.PUBLIC, Visibility.MEMBERSHIP_HOLDERS})
 EVERYBODY = frozenset(Visibility)

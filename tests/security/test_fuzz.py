@@ -31,7 +31,8 @@ from bridge.feeds.selection import select
 from bridge.feeds.spec import Audience, FeedSpec, Kind, TimeStyle
 from bridge.filters import MAX_ID, PARAMETERS, FilterSet
 from bridge.model import Published, Revision, Visibility
-from bridge.snapshots.snapshot import Snapshot, decode, encode
+from bridge.snapshots.encoding import decode, encode
+from bridge.snapshots.snapshot import Snapshot
 from bridge.upstream import causes
 from bridge.upstream.pagination import Walk
 from bridge.upstream.parser import lacks_required_fields, parse

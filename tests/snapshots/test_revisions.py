@@ -14,6 +14,7 @@ from bridge.model import (
     ClassSession,
     Course,
     Instructor,
+    Published,
     Revision,
     Status,
     Visibility,
@@ -166,3 +167,58 @@ def test_no_number_ever_decreases_and_each_increases_with_its_change(
         if changed == old:
             assert after.revision == before.revision
         before = after
+
+
+def after_changes(*changes: dict[str, Any], at: int = LATER) -> Published:
+    """The session after one change after the other, ten minutes apart; each replaces the last."""
+    entry = revisions.with_revision(session(), AT, None)
+    for number, fields in enumerate(changes):
+        entry = revisions.with_revision(session(**fields), at + 600 * number, entry)
+    return entry
+
+
+MOVED = {"start": TOMORROW + HOUR, "end": TOMORROW + 2 * HOUR}
+MOVED_AGAIN = {"start": TOMORROW + 2 * HOUR, "end": TOMORROW + 3 * HOUR}
+SAM, ANN, ZOE = Instructor(12, "Sam"), Instructor(13, "Ann"), Instructor(11, "Zoë")
+
+
+def test_a_moved_session_remembers_the_start_that_was_published_first() -> None:
+    assert after_changes().moved_from is None
+    assert after_changes(MOVED).moved_from == TOMORROW
+    assert after_changes(MOVED, MOVED_AGAIN).moved_from == TOMORROW
+    assert after_changes(MOVED, {}).moved_from is None
+    assert after_changes({"end": TOMORROW + 2 * HOUR}).moved_from is None
+
+
+def test_the_first_start_is_forgotten_once_it_is_over_and_subscribers_get_the_change() -> None:
+    over = int(TOMORROW.timestamp())
+    entry = after_changes(MOVED, MOVED, at=over - 300)
+    before = after_changes(MOVED, at=over - 300)
+    assert (before.moved_from, entry.moved_from) == (TOMORROW, None)
+    assert entry.revision.content > before.revision.content
+    assert entry.revision.sequence == before.revision.sequence
+
+
+@pytest.mark.parametrize(
+    ("changes", "covered"),
+    [
+        ([[SAM]], (ZOE,)),
+        ([[SAM], [ANN]], (ZOE,)),
+        ([[SAM], [ZOE]], ()),
+        ([[ZOE, SAM]], ()),
+        ([[]], (ZOE,)),
+        ([[], [SAM]], (ZOE,)),
+        ([[], [ZOE]], ()),
+    ],
+    ids="covered covered-twice back joined nobody nobody-then-cover nobody-then-back".split(),
+)
+def test_a_covered_session_remembers_its_first_instructors(
+    changes: list[list[Instructor]], covered: tuple[Instructor, ...]
+) -> None:
+    steps = [{"instructors": tuple(people)} for people in changes]
+    assert after_changes(*steps).covered == covered
+
+
+def test_a_class_that_gets_its_first_instructor_is_not_covered() -> None:
+    before = revisions.with_revision(session(instructors=()), AT, None)
+    assert revisions.with_revision(session(instructors=(SAM,)), LATER, before).covered == ()

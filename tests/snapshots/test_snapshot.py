@@ -22,14 +22,8 @@ from bridge.model import (
     Visibility,
 )
 from bridge.snapshots import revisions
-from bridge.snapshots.snapshot import (
-    Snapshot,
-    decode,
-    decode_session,
-    encode,
-    encode_session,
-    ordered,
-)
+from bridge.snapshots.encoding import decode, decode_session, encode, encode_session
+from bridge.snapshots.snapshot import Snapshot, ordered
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ids = st.integers(0, 2**63 - 1)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.model import Room, Visibility
-from bridge.snapshots.snapshot import decode, decode_session, encode_session
+from bridge.snapshots.encoding import decode, decode_session, encode_session
 
 PARTS: list[list[Any]] = [
     ["venue", 12, "Hall", "1 Example St", "Europe/London", None, None, False, None],

@@ -1,0 +1,279 @@
+"""The change log: how sessions changed from one publication to the next, in the last 30 days.
+
+There is one log for each source. A publication extends it in its own transaction::
+
+    changes = changed_sessions(previous, snapshot, history)
+    writes, expect = logs.writes_for(source, changes, at)
+
+The log contains whole sessions, so that each feed can decide what its audience may see of a change.
+"""
+
+import json
+import threading
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import structlog
+
+from bridge.model import Identity, Published, SourceName
+from bridge.snapshots.encoding import (
+    INVALID_DATA_ERRORS,
+    PartTable,
+    decode_parts,
+    decode_row,
+    encode_row,
+)
+from bridge.snapshots.merge import slot
+from bridge.snapshots.snapshot import Snapshot
+from bridge.store.interface import Store, Write
+from bridge.store.keys import Keys
+
+log = structlog.get_logger()
+
+LOG_SECONDS = 30 * 86400
+MAX_CHANGES, MAX_PER_SESSION = 2_000, 20
+"""The most that one log contains in all, and of one session; the oldest are dropped first."""
+
+
+class Change(NamedTuple):
+    """What a publication changed of one session.
+
+    Attributes:
+        before: None if the session was added.
+        after: the session's last form.
+        removed: whether the session was deleted, or is not published any more.
+    """
+
+    before: Published | None
+    after: Published
+    removed: bool = False
+
+    @property
+    def identity(self) -> Identity:
+        """The identity of the session."""
+        return self.after.session.identity
+
+    @property
+    def result(self) -> tuple[int, bool]:
+        """Equal for two changes of a session that lead to the same form."""
+        return (self.after.revision.content, self.removed)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedChange:
+    """A change, and the publication that made it.
+
+    Attributes:
+        publication: its number, which grows by one with each that changes something.
+        at: when the publication's walk began, in seconds since 1970.
+    """
+
+    publication: int
+    at: int
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLog:
+    """The changes of one source.
+
+    Attributes:
+        publications: the number of the last publication that changed something.
+        changes: oldest first.
+    """
+
+    publications: int = 0
+    changes: tuple[LoggedChange, ...] = ()
+
+    def extended(self, changes: Sequence[Change], at: int) -> "ChangeLog":
+        """The log after a publication at *at*; the same log if it contains the changes already."""
+        latest = {entry.change.identity: entry.change.result for entry in self.changes}
+        number = self.publications + 1
+        new = [
+            LoggedChange(number, at, change)
+            for change in changes
+            # A publication of another filter set may have logged it.
+            if latest.get(change.identity) != change.result
+        ]
+        if not new:
+            return self
+        kept: list[LoggedChange] = []
+        counts: Counter[Identity] = Counter()
+        for entry in reversed([*self.changes, *new]):
+            counts[entry.change.identity] += 1
+            if entry.at > at - LOG_SECONDS and counts[entry.change.identity] <= MAX_PER_SESSION:
+                kept.append(entry)
+        return ChangeLog(number, tuple(reversed(kept[:MAX_CHANGES])))
+
+
+def changed_sessions(
+    previous: Snapshot, snapshot: Snapshot, history: Mapping[Identity, Published]
+) -> list[Change]:
+    """The sessions that *snapshot* changes, and that were to come before or after it.
+
+    Args:
+        previous: the snapshot of the same filter set before it.
+        history: the sessions as last published under any filter set.
+    """
+    now = datetime.fromtimestamp(snapshot.walked, UTC)
+    changes: list[Change] = []
+    added: list[Published] = []
+    for entry in snapshot.published:
+        identity = entry.session.identity
+        before = previous.by_identity.get(identity) or history.get(identity)
+        if before is None:
+            added.append(entry)
+        elif before.revision.content != entry.revision.content and _facts(before) != _facts(entry):
+            changes.append(Change(before, entry, entry.vanished))
+    gone = [
+        entry
+        for entry in previous.published
+        if entry.session.identity not in snapshot.by_identity and not entry.vanished
+    ]
+    missing = [entry for entry in snapshot.published if entry.missing_since is not None]
+    # A session that replaces another one under a new id looks the same to everybody.
+    replaceable = {slot(entry.session) for entry in (*gone, *missing)}
+    listed = {slot(entry.session) for entry in snapshot.published if not entry.vanished}
+    changes.extend(Change(None, entry) for entry in added if slot(entry.session) not in replaceable)
+    changes.extend(_removal(entry, history) for entry in gone if slot(entry.session) not in listed)
+    return [change for change in changes if _concerns_time_after(change, now)]
+
+
+def _removal(entry: Published, history: Mapping[Identity, Published]) -> Change:
+    """The change of a session that is missing: it was removed, or has left the filter set."""
+    latest = history.get(entry.session.identity)
+    if latest is not None and latest.revision.content > entry.revision.content:
+        return Change(entry, latest, latest.vanished)
+    return Change(entry, entry, removed=True)
+
+
+class ChangeLogs:
+    """The change logs of an account in the store."""
+
+    def __init__(self, store: Store, keys: Keys) -> None:
+        self._store = store
+        self._keys = keys
+        self._lock = threading.Lock()
+        self._decoded: dict[SourceName, tuple[str, ChangeLog]] = {}
+
+    def load(self, source: SourceName) -> ChangeLog:
+        """The log of *source*; an empty one if there is none.
+
+        Raises:
+            StoreError: the store fails.
+        """
+        return self._load(source)[1]
+
+    def writes_for(
+        self, source: SourceName, changes: Sequence[Change], at: int
+    ) -> tuple[dict[str, Write], dict[str, str | None]]:
+        """The writes that record *changes*, and the versions that the transaction expects.
+
+        Args:
+            at: when the publication's walk began, in seconds since 1970.
+
+        Raises:
+            StoreError: the store fails.
+        """
+        if not changes:
+            return {}, {}
+        version, current = self._load(source)
+        extended = current.extended(changes, at)
+        if extended is current:
+            return {}, {}
+        key = self._keys.changes(source.value)
+        return {key: Write(encode_log(extended), LOG_SECONDS)}, {key: version}
+
+    def _load(self, source: SourceName) -> tuple[str | None, ChangeLog]:
+        key = self._keys.changes(source.value)
+        version = self._store.versions([key]).get(key)
+        if version is None:
+            return None, ChangeLog()
+        with self._lock:
+            cached = self._decoded.get(source)
+        if cached is not None and cached[0] == version:
+            return cached
+        entry = self._store.read([key]).get(key)
+        if entry is None:
+            return None, ChangeLog()
+        try:
+            decoded = decode_log(entry.value)
+        except ValueError as err:
+            # Stored by another version of the program: the log begins anew.
+            log.warning("change log set aside", source=source.value, error=str(err))
+            decoded = ChangeLog()
+        with self._lock:
+            self._decoded[source] = (entry.version, decoded)
+        return entry.version, decoded
+
+
+def encode_log(changes: ChangeLog) -> bytes:
+    """The log as compressed JSON."""
+    parts = PartTable()
+    rows = [
+        [
+            entry.publication,
+            entry.at,
+            entry.change.before and encode_row(entry.change.before, parts),
+            encode_row(entry.change.after, parts),
+            entry.change.removed,
+        ]
+        for entry in changes.changes
+    ]
+    data = {"publications": changes.publications, "parts": parts.rows, "rows": rows}
+    return zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 6)
+
+
+def decode_log(value: bytes) -> ChangeLog:
+    """The inverse of :func:`encode_log`.
+
+    Raises:
+        ValueError: *value* is invalid, or was stored in another format.
+    """
+    try:
+        data = json.loads(zlib.decompress(value))
+        parts = decode_parts(data["parts"])
+        return ChangeLog(
+            int(data["publications"]),
+            tuple(
+                LoggedChange(
+                    int(publication),
+                    int(at),
+                    Change(
+                        None if before is None else decode_row(before, parts),
+                        decode_row(after, parts),
+                        bool(removed),
+                    ),
+                )
+                for publication, at, before, after, removed in data["rows"]
+            ),
+        )
+    except INVALID_DATA_ERRORS as err:
+        raise ValueError(f"invalid change log: {type(err).__name__}") from err
+
+
+def _facts(entry: Published) -> object:
+    """What people are told of when it changes."""
+    session = entry.session
+    kind = session.offering_type
+    return (
+        session.title,
+        session.start,
+        session.end,
+        session.status,
+        entry.vanished,
+        frozenset(person.id for person in session.instructors),
+        session.venue and session.venue.id,
+        session.room and session.room.id,
+        session.visibility,
+        kind is not None and kind.draft,
+    )
+
+
+def _concerns_time_after(change: Change, now: datetime) -> bool:
+    forms = (change.before, change.after)
+    return any(entry is not None and entry.session.ends > now for entry in forms)

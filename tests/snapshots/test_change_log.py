@@ -1,0 +1,272 @@
+"""The change log: which changes of sessions publications record."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from clocks import ManualClock
+from hypothesis import given
+from hypothesis import strategies as st
+from walking import (
+    AT,
+    CHAPEL,
+    HOUR,
+    KEYS,
+    NOW,
+    RIVERSIDE,
+    TIMEOUT,
+    TOMORROW,
+    YOGA,
+    FakeWalker,
+    SkippingClock,
+    Worker,
+    session,
+    sessions,
+)
+
+from bridge.filters import FilterSet
+from bridge.model import ClassSession, Instructor, Published, Room, SourceName, Status, Visibility
+from bridge.snapshots import revisions
+from bridge.snapshots.change_log import (
+    LOG_SECONDS,
+    MAX_CHANGES,
+    MAX_PER_SESSION,
+    Change,
+    ChangeLog,
+    ChangeLogs,
+    LoggedChange,
+    decode_log,
+    encode_log,
+)
+from bridge.snapshots.merge import MergeRules
+from bridge.snapshots.snapshot_key import SnapshotKey
+from bridge.store.interface import Write
+from bridge.store.memory import MemoryStore
+
+SOURCE = SourceName.COURSE_SESSIONS
+WIDE = MergeRules(tombstones=True, history=True, shrink_hold=21_600)
+NARROW = MergeRules(tombstones=False, history=False, shrink_hold=21_600)
+EVERYTHING = FilterSet(past=30)
+SAM, ZOE = Instructor(12, "Sam"), Instructor(11, "Zoë")
+
+Walks = Callable[..., tuple[LoggedChange, ...]]
+
+
+@pytest.fixture
+def walks(clock: ManualClock, walker: FakeWalker, worker: Worker) -> Walks:
+    """Publishes a walk of the given sessions ten minutes after the last; the whole log."""
+
+    def publish(
+        listed: Iterable[ClassSession],
+        *,
+        filter_set: FilterSet = EVERYTHING,
+        rules: MergeRules = WIDE,
+        after: float = 600,
+    ) -> tuple[LoggedChange, ...]:
+        clock.move(after)
+        walker.timetable = list(listed)
+        flight = worker.refresher.refresh(SnapshotKey(SOURCE, filter_set), rules, None)
+        assert flight is not None
+        assert flight.wait(TIMEOUT)
+        return logged(worker)
+
+    return publish
+
+
+def logged(worker: Worker) -> tuple[LoggedChange, ...]:
+    return ChangeLogs(worker.store, KEYS).load(SOURCE).changes
+
+
+def test_a_first_walk_logs_nothing(walks: Walks) -> None:
+    assert walks(sessions(3)) == ()
+
+
+def test_a_walk_without_changes_logs_nothing(walks: Walks) -> None:
+    walks(sessions(3))
+    assert walks(sessions(3)) == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"status": Status.CANCELLED}),
+        ({"status": Status.CANCELLED}, {}),
+        ({}, {"start": TOMORROW + HOUR, "end": TOMORROW + 2 * HOUR}),
+        ({}, {"instructors": (SAM,)}),
+        ({}, {"venue": CHAPEL}),
+        ({"room": Room(1, "Upstairs")}, {"room": Room(2, "Downstairs")}),
+        ({}, {"title": "Yin"}),
+        ({"offering_type": replace(YOGA, visibility=Visibility.PRIVATE)}, {}),
+    ],
+    ids="cancelled reinstated moved covered venue room renamed revealed".split(),
+)
+def test_a_change_is_logged_once_with_both_forms(
+    walks: Walks, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    walks([session(**before), *sessions(2, 2)])
+    [entry] = walks([session(**after), *sessions(2, 2)])
+    assert entry.change.before is not None
+    assert entry.change.before.session == session(**before)
+    assert entry.change.after.session == session(**after)
+    assert (entry.publication, entry.at, entry.change.removed) == (1, AT + 1200, False)
+    assert walks([session(**after), *sessions(2, 2)]) == (entry,)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"attending": 12},
+        {"instructors": (replace(ZOE, name="Zoë A."),)},
+        {"venue": replace(RIVERSIDE, name="Boathouse")},
+        {"booking_url": "https://studio.example/p/2"},
+    ],
+    ids="booked names venue's-name link".split(),
+)
+def test_nobody_is_told_of_bookings_and_corrected_names(
+    walks: Walks, after: dict[str, Any]
+) -> None:
+    walks(sessions(2))
+    assert walks([session(**after), session(2)]) == ()
+
+
+def test_a_new_session_is_logged_as_added(walks: Walks) -> None:
+    walks(sessions(2))
+    [entry] = walks(sessions(3))
+    assert (entry.change.before, entry.change.identity) == (None, ("course_session", 3))
+
+
+def test_a_deleted_session_is_logged_once_it_is_believed_gone(walks: Walks) -> None:
+    walks(sessions(8))
+    assert walks(sessions(7)) == ()
+    [entry] = walks(sessions(7))
+    assert entry.change.removed
+    assert entry.change.after.vanished
+    assert walks(sessions(7)) == (entry,)
+
+
+def test_a_session_under_a_new_id_is_neither_gone_nor_added(walks: Walks) -> None:
+    walks(sessions(8))
+    renumbered = [*sessions(7), session(99, start=session(8).start)]
+    for _ in range(3):
+        assert walks(renumbered) == ()
+
+
+def test_a_held_shrink_logs_nothing_and_its_acceptance_logs_the_removals(
+    walks: Walks, worker: Worker, clock: SkippingClock
+) -> None:
+    walks(sessions(40))
+    for _ in range(3):
+        assert walks(sessions(10)) == ()
+    clock.skip_waits = True
+    assert worker.refresher.accept() == 30
+    assert [entry.change.removed for entry in logged(worker)] == [True] * 30
+
+
+def test_sessions_that_return_after_a_held_shrink_log_nothing(walks: Walks) -> None:
+    walks(sessions(40))
+    walks(sessions(10))
+    assert walks(sessions(40)) == ()
+
+
+def test_a_history_with_a_gap_logs_nothing(walks: Walks) -> None:
+    walks(sessions(3))
+    far = [session(n, start=NOW + timedelta(days=60, hours=n)) for n in range(3, 6)]
+    assert walks(far, after=40 * 86_400) == ()
+
+
+def test_a_lost_store_logs_nothing(walks: Walks, clock: ManualClock, walker: FakeWalker) -> None:
+    walks(sessions(3))
+    walker.timetable = [session(title="Yin")]
+    restarted = Worker(clock, MemoryStore(clock), walker)
+    restarted.settle(EVERYTHING, WIDE)
+    assert logged(restarted) == ()
+
+
+def test_changes_of_past_sessions_are_not_logged(walks: Walks) -> None:
+    past = NOW - timedelta(days=2)
+    walks([session(1, start=past), session(2)])
+    assert walks([session(1, start=past, title="Yin"), session(2), session(3, start=past)]) == ()
+
+
+def test_a_venue_that_loses_a_session_to_another_logs_both_forms(walks: Walks) -> None:
+    at_riverside, at_chapel = FilterSet(venues=(12,)), FilterSet(venues=(13,))
+    for filter_set in (at_riverside, at_chapel):
+        here = [session(n, venue=RIVERSIDE) for n in (1, 2)]
+        there = [session(3, venue=CHAPEL)]
+        walks([*here, *there], filter_set=filter_set, rules=NARROW)
+    moved = [session(1, venue=CHAPEL), session(2), session(3, venue=CHAPEL)]
+    walks(moved, filter_set=at_chapel, rules=NARROW)
+    [entry] = walks(moved, filter_set=at_riverside, rules=NARROW)
+    assert entry.change.before is not None
+    assert entry.change.before.session.venue == RIVERSIDE
+    assert entry.change.after.session.venue == CHAPEL
+    assert not entry.change.removed
+
+
+def test_several_changes_of_a_session_are_logged_one_after_the_other(walks: Walks) -> None:
+    later = {"start": TOMORROW + HOUR, "end": TOMORROW + 2 * HOUR}
+    steps: list[dict[str, Any]] = [{}, later, {}, {"status": Status.CANCELLED}, {}]
+    for step in steps:
+        log = walks([session(**step), session(2)])
+    starts = [entry.change.after.session.start - TOMORROW for entry in log]
+    assert starts == [HOUR, *[timedelta()] * 3]
+    assert [entry.publication for entry in log] == [1, 2, 3, 4]
+
+
+def published(id: int = 1, *, at: int = AT, **fields: Any) -> Published:
+    return revisions.with_revision(session(id, **fields), at, None)
+
+
+def test_a_log_keeps_thirty_days() -> None:
+    log = ChangeLog().extended([Change(None, published(1))], AT)
+    log = log.extended([Change(None, published(2))], AT + LOG_SECONDS - 1)
+    assert [entry.change.identity[1] for entry in log.changes] == [1, 2]
+    log = log.extended([Change(None, published(3))], AT + LOG_SECONDS)
+    assert [entry.change.identity[1] for entry in log.changes] == [2, 3]
+
+
+def test_a_log_is_bounded_for_each_session_and_in_all() -> None:
+    log = ChangeLog()
+    for minute in range(MAX_PER_SESSION + 5):
+        log = log.extended([Change(None, published(at=AT + minute))], AT + minute)
+    assert [entry.at for entry in log.changes] == [AT + 5 + n for n in range(MAX_PER_SESSION)]
+    log = log.extended([Change(None, published(n)) for n in range(2, MAX_CHANGES + 2)], AT + 99)
+    assert len(log.changes) == MAX_CHANGES
+    assert log.publications == MAX_PER_SESSION + 6
+
+
+def test_a_full_log_takes_a_bounded_number_of_bytes() -> None:
+    people = [Instructor(n, f"Instructor {n}") for n in range(80)]
+    changes = [
+        Change(
+            published(n, title=f"Class {n}", instructors=(people[n % 80],)),
+            published(n, title=f"Class {n} B", instructors=(people[-n % 80],), at=AT + 5),
+        )
+        for n in range(MAX_CHANGES)
+    ]
+    assert len(encode_log(ChangeLog().extended(changes, AT))) < 120_000
+
+
+@given(st.integers(0, 9), st.booleans())
+def test_a_stored_log_is_read_back(publication: int, removed: bool) -> None:
+    before = replace(published(), moved_from=NOW, covered=(ZOE,))
+    log = ChangeLog(
+        publication,
+        (
+            LoggedChange(publication, AT, Change(before, published(), removed)),
+            LoggedChange(publication, AT, Change(None, published(), removed)),
+        ),
+    )
+    assert decode_log(encode_log(log)) == log
+
+
+@pytest.mark.parametrize("value", [b"", b"{}", b"x" * 40])
+def test_an_unreadable_log_begins_anew(
+    value: bytes, walks: Walks, store: MemoryStore, worker: Worker
+) -> None:
+    walks(sessions(2))
+    store.commit({KEYS.changes(SOURCE.value): Write(value)})
+    assert logged(worker) == ()
+    assert len(walks(sessions(3))) == 1
