@@ -5,7 +5,6 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
@@ -19,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 from bridge import config
 from bridge.diagnostics import run_checks
 from bridge.errors import BridgeError, StoreError
+from bridge.feeds.formats import FORMATS
 from bridge.feeds.formats.base import Format
 from bridge.feeds.params import feed_spec
 from bridge.feeds.private import FeedGrant, new_audience
@@ -102,11 +102,13 @@ def sign(  # noqa: PLR0917 - one parameter for each option
         staff_links=staff_links,
         label=one_line(label)[:100],
     )
+    grant = FeedGrant(kind, identity, tuple(pairs), audience)
     # Report mistakes now, not to the subscribers.
-    feed_spec(kind, identity, pairs, replace(services.defaults, audience=audience))
-    token = services.private.sign(FeedGrant(kind, identity, tuple(pairs), audience))
+    grant.spec(services.defaults)
+    address = f"{services.config.public_base_url or ''}/private/{services.private.sign(grant)}"
     click.echo(f"The feed's id, by which it can be revoked: {audience.private}", err=True)
-    click.echo(f"{services.config.public_base_url or ''}/private/{token}.{form.suffix}")
+    click.echo(f"The page with its timetable, for people: {address}", err=True)
+    click.echo(f"{address}.{form.suffix}")
 
 
 @click.command()
@@ -118,7 +120,8 @@ def revoke(address: str) -> None:
     services = _services()
     identity = address
     if not re.fullmatch(r"[0-9a-f]{16}", address):
-        token = urlsplit(address).path.rpartition("/private/")[2].rpartition(".")[0]
+        path = urlsplit(address).path
+        token = re.sub(rf"\.({'|'.join(FORMATS)})$", "", path.rpartition("/private/")[2])
         identity = str(services.private.decode(token).audience.private)
     click.echo(f"FEED_REVOKED={','.join(sorted({*services.config.revoked, identity}))}")
     if services.config.cache_url == "memory://":

@@ -10,7 +10,7 @@ only the ids of revoked feeds.
 import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cachetools import TTLCache
@@ -20,7 +20,8 @@ from itsdangerous.encoding import base64_decode, base64_encode
 from bridge.clock import Clock
 from bridge.config import Availability
 from bridge.errors import ParameterError, StoreError, UnknownFeedError
-from bridge.feeds.spec import Audience, Kind
+from bridge.feeds.params import FeedDefaults, feed_spec
+from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.model import Visibility
 from bridge.store.interface import Store, Write
 from bridge.store.keys import Keys
@@ -48,6 +49,18 @@ class FeedGrant:
     identity: int | None
     pairs: tuple[tuple[str, str], ...]
     audience: Audience
+
+    def spec(self, defaults: FeedDefaults) -> FeedSpec:
+        """The specification of the feed.
+
+        Args:
+            defaults: those of public feeds; their audience is replaced.
+
+        Raises:
+            ParameterError: the settings no longer allow a parameter of the feed.
+        """
+        defaults = replace(defaults, audience=self.audience)
+        return feed_spec(self.kind, self.identity, self.pairs, defaults)
 
 
 def new_audience(

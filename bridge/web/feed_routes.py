@@ -1,6 +1,5 @@
 """The routes of the feeds: of an object, of a filter set, and private feeds."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from flask import Blueprint, Response, current_app, request
@@ -40,9 +39,7 @@ def show(kind: Kind, identity: int | None, form: Format) -> Response:
 def show_private(token: str, form: Format) -> Response:
     """A private feed. All errors in its address get the same response."""
     services: Services = current_app.extensions["bridge"]
-    grant = services.private.verify(token)
-    defaults = replace(services.defaults, audience=grant.audience)
-    spec = feed_spec(grant.kind, grant.identity, grant.pairs, defaults)
+    spec = services.private.verify(token).spec(services.defaults)
     return _respond(services, spec, form)
 
 

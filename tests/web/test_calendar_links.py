@@ -123,6 +123,12 @@ class TestQrCode:
         assert "style" not in svg
         assert len(svg) < 12_000
 
+    def test_a_page_with_a_very_long_address_has_none(self, site):
+        ids = ",".join(str(10**18 + number) for number in range(60))
+        found = page(site, f"/sessions?venues={ids}")
+        assert 'role="img"' not in found.source
+        assert len(found.value("address")) > 1_500
+
 
 class TestSnippet:
     def test_it_is_an_escaped_frame_and_a_script(self):

@@ -18,6 +18,7 @@ GOOGLE_BY_URL = "https://calendar.google.com/calendar/u/0/r/settings/addbyurl"
 # Google truncates addresses after some thousand characters; only the description can be that long.
 _MAX_DETAILS = 500
 _FRAME_HEIGHT = 600
+_MAX_QR_CODE = 500
 _SESSION_KINDS = {source.object: kind for kind, source in SINGLE_SESSION_SOURCES.items()}
 
 
@@ -98,8 +99,13 @@ def google_event(view: SessionView) -> str:
     return f"https://calendar.google.com/calendar/render?{pairs}"
 
 
-def qr_code(address: str) -> str:
-    """A QR code of *address* as inline SVG; the style sheet sets its colours."""
+def qr_code(address: str) -> str | None:
+    """A QR code of *address* as inline SVG; the style sheet sets its colours.
+
+    None if the address is so long that a phone could hardly read the code from a screen.
+    """
+    if len(address) > _MAX_QR_CODE:
+        return None
     out = io.BytesIO()
     segno.make(address, error="m", micro=False).save(
         out, kind="svg", xmldecl=False, svgns=False, svgclass="qr", lineclass=None, omitsize=True,

@@ -88,6 +88,7 @@ def page_response(
     render: Callable[[], Page],
     *,
     indexed: bool = True,
+    private: bool = False,
 ) -> Response:
     """A 200 with the page, or a 304.
 
@@ -95,12 +96,13 @@ def page_response(
         lookup: the snapshot that the page shows, if any.
         key: everything else that the page depends on, except the context.
         indexed: whether search engines may list the page.
+        private: whether shared caches must not store it; then search engines must not list it.
     """
     pages: PageCache = current_app.extensions["pages"]
     config = context.services.config
     headers = {
         **security_headers.page_headers(context.request.path, config.embed_allowed_origins),
-        "Cache-Control": cache_control(config),
+        "Cache-Control": cache_control(config, private=private),
         "Vary": VARY,
     }
     freshness: Freshness | None = None
@@ -122,7 +124,7 @@ def page_response(
         if notice:
             # The page changed when the notice appeared.
             walked = min(walked + config.cache_ttl, context.now.timestamp())
-    if not indexed:
+    if private or not indexed:
         headers["X-Robots-Tag"] = "noindex"
     body = pages.get(key, version, context.now, walked, render)
     return representation.respond(
@@ -133,8 +135,9 @@ def page_response(
             content=[*_HTML.items()],
             freshness=freshness,
             max_age=config.cache_ttl,
+            shared=not private,
             by_language=True,
-            accel=bool(config.trusted_proxies),
+            accel=bool(config.trusted_proxies) and not private,
             made_at=context.services.store.now(),
         ),
     )

@@ -1,11 +1,12 @@
 """The title and content of a page, and whether the public may see it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bridge.config import Availability
-from bridge.feeds.selection import select
+from bridge.feeds.selection import hidden_reason, horizon_of, select
 from bridge.feeds.session_view import SessionView
-from bridge.feeds.spec import FeedSpec, Kind
+from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.feeds.subject import Subject
 from bridge.languages import Language
 from bridge.model import ClassSession, Venue
@@ -31,6 +32,8 @@ class PageContent:
         exists: whether the audience may see any session of the page's object.
         venue: the venue that the page is about, or that all its sessions share.
         one_room: whether the page is about a room.
+        has_page: whether a session has a page of its own: those that the public may not see have
+            none.
     """
 
     shown: list[SessionView]
@@ -39,6 +42,7 @@ class PageContent:
     exists: bool
     venue: Venue | None
     one_room: bool
+    has_page: Callable[[ClassSession], bool]
 
     def place(self, session: ClassSession) -> tuple[str, ...]:
         """The names of a session's venue and room, without those that the heading contains."""
@@ -49,8 +53,14 @@ class PageContent:
         return tuple(part.name for part in parts if part and part.name)
 
 
-def page_content(snapshot: Snapshot, spec: FeedSpec, language: Language) -> PageContent:
-    """The content of the page that belongs to the feed of *spec*."""
+def page_content(
+    snapshot: Snapshot, spec: FeedSpec, language: Language, public: Audience | None = None
+) -> PageContent:
+    """The content of the page that belongs to the feed of *spec*.
+
+    Args:
+        public: the audience of public pages; None if it is that of *spec*.
+    """
     # A page is more current than a calendar, so it shows which sessions are full if allowed.
     allowed = min(spec.audience.availability, Availability.FULL, key=lambda level: level.rank)
     availability = max(spec.availability, allowed, key=lambda level: level.rank)
@@ -71,7 +81,17 @@ def page_content(snapshot: Snapshot, spec: FeedSpec, language: Language) -> Page
     if latest and (one_room or spec.kind is Kind.VENUE):
         venue = latest.venue
     exists = spec.identity is None or latest is not None
-    return PageContent(selection.shown, subject, name, exists, venue, one_room)
+    public = public or spec.audience
+    horizon = horizon_of(snapshot, public)
+    return PageContent(
+        selection.shown,
+        subject,
+        spec.audience.label or name,
+        exists,
+        venue,
+        one_room,
+        has_page=lambda session: hidden_reason(session, public, horizon) is None,
+    )
 
 
 def _is_unnamed(kind: Kind, session: ClassSession) -> bool:

@@ -1,11 +1,13 @@
 """The routes of the pages: the start page, timetables, and single classes."""
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 
 from bridge.config import Availability
 from bridge.feeds.formats import ICS
 from bridge.feeds.params import feed_spec
 from bridge.feeds.spec import FeedSpec, Kind
+from bridge.model import Visibility
+from bridge.services import Services
 from bridge.snapshots.cache import Lookup
 from bridge.text_cleanup import clip
 from bridge.web.error_pages import UnknownPageError
@@ -66,6 +68,19 @@ def show(kind: Kind, identity: int | None) -> Response:
     return page_response(context, lookup, key, lambda: _timetable(context, spec, lookup))
 
 
+@blueprint.route("/private/<path:token>")
+def show_private(token: str) -> Response:
+    """The timetable of a private feed. All errors in its address get the same response."""
+    services: Services = current_app.extensions["bridge"]
+    spec = services.private.verify(token).spec(services.defaults)
+    context = PageContext.of(request)
+    key = ("private", spec, context.view, context.first_day)
+    lookup = services.router.find(spec.filter_set)
+    return page_response(
+        context, lookup, key, lambda: _timetable(context, spec, lookup, token), private=True
+    )
+
+
 @blueprint.route("/sessions/<feed_id:identity>", defaults={"kind": Kind.SESSION})
 @blueprint.route("/classes/<feed_id:identity>", defaults={"kind": Kind.CLASS})
 def show_class(kind: Kind, identity: int) -> Response:
@@ -116,12 +131,27 @@ def _class_description(context: PageContext, entry: Entry) -> str:
     return clip(text, _MAX_DESCRIPTION)
 
 
-def _timetable(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
-    content = page_content(lookup.snapshot, spec, context.language)
-    if not content.exists:
+def _timetable(
+    context: PageContext, spec: FeedSpec, lookup: Lookup, token: str | None = None
+) -> Page:
+    """The page of a timetable.
+
+    Args:
+        token: of a private feed. It is in the links of the page only: a private page has no
+            previews, no structured data and no embed code.
+    """
+    public = context.services.defaults.audience
+    content = page_content(lookup.snapshot, spec, context.language, public)
+    if not content.exists and token is None:
         raise UnknownPageError(KIND_WORDS[spec.kind])
+
+    def path_of(extension: str) -> str:
+        if token is not None:
+            return f"/private/{token}{extension}"
+        return calendar_links.path(spec, content.name, extension)
+
     table = context.timetable(content.shown, content.subject)
-    page_path = calendar_links.path(spec, content.name)
+    page_path = path_of("")
     page_address = context.base + page_path
     embed_path = f"/embed{page_path}"
     title = context.language("embed_title", name=content.name).unescape()
@@ -129,13 +159,14 @@ def _timetable(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
     html = context.render(
         "timetable.html",
         page_path=page_path,
-        word=KIND_WORDS[spec.kind],
-        named=spec.identity is not None,
+        word="private" if token else KIND_WORDS[spec.kind],
+        named=bool(token) or spec.identity is not None,
+        private=_granted(spec) if token else None,
         content=content,
         table=table,
         view=context.view,
-        subscription=CalendarLinks.of(context.base, spec, content.name),
-        path_of=lambda extension: context.root + calendar_links.path(spec, content.name, extension),
+        subscription=CalendarLinks(context.base + path_of(f".{ICS.suffix}"), content.name),
+        path_of=lambda extension: context.root + path_of(extension),
         google_by_url=calendar_links.GOOGLE_BY_URL,
         page_address=page_address,
         qr=calendar_links.qr_code(page_address),
@@ -143,13 +174,25 @@ def _timetable(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
         trimmed=context.services.feeds.render_from(lookup, spec, ICS).body.trimmed,
         snippet=calendar_links.embed_snippet(context.base, embed_path, title),
         # Only in one of the two views, so that search engines see each event once.
-        data=structured_data.events(upcoming, context.base) if context.view == AGENDA else None,
-        canonical=page_address,
+        data=(
+            structured_data.events(upcoming, context.base)
+            if context.view == AGENDA and token is None
+            else None
+        ),
+        canonical=page_address if token is None else None,
         description=context.language("timetable_description", name=content.name).unescape(),
         left_out=lookup.left_out,
         age=context.age_notice(lookup, content.subject.zone),
     )
     return Page(html, table.since, table.until)
+
+
+def _granted(spec: FeedSpec) -> list[str]:
+    """What a private feed shows, as keys of texts."""
+    audience = spec.audience
+    shown = [visibility.value for visibility in Visibility if visibility in audience.visibilities]
+    options = ("counts", "join_links", "staff_links")
+    return [*shown, *(name for name in options if getattr(audience, name))]
 
 
 def _builder(lookup: Lookup, all_classes: FeedSpec) -> FeedBuilder:

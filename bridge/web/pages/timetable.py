@@ -14,8 +14,9 @@ from bridge.web.pages import calendar_links, page_budget
 DAYS = 7
 _MAX_ENTRIES = 60
 _MAX_ENTRIES_A_DAY = 20
-# Bytes of the markup of an entry, without its names.
-_ENTRY_MARKUP = 370
+# Bytes of the markup of an entry and of each link of the class, without names and addresses.
+_ENTRY_MARKUP = 300
+_LINK_MARKUP = 80
 _NOON = 12
 _EVENING = 17
 _MAX_DISTANCE = timedelta(days=3660)
@@ -56,9 +57,13 @@ class Entry:
         """Its approximate size in a page, in bytes."""
         session = self.session_view.session
         place = (part.name for part in (session.venue, session.room) if part)
-        link = session.booking_url or ""
-        rest = page_budget.text_size(*self.instructors, *place, link)
-        return rest + page_budget.text_size(session.title, frame=_ENTRY_MARKUP, times=2)
+        join_url = session.venue.join_url if session.venue else None
+        links = [*filter(None, (session.booking_url, join_url, session.staff_url))]
+        rest = page_budget.text_size(
+            *self.instructors, *place, *links, frame=_LINK_MARKUP * len(links)
+        )
+        titles = 1 + len(links)
+        return rest + page_budget.text_size(session.title, frame=_ENTRY_MARKUP, times=titles)
 
     @property
     def instructors(self) -> tuple[str, ...]:
