@@ -31,6 +31,8 @@ _FOLDER = Path(__file__).parent / "locales"
 _FALLBACK = "en"
 # The locale of "en" without a territory: weeks begin on Monday, and 18:30 is written so.
 _ENGLISH = "en_GB"
+# CLDR's codes for the world and for an unknown territory.
+_NO_TERRITORY = ("001", "ZZ")
 # About 200 kB each; there are over a thousand, and requests must not make a worker load them all.
 _MOST_LOCALES = 150
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}", re.ASCII)
@@ -87,21 +89,35 @@ class Language:
             return Markup("")
         return Markup(' lang="{}" dir="{}"').format(self.locale_tag, self.locale.text_direction)
 
-    @cached_property
-    def first_weekday(self) -> int:
-        """The first day of the week, 0 for Monday."""
-        locale = self.locale
-        if locale.territory is None:
-            # Without a territory babel takes the world's default, not that of the likely territory.
-            likely = get_global("likely_subtags").get(str(locale))
-            locale = Locale.parse(likely) if likely else locale
-        return locale.first_week_day
+    def first_weekday(self, zone: str | None) -> int:
+        """The first day of the week, 0 for Monday.
+
+        Args:
+            zone: a time zone of the territory that decides where the language is that of several.
+        """
+        if self.locale.territory is not None and str(self.locale) != _ENGLISH:
+            return self.locale.first_week_day
+        name = get_global("zone_aliases").get(zone or "", zone or "")
+        territory = get_global("zone_territories").get(name)
+        if territory in _NO_TERRITORY:
+            territory = None
+        # Without a territory babel takes the world's default, not that of the likely territory.
+        likely = get_global("likely_subtags").get(str(self.locale), str(self.locale))
+        try:
+            return Locale.parse(f"und_{territory}" if territory else likely).first_week_day
+        except UnknownLocaleError:
+            # Some small territories have a language that babel does not know.
+            return Locale.parse(likely).first_week_day
 
     def weekday(self, day: date, *, short: bool = False) -> str:
         """The name of the weekday (stand-alone form)."""
         width: Literal["abbreviated", "wide"] = "abbreviated" if short else "wide"
         names = get_day_names(width, context="stand-alone", locale=self.locale)
         return str(names[day.weekday()])
+
+    def month(self, day: date) -> str:
+        """Format month and year."""
+        return str(format_skeleton("yMMMM", day, locale=self.locale))
 
     def month_day(self, day: date, *, short: bool = False) -> str:
         """Format day and month."""

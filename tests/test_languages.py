@@ -92,7 +92,18 @@ class TestDatesAndTimes:
         ],
     )  # fmt: skip
     def test_the_first_day_of_the_week_depends_on_the_locale(self, tag, first):
-        assert language(tag).first_weekday == first
+        assert language(tag).first_weekday(None) == first
+
+    @pytest.mark.parametrize(
+        ("tag", "zone", "first"),
+        [
+            ("en", "America/New_York", 6), ("de", "US/Eastern", 6), ("en", "Europe/London", 0),
+            ("en-US", "Europe/London", 6), ("de-AT", "America/New_York", 0), ("ar", "UTC", 5),
+            ("en", "Pacific/Palau", 0), ("en", "Mars/Olympus", 0),
+        ],
+    )  # fmt: skip
+    def test_in_a_language_of_several_territories_the_zone_decides(self, tag, zone, first):
+        assert language(tag).first_weekday(zone) == first
 
     @pytest.mark.parametrize(
         ("tag", "weekday"),

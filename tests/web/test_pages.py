@@ -345,6 +345,43 @@ class TestTimetable:
         assert "7:00" in american
         assert "AM" in american
 
+    def test_a_week_begins_as_in_the_studios_country(self, site_of, studio):
+        studio.replace_sessions([row for row in studio.sessions if row["venue"] == 14])
+        text = page(site_of(studio_timezone="America/New_York"), "/sessions?view=week").text
+        assert text.index("Sunday") < text.index("Monday")
+
+    def test_a_month_links_to_its_days_and_classes(self, site):
+        found = page(site, "/venues/12?view=month&lang=de")
+        assert "November 2026" in found.text
+        assert "24 1 Termin" in found.text
+        assert "/venues/12-riverside-studio?from=2026-11-24&lang=de" in found.links
+        assert f"/sessions/{TOMORROW}?lang=de" in found.links
+        assert "Dezember 2026" in page(site, "/venues/12?view=month&lang=de&from=2026-12-24").text
+
+    def test_every_view_leads_to_the_others_and_to_today(self, site):
+        path, query = "/venues/12?cancelled=keep", "cancelled=keep"
+        for view in ("agenda", "week", "month"):
+            found = page(site, f"{path}&view={view}&from=2026-12-24&lang=de")
+            for other in ("agenda", "week", "month"):
+                option = "" if other == "agenda" else f"&view={other}"
+                assert any(
+                    option in link and "from=2026-12-24" in link and query in link
+                    for link in found.links
+                )
+            [today] = re.findall(r'href="([^"]*)">Heute<', found.source)
+            assert "from=" not in today
+            assert query in today
+            assert ("view=" in today) is (view != "agenda")
+
+    def test_a_date_can_be_entered(self, site):
+        found = page(site, "/venues/12?view=week&cancelled=keep&from=&lang=de")
+        [form] = found.all("form")
+        assert form["action"] == "/venues/12-riverside-studio"
+        fields = {tag["name"]: tag["value"] for tag in found.all("input") if "name" in tag}
+        assert fields == {
+            "cancelled": "keep", "view": "week", "lang": "de", "from": "2026-11-23",
+        }  # fmt: skip
+
     def test_it_skips_to_the_next_day_with_sessions(self, client, studio):
         for row in studio.sessions:
             if row["venue"] == 14 and row["starts_at"] < "2027-01-10":
@@ -406,7 +443,7 @@ class TestTimetable:
     @pytest.mark.parametrize(
         ("query", "parameter"),
         [
-            ("venues=13", "venues"), ("past=x", "past"), ("view=month", "view"),
+            ("venues=13", "venues"), ("past=x", "past"), ("view=year", "view"),
             ("from=tomorrow", "from"), ("from=1900-01-01", "from"), ("lang=klingon!", "lang"),
             ("availability=spots", "availability"), ("from=2026-11-23T10:00", "from"),
         ],

@@ -5,14 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from bridge.feeds.session_view import SessionView
-from bridge.feeds.subject import Subject
 from bridge.model import ClassSession, Status, Venue
 from bridge.web.pages import timetable
 
 #: A Monday.
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-LONDON = Subject("Riverside", "Europe/London")
-MIXED = Subject("Classes", None)
+LONDON = "Europe/London"
 
 
 def view(start, minutes=60, zone="Europe/London", title="Flow"):
@@ -57,17 +55,14 @@ class TestAgenda:
         assert starts(table) == ["11-22 23:30"]
 
     def test_its_days_are_in_the_venues_zone(self):
-        auckland = Subject("Harbour", "Pacific/Auckland")
-        table = timetable.agenda(
-            [view("2026-11-23T19:00", zone="Pacific/Auckland")], auckland, NOW, None
-        )
+        auckland = "Pacific/Auckland"
+        table = timetable.agenda([view("2026-11-23T19:00", zone=auckland)], auckland, NOW, None)
         assert table.today == date(2026, 11, 24)
         assert starts(table) == ["11-24 08:00"]
 
     def test_empty_days_are_skipped_only_at_the_beginning(self):
         table = timetable.agenda([view("2027-01-04T10:00")], LONDON, NOW, None)
-        assert table.skipped
-        assert table.first == date(2027, 1, 4)
+        assert table.coming == table.first == date(2027, 1, 4)
         assert table.earlier is None
 
     @pytest.mark.parametrize(
@@ -78,10 +73,13 @@ class TestAgenda:
         table = timetable.agenda([view(f"{first}T10:00")], LONDON, NOW, date.fromisoformat(first))
         assert table.earlier == date.fromisoformat(earlier)
 
-    def test_it_does_not_begin_in_the_past(self):
-        table = timetable.agenda([view("2026-11-20T10:00")], LONDON, NOW, date(2026, 11, 1))
-        assert table.first == date(2026, 11, 23)
-        assert table.entries == ()
+    def test_it_begins_in_the_past_only_if_asked_to(self):
+        several = [view(f"2026-11-{day:02}T10:00") for day in (9, 20, 23, 24)]
+        assert starts(timetable.agenda(several, LONDON, NOW, None)) == ["11-24 10:00"]
+        table = timetable.agenda(several, LONDON, NOW, date(2026, 11, 18))
+        assert (table.first, table.last) == (date(2026, 11, 18), date(2026, 11, 24))
+        assert starts(table) == ["11-20 10:00", "11-23 10:00", "11-24 10:00"]
+        assert (table.earlier, table.later) == (date(2026, 11, 11), None)
 
     def test_a_long_list_ends_after_a_complete_day(self):
         several = [
@@ -108,14 +106,16 @@ class TestAgenda:
                 view("2026-11-25T06:00"),
                 view("2026-11-25T23:00", zone="America/New_York"),
             ],
-            MIXED,
+            LONDON,
             NOW,
             None,
         )
         assert starts(table) == ["11-25 06:00", "11-25 07:00", "11-25 18:00"]
+        # Only those that are not in the zone of the timetable state their own.
         assert [entry.zone for entry in table.entries] == [
-            "Europe/London", "Australia/Sydney", "America/New_York",
+            None, "Australia/Sydney", "America/New_York",
         ]  # fmt: skip
+        assert not table.in_one_zone
 
     def test_it_is_valid_from_the_end_of_one_class_to_that_of_the_next(self):
         table = timetable.agenda(
@@ -125,7 +125,7 @@ class TestAgenda:
         assert table.until == datetime(2026, 11, 23, 13, 30, tzinfo=UTC)
 
     def test_it_is_valid_until_local_midnight(self):
-        table = timetable.agenda([], Subject("Loft", "America/New_York"), NOW, None)
+        table = timetable.agenda([], "America/New_York", NOW, None)
         assert table.since == datetime(2026, 11, 23, 5, tzinfo=UTC)
         assert table.until == datetime(2026, 11, 24, 5, tzinfo=UTC)
 
@@ -153,7 +153,49 @@ class TestWeek:
 
     def test_links_lead_only_to_weeks_with_sessions(self):
         several = [view("2026-11-10T07:00"), view("2026-12-10T07:00")]
-        table = timetable.week(several, LONDON, NOW, None, first_weekday=0)
+        table = timetable.week(several, LONDON, NOW, NOW.date(), first_weekday=0)
         assert (table.earlier, table.later) == (date(2026, 11, 16), date(2026, 11, 30))
         last = timetable.week(several, LONDON, NOW, date(2026, 12, 9), first_weekday=0)
         assert last.later is None
+
+    def test_the_coming_week_is_shown_once_the_current_one_has_nothing_more(self):
+        several = [view("2026-11-23T11:00"), view("2026-12-02T07:00")]
+        before = timetable.week(several, LONDON, NOW - timedelta(minutes=1), None, first_weekday=0)
+        assert (before.first, before.coming) == (date(2026, 11, 23), None)
+        after = timetable.week(several, LONDON, NOW, None, first_weekday=0)
+        assert (after.first, after.coming) == (date(2026, 11, 30), date(2026, 12, 2))
+        assert after.earlier == date(2026, 11, 23)
+        chosen = timetable.week(several, LONDON, NOW, after.earlier, first_weekday=0)
+        assert (chosen.first, chosen.coming) == (date(2026, 11, 23), None)
+
+    def test_without_coming_classes_it_is_the_current_week(self):
+        table = timetable.week([view("2026-11-10T07:00")], LONDON, NOW, None, first_weekday=0)
+        assert (table.first, table.coming) == (date(2026, 11, 23), None)
+
+
+class TestMonth:
+    def test_its_rows_are_calendar_weeks(self):
+        table = timetable.month([], LONDON, NOW, None)
+        for weekday, before, rows in ((0, 6, 6), (6, 0, 5)):
+            weeks = table.weeks(weekday)
+            assert len(weeks) == rows
+            assert all(len(week) == 7 for week in weeks)
+            cells = [day for week in weeks for day in week]
+            assert cells[:before] == [None] * before
+            assert [day.date.day for day in cells if day] == list(range(1, 31))
+
+    def test_it_contains_all_days_of_the_month_of_any_day(self):
+        several = [view("2026-10-31T10:00"), view("2026-11-01T10:00"), view("2026-12-31T10:00")]
+        table = timetable.month(several, LONDON, NOW, date(2026, 12, 9))
+        assert (table.first, table.last) == (date(2026, 12, 1), date(2026, 12, 31))
+        assert starts(table) == ["12-31 10:00"]
+        assert (table.earlier, table.later) == (date(2026, 11, 1), None)
+
+    def test_the_coming_month_is_shown_once_the_current_one_has_nothing_more(self):
+        table = timetable.month([view("2027-01-04T10:00")], LONDON, NOW, None)
+        assert (table.first, table.coming) == (date(2027, 1, 1), date(2027, 1, 4))
+
+    def test_a_full_day_counts_the_classes_left_out(self):
+        several = [view("2026-11-24T10:00", title=f"Flow {number}") for number in range(99)]
+        [day] = [day for day in timetable.month(several, LONDON, NOW, None).days if day.count]
+        assert (len(day.entries), day.count) == (6, 99)

@@ -657,7 +657,7 @@ def long(number: int) -> str:
     "path",
     [
         "/?lang=zh-Hant-TW", "/sessions", "/sessions?view=week", "/rooms/1", "/types/1?view=week",
-        "/embed/sessions", "/embed/sessions?view=week",
+        "/embed/sessions", "/embed/sessions?view=week", "/sessions?view=month",
     ],
 )  # fmt: skip
 def test_every_page_is_below_100_kb(crowded: FlaskClient, path: str) -> None:

@@ -41,7 +41,7 @@ def _timetable(context: PageContext, spec: FeedSpec, lookup: Lookup, options: Em
     content = page_content(lookup.snapshot, spec, context.language)
     if not content.exists:
         raise UnknownPageError(KIND_WORDS[spec.kind])
-    table = context.timetable(content.shown, content.subject)
+    table = context.timetable(content)
     path = calendar_links.path(spec, content.name)
     html = context.render(
         "embed.html",

@@ -1,11 +1,11 @@
 """The page context: language, addresses and options of a request for a page."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from flask import Request, current_app, render_template
 from werkzeug.exceptions import BadRequest
@@ -14,8 +14,6 @@ from bridge import languages, times
 from bridge.config import Config
 from bridge.errors import ParameterError
 from bridge.feeds.params import OPTIONS
-from bridge.feeds.session_view import SessionView
-from bridge.feeds.subject import Subject
 from bridge.filters import PARAMETERS
 from bridge.languages import Language
 from bridge.param_values import quoted, single
@@ -24,6 +22,7 @@ from bridge.snapshots.cache import CacheOutcome, Lookup
 from bridge.web import assets
 from bridge.web.middleware.limits import is_host
 from bridge.web.pages import timetable
+from bridge.web.pages.page_title import PageContent
 from bridge.web.pages.timetable import Timetable
 from bridge.web.site_address import root_path
 
@@ -31,7 +30,7 @@ from bridge.web.site_address import root_path
 _OPTIONAL = dict.fromkeys(
     ("age", "canonical", "data", "description", "embedded", "left_out", "table", "view")
 )
-VIEWS = (AGENDA, WEEK) = ("agenda", "week")
+VIEWS = (AGENDA, WEEK, MONTH) = ("agenda", "week", "month")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +105,13 @@ class PageContext:
 
     @property
     def feed_pairs(self) -> list[tuple[str, str]]:
-        """The query parameters of the page's feed; a page ignores unknown ones."""
+        """The query parameters of the page's feed; a page ignores unknown ones.
+
+        It ignores empty ones as well: forms send all their fields.
+        """
         names = {*PARAMETERS, *OPTIONS}
-        return [pair for pair in self.request.args.items(multi=True) if pair[0] in names]
+        pairs = self.request.args.items(multi=True)
+        return [(name, value) for name, value in pairs if name in names and value]
 
     @cached_property
     def view(self) -> str:
@@ -119,6 +122,11 @@ class PageContext:
         """
         return self.one_of("view", VIEWS)
 
+    @property
+    def view_option(self) -> str | None:
+        """The value of ``view`` for links; None for the default."""
+        return None if self.view == AGENDA else self.view
+
     @cached_property
     def first_day(self) -> date | None:
         """The first day of the timetable, from the parameter ``from``.
@@ -126,7 +134,7 @@ class PageContext:
         Raises:
             ParameterError: ``from`` is not a date, or is too far away.
         """
-        if "from" not in self.request.args:
+        if not self.request.args.get("from"):
             return None
         text = single("from", self.request.args.getlist("from"))
         parsed = times.read(text)
@@ -151,14 +159,17 @@ class PageContext:
             raise ParameterError(name, f"{name}: {quoted(text)} cannot be used; accepted: {values}")
         return text
 
-    def timetable(self, sessions: Sequence[SessionView], subject: Subject) -> Timetable:
-        """The timetable of *sessions* for the requested view and day."""
+    def timetable(self, content: PageContent) -> Timetable:
+        """The timetable of a page for the requested view and day."""
+        shown, zone = content.shown, content.zone
         if self.view == AGENDA:
-            return timetable.agenda(sessions, subject, self.now, self.first_day)
-        first_weekday = self.language.first_weekday
+            return timetable.agenda(shown, zone, self.now, self.first_day)
+        if self.view == MONTH:
+            return timetable.month(shown, zone, self.now, self.first_day)
         return timetable.week(
-            sessions, subject, self.now, self.first_day, first_weekday=first_weekday
-        )
+            shown, zone, self.now, self.first_day,
+            first_weekday=self.language.first_weekday(content.studio_zone),
+        )  # fmt: skip
 
     def age_notice_key(self, lookup: Lookup) -> str | None:
         """The key of the text about the timetable's age; None if it needs no notice."""
@@ -197,6 +208,26 @@ class PageContext:
         if not query:
             return self.root + path
         return f"{self.root}{path}{'&' if '?' in path else '?'}{urlencode(query)}"
+
+    def form_action(self, path: str) -> str:
+        """The address of a form for another page of the bridge: a query in it would be lost."""
+        return self.root + path.partition("?")[0]
+
+    def form_fields(
+        self, path: str, without: Collection[str] = (), **parameters: object
+    ) -> list[tuple[str, object]]:
+        """The hidden fields of a form: the rest of the address.
+
+        Args:
+            path: that of the page, with its query.
+            without: names of parameters in that query for which the form has visible fields.
+            parameters: as in :meth:`link`.
+        """
+        parameters.setdefault("lang", self.chosen_language)
+        return [
+            *(pair for pair in parse_qsl(path.partition("?")[2]) if pair[0] not in without),
+            *((n.rstrip("_"), value) for n, value in parameters.items() if value is not None),
+        ]
 
     def render(self, template: str, **variables: Any) -> str:
         """Render *template* with the variables that every page has, and *variables*."""

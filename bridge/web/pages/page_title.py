@@ -34,6 +34,7 @@ class PageContent:
         one_room: whether the page is about a room.
         has_page: whether a session has a page of its own: those that the public may not see have
             none.
+        studio_zone: the zone of the studio, if it is known.
     """
 
     shown: list[SessionView]
@@ -43,6 +44,12 @@ class PageContent:
     venue: Venue | None
     one_room: bool
     has_page: Callable[[ClassSession], bool]
+    studio_zone: str | None
+
+    @property
+    def zone(self) -> str | None:
+        """The zone whose days the page counts: that of all its sessions, or the studio's."""
+        return self.subject.zone or self.studio_zone
 
     def place(self, session: ClassSession) -> tuple[str, ...]:
         """The names of a session's venue and room, without those that the heading contains."""
@@ -84,12 +91,13 @@ def page_content(
     public = public or spec.audience
     horizon = horizon_of(snapshot, public)
     return PageContent(
-        selection.shown,
-        subject,
-        spec.audience.label or name,
-        exists,
-        venue,
-        one_room,
+        shown=selection.shown,
+        subject=subject,
+        name=spec.audience.label or name,
+        exists=exists,
+        venue=venue,
+        one_room=one_room,
+        studio_zone=spec.studio_zone or snapshot.main_zone,
         has_page=lambda session: hidden_reason(session, public, horizon) is None,
     )
 

@@ -150,7 +150,7 @@ def _timetable(
             return f"/private/{token}{extension}"
         return calendar_links.path(spec, content.name, extension)
 
-    table = context.timetable(content.shown, content.subject)
+    table = context.timetable(content)
     page_path = path_of("")
     page_address = context.base + page_path
     embed_path = f"/embed{page_path}"

@@ -1,6 +1,7 @@
 """The timetable of a page: sessions by day, at the local time of their venues."""
 
-from collections.abc import Iterable, Sequence
+from calendar import monthrange
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
@@ -8,15 +9,17 @@ from zoneinfo import ZoneInfo
 
 from bridge import times
 from bridge.feeds.session_view import SessionView
-from bridge.feeds.subject import Subject
 from bridge.web.pages import calendar_links, page_budget
 
 DAYS = 7
 _MAX_ENTRIES = 60
 _MAX_ENTRIES_A_DAY = 20
+_MAX_ENTRIES_A_MONTH_DAY = 6
 # Bytes of the markup of an entry and of each link of the class, without names and addresses.
 _ENTRY_MARKUP = 300
 _LINK_MARKUP = 80
+# The same in the page of a month.
+_BRIEF_MARKUP = 170
 _NOON = 12
 _EVENING = 17
 _MAX_DISTANCE = timedelta(days=3660)
@@ -66,6 +69,11 @@ class Entry:
         return rest + page_budget.text_size(session.title, frame=_ENTRY_MARKUP, times=titles)
 
     @property
+    def brief_size(self) -> int:
+        """Its approximate size in the page of a month, in bytes."""
+        return page_budget.text_size(self.session_view.session.title, frame=_BRIEF_MARKUP)
+
+    @property
     def instructors(self) -> tuple[str, ...]:
         """The instructors' names."""
         people = self.session_view.session.instructors
@@ -96,6 +104,11 @@ class Day:
     left_out: int = 0
 
     @property
+    def count(self) -> int:
+        """The number of its sessions, including those that do not fit into the page."""
+        return len(self.entries) + self.left_out
+
+    @property
     def parts(self) -> tuple[tuple[Entry, ...], ...]:
         """Morning, afternoon and evening, which are aligned across a week."""
         morning = [entry for entry in self.entries if entry.start.hour < _NOON]
@@ -109,10 +122,11 @@ class Timetable:
     """The timetable of some days.
 
     Attributes:
-        zone: the zone of all its times; None if each session has its own.
+        zone: the zone of its times, except those of entries that state their own; None if it is
+            not known.
         today: the current day in that zone.
-        days: in order; in an agenda only days with sessions, in a week all days.
-        skipped: whether days without sessions were skipped at the beginning.
+        days: in order; in an agenda only days with sessions, in a week or a month all days.
+        coming: the next day with sessions, if the days before it were skipped.
         earlier, later: first day of the previous and next timetable; None if there is none.
         since, until: the timetable is the same for all times between these two.
     """
@@ -122,7 +136,7 @@ class Timetable:
     first: date
     last: date
     days: tuple[Day, ...]
-    skipped: bool
+    coming: date | None
     earlier: date | None
     later: date | None
     since: datetime
@@ -134,38 +148,54 @@ class Timetable:
         return tuple(entry for day in self.days for entry in day.entries)
 
     @property
+    def in_one_zone(self) -> bool:
+        """Whether all entries are in the zone of the timetable."""
+        return all(entry.zone is None for entry in self.entries)
+
+    @property
     def density(self) -> str:
         """The CSS class with which a week fits on one printed sheet."""
         most = max((len(day.entries) for day in self.days), default=0)
         steps = {4: "sparse", 5: "loose", 7: "close", 10: "tight"}
         return next((name for limit, name in steps.items() if most <= limit), "dense")
 
+    def weeks(self, first_weekday: int) -> tuple[tuple[Day | None, ...], ...]:
+        """The rows of a calendar month; None stands for the days of other months."""
+        before = (self.first.weekday() - first_weekday) % DAYS
+        after = -(before + len(self.days)) % DAYS
+        cells = (*[None] * before, *self.days, *[None] * after)
+        return tuple(cells[at : at + DAYS] for at in range(0, len(cells), DAYS))
+
 
 def agenda(
-    shown: Sequence[SessionView], subject: Subject, now: datetime, first: date | None
+    shown: Iterable[SessionView], zone_name: str | None, now: datetime, first: date | None
 ) -> Timetable:
-    """The sessions of seven days that are not over.
+    """The sessions of seven days; from today on only those that are not over.
 
     Args:
+        zone_name: the zone whose days are counted.
         now: an aware datetime.
         first: the first day; by default today, or the next day with sessions.
     """
-    zone = times.zone(subject.zone)
+    zone = times.zone(zone_name)
     today = now.astimezone(zone or UTC).date()
-    entries = _entries(shown, subject)
-    upcoming = [entry for entry in entries if entry.session_view.session.ends > now]
-    requested = begin = max(first or today, today)
-    # Today includes sessions that started yesterday and are not over.
-    if begin > today:
-        upcoming = [entry for entry in upcoming if entry.start.date() >= begin]
-    skipped = False
-    if upcoming and upcoming[0].start.date() >= begin + timedelta(days=DAYS):
-        begin, skipped = upcoming[0].start.date(), True
+    entries = _entries(shown, zone_name)
+    begin = first or today
+    if begin < today:
+        listed = [entry for entry in entries if entry.start.date() >= begin]
+    else:
+        listed = [entry for entry in entries if entry.session_view.session.ends > now]
+        # Today includes sessions that started yesterday and are not over.
+        if begin > today:
+            listed = [entry for entry in listed if entry.start.date() >= begin]
+    requested, coming = begin, None
+    if listed and listed[0].start.date() >= begin + timedelta(days=DAYS):
+        begin = coming = listed[0].start.date()
     days: list[Day] = []
     limit = page_budget.TIMETABLE - page_budget.STRUCTURED_DATA
     count = total_size = 0
     end = begin + timedelta(days=DAYS)
-    for day, day_entries in _by_day(upcoming):
+    for day, day_entries in _by_day(listed):
         sizes = [entry.size for entry in day_entries]
         count, total_size = count + len(day_entries), total_size + sum(sizes)
         if day >= end or (days and (count > _MAX_ENTRIES or total_size > limit)):
@@ -173,22 +203,27 @@ def agenda(
             break
         most = page_budget.items_per_group([sizes], limit, most=_MAX_ENTRIES)
         days.append(_day(day, day_entries, most))
+    earlier: date | None = requested - timedelta(days=DAYS)
+    if requested > today:
+        earlier = max(today, requested - timedelta(days=DAYS))
+    elif requested == today or not any(entry.start.date() < requested for entry in entries):
+        earlier = None
     return Timetable(
-        zone=subject.zone if zone else None,
+        zone=zone_name if zone else None,
         today=today,
         first=begin,
         last=end - timedelta(days=1),
         days=tuple(days),
-        skipped=skipped,
-        earlier=max(today, requested - timedelta(days=DAYS)) if requested > today else None,
-        later=end if any(entry.start.date() >= end for entry in upcoming) else None,
+        coming=coming,
+        earlier=earlier,
+        later=end if any(entry.start.date() >= end for entry in listed) else None,
         **_validity(entries, now, zone),
     )
 
 
 def week(
-    shown: Sequence[SessionView],
-    subject: Subject,
+    shown: Iterable[SessionView],
+    zone_name: str | None,
     now: datetime,
     first: date | None,
     *,
@@ -197,28 +232,81 @@ def week(
     """All sessions of a calendar week, also those that are over.
 
     Args:
+        zone_name: the zone whose days are counted.
         now: an aware datetime.
-        first: any day of the week; by default today.
+        first: any day of the week; by default today, or the next day with sessions.
         first_weekday: the first day of the week, 0 for Monday.
     """
-    zone = times.zone(subject.zone)
+
+    def start_of_week(day: date) -> date:
+        return day - timedelta(days=(day.weekday() - first_weekday) % DAYS)
+
+    return _period(
+        shown, zone_name, now, first,
+        start_of=start_of_week, days=lambda _: DAYS, size=lambda entry: entry.size,
+        most=_MAX_ENTRIES_A_DAY,
+    )  # fmt: skip
+
+
+def month(
+    shown: Iterable[SessionView], zone_name: str | None, now: datetime, first: date | None
+) -> Timetable:
+    """All sessions of a calendar month, also those that are over.
+
+    Args:
+        zone_name: the zone whose days are counted.
+        now: an aware datetime.
+        first: any day of the month; by default today, or the next day with sessions.
+    """
+    return _period(
+        shown, zone_name, now, first,
+        start_of=lambda day: day.replace(day=1),
+        days=lambda begin: monthrange(begin.year, begin.month)[1],
+        size=lambda entry: entry.brief_size, most=_MAX_ENTRIES_A_MONTH_DAY,
+    )  # fmt: skip
+
+
+def _period(
+    shown: Iterable[SessionView],
+    zone_name: str | None,
+    now: datetime,
+    first: date | None,
+    *,
+    start_of: Callable[[date], date],
+    days: Callable[[date], int],
+    size: Callable[[Entry], int],
+    most: int,
+) -> Timetable:
+    """All sessions of a period of the calendar.
+
+    Args:
+        first: any day of the period; by default today, or the next day with sessions.
+        start_of: finds the first day of the period that contains a day.
+        days: the number of days of the period that begins on a day.
+        size: the approximate size of an entry in the page, in bytes.
+        most: the maximum number of entries of a day.
+    """
+    zone = times.zone(zone_name)
     today = now.astimezone(zone or UTC).date()
-    entries = _entries(shown, subject)
-    chosen = first or today
-    begin = chosen - timedelta(days=(chosen.weekday() - first_weekday) % DAYS)
-    end = begin + timedelta(days=DAYS)
+    entries = _entries(shown, zone_name)
+    # On Sunday evening the coming week is of more use than the one that is over.
+    upcoming = (entry for entry in entries if entry.session_view.session.ends > now)
+    next_day = max(today, next((entry.start.date() for entry in upcoming), today))
+    begin = start_of(first or next_day)
+    skipped = first is None and begin > today
+    end = begin + timedelta(days=days(begin))
     by_day = dict(_by_day(entries))
-    week = [begin + timedelta(days=number) for number in range(DAYS)]
-    sizes = [[entry.size for entry in by_day.get(day, ())] for day in week]
-    most = page_budget.items_per_group(sizes, page_budget.TIMETABLE, most=_MAX_ENTRIES_A_DAY)
+    dates = [begin + timedelta(days=number) for number in range((end - begin).days)]
+    sizes = [[size(entry) for entry in by_day.get(day, ())] for day in dates]
+    most = page_budget.items_per_group(sizes, page_budget.TIMETABLE, most=most)
     return Timetable(
-        zone=subject.zone if zone else None,
+        zone=zone_name if zone else None,
         today=today,
         first=begin,
         last=end - timedelta(days=1),
-        days=tuple(_day(day, by_day.get(day, ()), most) for day in week),
-        skipped=False,
-        earlier=begin - timedelta(days=DAYS) if any(day < begin for day in by_day) else None,
+        days=tuple(_day(day, by_day.get(day, ()), most) for day in dates),
+        coming=next_day if skipped else None,
+        earlier=start_of(begin - timedelta(days=1)) if any(day < begin for day in by_day) else None,
         later=end if any(day >= end for day in by_day) else None,
         **_validity(entries, now, zone),
     )
@@ -229,10 +317,10 @@ def is_in_range(day: date, today: date) -> bool:
     return abs(day - today) < _MAX_DISTANCE
 
 
-def _entries(shown: Iterable[SessionView], subject: Subject) -> list[Entry]:
+def _entries(shown: Iterable[SessionView], common_zone: str | None) -> list[Entry]:
     """The entries of sessions, sorted by local time, even if they are in several zones."""
     return sorted(
-        (_entry(view, subject.zone) for view in shown),
+        (_entry(view, common_zone) for view in shown),
         key=lambda entry: (
             entry.start.replace(tzinfo=None),
             entry.session_view.session.start,
