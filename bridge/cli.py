@@ -20,11 +20,11 @@ from bridge.diagnostics import run_checks
 from bridge.errors import BridgeError, StoreError
 from bridge.feeds.formats import FORMATS
 from bridge.feeds.formats.base import Format
-from bridge.feeds.params import feed_spec
+from bridge.feeds.params import feed_spec, own_values
 from bridge.feeds.private import FeedGrant, new_audience
 from bridge.feeds.spec import Kind
 from bridge.model import Visibility
-from bridge.param_values import choice
+from bridge.param_values import choice, without_html_entities
 from bridge.services import Services, build
 from bridge.store.memory import MemoryStore
 from bridge.text_cleanup import one_line
@@ -73,7 +73,8 @@ def feed(path: str) -> None:
     spec = feed_spec(kind, identity, pairs, services.defaults, extra_params=form.params)
     click.echo("requesting the timetable …", err=True)
     whole = services.feeds.get(spec, form, timeout=WALK_SECONDS)
-    printed = whole.narrowed(form, dict(pairs), datetime.fromtimestamp(services.store.now(), UTC))
+    now = datetime.fromtimestamp(services.store.now(), UTC)
+    printed = whole.narrowed(form, own_values(pairs, form.params), now)
     click.echo(f"{printed.body.sessions} sessions", err=True)
     sys.stdout.buffer.write(printed.body.plain)
 
@@ -157,7 +158,7 @@ def _feed_address(path: str) -> tuple[Kind, int | None, Format, list[tuple[str, 
             f"{route} is not a feed; feeds are venues/<id>.ics, and so for rooms, instructors,"
             " courses, types, classes and sessions, and sessions.ics?…, or .json, or .txt"
         )
-    pairs = parse_qsl(query, keep_blank_values=True)
+    pairs = without_html_entities(parse_qsl(query, keep_blank_values=True))
     return values["kind"], values["identity"], values["form"], pairs
 
 

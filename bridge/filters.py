@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlencode
 from bridge import times
 from bridge.errors import ParameterError
 from bridge.model import ClassSession, Identity, SourceName, Status
-from bridge.param_values import choice, items, number, quoted, single
+from bridge.param_values import Parameter, numbers, quoted, single, some_of, whole_number
 from bridge.times import Edge, bound
 
 MAX_DAYS = 365
@@ -168,10 +168,10 @@ class FilterSet:
             if name not in PARAMETERS:
                 accepted = ", ".join(PARAMETERS)
                 raise ParameterError(name, f"unknown filter {quoted(name)}; accepted: {accepted}")
-            field, parse_value = PARAMETERS[name]
+            field = ALIASES.get(name, name)
             if field in parsed:
                 raise ParameterError(name, f"{name}: given twice, under two names; use one")
-            parsed[field] = parse_value(name, texts)
+            parsed[field] = PARAMETERS[name].parse(name, texts)
         for side, default, suffix in (("past", past, "_gte"), ("future", future, "_lte")):
             absolute = sorted(name for name in parsed if name.endswith(suffix))
             if absolute and side in parsed:
@@ -347,51 +347,73 @@ def _to_text(value: object) -> str:
     return str(value)
 
 
-def _ids(name: str, texts: Sequence[str]) -> tuple[int, ...]:
-    return tuple(number(name, item, most=MAX_ID) for item in items(name, texts))
+def _time_of_day(meaning: str) -> Parameter:
+    return Parameter(
+        meaning,
+        lambda name, texts: times.time_of_day(name, single(name, texts)),
+        {"type": "string", "pattern": f"^{times.TIME_OF_DAY}$"},
+    )
 
 
-def _days(name: str, texts: Sequence[str]) -> int:
-    return number(name, single(name, texts), most=MAX_DAYS)
+def _bound(meaning: str, edge: Edge, *, local: bool = False) -> Parameter:
+    return Parameter(
+        f"{meaning} A date, or an RFC 3339 time; it replaces the default window on its side.",
+        lambda name, texts: bound(name, single(name, texts), edge=edge, local=local),
+        times.BOUND_SCHEMA,
+    )
 
 
-def _choices(accepted: type[Enum]) -> Callable[[str, Sequence[str]], Any]:
-    return lambda name, texts: tuple(choice(name, item, accepted) for item in items(name, texts))
-
-
-def _time_of_day(name: str, texts: Sequence[str]) -> time:
-    return times.time_of_day(name, single(name, texts))
-
-
-def _bound(edge: Edge, *, local: bool = False) -> Callable[[str, Sequence[str]], datetime]:
-    return lambda name, texts: bound(name, single(name, texts), edge=edge, local=local)
-
-
-PARAMETERS: Mapping[str, tuple[str, Callable[[str, Sequence[str]], Any]]] = {
-    "sources": ("sources", _choices(SourceName)),
-    "course": ("course", _ids),
-    "venues": ("venues", _ids),
-    "rooms": ("rooms", _ids),
-    "instructors": ("instructors", _ids),
-    "offering_types": ("offering_types", _ids),
-    "category": ("category", _ids),
-    "status": ("status", _choices(Status)),
-    "occupancy_status": ("occupancy_status", _choices(Occupancy)),
-    "weekdays": ("weekdays", _choices(Weekday)),
-    "time_from": ("time_from", _time_of_day),
-    "time_until": ("time_until", _time_of_day),
-    "starts_at_gte": ("starts_at_gte", _bound(Edge.FIRST)),
-    "starts_at_lte": ("starts_at_lte", _bound(Edge.LAST)),
-    "start_gte": ("starts_at_gte", _bound(Edge.FIRST)),
-    "start_lte": ("starts_at_lte", _bound(Edge.LAST)),
-    "ends_at_gte": ("ends_at_gte", _bound(Edge.FIRST)),
-    "ends_at_lte": ("ends_at_lte", _bound(Edge.LAST)),
-    "local_starts_at_gte": ("local_starts_at_gte", _bound(Edge.FIRST, local=True)),
-    "local_starts_at_lte": ("local_starts_at_lte", _bound(Edge.LAST, local=True)),
-    "past": ("past", _days),
-    "future": ("future", _days),
+_NAMED: Mapping[str, Parameter] = {
+    "sources": some_of(
+        "Ordinary classes (`events`) or sessions of courses; by default both.", SourceName
+    ),
+    "course": numbers("Ids of courses.", most=MAX_ID),
+    "venues": numbers("Ids of venues.", most=MAX_ID),
+    "rooms": numbers("Ids of rooms.", most=MAX_ID),
+    "instructors": numbers("Ids of instructors.", most=MAX_ID),
+    "offering_types": numbers("Ids of class types.", most=MAX_ID),
+    "category": numbers("Ids of categories of class types.", most=MAX_ID),
+    "status": some_of("By default both.", Status),
+    "occupancy_status": some_of(
+        "How booked a session is. Only values that the studio publishes are accepted.", Occupancy
+    ),
+    "weekdays": some_of("The days on which sessions start, in their venue's time.", Weekday),
+    "time_from": _time_of_day(
+        "Sessions start at or after this time of day, in their venue's time."
+    ),
+    "time_until": _time_of_day(
+        "Sessions start before this time of day. If it is before `time_from`, the range goes past"
+        " midnight."
+    ),
+    "past": whole_number(
+        "The window begins so many whole days before today; 0 is today.", most=MAX_DAYS
+    ),
+    "future": whole_number(
+        "The window ends so many whole days after today; 0 is today.", most=MAX_DAYS
+    ),
+    "starts_at_gte": _bound("Sessions start at or after it.", Edge.FIRST),
+    "starts_at_lte": _bound("Sessions start at or before it.", Edge.LAST),
+    "ends_at_gte": _bound("Sessions end at or after it.", Edge.FIRST),
+    "ends_at_lte": _bound("Sessions end at or before it.", Edge.LAST),
+    "local_starts_at_gte": _bound(
+        "Sessions start at or after it, in their venue's time.", Edge.FIRST, local=True
+    ),
+    "local_starts_at_lte": _bound(
+        "Sessions start at or before it, in their venue's time.", Edge.LAST, local=True
+    ),
 }
-"""By parameter name, the field that it sets and the function that parses its values."""
+
+ALIASES: Mapping[str, str] = {"start_gte": "starts_at_gte", "start_lte": "starts_at_lte"}
+"""Second names of parameters, which TeamUp has as well."""
+
+PARAMETERS: Mapping[str, Parameter] = {
+    **_NAMED,
+    **{
+        alias: replace(_NAMED[name], meaning=f"The same as `{name}`.")
+        for alias, name in ALIASES.items()
+    },
+}
+"""By name. Each sets the field with its name, or with the name that it stands for."""
 
 
 def _check_order(parsed: Mapping[str, Any]) -> None:

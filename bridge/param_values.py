@@ -1,13 +1,48 @@
-"""Parsing of the values of query parameters; an error names the parameter and what is accepted."""
+"""Query parameters: their parsers and schemas; an error names the parameter and what is accepted.
+
+ids = numbers("Ids of venues.", most=MAX_ID)
+ids.parse("venues", ["12,13"])  # (12, 13)
+ids.schema                      # {"type": "integer", "minimum": 0, "maximum": …}
+"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from bridge.errors import ParameterError
 
 MAX_VALUES = 100
+"""The most values that one parameter may have."""
+
+Parse = Callable[[str, Sequence[str]], Any]
+"""Parses the values of the parameter with a name; raises ParameterError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A query parameter.
+
+    Attributes:
+        meaning: what it does, in plain sentences, for the description of the API.
+        parse: parses its values.
+        schema: the JSON Schema of one value.
+        several: whether it takes several values, separated by commas or repeated.
+    """
+
+    meaning: str
+    parse: Parse
+    schema: Mapping[str, Any]
+    several: bool = False
+
+
+def without_html_entities(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The names and values of a query in which ``&`` may be written as ``&amp;``.
+
+    Addresses that were copied from the source of an HTML page are.
+    """
+    return [(name.removeprefix("amp;"), value) for name, value in pairs]
 
 
 def items(name: str, texts: Sequence[str]) -> list[str]:
@@ -76,3 +111,49 @@ def choice(name: str, text: str, accepted: type[Enum]) -> Any:
             return member
     names = ", ".join(str(member.value) for member in accepted)
     raise ParameterError(name, f"{name}: {quoted(text)} cannot be used; accepted: {names}")
+
+
+def whole_number(meaning: str, *, most: int) -> Parameter:
+    """A parameter with one whole number from 0 to *most*."""
+    return Parameter(
+        meaning,
+        lambda name, texts: number(name, single(name, texts), most=most),
+        _number_schema(most),
+    )
+
+
+def numbers(meaning: str, *, most: int) -> Parameter:
+    """A parameter with several whole numbers from 0 to *most*; it gives a tuple."""
+    return Parameter(
+        meaning,
+        lambda name, texts: tuple(number(name, item, most=most) for item in items(name, texts)),
+        _number_schema(most),
+        several=True,
+    )
+
+
+def one_of(meaning: str, accepted: type[Enum]) -> Parameter:
+    """A parameter with one of the values of *accepted*; it gives the member."""
+    return Parameter(
+        meaning,
+        lambda name, texts: choice(name, single(name, texts), accepted),
+        _enum_schema(accepted),
+    )
+
+
+def some_of(meaning: str, accepted: type[Enum]) -> Parameter:
+    """A parameter with several of the values of *accepted*; it gives a tuple of members."""
+    return Parameter(
+        meaning,
+        lambda name, texts: tuple(choice(name, item, accepted) for item in items(name, texts)),
+        _enum_schema(accepted),
+        several=True,
+    )
+
+
+def _number_schema(most: int) -> Mapping[str, Any]:
+    return {"type": "integer", "minimum": 0, "maximum": most}
+
+
+def _enum_schema(accepted: type[Enum]) -> Mapping[str, Any]:
+    return {"type": "string", "enum": [member.value for member in accepted]}

@@ -1,10 +1,12 @@
 """Parsing of RFC 3339 dates and times, and look-up of IANA time zones."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, timezone
 from enum import Enum
 from functools import cache
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones, reset_tzpath
 
 from bridge.errors import ParameterError
@@ -24,6 +26,22 @@ MONTH_NAMES = (
     *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )
 """English names. Not by strftime, whose names depend on the machine's locale."""
+
+TIME_OF_DAY = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+"""The pattern of a time of day."""
+
+BOUND_SCHEMA: Mapping[str, Any] = {
+    "type": "string",
+    # 29 February is accepted in leap years as well.
+    "pattern": (
+        "^(?:19|2[0-9])[0-9]{2}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+        "|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+        f"(?:[Tt ]{TIME_OF_DAY}(?::[0-5][0-9](?:[.,][0-9]{{1,9}})?)?"
+        f"(?:[Zz]|[+\\- ](?:[01][0-9]|2[0-3]):?[0-5][0-9])?)?$"
+    ),
+    "examples": ["2026-12-01", "2026-12-01T18:00:00Z"],
+}
+"""The JSON Schema of what :func:`bound` accepts."""
 
 _YEARS = range(1900, 3000)
 _ACCEPTED = "a date (2026-10-20) or an RFC 3339 time (2026-10-20T17:30:00Z)"
@@ -115,20 +133,20 @@ def time_of_day(name: str, text: str) -> time:
     Raises:
         ParameterError: *text* is anything else.
     """
-    match = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])", text)
-    if match is None:
+    if not re.fullmatch(TIME_OF_DAY, text):
         raise ParameterError(
             name, f"{name}: {text[:40]!a} cannot be used; accepted: a time such as 18:30"
         )
-    return time(int(match[1]), int(match[2]))
+    return time.fromisoformat(text)
 
 
 @cache
-def _zone_names() -> frozenset[str]:
+def zone_names() -> frozenset[str]:
+    """The names of all time zones."""
     # Cached, because listing reads all zone files. Opening a file by an untrusted name is unsafe.
     return frozenset(available_timezones())
 
 
 def zone(name: object) -> ZoneInfo | None:
     """The time zone called *name*; None if *name* is not the name of a zone."""
-    return ZoneInfo(name) if isinstance(name, str) and name in _zone_names() else None
+    return ZoneInfo(name) if isinstance(name, str) and name in zone_names() else None

@@ -8,7 +8,7 @@ import base64
 import gzip
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -89,8 +89,8 @@ class Feed:
     body: Body
     lookup: Lookup
 
-    def narrowed(self, form: Format, params: Mapping[str, str], now: datetime) -> "Feed":
-        """The feed, reduced by the format's own parameters.
+    def narrowed(self, form: Format, params: Mapping[str, Sequence[str]], now: datetime) -> "Feed":
+        """The feed, reduced by the values of the format's own parameters.
 
         Raises:
             ParameterError: a parameter cannot be parsed.

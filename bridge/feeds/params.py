@@ -1,7 +1,7 @@
 """The query parameters of feeds: parsing of a feed's address into a feed specification."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -21,7 +21,7 @@ from bridge.feeds.spec import (
 )
 from bridge.filters import PARAMETERS, FilterSet, Occupancy
 from bridge.model import SourceName
-from bridge.param_values import choice, number, quoted, single
+from bridge.param_values import Parameter, one_of, quoted, whole_number
 
 IGNORED = frozenset(
     # click ids of advertisers and mailers, and what clients add to get past caches
@@ -30,32 +30,28 @@ IGNORED = frozenset(
 MAX_ALARM = 10_080
 """The longest time before its start at which a feed may remind of an event: a week, in minutes."""
 
-OptionParser = Callable[[str, Sequence[str]], Any]
-
-
-def _choice(accepted: type[Enum]) -> OptionParser:
-    return lambda name, texts: choice(name, single(name, texts), accepted)
-
-
-def _minutes(name: str, texts: Sequence[str]) -> int:
-    return number(name, single(name, texts), most=MAX_ALARM)
-
-
-OPTIONS: Mapping[str, OptionParser] = {
-    "cancelled": _choice(Cancelled),
-    "availability": _choice(Availability),
-    "tz": _choice(TimeStyle),
-    "alarm": _minutes,
+OPTIONS: Mapping[str, Parameter] = {
+    "cancelled": one_of(
+        "Cancelled sessions are marked in title and status (`status`, the default), in the title"
+        " only (`keep`), or left out (`hide`).",
+        Cancelled,
+    ),
+    "availability": one_of(
+        "Whether a session is full (`full`), or the rounded number of places left (`spots`), as of"
+        " the last refresh; by default `none`. Only what the studio publishes is accepted.",
+        Availability,
+    ),
+    "tz": one_of(
+        "Times in UTC (the default), or local with a VTIMEZONE. No effect on JSON.", TimeStyle
+    ),
+    "alarm": whole_number(
+        "Minutes before the start at which calendars remind of each session; by default none.",
+        most=MAX_ALARM,
+    ),
 }
-"""The parameters for presentation, with the functions that parse their values."""
+"""The parameters for presentation."""
 
 _MAX_PARAMETERS = 200
-# A filter by occupancy must not reveal more than the titles of the feed may show.
-_ALLOWED_OCCUPANCY = {
-    Availability.NONE: frozenset[Occupancy](),
-    Availability.FULL: frozenset((Occupancy.FULL, Occupancy.NOT_FULL)),
-    Availability.SPOTS: frozenset(Occupancy),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +94,7 @@ def feed_spec(
     pairs: Iterable[tuple[str, str]],
     defaults: FeedDefaults,
     *,
-    extra_params: frozenset[str] = frozenset(),
+    extra_params: Container[str] = (),
 ) -> FeedSpec:
     """The specification of the feed at an address.
 
@@ -127,10 +123,11 @@ def feed_spec(
             {PATH_FIELDS[kind]: identity} if identity is not None and kind in PATH_FIELDS else {}
         )
         filter_set = FilterSet.parse(values, past=past, future=future, fixed=fixed)
-    chosen = {name: OPTIONS[name](name, texts) for name, texts in options.items()}
-    _check_sources(filter_set, defaults.sources)
+    chosen = {name: OPTIONS[name].parse(name, texts) for name, texts in options.items()}
     availability = chosen.get("availability", Availability.NONE)
-    _check_availability(availability, filter_set, defaults.audience)
+    _check_offered("sources", filter_set.sources, defaults)
+    _check_offered("availability", [availability], defaults)
+    _check_offered("occupancy_status", filter_set.occupancy_status, defaults)
     return FeedSpec(
         kind=kind,
         identity=identity,
@@ -145,21 +142,49 @@ def feed_spec(
     )
 
 
+def own_values(
+    pairs: Iterable[tuple[str, str]], names: Container[str]
+) -> Mapping[str, Sequence[str]]:
+    """The values of those parameters in *pairs* that belong to the format.
+
+    Args:
+        names: of these parameters.
+    """
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        if name in names:
+            values.setdefault(name, []).append(value)
+    return values
+
+
+def reject_parameters(pairs: Iterable[tuple[str, str]]) -> None:
+    """Check that an address without parameters has none but those that are ignored everywhere.
+
+    Raises:
+        ParameterError: it has another.
+    """
+    for name, _ in pairs:
+        if not _is_ignored(name):
+            raise ParameterError(name, f"{quoted(name)}: this address takes no parameters")
+
+
 def _group_by_name(
-    pairs: Iterable[tuple[str, str]], extra_params: frozenset[str]
+    pairs: Iterable[tuple[str, str]], extra_params: Container[str]
 ) -> dict[str, list[str]]:
     values: dict[str, list[str]] = {}
-    for position, (written, value) in enumerate(pairs):
+    for position, (name, value) in enumerate(pairs):
         if position >= _MAX_PARAMETERS:
-            raise ParameterError(written, f"more than {_MAX_PARAMETERS} parameters; use fewer")
-        # an address copied from HTML source
-        name = written.removeprefix("amp;")
-        if name in IGNORED or name.startswith("utm_") or name in extra_params:
+            raise ParameterError(name, f"more than {_MAX_PARAMETERS} parameters; use fewer")
+        if _is_ignored(name) or name in extra_params:
             continue
         if name not in PARAMETERS and name not in OPTIONS:
             raise ParameterError(name, _unknown_parameter(name))
         values.setdefault(name, []).append(value)
     return values
+
+
+def _is_ignored(name: str) -> bool:
+    return name in IGNORED or name.startswith("utm_")
 
 
 def _unknown_parameter(name: str) -> str:
@@ -172,35 +197,33 @@ def _unknown_parameter(name: str) -> str:
     return f"{problem}; accepted: {', '.join(accepted)}"
 
 
-def _check_sources(filter_set: FilterSet, sources: frozenset[SourceName]) -> None:
-    for name in filter_set.sources:
-        if name not in sources:
-            accepted = ", ".join(name.value for name in SourceName if name in sources)
-            raise ParameterError(
-                "sources",
-                f"sources: this timetable does not contain {name.value}; accepted: {accepted}",
-            )
+def offered_values(defaults: FeedDefaults) -> Mapping[str, Sequence[Enum]]:
+    """The values that the studio offers of parameters of which it may not offer all."""
+    most = defaults.audience.availability
+    return {
+        "sources": [name for name in SourceName if name in defaults.sources],
+        "availability": [level for level in Availability if level.rank <= most.rank],
+        # A filter by occupancy must not reveal more than the titles of the feed may show.
+        "occupancy_status": _OCCUPANCY_BY_AVAILABILITY[most],
+    }
 
 
-def _check_availability(
-    availability: Availability, filter_set: FilterSet, audience: Audience
-) -> None:
-    """Refuse options and filters that would reveal counts which *audience* may not see."""
-    most = audience.availability
-    if availability.rank > most.rank:
-        raise ParameterError(
-            "availability",
-            f"availability: {availability.value} is not offered by this studio; accepted: "
-            + ", ".join(level.value for level in Availability if level.rank <= most.rank),
-        )
-    allowed = _ALLOWED_OCCUPANCY[most]
-    for occupancy in filter_set.occupancy_status:
-        if occupancy not in allowed:
-            names = ", ".join(value.value for value in Occupancy if value in allowed)
+_OCCUPANCY_BY_AVAILABILITY: Mapping[Availability, Sequence[Occupancy]] = {
+    Availability.NONE: (),
+    Availability.FULL: (Occupancy.FULL, Occupancy.NOT_FULL),
+    Availability.SPOTS: tuple(Occupancy),
+}
+
+
+def _check_offered(name: str, values: Iterable[Enum], defaults: FeedDefaults) -> None:
+    offered = offered_values(defaults)[name]
+    for value in values:
+        if value not in offered:
+            accepted = ", ".join(other.value for other in offered)
             raise ParameterError(
-                "occupancy_status",
-                f"occupancy_status: {occupancy.value} is not offered by this studio; "
-                + (f"accepted: {names}" if names else "leave the parameter out"),
+                name,
+                f"{name}: {value.value} is not offered by this studio; "
+                + (f"accepted: {accepted}" if accepted else "leave the parameter out"),
             )
 
 

@@ -6,11 +6,13 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import structlog
-from flask import Flask, request
+from flask import Flask, Request, request
 from jinja2 import StrictUndefined
+from werkzeug.datastructures import MultiDict
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
@@ -21,6 +23,7 @@ from bridge.feeds.formats.base import Format
 from bridge.filters import MAX_ID
 from bridge.ops import log_config
 from bridge.ops.log_stream import STDERR
+from bridge.param_values import without_html_entities
 from bridge.services import Services, build
 from bridge.store.interface import BACKGROUND_TIMEOUT, REQUEST_TIMEOUT, TIMEOUT
 from bridge.web import assets, error_pages, feed_routes, operator_routes
@@ -46,6 +49,7 @@ def create_app(services: Services | None = None) -> Flask:
         services: the services to use; by default they are built from the settings.
     """
     app = Flask("bridge.web", static_folder=None)
+    app.request_class = _Request
     cli.register(app)
     if services is not None:
         _configure(app, services)
@@ -153,6 +157,16 @@ def _record_routes(app: Flask) -> None:
     def record() -> None:
         if request.url_rule is not None:
             request.environ[access_log.ROUTE_KEY] = request.url_rule.rule
+
+
+class _Request(Request):
+    """A request in whose query ``&amp;`` means ``&``."""
+
+    @cached_property
+    def args(self) -> MultiDict[str, str]:
+        """The query parameters."""
+        pairs = super().args.items(multi=True)
+        return self.parameter_storage_class(without_html_entities(pairs))
 
 
 class _FeedId(BaseConverter):

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, current_app, request
 from bridge.feeds.feed import Feed
 from bridge.feeds.formats import ICS
 from bridge.feeds.formats.base import Format
-from bridge.feeds.params import feed_spec
+from bridge.feeds.params import feed_spec, own_values
 from bridge.feeds.spec import FeedSpec, Kind
 from bridge.ops.usage import FeedInfo
 from bridge.services import Services
@@ -47,7 +47,7 @@ def _respond(services: Services, spec: FeedSpec, form: Format) -> Response:
     feed = services.feeds.get(spec, form)
     request.environ[access_log.FEED_KEY] = _feed_info(spec, feed)
     now = datetime.fromtimestamp(services.store.now(), UTC)
-    feed = feed.narrowed(form, request.args, now)
+    feed = feed.narrowed(form, own_values(request.args.items(multi=True), form.params), now)
     return feed_responses.feed_response(request, feed, spec, form, services)
 
 

@@ -41,7 +41,7 @@ def days_in(*ranges: str | None, zone: str | None = None) -> list[str]:
     ]
     names = ("start", "end")
     values = {**dict(zip(names, ranges, strict=False)), "timeZone": zone}
-    params = {name: text for name, text in values.items() if text is not None}
+    params = {name: [text] for name, text in values.items() if text is not None}
     return [event["start"][8:10] for event in json.loads(narrow(rendered(*sessions), params, NOW))]
 
 
@@ -210,19 +210,20 @@ class TestRange:
     @pytest.mark.parametrize("name", ["start", "end"])
     def test_invalid_times_are_rejected_by_name(self, name: str, text: str) -> None:
         with pytest.raises(ParameterError, match=name):
-            narrow(b"[]\n", {name: text}, NOW)
+            narrow(b"[]\n", {name: [text]}, NOW)
 
     def test_it_does_not_change_the_objects(self) -> None:
         body = rendered(session(1), session(2, start=START + timedelta(days=1)))
         [first, _] = json.loads(body)
-        assert json.loads(narrow(body, {"end": "2026-10-21"}, NOW)) == [first]
+        assert json.loads(narrow(body, {"end": ["2026-10-21"]}, NOW)) == [first]
 
 
 class TestLimit:
     @staticmethod
     def days(**params: str) -> list[str]:
         sessions = [session(n, start=START + timedelta(days=n)) for n in range(7)]
-        body = narrow(rendered(*sessions), params, NOW)
+        values = {name: [text] for name, text in params.items()}
+        body = narrow(rendered(*sessions), values, NOW)
         return [event["start"][8:10] for event in json.loads(body)]
 
     def test_it_gives_the_first_that_are_not_over(self) -> None:

@@ -57,10 +57,14 @@ def test_click_ids_and_cache_busters_change_nothing(site: FlaskClient, name: str
 
 
 def test_an_ampersand_copied_from_html_is_read_as_meant(site: FlaskClient) -> None:
-    meant = site.get("/sessions.ics?venues=12&past=0")
-    copied = site.get("/sessions.ics?venues=12&amp;past=0")
-    assert copied.status_code == 200
-    assert copied.data == meant.data
+    for path in (
+        "/sessions.ics?past=0&venues=12",
+        "/sessions?past=0&venues=12",
+        "/sessions.json?past=0&limit=2",
+    ):
+        meant, copied = site.get(path), site.get(path.replace("&", "&amp;"))
+        assert copied.status_code == 200
+        assert copied.data == meant.data != site.get(path.partition("&")[0]).data
 
 
 @pytest.mark.parametrize("path", ["/venues/12", "/venues/12.ics"])

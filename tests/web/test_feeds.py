@@ -802,11 +802,19 @@ class TestFullCalendarsRange:
             assert response.headers["Link"] == client.get("/venues/12.json").headers["Link"]
         assert len(upstream.requests) == requests
 
-    @pytest.mark.parametrize("query", ["start=soon", "end=2026-13-01", "start=", "start=1e9"])
-    def test_invalid_times_are_reported(self, site, query):
+    @pytest.mark.parametrize(
+        "query",
+        [
+            *("start=soon", "end=2026-13-01", "start=", "start=1e9", "timeZone=Mars/Olympus"),
+            *("limit=-1", "limit=1&limit=2", "end=2026-11-22&start=2026-11-23"),
+        ],
+    )
+    def test_invalid_values_are_reported(self, site, query):
         response = site.get(f"/venues/12.json?{query}")
         assert response.status_code == 400
-        assert query.split("=", maxsplit=1)[0] in response.json["detail"]
+        name = query.split("=", maxsplit=1)[0]
+        assert name in response.json["detail"]
+        assert [problem["name"] for problem in response.json["invalid_params"]] == [name]
 
     @pytest.mark.parametrize("form", ["ics", "txt"])
     def test_other_formats_reject_a_range(self, site, form):

@@ -1,12 +1,13 @@
 """The interface of feed formats. A format is a module with a ``FORMAT``, listed in the registry."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import FeedSpec
 from bridge.feeds.subject import WORDS, Subject
+from bridge.param_values import Parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def plain_text_error(title: str, status: int, detail: str, parameter: str | None
     return f"{title}: {detail}\n"
 
 
-def _unchanged(body: bytes, params: Mapping[str, str], now: datetime) -> bytes:
+def _unchanged(body: bytes, params: Mapping[str, Sequence[str]], now: datetime) -> bytes:
     return body
 
 
@@ -60,8 +61,8 @@ class Format:
         error: makes the body of an error response from its title, HTTP status and detail, and from
             the parameter that is wrong, if one is.
         error_type: the media type of that body.
-        params: names of the query parameters that only this format has.
-        narrow: reduces a rendered feed to the sessions selected by *params* at a time.
+        params: the query parameters that only this format has.
+        narrow: reduces a rendered feed to the sessions selected by values of *params*, at a time.
     """
 
     suffix: str
@@ -69,5 +70,5 @@ class Format:
     render: Callable[[Content], bytes]
     error: Callable[[str, int, str, str | None], str] = plain_text_error
     error_type: str = "text/plain; charset=utf-8"
-    params: frozenset[str] = frozenset()
-    narrow: Callable[[bytes, Mapping[str, str], datetime], bytes] = _unchanged
+    params: Mapping[str, Parameter] = field(default_factory=dict)
+    narrow: Callable[[bytes, Mapping[str, Sequence[str]], datetime], bytes] = _unchanged

@@ -1,7 +1,7 @@
 """The JSON format: an array with one object a session, usable as FullCalendar's event source."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -10,9 +10,9 @@ from bridge.errors import ParameterError
 from bridge.feeds.event_text import title
 from bridge.feeds.formats.base import Content, Format
 from bridge.feeds.session_view import SessionView
-from bridge.param_values import number, quoted
+from bridge.param_values import Parameter, quoted, single, whole_number
 
-_MAX_LIMIT = 10_000
+_LOCAL = "local"
 
 
 def render(content: Content) -> bytes:
@@ -20,49 +20,60 @@ def render(content: Content) -> bytes:
     return _encode([_object(view) for view in content.shown])
 
 
-def narrow(body: bytes, params: Mapping[str, str], now: datetime) -> bytes:
+def narrow(body: bytes, params: Mapping[str, Sequence[str]], now: datetime) -> bytes:
     """Only those objects of *body* that overlap a time range, or the next few.
 
     Args:
-        params: ``start`` and ``end`` (exclusive), RFC 3339 times or dates; ``timeZone``, the IANA
-            zone of naive times (by default UTC); and ``limit``, a number: of the sessions that are
-            not over at *now* only so many, the earliest.
+        params: the values of ``start`` and ``end`` (exclusive), RFC 3339 times or dates;
+            ``timeZone``, the IANA zone of naive times (by default UTC); and ``limit``, a number: of
+            the sessions that are not over at *now* only so many, the earliest.
 
     Raises:
         ParameterError: a value cannot be used.
     """
-    zone = _zone(params.get("timeZone"))
-    first, last = (_bound(name, params.get(name), zone) for name in ("start", "end"))
+    values = {name: _PARAMS[name].parse(name, texts) for name, texts in params.items()}
+    if values.keys() <= {"timeZone"}:
+        return body
+    zone = values.get("timeZone", UTC)
+    first, last = (_placed(values.get(name), zone) for name in ("start", "end"))
     if first is not None and last is not None and last < first:
         raise ParameterError("end", "end: is before start, so no session can match; change one")
-    limit = params.get("limit")
-    most = None if limit is None else number("limit", limit, most=_MAX_LIMIT)
-    if first is None and last is None and most is None:
-        return body
     events = [event for event in json.loads(body) if _overlaps(event, first, last)]
-    if most is not None:
-        events = [event for event in events if _end(event) > now][:most]
+    if "limit" in values:
+        events = [event for event in events if _end(event) > now][: values["limit"]]
     return _encode(events)
 
 
-def _zone(name: str | None) -> tzinfo:
+def _zone(name: str, texts: Sequence[str]) -> tzinfo:
+    text = texts[0] if len(set(texts)) == 1 else single(name, texts)
     # FullCalendar sends the name of its time zone, and "local" for the browser's.
-    if name in (None, "", "local"):
-        return UTC
-    zone = times.zone(name)
+    zone = UTC if text in ("", _LOCAL) else times.zone(text)
     if zone is None:
         raise ParameterError(
-            "timeZone",
-            f"timeZone: {quoted(str(name))} is not known; accepted: a name such as Europe/London",
+            name, f"{name}: {quoted(text)} is not known; accepted: a name such as Europe/London"
         )
     return zone
 
 
-def _bound(name: str, text: str | None, zone: tzinfo) -> datetime | None:
-    if text is None:
-        return None
-    bound = times.bound(name, text, edge=times.Edge.FIRST, local=True)
-    return bound if bound.tzinfo else bound.replace(tzinfo=zone)
+def _time(name: str, texts: Sequence[str]) -> datetime:
+    return times.bound(name, single(name, texts), edge=times.Edge.FIRST, local=True)
+
+
+def _placed(bound: datetime | None, zone: tzinfo) -> datetime | None:
+    return bound if bound is None or bound.tzinfo else bound.replace(tzinfo=zone)
+
+
+_PARAMS = {
+    # FullCalendar appends the first three to every request.
+    "start": Parameter("Sessions end after it.", _time, times.BOUND_SCHEMA),
+    "end": Parameter("Sessions start before it.", _time, times.BOUND_SCHEMA),
+    "timeZone": Parameter(
+        "The zone of `start` and `end` without an offset; `local` and the default mean UTC.",
+        _zone,
+        {"type": "string", "enum": [_LOCAL, *sorted(times.zone_names())]},
+    ),
+    "limit": whole_number("The first so many sessions that are not over.", most=10_000),
+}
 
 
 def _end(event: Mapping[str, Any]) -> datetime:
@@ -145,7 +156,6 @@ FORMAT = Format(
     render=render,
     error=_error,
     error_type="application/problem+json",
-    # FullCalendar appends the first three to every request.
-    params=frozenset({"start", "end", "timeZone", "limit"}),
+    params=_PARAMS,
     narrow=narrow,
 )
