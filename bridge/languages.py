@@ -1,5 +1,6 @@
 """Translations of the pages' texts, and formatting of dates and times by locale (CLDR)."""
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -143,6 +144,15 @@ class Language:
         past = timedelta(seconds=-max(1.0, seconds))
         return str(
             format_timedelta(past, add_direction=True, threshold=1.5, locale=self._text_locale)
+        )
+
+    def whole_ago(self, count: int, unit: Literal["hour", "day"]) -> str:
+        """How many whole hours or days ago something happened, in the language of the texts."""
+        past = timedelta(hours=-count) if unit == "hour" else timedelta(days=-count)
+        locale = self._text_locale
+        return str(
+            # Without a threshold 30 hours would be a day.
+            format_timedelta(past, unit, threshold=math.inf, add_direction=True, locale=locale)
         )
 
     def time(self, at: datetime) -> str:

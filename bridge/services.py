@@ -64,11 +64,15 @@ class Services:
 
     def start(self) -> None:
         """Start the background threads of a server."""
-        # Open the store and load the widest snapshot, so that the first request need not wait.
-        threading.Thread(target=self.router.peek_widest, name="warm-up", daemon=True).start()
+        threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
         if self.config.refresh_ahead:
             self.prefetcher.start()
         self.periodic.start()
+
+    def _warm_up(self) -> None:
+        """Open the store and load the widest snapshot, so that the first request need not wait."""
+        self.router.peek_widest()
+        self.usage.refresh()
 
     def stop_refreshing(self) -> None:
         """Cancel walks, so that no request waits for them, and release their leases."""
@@ -208,6 +212,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         periodic=PeriodicTasks(
             clock,
             usage.flush,
+            usage.refresh,
             AlertRules(router, alerts, store).evaluate,
             instrumentation=metrics,
         ),

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.feeds.formats import ICS
+from bridge.feeds.spec import FeedSpec
 from bridge.store.bounded_map import BoundedMap
 from bridge.store.interface import Store, Write
 from bridge.store.json_values import decode_json
@@ -41,6 +43,11 @@ class FeedInfo:
     sessions: int = 0
     trimmed: int = 0
     hidden: tuple[tuple[str, int], ...] = ()
+
+
+def feed_name(spec: FeedSpec) -> str:
+    """The name by which the reads of a feed are counted, whatever its format."""
+    return spec.audience.private or spec.path(f".{ICS.suffix}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,8 @@ class _Pending:
 class UsageCounter:
     """Counts reads in this process; :meth:`flush` adds them to the store.
 
+    :meth:`last_reads` answers from memory, so that pages need not read the store.
+
     No address or other personal data is kept. If there are more feeds than the store may hold,
     feeds that were read only once are evicted first.
     """
@@ -87,6 +96,7 @@ class UsageCounter:
         self._key = keys.client_usage
         self._lock = threading.Lock()
         self._pending: dict[tuple[str, str], _Pending] = {}
+        self._last_reads: Mapping[str, Mapping[str, float]] | None = None
         self._feeds = BoundedMap(
             store, keys.feed_usage, buckets=_BUCKETS, size=_BUCKET_SIZE, ttl=_TTL
         )
@@ -118,6 +128,20 @@ class UsageCounter:
             self._add_totals(families, now)
             changes = {name: _addition(feed, reads[name], now) for name, feed in feeds.items()}
             self._feeds.update(changes, seen=now)
+
+    def refresh(self) -> None:
+        """Read the store for :meth:`last_reads`."""
+        self._last_reads = {usage.feed.name: usage.families for usage in self.feeds()}
+
+    def last_reads(self, spec: FeedSpec) -> Mapping[str, float] | None:
+        """Each client family's last read of a feed, in seconds since 1970, at the last refresh.
+
+        None if that is not known: before the first refresh, and for names that are too long.
+        """
+        name = feed_name(spec)
+        if self._last_reads is None or len(name) > _MAX_NAME_LENGTH:
+            return None
+        return self._last_reads.get(name, {})
 
     def families(self) -> dict[str, ReadCount]:
         """Reads by client family, of the families that have read anything."""

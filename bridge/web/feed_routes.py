@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, current_app, request
 
 from bridge.feeds.feed import Feed
-from bridge.feeds.formats import ICS
 from bridge.feeds.formats.base import Format
 from bridge.feeds.params import feed_spec, own_values
 from bridge.feeds.spec import FeedSpec, Kind
-from bridge.ops.usage import FeedInfo
+from bridge.ops.usage import FeedInfo, feed_name
 from bridge.services import Services
 from bridge.web import feed_responses
 from bridge.web.middleware import access_log
@@ -52,11 +51,11 @@ def _respond(services: Services, spec: FeedSpec, form: Format) -> Response:
 
 
 def _feed_info(spec: FeedSpec, feed: Feed) -> FeedInfo:
-    private, body = spec.audience.private, feed.body
+    body = feed.body
     return FeedInfo(
-        name=private or spec.path(f".{ICS.suffix}"),
+        name=feed_name(spec),
         key=spec.filter_set.key,
-        private=private is not None,
+        private=spec.audience.private is not None,
         title=body.name,
         sessions=body.sessions,
         trimmed=body.trimmed,

@@ -3,7 +3,12 @@
 import re
 from functools import lru_cache
 
-FAMILIES = ("google", "apple", "outlook", "thunderbird", "browsers", "others")
+SERVERS = ("google", "exchange")
+"""Families whose requests come from a vendor's servers, at times that the vendor chooses and once
+for all of its users: they tell nothing about a person. ``exchange`` is Outlook.com and Microsoft
+365; ``outlook`` is the program on somebody's computer."""
+
+FAMILIES = (*SERVERS, "apple", "outlook", "thunderbird", "browsers", "others")
 
 # User agents seen in logs: "Google-Calendar-Importer", "iOS/18.0 (22A3354) dataaccessd/1.0",
 # "macOS/13.4 (22F66) dataaccessd/1.0", "Mac+OS+X/10.10.5 (14F27) CalendarAgent/316.1",
@@ -16,7 +21,8 @@ FAMILIES = ("google", "apple", "outlook", "thunderbird", "browsers", "others")
 _PATTERNS = (
     ("google", re.compile(r"google-calendar")),
     ("thunderbird", re.compile(r"thunderbird/|lightning/|betterbird/")),
-    ("outlook", re.compile(r"outlook|microsoft exchange|microsoft office|ms-office|msoffice")),
+    ("exchange", re.compile(r"microsoft exchange")),
+    ("outlook", re.compile(r"outlook|microsoft office|ms-office|msoffice")),
     ("apple", re.compile(r"dataaccessd|calendaragent|calendarstore|\bical/")),
     ("others", re.compile(r"bot\b|crawl|spider|headless|compatible;(?! msie)")),
     ("browsers", re.compile(r"\A(?:mozilla|opera)/")),

@@ -6,7 +6,12 @@ import pytest
 from clocks import ManualClock
 from walking import KEYS
 
-from bridge.ops.usage import FeedInfo, ReadCount, UsageCounter
+from bridge.config import Availability
+from bridge.feeds.private import new_audience
+from bridge.feeds.spec import Audience, FeedSpec, Kind
+from bridge.filters import FilterSet
+from bridge.model import Visibility
+from bridge.ops.usage import FeedInfo, ReadCount, UsageCounter, feed_name
 from bridge.store.interface import Write
 from bridge.store.memory import MemoryStore
 
@@ -83,6 +88,44 @@ def test_the_last_read_feed_and_its_last_family_come_first(
     first, second = usage.feeds()
     assert (first.feed, list(first.families)) == (VENUE, ["outlook", "google"])
     assert second.feed == STAFF
+
+
+PUBLIC = Audience(visibilities=frozenset(Visibility), availability=Availability.NONE)
+
+
+def spec_of(audience: Audience = PUBLIC, identity: int = 12, query: str = "") -> FeedSpec:
+    return FeedSpec(
+        kind=Kind.VENUE,
+        identity=identity,
+        filter_set=FilterSet(),
+        audience=audience,
+        query=query,
+    )
+
+
+def test_the_last_reads_of_a_feed_are_those_of_all_processes_at_the_last_refresh(
+    store: MemoryStore, clock: ManualClock
+) -> None:
+    reading, asked = UsageCounter(store, KEYS), UsageCounter(store, KEYS)
+    assert asked.last_reads(spec_of()) is None
+    asked.refresh()
+    reading.record("google", VENUE)
+    reading.flush()
+    assert asked.last_reads(spec_of()) == {}
+    asked.refresh()
+    assert asked.last_reads(spec_of()) == {"google": clock.now()}
+    assert asked.last_reads(spec_of(identity=13)) == {}
+    # It would not have been counted.
+    assert asked.last_reads(spec_of(query="venues=" + "1" * 700)) is None
+
+
+def test_reads_of_a_private_feed_are_not_those_of_the_public_one(usage: UsageCounter) -> None:
+    private = spec_of(new_audience([Visibility.PUBLIC]))
+    usage.record("google", FeedInfo(feed_name(private), "", private=True))
+    usage.flush()
+    usage.refresh()
+    assert "google" in (usage.last_reads(private) or {})
+    assert usage.last_reads(spec_of()) == {}
 
 
 def test_a_feed_is_reported_as_last_read(usage: UsageCounter) -> None:

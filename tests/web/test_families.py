@@ -14,7 +14,7 @@ SEEN = {
     "Mac+OS+X/10.10.5 (14F27) CalendarAgent/316.1": "apple",
     "CalendarStore/5.0 (1127); iCal/5.0 (1535); Mac OS X/10.7.1 (11B26)": "apple",
     "DAVKit/4.0.3 (732.2); CalendarStore/4.0.4 (997.7); iCal/4.0.4 (1395.7)": "apple",
-    "Microsoft Exchange/15.20 (Windows NT 10.0; Win64; x64)": "outlook",
+    "Microsoft Exchange/15.20 (Windows NT 10.0; Win64; x64)": "exchange",
     "Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0.16327; Pro)": "outlook",
     "Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 10.0; ms-office; MSOffice 16)": "outlook",
     "Microsoft-MacOutlook/16.70.23021201": "outlook",

@@ -243,7 +243,7 @@ class TestUsage:
         }
         text = page(site)
         assert ">Google Calendar</th><td>6 hours ago</td>" in text
-        assert ">Outlook</th><td>never</td>" in text
+        assert ">Outlook.com, Microsoft 365</th><td>never</td>" in text
 
     def test_it_shows_age_content_and_readers_of_a_feed(
         self, parts: Services, site: FlaskClient, clock: ManualClock

@@ -89,6 +89,7 @@ def page_response(
     *,
     indexed: bool = True,
     private: bool = False,
+    state: Hashable = None,
 ) -> Response:
     """A 200 with the page, or a 304.
 
@@ -96,6 +97,7 @@ def page_response(
         lookup: the snapshot that the page shows, if any.
         key: everything else that the page depends on, except the context.
         indexed: whether search engines may list the page.
+        state: what else the page shows that changes; the page of another state replaces it.
         private: whether shared caches must not store it; then search engines must not list it.
     """
     pages: PageCache = current_app.extensions["pages"]
@@ -119,7 +121,7 @@ def page_response(
     if lookup is not None:
         freshness = Freshness.of(lookup)
         notice = context.age_notice_key(lookup)
-        version = (lookup.version, notice)
+        version = (lookup.version, notice, state)
         walked = lookup.snapshot.walked
         if notice:
             # The page changed when the notice appeared.

@@ -1,5 +1,7 @@
 """The routes of the pages: the start page, timetables, and single classes."""
 
+from collections.abc import Sequence
+
 from flask import Blueprint, Response, current_app, request
 
 from bridge.config import Availability
@@ -15,6 +17,7 @@ from bridge.web.feed_responses import slug
 from bridge.web.pages import calendar_links, structured_data, timetable
 from bridge.web.pages.calendar_links import CalendarLinks
 from bridge.web.pages.feed_builder import FeedBuilder, feed_builder
+from bridge.web.pages.fetch_times import FetchTime, fetch_times
 from bridge.web.pages.page_cache import Page, page_response
 from bridge.web.pages.page_context import AGENDA, PageContext
 from bridge.web.pages.page_title import KIND_WORDS, page_content
@@ -65,7 +68,10 @@ def show(kind: Kind, identity: int | None) -> Response:
     spec = feed_spec(kind, identity, context.feed_pairs, context.services.defaults)
     key = ("timetable", spec, context.view, context.first_day)
     lookup = context.services.router.find(spec.filter_set)
-    return page_response(context, lookup, key, lambda: _timetable(context, spec, lookup))
+    fetches = fetch_times(context, spec)
+    return page_response(
+        context, lookup, key, lambda: _timetable(context, spec, lookup, fetches), state=fetches
+    )
 
 
 @blueprint.route("/private/<path:token>")
@@ -76,8 +82,14 @@ def show_private(token: str) -> Response:
     context = PageContext.of(request)
     key = ("private", spec, context.view, context.first_day)
     lookup = services.router.find(spec.filter_set)
+    fetches = fetch_times(context, spec)
     return page_response(
-        context, lookup, key, lambda: _timetable(context, spec, lookup, token), private=True
+        context,
+        lookup,
+        key,
+        lambda: _timetable(context, spec, lookup, fetches, token),
+        state=fetches,
+        private=True,
     )
 
 
@@ -132,11 +144,16 @@ def _class_description(context: PageContext, entry: Entry) -> str:
 
 
 def _timetable(
-    context: PageContext, spec: FeedSpec, lookup: Lookup, token: str | None = None
+    context: PageContext,
+    spec: FeedSpec,
+    lookup: Lookup,
+    fetches: Sequence[FetchTime],
+    token: str | None = None,
 ) -> Page:
     """The page of a timetable.
 
     Args:
+        fetches: when vendors' servers last fetched its feed.
         token: of a private feed. It is in the links of the page only: a private page has no
             previews, no structured data and no embed code.
     """
@@ -167,6 +184,7 @@ def _timetable(
         view=context.view,
         subscription=CalendarLinks(context.base + path_of(f".{ICS.suffix}"), content.name),
         path_of=lambda extension: context.root + path_of(extension),
+        fetches=[fetch.words(context.language) for fetch in fetches],
         google_by_url=calendar_links.GOOGLE_BY_URL,
         page_address=page_address,
         qr=calendar_links.qr_code(page_address),
@@ -184,7 +202,8 @@ def _timetable(
         left_out=lookup.left_out,
         age=context.age_notice(lookup, content.subject.zone),
     )
-    return Page(html, table.since, table.until)
+    changes = [fetch.since for fetch in fetches if fetch.since]
+    return Page(html, max([table.since, *changes]), table.until)
 
 
 def _granted(spec: FeedSpec) -> list[str]:
