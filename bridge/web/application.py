@@ -26,7 +26,7 @@ from bridge.ops.log_stream import STDERR
 from bridge.param_values import without_html_entities
 from bridge.services import Services, build
 from bridge.store.interface import BACKGROUND_TIMEOUT, REQUEST_TIMEOUT, TIMEOUT
-from bridge.web import assets, error_pages, feed_routes, operator_routes
+from bridge.web import api_routes, assets, error_pages, feed_routes, operator_routes
 from bridge.web.asgi import Asgi
 from bridge.web.middleware import access_log, security_headers
 from bridge.web.middleware.access_log import AccessLog
@@ -96,7 +96,7 @@ def _configure(app: Flask, services: Services) -> None:
     # Otherwise half of a page would be the indentation of its template.
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.undefined = StrictUndefined
-    for module in (feed_routes, routes, embed, operator_routes):
+    for module in (feed_routes, api_routes, routes, embed, operator_routes):
         app.register_blueprint(module.blueprint)
     assets.register(app, services.config.studio_logo)
     _limit_store_waits(app)

@@ -2,7 +2,7 @@
 
 import re
 
-from flask import Request, Response
+from flask import Request, Response, request
 
 from bridge.config import Config
 from bridge.feeds.feed import Body, Feed
@@ -19,6 +19,13 @@ EXPOSED = (
     "Age, Bridge-Notice, Cache-Status, Content-Disposition, ETag, Last-Modified, Link, Retry-After"
 )
 ALLOWED = "GET, HEAD, OPTIONS"
+SHARED_HEADERS = {
+    "Vary": "Accept-Encoding",
+    "Access-Control-Expose-Headers": EXPOSED,
+    **CORS,
+    **SAFE,
+}
+"""The headers of everything that programs on other origins may read."""
 
 
 def feed_response(
@@ -29,10 +36,7 @@ def feed_response(
     private = bool(spec.audience.private)
     headers = {
         "Cache-Control": cache_control(config, private=private),
-        "Vary": "Accept-Encoding",
-        "Access-Control-Expose-Headers": EXPOSED,
-        **CORS,
-        **SAFE,
+        **SHARED_HEADERS,
     }
     if feed.body.notice:
         headers["Bridge-Notice"] = feed.body.notice
@@ -57,6 +61,16 @@ def feed_response(
             made_at=services.store.now(),
         ),
     )
+
+
+def add_preflight_headers(response: Response) -> Response:
+    """Answer CORS preflight requests (Fetch standard), so that other origins can read feeds."""
+    if request.method == "OPTIONS" and response.status_code == 200:
+        response.headers.update(CORS)
+        response.headers["Access-Control-Allow-Methods"] = ALLOWED
+        response.headers["Access-Control-Allow-Headers"] = "*"
+        response.headers["Access-Control-Max-Age"] = "86400"
+    return response
 
 
 def cache_control(config: Config, *, private: bool = False) -> str:

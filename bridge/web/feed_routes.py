@@ -63,12 +63,4 @@ def _feed_info(spec: FeedSpec, feed: Feed) -> FeedInfo:
     )
 
 
-@blueprint.after_request
-def preflight(response: Response) -> Response:
-    """Answer CORS preflight requests (Fetch standard), so that other origins can read feeds."""
-    if request.method == "OPTIONS" and response.status_code == 200:
-        response.headers.update(feed_responses.CORS)
-        response.headers["Access-Control-Allow-Methods"] = feed_responses.ALLOWED
-        response.headers["Access-Control-Allow-Headers"] = "*"
-        response.headers["Access-Control-Max-Age"] = "86400"
-    return response
+blueprint.after_request(feed_responses.add_preflight_headers)

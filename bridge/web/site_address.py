@@ -1,10 +1,12 @@
-"""Where the bridge lives: the path below which a proxy serves it."""
+"""Where the bridge lives: its own address, and the path below which a proxy serves it."""
 
 import re
 from urllib.parse import urlsplit
 
 from flask import Request
 from werkzeug.exceptions import BadRequest
+
+from bridge.web.middleware.limits import is_host
 
 # Not //…, which browsers would read as a host.
 _ROOT = re.compile(r"(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
@@ -25,3 +27,20 @@ def root_path(request: Request, base_url: str | None) -> str:
     if not _ROOT.fullmatch(request.script_root):
         raise BadRequest
     return request.script_root
+
+
+def base_address(request: Request, base_url: str | None) -> str:
+    """The bridge's own address without a trailing slash, for absolute links.
+
+    Args:
+        base_url: the address in the settings; without one it is where the request was sent.
+
+    Raises:
+        BadRequest: the host, or the path prefix from a proxy, is not valid.
+    """
+    if base_url is not None:
+        return base_url
+    # Responses contain the address.
+    if not is_host(request.host) or request.scheme not in ("http", "https"):
+        raise BadRequest
+    return f"{request.scheme}://{request.host}{root_path(request, None)}"

@@ -92,7 +92,7 @@ def test_behind_proxies_only_the_last_forwarded_values_are_trusted(
     ],
     ids=lambda headers: " ".join(headers.values()),
 )
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [*PAGES, "/catalogue.json"])
 def test_invalid_forwarded_values_of_a_proxy_are_not_used(
     make_site: Callable[..., Site], path: str, headers: dict[str, str]
 ) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from flask import Request, current_app, render_template
-from werkzeug.exceptions import BadRequest
 
 from bridge import languages, times
 from bridge.config import Config
@@ -20,11 +19,10 @@ from bridge.param_values import quoted, single
 from bridge.services import Services
 from bridge.snapshots.cache import CacheOutcome, Lookup
 from bridge.web import assets
-from bridge.web.middleware.limits import is_host
 from bridge.web.pages import timetable
 from bridge.web.pages.page_title import PageContent
 from bridge.web.pages.timetable import Timetable
-from bridge.web.site_address import root_path
+from bridge.web.site_address import base_address, root_path
 
 # What only some pages have.
 _OPTIONAL = dict.fromkeys(
@@ -88,13 +86,12 @@ class PageContext:
         services: Services = current_app.extensions["bridge"]
         lang = request.args.get("lang")
         language = languages.negotiate(lang, request.accept_languages)
-        root = root_path(request, services.config.public_base_url)
         return cls(
             request=request,
             services=services,
             language=language,
-            root=root,
-            base=services.config.public_base_url or _origin(request) + root,
+            root=root_path(request, services.config.public_base_url),
+            base=base_address(request, services.config.public_base_url),
             chosen_language=None if lang is None else language.locale_tag,
         )
 
@@ -242,10 +239,3 @@ class PageContext:
             sandbox=self.services.config.sandbox,
             **{**_OPTIONAL, **variables},
         )
-
-
-def _origin(request: Request) -> str:
-    """Scheme and host of the request, validated: addresses in the page contain them."""
-    if not is_host(request.host) or request.scheme not in ("http", "https"):
-        raise BadRequest
-    return f"{request.scheme}://{request.host}"

@@ -1,0 +1,55 @@
+"""The routes for programs: the catalogue."""
+
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response, abort, current_app, request
+
+from bridge.feeds.params import feed_spec, reject_parameters
+from bridge.feeds.spec import Kind
+from bridge.services import Services
+from bridge.web import feed_responses
+from bridge.web.catalogue_document import catalogue_document
+from bridge.web.pages.page_cache import Page, PageCache
+from bridge.web.representation import Freshness, Representation, respond
+from bridge.web.site_address import base_address
+
+blueprint = Blueprint("api", __name__)
+blueprint.after_request(feed_responses.add_preflight_headers)
+
+_JSON = [("Content-Type", "application/json")]
+
+
+@blueprint.route("/catalogue.json")
+def catalogue() -> Response:
+    """What there are feeds of; 404 if the catalogue is switched off."""
+    services: Services = current_app.extensions["bridge"]
+    pages: PageCache = current_app.extensions["pages"]
+    config, defaults = services.config, services.defaults
+    if not config.catalog:
+        abort(404)
+    reject_parameters(request.args.items(multi=True))
+    base = base_address(request, config.public_base_url)
+    lookup = services.router.find(feed_spec(Kind.SESSION, None, (), defaults).filter_set)
+    now = services.store.now()
+    body = pages.get(
+        ("catalogue", base),
+        lookup.version,
+        datetime.fromtimestamp(now, UTC),
+        lookup.snapshot.changed_at,
+        lambda: Page(catalogue_document(lookup.snapshot, base, defaults)),
+    )
+    headers = {
+        "Cache-Control": feed_responses.cache_control(config),
+        **feed_responses.SHARED_HEADERS,
+    }
+    return respond(
+        request,
+        Representation(
+            body,
+            headers=[*headers.items()],
+            content=_JSON,
+            freshness=Freshness.of(lookup),
+            accel=bool(config.trusted_proxies),
+            made_at=now,
+        ),
+    )

@@ -1,0 +1,139 @@
+"""The catalogue as JSON: everything that there is a feed of, with names, counts and addresses."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bridge.feeds.catalogue import CatalogueItem, catalogue_of, visible_sessions
+from bridge.feeds.formats import FORMATS
+from bridge.feeds.params import FeedDefaults, feed_spec
+from bridge.feeds.spec import FeedSpec, Kind
+from bridge.model import ClassSession, Status
+from bridge.snapshots.snapshot import Snapshot
+from bridge.web.pages import calendar_links
+
+_KINDS: Mapping[str, Kind] = {
+    "venues": Kind.VENUE,
+    "rooms": Kind.ROOM,
+    "instructors": Kind.INSTRUCTOR,
+    "courses": Kind.COURSE,
+    "types": Kind.TYPE,
+}
+_ADDRESSES = ("page", *FORMATS, "embed")
+_ADDRESS_SCHEMA = {"type": "string", "format": "uri"}
+_FEED_PROPERTIES: Mapping[str, Any] = {
+    "upcoming": {
+        "type": "integer",
+        "minimum": 0,
+        "description": "How many of its sessions are neither over nor cancelled, and start within"
+        " the future days of the default window, counted from the last refresh.",
+    },
+    **dict.fromkeys(_ADDRESSES, _ADDRESS_SCHEMA),
+}
+_FEED_SCHEMA = {
+    "type": "object",
+    "properties": _FEED_PROPERTIES,
+    "required": [*_FEED_PROPERTIES],
+    "additionalProperties": False,
+}
+
+
+def _item_schema(**further: Any) -> Mapping[str, Any]:
+    properties = {
+        "id": {"type": "integer", "minimum": 0},
+        "name": {"type": "string"},
+        **further,
+        **_FEED_PROPERTIES,
+    }
+    return {**_FEED_SCHEMA, "properties": properties, "required": [*properties]}
+
+
+_GROUP_SCHEMAS = {
+    "venues": _item_schema(timezone={"type": ["string", "null"]}),
+    "rooms": _item_schema(
+        venue={"type": ["integer", "null"], "description": "The id of its venue."}
+    ),
+    "instructors": _item_schema(),
+    "courses": _item_schema(),
+    "types": _item_schema(
+        category={"type": ["integer", "null"], "description": "The id of its category."}
+    ),
+    "categories": _item_schema(),
+}
+SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "all": _FEED_SCHEMA,
+        **{group: {"type": "array", "items": schema} for group, schema in _GROUP_SCHEMAS.items()},
+    },
+    "required": ["all", *_GROUP_SCHEMAS],
+    "additionalProperties": False,
+}
+"""The JSON Schema of the document."""
+
+
+def catalogue_document(snapshot: Snapshot, base: str, defaults: FeedDefaults) -> str:
+    """The catalogue of the sessions in the default window that the public may see.
+
+    Args:
+        base: the bridge's own address.
+    """
+    everything = feed_spec(Kind.SESSION, None, (), defaults)
+    window, audience = everything.filter_set, everything.audience
+    now = datetime.fromtimestamp(snapshot.changed_at, UTC)
+    upcoming = window.with_changes(
+        ends_at_gte=now,
+        starts_at_lte=now + timedelta(days=defaults.future),
+        status=(Status.ACTIVE,),
+    )
+    listed = catalogue_of(snapshot, window, audience)
+    ahead = catalogue_of(snapshot, upcoming, audience)
+    further = _further_values(visible_sessions(snapshot, window, audience))
+    document: dict[str, Any] = {
+        "all": {
+            "upcoming": len(visible_sessions(snapshot, upcoming, audience)),
+            **_addresses(everything, "", base),
+        }
+    }
+    for group in _GROUP_SCHEMAS:
+        items: tuple[CatalogueItem, ...] = getattr(listed, group)
+        counts = {item.identity: item.sessions for item in getattr(ahead, group)}
+        document[group] = [
+            {
+                "id": item.identity,
+                "name": item.name,
+                **further.get((group, item.identity), {}),
+                "upcoming": counts.get(item.identity, 0),
+                **_addresses(_spec(group, item.identity, defaults), item.name, base),
+            }
+            for item in items
+        ]
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
+def _further_values(sessions: Iterable[ClassSession]) -> Mapping[tuple[str, int], dict[str, Any]]:
+    """What an item has besides id and name, by group and id."""
+    values: dict[tuple[str, int], dict[str, Any]] = {}
+    for session in sessions:
+        venue, room, kind = session.venue, session.room, session.offering_type
+        if venue:
+            values["venues", venue.id] = {"timezone": venue.zone}
+        if room:
+            values["rooms", room.id] = {"venue": venue.id if venue else None}
+        if kind and kind.id is not None:
+            values["types", kind.id] = {"category": kind.category_id}
+    return values
+
+
+def _spec(group: str, identity: int, defaults: FeedDefaults) -> FeedSpec:
+    if group in _KINDS:
+        return feed_spec(_KINDS[group], identity, (), defaults)
+    return feed_spec(Kind.SESSION, None, [("category", str(identity))], defaults)
+
+
+def _addresses(spec: FeedSpec, name: str, base: str) -> Mapping[str, str]:
+    page = calendar_links.path(spec, name)
+    feeds = {suffix: calendar_links.path(spec, name, f".{suffix}") for suffix in FORMATS}
+    paths = {"page": page, **feeds, "embed": f"/embed{page}"}
+    return {form: base + path for form, path in paths.items()}
