@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 from environs import Env, EnvValidationError
 
 from bridge.errors import ConfigError
+from bridge.languages import Language, english
 from bridge.model import SourceName, Visibility
 from bridge.setting_parsers import (
     AUTO_SCHEMES,
@@ -17,6 +18,7 @@ from bridge.setting_parsers import (
     colour,
     header,
     interface,
+    language,
     link,
     logo,
     member,
@@ -120,6 +122,7 @@ class Config:
     studio_logo: Path | None
     studio_color: str | None
     studio_timezone: str | None
+    feed_language: Language
     trusted_proxies: int
     operator_token: str | None = field(repr=False)
     host: str
@@ -227,6 +230,7 @@ def load(env: Env | None = None) -> Config:
         studio_logo=read("STUDIO_LOGO", logo, None),
         studio_color=read("STUDIO_COLOR", colour, None),
         studio_timezone=read("STUDIO_TIMEZONE", zone_name, None),
+        feed_language=read("FEED_LANGUAGE", language, english()),
         trusted_proxies=read("TRUSTED_PROXIES", whole(most=16), 0),
         operator_token=read("OPERATOR_TOKEN", str, None),
         host=read("HOST", interface, "0.0.0.0"),  # noqa: S104 - a platform's router must reach it

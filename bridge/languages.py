@@ -1,4 +1,9 @@
-"""Translations of the pages' texts, and formatting of dates and times by locale (CLDR)."""
+"""Translations of the bridge's texts, and formatting of dates and times by locale (CLDR).
+
+language = languages.translated("de-AT")
+language("earlier")                            # for a page, escaped
+language.plain("event_course", name="Yoga")    # for a feed
+"""
 
 import math
 import re
@@ -61,13 +66,23 @@ class Language:
         Args:
             count: selects the plural form, and is inserted as ``{count}``.
         """
-        text = self.words[key]
         if count is not None:
             values["count"] = format_decimal(count, locale=self._text_locale)
-        if isinstance(text, Mapping):
-            form = self._text_locale.plural_form(count or 0)
-            text = text.get(form) or text["other"]
-        return Markup(text).format(**values)  # noqa: S704 - a text of the bridge
+        return Markup(self._text(key, count)).format(**values)  # noqa: S704 - a text of the bridge
+
+    def plain(self, key: str, count: int | None = None, **values: Any) -> str:
+        """The text of *key* as plain text, with *values* inserted as they are.
+
+        Args:
+            count: selects the plural form, and is inserted as ``{count}``.
+        """
+        return self._text(key, count).format(count=count, **values)
+
+    def _text(self, key: str, count: int | None) -> str:
+        text = self.words[key]
+        if isinstance(text, str):
+            return text
+        return text.get(self._text_locale.plural_form(count or 0)) or text["other"]
 
     @cached_property
     def _text_locale(self) -> Locale:
@@ -123,6 +138,13 @@ class Language:
     def month_day(self, day: date, *, short: bool = False) -> str:
         """Format day and month."""
         return str(format_skeleton("MMMd" if short else "MMMMd", day, locale=self.locale))
+
+    def short_day(self, day: date, *, year: bool = False) -> str:
+        """Format the weekday, day and month, abbreviated; with *year* the year as well."""
+        if str(self.locale) == _ENGLISH:
+            # CLDR has changed the British abbreviations and commas. Calendars must not change.
+            return str(format_date(day, "EEE d MMM y" if year else "EEE d MMM", locale="en"))
+        return str(format_skeleton("yMMMEd" if year else "MMMEd", day, locale=self.locale))
 
     def days(self, first: date, last: date) -> str:
         """Format a range of days."""
@@ -190,11 +212,19 @@ def available() -> Mapping[str, Words]:
     return {tag: {**texts[_FALLBACK], **words} for tag, words in sorted(texts.items())}
 
 
-def negotiate(lang: str | None, accepted: LanguageAccept) -> Language:
+def translated(lang: str) -> Language | None:
+    """The language for a tag such as ``de`` or ``de-AT``; None if there is no translation."""
+    locale = _locale(lang)
+    tag = locale and _translation(locale)
+    return Language(tag, locale, available()[tag]) if locale and tag else None
+
+
+def negotiate(lang: str | None, accepted: LanguageAccept, fallback: Language) -> Language:
     """The language and locale of a page.
 
     Args:
         lang: the query parameter; it takes precedence over *accepted*.
+        fallback: used where neither names a language, or none of them has a translation.
 
     Raises:
         ParameterError: *lang* is not the tag of a language.
@@ -207,21 +237,20 @@ def negotiate(lang: str | None, accepted: LanguageAccept) -> Language:
             )
         tags.insert(0, lang)
     locales = [locale for tag in tags if (locale := _locale(tag))]
-    locale = locales[0] if locales else Locale.parse(_ENGLISH)
-    translations = map(_translation, map(str, locales))
-    tag = next(filter(None, translations), _FALLBACK)
+    locale = _limited(locales[0]) if locales else fallback.locale
+    tag = next(filter(None, map(_translation, locales)), fallback.tag)
     return Language(tag, locale, available()[tag])
 
 
 @cache
-def default() -> Language:
-    """The language for requests without ``lang`` and Accept-Language."""
-    return negotiate(None, LanguageAccept())
+def english() -> Language:
+    """The language of feeds and pages where nothing else is set or requested."""
+    return Language(_FALLBACK, Locale.parse(_ENGLISH), available()[_FALLBACK])
 
 
-def _translation(locale: str) -> str | None:
+def _translation(locale: Locale) -> str | None:
     """The tag of the translation for *locale* or, if there is none, for its language."""
-    parts = locale.split("_")
+    parts = str(locale).split("_")
     tags = ("-".join(parts[:length]) for length in range(len(parts), 0, -1))
     return next((tag for tag in tags if tag in available()), None)
 
@@ -239,7 +268,7 @@ def _locale(tag: str) -> Locale | None:
         # For example, zh-TW is zh_Hant_TW.
         name = get_global("language_aliases").get(name.lower(), name)
         try:
-            return _limited(Locale.parse(name, sep="-"))
+            return Locale.parse(name, sep="-")
         except (UnknownLocaleError, ValueError):
             parts.pop()
     return None

@@ -16,6 +16,7 @@ from xml.parsers import expat
 from environs import EnvError
 
 from bridge import times
+from bridge.languages import Language, available, translated
 from bridge.param_values import hex_digits
 
 T = TypeVar("T")
@@ -135,6 +136,14 @@ def zone_name(text: str) -> str:
     if times.zone(text) is None:
         raise _unusable(text, "the name of a time zone such as Europe/London")
     return text
+
+
+def language(text: str) -> Language:
+    """The tag of a language that has a translation, with or without a region."""
+    found = translated(text)
+    if found is None:
+        raise _unusable(text, f"{', '.join(available())}, or one with a region such as en-US")
+    return found
 
 
 def interface(text: str) -> str:

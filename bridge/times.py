@@ -20,13 +20,6 @@ _DATE_OR_TIME = re.compile(
     r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?:([Zz])|([+\- ])(\d\d):?([0-5]\d))?)?",
     re.ASCII,
 )
-DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-MONTH_NAMES = (
-    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
-    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
-)
-"""English names. Not by strftime, whose names depend on the machine's locale."""
-
 TIME_OF_DAY = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 """The pattern of a time of day."""
 

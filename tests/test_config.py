@@ -13,6 +13,7 @@ from environs import Env
 from bridge import config
 from bridge.config import Availability, Config, ListStyle, LogRequests, UpstreamPlan
 from bridge.errors import ConfigError
+from bridge.languages import english, translated
 from bridge.model import SourceName, Visibility
 
 Load = Callable[..., Config]
@@ -76,6 +77,7 @@ DEFAULTS: dict[str, tuple[str, Any]] = {
     "STUDIO_LOGO": ("studio_logo", None),
     "STUDIO_COLOR": ("studio_color", None),
     "STUDIO_TIMEZONE": ("studio_timezone", None),
+    "FEED_LANGUAGE": ("feed_language", english()),
     "TRUSTED_PROXIES": ("trusted_proxies", 0),
     "OPERATOR_TOKEN": ("operator_token", None),
     "HOST": ("host", "0.0.0.0"),
@@ -200,6 +202,8 @@ def test_every_setting_is_looked_at_here() -> None:
         ("STUDIO_COLOR", "0b5d57", "0b5d57"),
         ("STUDIO_COLOR", "#F5C", "ff55cc"),
         ("STUDIO_TIMEZONE", "Pacific/Auckland", "Pacific/Auckland"),
+        ("FEED_LANGUAGE", "de", translated("de")),
+        ("FEED_LANGUAGE", "en-US", translated("en-US")),
         ("TRUSTED_PROXIES", "2", 2),
         ("OPERATOR_TOKEN", "o", "o"),
         ("HOST", "127.0.0.1", "127.0.0.1"),
@@ -296,6 +300,8 @@ def test_a_number_is_refused_above_what_makes_sense(load: Load, variable: str, v
         ("STUDIO_COLOR", "teal", "hex digits"),
         ("STUDIO_TIMEZONE", "Mars/Olympus", "Europe/London"),
         ("STUDIO_TIMEZONE", "GMT+1", "Europe/London"),
+        ("FEED_LANGUAGE", "German", "de, en"),
+        ("FEED_LANGUAGE", "ja", "de, en"),
         ("PUBLIC_VISIBILITY", "everybody", "public, membership_holders, private"),
         ("PUBLIC_AVAILABILITY", "counts", "none, full, spots"),
         ("LOG_LEVEL", "loud", "debug, info, warning, error"),

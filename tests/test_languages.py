@@ -17,9 +17,9 @@ EVENING = datetime(2026, 11, 23, 18, 30, tzinfo=LONDON)
 LATER = datetime(2026, 11, 23, 19, 45, tzinfo=LONDON)
 
 
-def language(lang=None, *accepted):
+def language(lang=None, *accepted, fallback="en"):
     qualities = [(tag, 1 - number / 10) for number, tag in enumerate(accepted)]
-    return languages.negotiate(lang, LanguageAccept(qualities))
+    return languages.negotiate(lang, LanguageAccept(qualities), languages.translated(fallback))
 
 
 class TestNegotiation:
@@ -46,6 +46,37 @@ class TestNegotiation:
         chosen = language(lang, *accepted)
         assert (chosen.tag, chosen.locale_tag) == (tag, locale_tag)
 
+    @pytest.mark.parametrize(
+        ("lang", "accepted", "tag", "locale_tag"),
+        [
+            (None, (), "de", "de-AT"),
+            (None, ("*", "xx"), "de", "de-AT"),
+            (None, ("ja",), "de", "ja"),
+            ("ja", (), "de", "ja"),
+            (None, ("en-US",), "en", "en-US"),
+        ],
+    )
+    def test_without_a_translation_the_fallback_is_used(self, lang, accepted, tag, locale_tag):
+        chosen = language(lang, *accepted, fallback="de-AT")
+        assert (chosen.tag, chosen.locale_tag) == (tag, locale_tag)
+
+    @pytest.mark.parametrize(
+        ("lang", "tag", "locale_tag"),
+        [
+            ("de", "de", "de"),
+            ("de-AT", "de", "de-AT"),
+            ("EN", "en", "en-GB"),
+            ("en_US", "en", "en-US"),
+        ],
+    )
+    def test_a_tag_with_a_region_has_the_translation_of_its_language(self, lang, tag, locale_tag):
+        found = languages.translated(lang)
+        assert (found.tag, found.locale_tag) == (tag, locale_tag)
+
+    @pytest.mark.parametrize("lang", ["ja", "", "klingon!", "xx"])
+    def test_a_language_without_a_translation_has_none(self, lang):
+        assert languages.translated(lang) is None
+
     @pytest.mark.parametrize("lang", ["", "klingon!", "x", "de" * 40, "../../etc", "qq", "1"])
     def test_invalid_languages_are_rejected(self, lang):
         with pytest.raises(ParameterError) as error:
@@ -54,13 +85,8 @@ class TestNegotiation:
 
     def test_the_number_of_loaded_locales_is_limited(self, monkeypatch):
         monkeypatch.setattr(languages, "_seen", set())
-        languages._locale.cache_clear()
-        try:
-            tags = localedata.locale_identifiers()
-            loaded = {str(language(tag).locale) for tag in tags}
-            assert len(loaded) <= 151
-        finally:
-            languages._locale.cache_clear()
+        loaded = {str(language(tag).locale) for tag in localedata.locale_identifiers()}
+        assert len(loaded) <= 151
 
 
 class TestDatesAndTimes:
@@ -112,6 +138,18 @@ class TestDatesAndTimes:
     def test_weekdays_depend_on_the_locale(self, tag, weekday):
         assert language(tag).weekday(date(2026, 11, 23)) == weekday
 
+    @pytest.mark.parametrize(
+        ("tag", "text"),
+        [
+            ("en", "Tue 1 Sep 2026"),
+            ("en-US", "Tue, Sep 1, 2026"),
+            ("de", "Di., 1. Sept. 2026"),
+        ],
+    )
+    def test_a_short_day_is_that_of_the_locale(self, tag, text):
+        assert language(tag).short_day(date(2026, 9, 1), year=True) == text
+        assert text.startswith(language(tag).short_day(date(2026, 9, 1)))
+
     def test_all_locales_can_be_used(self):
         for tag in localedata.locale_identifiers():
             locale = Locale.parse(tag)
@@ -124,6 +162,8 @@ class TestDatesAndTimes:
         assert lang.full(EVENING.date())
         assert lang.month_day(EVENING.date())
         assert lang.weekday(EVENING.date())
+        assert lang.short_day(EVENING.date())
+        assert lang.short_day(EVENING.date(), year=True)
         assert lang.date_time(EVENING)
         assert lang.place("Asia/Tokyo")
 
@@ -170,6 +210,9 @@ class TestTranslations:
     @pytest.mark.parametrize(("count", "text"), [(1, "1 place left"), (2, "2 places left")])
     def test_the_count_selects_the_plural_form(self, count, text):
         assert language("en")("spots", count) == text
+
+    def test_plain_texts_are_not_escaped(self):
+        assert language("en").plain("event_full", title="<b> {x}") == "<b> {x} (Full)"
 
     def test_inserted_values_are_escaped(self):
         assert "&lt;b&gt;" in language("en")("timetable_title", name="<b>")

@@ -3,52 +3,60 @@
 from datetime import UTC
 
 from bridge import times
-from bridge.feeds.session_view import SessionView
+from bridge.feeds.session_view import BookedPlaces, SessionView
+from bridge.languages import Language
 from bridge.model import ClassSession
 
 
-def title(view: SessionView) -> str:
+def title(view: SessionView, language: Language) -> str:
     """The title with the instructors' names, and whether it is cancelled or full."""
     names = ", ".join(filter(None, (person.name for person in view.session.instructors)))
-    parts = [view.session.title, f" – {names}" if names else ""]
-    if view.availability == "full":
-        parts.append(" (Full)")
+    text = view.session.title + (f" – {names}" if names else "")
+    if isinstance(view.availability, int):
+        text = language.plain("event_spots", view.availability, title=text)
     elif view.availability is not None:
-        parts.append(f" ({view.availability} left)")
-    return ("CANCELLED: " if view.cancelled else "") + "".join(parts)
+        text = language.plain("event_full", title=text)
+    return language.plain("event_cancelled", title=text) if view.cancelled else text
 
 
-def description(view: SessionView) -> str:
+def description(view: SessionView, language: Language) -> str:
     """Facts before the studio's text, because some clients show only two lines."""
     session = view.session
     facts = []
     names = [person.name for person in session.instructors if person.name]
     if names:
-        facts.append(f"Instructor{'s' if len(names) > 1 else ''}: {', '.join(names)}")
+        facts.append(language.plain("event_instructors", len(names), names=", ".join(names)))
     if session.course and session.course.name and session.course.name != session.title:
-        facts.append(f"Course: {session.course.name}")
+        facts.append(language.plain("event_course", name=session.course.name))
     if session.booking_opens:
-        facts.append(f"Booking opens {booking_opens(session)}")
+        facts.append(language.plain("booking_opens", when=booking_opens(session, language)))
     if view.waitlist:
-        facts.append("There is a waiting list.")
+        facts.append(language.plain("event_waiting_list"))
     if session.booking_url:
-        facts.append(f"Book: {session.booking_url}")
+        facts.append(language.plain("event_book", address=session.booking_url))
     # The view contains the following only if the audience may see it.
     if view.booked:
-        facts.append(f"Booked: {view.booked}")
+        facts.append(language.plain("event_booked", places=booked(view.booked, language)))
     if session.venue and session.venue.join_url:
-        facts.append(f"Join: {session.venue.join_url}")
+        facts.append(language.plain("event_join", address=session.venue.join_url))
     if session.staff_url:
-        facts.append(f"Manage: {session.staff_url}")
+        facts.append(language.plain("event_manage", address=session.staff_url))
     own = session.description
     return "\n".join(facts) + ("\n\n" if facts and own else "") + own
 
 
-def booking_opens(session: ClassSession) -> str:
+def booked(places: BookedPlaces, language: Language) -> str:
+    """How many places are booked, of how many if that is limited."""
+    if places.capacity is None:
+        return str(places.booked)
+    return language.plain("event_booked_of", booked=places.booked, capacity=places.capacity)
+
+
+def booking_opens(session: ClassSession, language: Language) -> str:
     """When booking opens, in the venue's time: ``Tue 1 Dec, 09:00``. Empty if that is not known."""
     if session.booking_opens is None:
         return ""
     zone = times.zone(session.venue.zone) if session.venue else None
     local = session.booking_opens.astimezone(zone or UTC)
-    day = f"{times.DAY_NAMES[local.weekday()]} {local.day} {times.MONTH_NAMES[local.month - 1]}"
-    return f"{day}, {local:%H:%M}" + ("" if zone else " UTC")
+    at = f"{language.short_day(local.date())}, {language.time(local)}"
+    return at if zone else f"{at} UTC"

@@ -2,12 +2,13 @@
 
 import difflib
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 from typing import Any
 from urllib.parse import urlencode
 
+from bridge import languages
 from bridge.config import Availability, Config
 from bridge.errors import ParameterError
 from bridge.feeds.spec import (
@@ -20,8 +21,9 @@ from bridge.feeds.spec import (
     TimeStyle,
 )
 from bridge.filters import PARAMETERS, FilterSet, Occupancy
+from bridge.languages import Language
 from bridge.model import SourceName
-from bridge.param_values import Parameter, one_of, quoted, whole_number
+from bridge.param_values import Parameter, one_of, quoted, single, whole_number
 
 IGNORED = frozenset(
     # click ids of advertisers and mailers, and what clients add to get past caches
@@ -29,6 +31,20 @@ IGNORED = frozenset(
 )
 MAX_ALARM = 10_080
 """The longest time before its start at which a feed may remind of an event: a week, in minutes."""
+
+
+def _language(name: str, texts: Sequence[str]) -> Language:
+    text = single(name, texts)
+    found = languages.translated(text)
+    # The dates are those of the language itself, so that a text has few forms to cache.
+    found = found and languages.translated(found.tag)
+    if found is None:
+        accepted = ", ".join(languages.available())
+        raise ParameterError(
+            name, f"{name}: there is no translation for {quoted(text)}; accepted: {accepted}"
+        )
+    return found
+
 
 OPTIONS: Mapping[str, Parameter] = {
     "cancelled": one_of(
@@ -48,6 +64,16 @@ OPTIONS: Mapping[str, Parameter] = {
         "Minutes before the start at which calendars remind of each session; by default none.",
         most=MAX_ALARM,
     ),
+    "lang": Parameter(
+        "The language of the words that the bridge adds, such as `CANCELLED:`; by default the one"
+        " that the studio has set.",
+        _language,
+        {
+            "type": "string",
+            "pattern": f"^(?:{'|'.join(languages.available())})(?:[-_][A-Za-z0-9]{{2,8}}){{0,3}}$",
+            "examples": [*languages.available()],
+        },
+    ),
 }
 """The parameters for presentation."""
 
@@ -62,6 +88,7 @@ class FeedDefaults:
         past, future: the default window in whole days.
         sources: the lists that make up the timetable.
         studio_zone: see :class:`~bridge.feeds.spec.FeedSpec`.
+        language: of feeds whose address names none.
     """
 
     past: int
@@ -69,6 +96,7 @@ class FeedDefaults:
     audience: Audience
     sources: frozenset[SourceName] = frozenset(SourceName)
     studio_zone: str | None = None
+    language: Language = field(default_factory=languages.english)
 
     @classmethod
     def of(cls, config: Config) -> "FeedDefaults":
@@ -85,6 +113,7 @@ class FeedDefaults:
             audience=audience,
             sources=config.sources,
             studio_zone=config.studio_timezone,
+            language=config.feed_language,
         )
 
 
@@ -124,6 +153,8 @@ def feed_spec(
         )
         filter_set = FilterSet.parse(values, past=past, future=future, fixed=fixed)
     chosen = {name: OPTIONS[name].parse(name, texts) for name, texts in options.items()}
+    if "lang" in chosen and chosen["lang"].tag == defaults.language.tag:
+        del chosen["lang"]
     availability = chosen.get("availability", Availability.NONE)
     _check_offered("sources", filter_set.sources, defaults)
     _check_offered("availability", [availability], defaults)
@@ -137,6 +168,7 @@ def feed_spec(
         availability=availability,
         times=chosen.get("tz", TimeStyle.UTC),
         alarm=chosen.get("alarm"),
+        language=chosen.get("lang", defaults.language),
         query=_canonical_query(kind, filter_set, past, future, chosen),
         studio_zone=defaults.studio_zone,
     )
@@ -241,8 +273,15 @@ def _canonical_query(
     query = filters.query(without={"past": past, "future": future})
     defaults = (Cancelled.STATUS, Availability.NONE, TimeStyle.UTC)
     pairs = [
-        (name, option.value if isinstance(option, Enum) else option)
+        (name, _written(option))
         for name, option in sorted(options.items())
         if option not in defaults
     ]
     return "&".join(filter(None, (query, urlencode(pairs))))
+
+
+def _written(option: Enum | Language | int) -> object:
+    """The value of an option in an address."""
+    if isinstance(option, Language):
+        return option.tag
+    return option.value if isinstance(option, Enum) else option

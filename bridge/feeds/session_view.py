@@ -16,6 +16,13 @@ _UID_NAMESPACE = uuid.UUID("0b6c3c5e-52f7-4b86-9d9a-1f6a6f2b7f11")
 _MAX_VIEWS = 32_768
 
 
+class BookedPlaces(NamedTuple):
+    """How many places are booked, and of how many; ``capacity`` is None if that is not limited."""
+
+    booked: int
+    capacity: int | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SessionView:
     """A session without the data that the audience of a feed may not see.
@@ -28,7 +35,7 @@ class SessionView:
         session: without counts, and without join link and staff address unless they may see them.
         availability: None, ``"full"``, or the number of free places: rounded, unless the audience
             may see exact counts.
-        booked: how many places are booked, of how many, where the audience may see it.
+        booked: None where the audience may not see it.
         modified: when anything in the view last changed.
         waitlist: whether there is a waiting list, where the audience may see it.
         cancelled: whether the title states that it is cancelled.
@@ -38,7 +45,7 @@ class SessionView:
     uid: str
     session: ClassSession
     availability: str | int | None
-    booked: str | None
+    booked: BookedPlaces | None
     waitlist: bool
     created: datetime
     modified: datetime
@@ -109,7 +116,7 @@ def make_view(published: Published, options: ViewOptions) -> SessionView:
             waiting=None,
         ),
         availability=None if cancelled else _availability(session, options),
-        booked=_booked(session) if options.counts else None,
+        booked=BookedPlaces(session.attending, session.capacity) if options.counts else None,
         waitlist=options.availability is Availability.SPOTS
         and bool(session.waiting)
         and not cancelled,
@@ -129,11 +136,6 @@ def _availability(session: ClassSession, options: ViewOptions) -> str | int | No
     if options.availability is not Availability.SPOTS:
         return None
     return session.places_left if options.counts else session.places_rounded
-
-
-def _booked(session: ClassSession) -> str:
-    of = "" if session.capacity is None else f" of {session.capacity}"
-    return f"{session.attending}{of}"
 
 
 def _modified(revision: Revision, options: ViewOptions) -> int:

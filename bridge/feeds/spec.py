@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from bridge.config import Availability
 from bridge.filters import FilterSet
+from bridge.languages import Language, english
 from bridge.model import Identity, SourceName, Visibility
 
 
@@ -64,9 +65,11 @@ class EventOptions(NamedTuple):
     """How the events of a calendar are written.
 
     Attributes:
+        language: of the words that the bridge adds.
         alarm: minutes before the start at which calendars remind of it; None for no reminder.
     """
 
+    language: Language
     times: TimeStyle
     alarm: int | None
 
@@ -103,6 +106,7 @@ class FeedSpec:
     Attributes:
         identity: the id in the address; None for a feed of any filter set.
         alarm: minutes before the start of each event at which calendars remind of it, or None.
+        language: of the words that the bridge adds.
         query: the canonical query of the address, without ``?``.
         studio_zone: the zone whose days are counted if the sessions of the feed share none; None:
             that of most venues.
@@ -116,13 +120,14 @@ class FeedSpec:
     availability: Availability = Availability.NONE
     times: TimeStyle = TimeStyle.UTC
     alarm: int | None = None
+    language: Language = field(default_factory=english)
     query: str = ""
     studio_zone: str | None = None
 
     @property
     def event_options(self) -> EventOptions:
         """How its events are written."""
-        return EventOptions(self.times, self.alarm)
+        return EventOptions(self.language, self.times, self.alarm)
 
     @property
     def session(self) -> Identity | None:

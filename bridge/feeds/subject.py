@@ -11,16 +11,16 @@ from bridge.text_cleanup import folded
 
 _ID_FIELDS = ("venues", "rooms", "instructors", "course", "offering_types", "category")
 _MAX_NAMES = 3
-WORDS = {
-    Kind.VENUE: "Venue",
-    Kind.ROOM: "Room",
-    Kind.INSTRUCTOR: "Instructor",
-    Kind.COURSE: "Course",
-    Kind.TYPE: "Class type",
-    Kind.CLASS: "Class",
-    Kind.SESSION: "Class",
+KIND_WORDS = {
+    Kind.VENUE: "venue",
+    Kind.ROOM: "room",
+    Kind.INSTRUCTOR: "instructor",
+    Kind.COURSE: "course",
+    Kind.TYPE: "type",
+    Kind.CLASS: "class",
+    Kind.SESSION: "class",
 }
-"""What the object of a feed is called where its name is not known."""
+"""The keys of the words for what a feed is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +82,12 @@ class SubjectCollector:
         zones = {view.session.venue.zone if view.session.venue else None for view in shown}
         zone = zones.pop() if len(zones) == 1 else None
         chosen = self._chosen()
-        label = self._spec.audience.label
+        label, language = self._spec.audience.label, self._spec.language
         if label or self._spec.identity is None:
-            return Subject(label or chosen or "Classes", zone, self._latest, chosen)
-        name = self._name or f"{WORDS[self._spec.kind]} {self._spec.identity}"
+            name = label or chosen or language.plain("classes")
+            return Subject(name, zone, self._latest, chosen)
+        word = language.plain(KIND_WORDS[self._spec.kind])
+        name = self._name or f"{word} {self._spec.identity}"
         return Subject(name, zone or self._zone, self._latest)
 
     def _chosen(self) -> str:

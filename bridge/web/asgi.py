@@ -11,7 +11,7 @@ import atexit
 from collections.abc import Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ import structlog
 from a2wsgi import WSGIMiddleware
 from flask import Flask
 
+from bridge.languages import Language
 from bridge.ops import watchdog
 from bridge.ops.log_stream import STDERR
 from bridge.services import Services
@@ -61,13 +62,18 @@ class Asgi:
         self._access_log: AccessLog = app.extensions["access_log"]
         self._app = app.wsgi_app
         self._flask = WSGIMiddleware(self._wsgi, workers=THREADS)  # type: ignore[arg-type]  # a2wsgi has its own WSGI types
-        self._forwarded = _FORWARDED if self._services.config.trusted_proxies else ()
+        config = self._services.config
+        parse = partial(
+            _parse,
+            forwarded=_FORWARDED if config.trusted_proxies else (),
+            fallback=config.feed_language,
+        )
         # Clients poll with identical requests, so each is parsed once.
-        self._parse = lru_cache(maxsize=256)(_parse)
+        self._parse = lru_cache(maxsize=256)(parse)
         # The other half of CACHE_MAX_BYTES is for rendered feeds (services.py).
         self.cache = ResponseCache(
             self._services.clock,
-            max_bytes=self._services.config.cache_max_bytes // 2,
+            max_bytes=config.cache_max_bytes // 2,
             change_token=lambda: self._services.refresher.changes,
         )
 
@@ -102,7 +108,7 @@ class Asgi:
     def _request(self, scope: "HTTPScope") -> "_Request":
         address = (scope["scheme"], scope["path"], scope["query_string"])
         version, headers = scope["http_version"], tuple(scope["headers"])
-        return self._parse(version, scope["method"], address, headers, self._forwarded)
+        return self._parse(version, scope["method"], address, headers)
 
     def _prepared_response(self, path: str, request: "_Request") -> PreparedResponse | None:
         if request.cache_request is None:
@@ -167,13 +173,16 @@ def _parse(
     method: str,
     address: tuple[Hashable, ...],
     headers: tuple[tuple[bytes, bytes], ...],
+    *,
     forwarded: tuple[str, ...],
+    fallback: Language,
 ) -> _Request:
     """Parse a request.
 
     Args:
         address: scheme, path and query.
         forwarded: names of the headers of a trusted proxy.
+        fallback: the language of pages for clients that accept none of the translations.
     """
     length = sum(len(name) + len(value) for name, value in headers)
     values: dict[str, str] = {}
@@ -192,7 +201,7 @@ def _parse(
     ):
         cache_request = CacheRequest(
             address=(*address, host, *map(values.get, forwarded)),
-            language=preferred_language(languages),
+            language=preferred_language(languages, fallback),
             gzipped=accepts_gzip(values.get("accept-encoding", "")),
             if_none_match=values.get("if-none-match"),
             if_modified_since=values.get("if-modified-since"),

@@ -6,7 +6,6 @@ import structlog
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, NotFound
 
-from bridge import languages
 from bridge.errors import (
     BridgeError,
     ParameterError,
@@ -58,7 +57,7 @@ class UnknownPageError(NotFound):
     """There is no such page: the public may not see any session of its object.
 
     Args:
-        word: one of the values of ``KIND_WORDS`` in ``pages/page_title``.
+        word: one of the values of ``KIND_WORDS`` in ``feeds/subject``.
     """
 
     def __init__(self, word: str) -> None:
@@ -168,4 +167,4 @@ def _page_context() -> PageContext:
         with suppress(BridgeError, HTTPException):
             return PageContext.of(request)
     services: Services = current_app.extensions["bridge"]
-    return PageContext(request, services, languages.default(), "", "", None)
+    return PageContext(request, services, services.config.feed_language, "", "", None)

@@ -8,6 +8,7 @@ from werkzeug.http import parse_accept_header
 from werkzeug.sansio.http import is_resource_modified
 
 from bridge import languages
+from bridge.languages import Language
 
 # The three forms of RFC 9110, 5.6.7. Anything else, such as a list of dates, is ignored (13.1.3).
 _HTTP_DATE = re.compile(
@@ -26,9 +27,10 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def preferred_language(accept_language: str) -> tuple[str, str]:
+def preferred_language(accept_language: str, fallback: Language) -> tuple[str, str]:
     """The tags of language and locale for a page, if its address has no ``lang``."""
-    language = languages.negotiate(None, parse_accept_header(accept_language, LanguageAccept))
+    accepted = parse_accept_header(accept_language, LanguageAccept)
+    language = languages.negotiate(None, accepted, fallback)
     return (language.tag, language.locale_tag)
 
 

@@ -778,7 +778,7 @@ def test_a_calendar_equals_what_icalendar_renders(
     whole = calendar_without_events(feed_content)
     for view in feed_content.shown:
         event = Event()
-        for prop in properties(view, times):
+        for prop in properties(view, feed.event_options):
             event.add(prop.name, prop.value, encode=False)
         whole.add_component(event)
     assert render(feed_content) == whole.to_ical(sorted=False)

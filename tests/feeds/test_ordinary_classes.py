@@ -16,6 +16,7 @@ from bridge.feeds.formats import FORMATS
 from bridge.feeds.selection import LATER, select
 from bridge.feeds.spec import Audience, Kind
 from bridge.filters import FilterSet
+from bridge.languages import english
 from bridge.model import ClassSession, OfferingType, Room, Visibility
 
 STUDIO_1 = Room(71, "Studio 1")
@@ -102,7 +103,7 @@ def test_when_booking_opens_is_told_in_the_venues_time(
 ) -> None:
     one = event(booking_opens=opens, venue=replace(HALL, zone=zone))
     [view] = views(one)
-    assert f"Booking opens {text}" in description(view).splitlines()
+    assert f"Booking opens {text}" in description(view, english()).splitlines()
     assert objects(one)[0]["booking_opens"] == opens.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -110,7 +111,7 @@ def test_when_booking_opens_is_told_in_the_venues_time(
 def test_a_waiting_list_is_told_only_where_places_are(availability: Availability) -> None:
     one = event(attending=10, waiting=3)
     [view] = views(one, availability=availability)
-    told = "There is a waiting list." in description(view)
+    told = "There is a waiting list." in description(view, english())
     assert told == (availability is Availability.SPOTS)
 
 

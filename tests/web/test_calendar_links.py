@@ -65,7 +65,8 @@ class TestLinks:
             ("/courses/60", "/courses/60-junior-gymnastics.ics"),
             ("/sessions", "/sessions.ics"),
             ("/sessions?venues=13,12", "/sessions.ics?venues=12&venues=13&_=.ics"),
-            ("/venues/12?from=2026-12-01&view=week&lang=de", "/venues/12-riverside-studio.ics"),
+            ("/venues/12?from=2026-12-01&view=week&lang=en", "/venues/12-riverside-studio.ics"),
+            ("/venues/12?lang=de", "/venues/12-riverside-studio.ics?lang=de&_=.ics"),
             (
                 "/sessions?venues=12&cancelled=status&availability=none",
                 "/sessions.ics?venues=12&_=.ics",

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import FeedSpec
-from bridge.feeds.subject import WORDS, Subject
+from bridge.feeds.subject import KIND_WORDS, Subject
+from bridge.languages import Language, english
 from bridge.param_values import Parameter
 
 
@@ -28,6 +29,10 @@ class Content:
 
     @property
     def notice(self) -> str:
+        """The same as :meth:`notice_in` in English, which is ASCII."""
+        return self.notice_in(english())
+
+    def notice_in(self, language: Language) -> str:
         """What a reader should know of a feed about an object that is not known; else empty.
 
         Such a feed is an empty calendar: studios take breaks, and a calendar must not be switched
@@ -36,9 +41,7 @@ class Content:
         spec = self.spec
         if spec.identity is None or self.subject.latest is not None:
             return ""
-        if spec.session is not None:
-            return f"no class with the id {spec.identity} is known"
-        return f"no class of {WORDS[spec.kind].lower()} {spec.identity} is known"
+        return language.plain(f"notice_{KIND_WORDS[spec.kind]}", id=spec.identity)
 
 
 def plain_text_error(title: str, status: int, detail: str, parameter: str | None) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 
 from bridge import times
 from bridge.errors import ParameterError
-from bridge.feeds.event_text import title
+from bridge.feeds.event_text import booked, title
 from bridge.feeds.formats.base import Content, Format
 from bridge.feeds.session_view import SessionView
+from bridge.languages import Language
 from bridge.param_values import Parameter, quoted, single, whole_number
 
 _LOCAL = "local"
@@ -17,7 +18,7 @@ _LOCAL = "local"
 
 def render(content: Content) -> bytes:
     """The array, in the order of the calendar."""
-    return _encode([_object(view) for view in content.shown])
+    return _encode([_object(view, content.spec.language) for view in content.shown])
 
 
 def narrow(body: bytes, params: Mapping[str, Sequence[str]], now: datetime) -> bytes:
@@ -93,17 +94,17 @@ def _encode(events: list[dict[str, Any]]) -> bytes:
     return ("[" + ",\n".join(lines) + "]\n").encode()
 
 
-def _object(view: SessionView) -> dict[str, Any]:
+def _object(view: SessionView, language: Language) -> dict[str, Any]:
     session, venue, kind = view.session, view.session.venue, view.session.offering_type
     # These keys are present only if the audience may see their values.
     private = {
-        "booked": view.booked,
+        "booked": view.booked and booked(view.booked, language),
         "join_url": venue.join_url if venue else None,
         "staff_url": session.staff_url,
     }
     return {
         "id": view.uid,
-        "title": title(view),
+        "title": title(view, language),
         "start": _utc(session.start),
         "end": _utc(session.end) if session.end else None,
         "url": session.booking_url,

@@ -7,39 +7,39 @@ from bridge.feeds.event_text import title
 from bridge.feeds.formats.base import Content, Format
 from bridge.feeds.session_view import SessionView
 from bridge.model import ClassSession
-from bridge.times import DAY_NAMES, MONTH_NAMES
 
 _INDENT = "  "
 
 
 def render(content: Content) -> bytes:
     """The sessions by day, each at its venue's local time."""
-    shown, subject = content.shown, content.subject
+    shown, subject, language = content.shown, content.subject, content.spec.language
     zones = {_zone(view.session) for view in shown}
     single = zones.pop() if len(zones) == 1 else None
-    lines = [subject.name]
-    lines.append(f"Times are {single} time." if single else "Times are local to each venue.")
     if not shown:
-        lines = [subject.name, "Nothing is on."]
-    if content.notice:
-        lines.append(f"{content.notice[0].upper()}{content.notice[1:]}.")
+        lines = [subject.name, language.plain("text_nothing")]
+    elif single:
+        lines = [subject.name, language.plain("text_zone", zone=single)]
+    else:
+        lines = [subject.name, language.plain("text_zones")]
+    if notice := content.notice_in(language):
+        lines.append(f"{notice[0].upper()}{notice[1:]}.")
     day: date | None = None
     for view in sorted(shown, key=lambda v: (_local(v.session)[0], v.session.start, v.uid)):
         local_day, hours = _local(view.session)
         if local_day != day:
             day = local_day
             lines.append("")
-            lines.append(
-                f"{DAY_NAMES[day.weekday()]} {day.day} {MONTH_NAMES[day.month - 1]} {day.year}"
-            )
-        lines.append(_INDENT + _line(view, hours, "" if single else _zone(view.session)))
+            lines.append(language.short_day(day, year=True))
+        zone = "" if single else _zone(view.session)
+        lines.append(_INDENT + _line(view, hours, zone, title(view, language)))
     return ("\n".join(lines) + "\n").encode()
 
 
-def _line(view: SessionView, hours: str, zone: str) -> str:
+def _line(view: SessionView, hours: str, zone: str, text: str) -> str:
     session = view.session
     place = ", ".join(part.name for part in (session.venue, session.room) if part and part.name)
-    return "  ".join(filter(None, (hours, zone, title(view), f"@ {place}" if place else "")))
+    return "  ".join(filter(None, (hours, zone, text, f"@ {place}" if place else "")))
 
 
 def _zone(session: ClassSession) -> str:

@@ -10,6 +10,7 @@ import segno
 from bridge.feeds.event_text import title
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import SINGLE_SESSION_SOURCES, FeedSpec
+from bridge.languages import Language
 from bridge.model import ClassSession
 from bridge.text_cleanup import clip
 from bridge.web.feed_responses import slug
@@ -80,7 +81,7 @@ class CalendarLinks:
         return f"/calendar/0/addfromweb/?url={url}&name={name}"
 
 
-def google_event(view: SessionView) -> str:
+def google_event(view: SessionView, language: Language) -> str:
     """A link to Google's event form, filled in with a session."""
     session = view.session
     # Google requires an end; without one it would assume an hour itself.
@@ -91,7 +92,7 @@ def google_event(view: SessionView) -> str:
     query = {
         "action": "TEMPLATE",
         "dates": f"{_basic_format(session.start)}/{_basic_format(end)}",
-        "text": title(view),
+        "text": title(view, language),
         "location": session.location,
         "details": details,
     }

@@ -4,6 +4,7 @@ from flask import Blueprint, Response, request
 
 from bridge.feeds.params import feed_spec
 from bridge.feeds.spec import FeedSpec, Kind
+from bridge.feeds.subject import KIND_WORDS
 from bridge.snapshots.cache import Lookup
 from bridge.web.error_pages import UnknownPageError
 from bridge.web.middleware import security_headers
@@ -11,7 +12,7 @@ from bridge.web.pages import calendar_links, colours
 from bridge.web.pages.embed_options import EmbedOptions
 from bridge.web.pages.page_cache import Page, page_response
 from bridge.web.pages.page_context import PageContext
-from bridge.web.pages.page_title import KIND_WORDS, page_content
+from bridge.web.pages.page_title import page_content
 
 blueprint = Blueprint("embed", __name__, url_prefix="/embed")
 

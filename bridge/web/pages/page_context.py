@@ -12,7 +12,8 @@ from flask import Request, current_app, render_template
 from bridge import languages, times
 from bridge.config import Config
 from bridge.errors import ParameterError
-from bridge.feeds.params import OPTIONS
+from bridge.feeds.params import OPTIONS, feed_spec
+from bridge.feeds.spec import FeedSpec
 from bridge.filters import PARAMETERS
 from bridge.languages import Language
 from bridge.param_values import quoted, single
@@ -85,7 +86,9 @@ class PageContext:
         """
         services: Services = current_app.extensions["bridge"]
         lang = request.args.get("lang")
-        language = languages.negotiate(lang, request.accept_languages)
+        language = languages.negotiate(
+            lang, request.accept_languages, services.config.feed_language
+        )
         return cls(
             request=request,
             services=services,
@@ -104,11 +107,25 @@ class PageContext:
     def feed_pairs(self) -> list[tuple[str, str]]:
         """The query parameters of the page's feed; a page ignores unknown ones.
 
-        It ignores empty ones as well: forms send all their fields.
+        It ignores empty ones as well: forms send all their fields. Without ``lang``, which is the
+        language of the page itself.
         """
-        names = {*PARAMETERS, *OPTIONS}
+        names = {*PARAMETERS, *OPTIONS} - {"lang"}
         pairs = self.request.args.items(multi=True)
         return [(name, value) for name, value in pairs if name in names and value]
+
+    @cached_property
+    def feed_language(self) -> str | None:
+        """The value of ``lang`` for feeds; None if the address names no language with texts."""
+        named = self.chosen_language and languages.translated(self.chosen_language)
+        return named.tag if named else None
+
+    def feed_of(self, spec: FeedSpec) -> FeedSpec:
+        """The feed that the page of *spec* links to: it has the language of the page's address."""
+        if self.feed_language is None:
+            return spec
+        pairs = [*parse_qsl(spec.query), ("lang", self.feed_language)]
+        return feed_spec(spec.kind, spec.identity, pairs, self.services.defaults)
 
     @cached_property
     def view(self) -> str:

@@ -12,16 +12,6 @@ from bridge.languages import Language
 from bridge.model import ClassSession, Venue
 from bridge.snapshots.snapshot import Snapshot
 
-KIND_WORDS = {
-    Kind.VENUE: "venue",
-    Kind.ROOM: "room",
-    Kind.INSTRUCTOR: "instructor",
-    Kind.COURSE: "course",
-    Kind.TYPE: "type",
-    Kind.CLASS: "class",
-    Kind.SESSION: "class",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class PageContent:
@@ -71,7 +61,7 @@ def page_content(
     # A page is more current than a calendar, so it shows which sessions are full if allowed.
     allowed = min(spec.audience.availability, Availability.FULL, key=lambda level: level.rank)
     availability = max(spec.availability, allowed, key=lambda level: level.rank)
-    selection = select(snapshot, replace(spec, availability=availability))
+    selection = select(snapshot, replace(spec, availability=availability, language=language))
     subject, latest = selection.subject, selection.subject.latest
     name = subject.name
     if spec.identity is None:

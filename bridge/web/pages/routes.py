@@ -8,6 +8,7 @@ from bridge.config import Availability
 from bridge.feeds.formats import ICS
 from bridge.feeds.params import feed_spec
 from bridge.feeds.spec import FeedSpec, Kind
+from bridge.feeds.subject import KIND_WORDS
 from bridge.model import Visibility
 from bridge.services import Services
 from bridge.snapshots.cache import Lookup
@@ -20,7 +21,7 @@ from bridge.web.pages.feed_builder import FeedBuilder, feed_builder
 from bridge.web.pages.fetch_times import FetchTime, fetch_times
 from bridge.web.pages.page_cache import Page, page_response
 from bridge.web.pages.page_context import AGENDA, PageContext
-from bridge.web.pages.page_title import KIND_WORDS, page_content
+from bridge.web.pages.page_title import page_content
 from bridge.web.pages.timetable import Entry
 
 blueprint = Blueprint("pages", __name__, template_folder="templates")
@@ -44,7 +45,7 @@ def start() -> Response:
             canonical=f"{context.base}/",
             description=context.language("start_lead").unescape(),
             builder=lookup and _builder(lookup, all_classes),
-            subscription=CalendarLinks.of(context.base, all_classes, ""),
+            subscription=CalendarLinks.of(context.base, context.feed_of(all_classes), ""),
             max_availability=services.config.public_availability,
             Availability=Availability,
             slug=slug,
@@ -119,8 +120,8 @@ def _class(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
         entry=entry,
         over=over,
         opens=entry.booking_opens if opens and opens > context.now else None,
-        google=calendar_links.google_event(view),
-        file=context.root + calendar_links.path(spec, "", ".ics"),
+        google=calendar_links.google_event(view, context.language),
+        file=context.root + calendar_links.path(context.feed_of(spec), "", ".ics"),
         data=structured_data.events([entry], context.base),
         slug=slug,
         left_out=lookup.left_out,
@@ -161,11 +162,13 @@ def _timetable(
     content = page_content(lookup.snapshot, spec, context.language, public)
     if not content.exists and token is None:
         raise UnknownPageError(KIND_WORDS[spec.kind])
+    # The address of a private feed is signed, with its language.
+    feed = context.feed_of(spec) if token is None else spec
 
     def path_of(extension: str) -> str:
         if token is not None:
             return f"/private/{token}{extension}"
-        return calendar_links.path(spec, content.name, extension)
+        return calendar_links.path(feed if extension else spec, content.name, extension)
 
     table = context.timetable(content)
     page_path = path_of("")
@@ -189,7 +192,7 @@ def _timetable(
         page_address=page_address,
         qr=calendar_links.qr_code(page_address),
         embed_path=embed_path,
-        trimmed=context.services.feeds.render_from(lookup, spec, ICS).body.trimmed,
+        trimmed=context.services.feeds.render_from(lookup, feed, ICS).body.trimmed,
         snippet=calendar_links.embed_snippet(context.base, embed_path, title),
         # Only in one of the two views, so that search engines see each event once.
         data=(

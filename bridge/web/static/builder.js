@@ -47,6 +47,8 @@
         for (const id of ids.sort((a, b) => a - b)) query.push([name, id]);
       }
     }
+    const { feedLanguage } = address.dataset;
+    if (extension && feedLanguage) query.push(["lang", feedLanguage]);
     if (query.length && extension) query.push(["_", extension]);
     return start + (query.length ? `?${new URLSearchParams(query)}` : "");
   }

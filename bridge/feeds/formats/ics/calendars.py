@@ -16,15 +16,13 @@ from bridge.feeds.formats.ics.lines import Text
 from bridge.feeds.formats.ics.vtimezone import observances
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import FeedSpec, TimeStyle
+from bridge.languages import Language
 from bridge.text_cleanup import clip
 
 PRODID = "-//TeamUp feed bridge//Feeds//EN"
 
 _END = b"END:VCALENDAR\r\n"
 _HOUR = timedelta(hours=1)
-_MONTHS = (
-    "January February March April May June July August September October November December".split()
-)
 # CSS3 colour names and their values: COLOR takes the name (RFC 7986, 5.9), Apple the value.
 _COLOURS = (
     ("teal", "#008080"),
@@ -40,7 +38,8 @@ _COLOURS = (
 
 def render(content: Content) -> bytes:
     """The complete calendar in UTF-8, with CRLF; it has URL and SOURCE only with a base URL."""
-    events = (event(view, content.spec.event_options) for view in content.shown)
+    options = content.spec.event_options
+    events = (event(view, options) for view in content.shown)
     return b"".join((_header(content), *events, _END))
 
 
@@ -55,25 +54,31 @@ def trim_to_size(content: Content, *, max_bytes: int, day: date) -> Content:
         day: the UTC day at whose start the future begins. It is not a time of day, because the
             feed would change with every refresh.
     """
+    language = content.spec.language
     if not max_bytes:
         return content
     shown = _fitting(content, max_bytes, day)
     if len(shown) == len(content.shown):
         return content
-    longest = replace(content, trim_note=_trim_note("until", date(2026, 9, 30)))
-    shown = _fitting(longest, max_bytes, day)
+    shown = _fitting(replace(content, trim_note=_longest_trim_note(language)), max_bytes, day)
     if not shown:
         return replace(content, shown=shown)
     if shown[-1] is content.shown[-1]:
-        note = _trim_note("from", _local_date(shown[0]))
+        note = _trim_note(language, "calendar_from", _local_date(shown[0]))
     else:
-        note = _trim_note("until", _local_date(shown[-1]))
+        note = _trim_note(language, "calendar_until", _local_date(shown[-1]))
     return replace(content, shown=shown, trim_note=note)
 
 
-def _trim_note(preposition: str, day: date) -> str:
-    month = _MONTHS[day.month - 1]
-    return f" Shown {preposition} {day.day} {month}; the rest is too large for one calendar."
+def _trim_note(language: Language, key: str, day: date) -> str:
+    return f" {language.plain(key, day=language.month_day(day))}"
+
+
+def _longest_trim_note(language: Language) -> str:
+    keys = ("calendar_from", "calendar_until")
+    days = [date(2026, month, 28) for month in range(1, 13)]
+    notes = (_trim_note(language, key, day) for key in keys for day in days)
+    return max(notes, key=lambda note: len(note.encode()))
 
 
 def _local_date(view: SessionView) -> date:
@@ -115,8 +120,7 @@ def calendar_without_events(content: Content) -> Calendar:
 def _calendar(content: Content) -> Calendar:
     spec, subject, base_url = content.spec, content.subject, content.base_url
     name = clip(subject.name, MAX_LINE)
-    description = f"{name}: times, places and cancellations as in the studio's booking system."
-    description += content.trim_note
+    description = spec.language.plain("calendar_description", name=name) + content.trim_note
     colour, value = _COLOURS[hashlib.sha256(spec.name.encode()).digest()[0] % len(_COLOURS)]
     calendar = Calendar()
     _add(calendar, "VERSION", "2.0")

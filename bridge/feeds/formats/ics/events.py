@@ -34,43 +34,43 @@ _MAX_EVENTS = 32_768
 @lru_cache(maxsize=_MAX_EVENTS)
 def event(view: SessionView, options: EventOptions) -> bytes:
     """The lines of an event. A pure function, and most of the rendering time: hence cached."""
-    lines = b"".join(line(prop) for prop in properties(view, options.times))
+    lines = b"".join(line(prop) for prop in properties(view, options))
     if options.alarm is not None and not view.cancelled:
-        lines += _alarm(view, options.alarm)
+        lines += _alarm(options.alarm, title(view, options.language))
     return b"BEGIN:VEVENT\r\n" + lines + b"END:VEVENT\r\n"
 
 
-def _alarm(view: SessionView, minutes: int) -> bytes:
+def _alarm(minutes: int, summary: str) -> bytes:
     """A reminder before the start (RFC 5545, 3.6.6)."""
     lines = (
         line(text("ACTION", "DISPLAY")),
         # ACTION:DISPLAY requires it.
-        line(text("DESCRIPTION", clip(title(view), MAX_LINE))),
+        line(text("DESCRIPTION", clip(summary, MAX_LINE))),
         line(raw("TRIGGER", f"-PT{minutes}M")),
     )
     return b"BEGIN:VALARM\r\n" + b"".join(lines) + b"END:VALARM\r\n"
 
 
-def properties(view: SessionView, style: TimeStyle) -> Iterator[Property]:
+def properties(view: SessionView, options: EventOptions) -> Iterator[Property]:
     """The properties of an event, in the order of the feed profile."""
-    session = view.session
+    session, language = view.session, options.language
     yield text("UID", view.uid)
     # Without METHOD, DTSTAMP is the time of the last revision (RFC 5545, 3.8.7.2).
     yield date_time("DTSTAMP", view.modified, UTC)
     yield date_time("CREATED", view.created, UTC)
     yield date_time("LAST-MODIFIED", view.modified, UTC)
     yield number("SEQUENCE", view.sequence)
-    zone = _zone_of(session, style)
+    zone = _zone_of(session, options.times)
     yield date_time("DTSTART", session.start, zone)
     # Sessions that an earlier version stored may have no end.
     yield date_time("DTEND", session.end or session.start + timedelta(hours=1), zone)
-    yield text("SUMMARY", clip(title(view), MAX_LINE))
+    yield text("SUMMARY", clip(title(view, language), MAX_LINE))
     yield text("STATUS", "CANCELLED" if view.status is Status.CANCELLED else "CONFIRMED")
     # A timetable must not mark its subscribers as busy.
     yield text("TRANSP", "TRANSPARENT")
     yield text("X-MICROSOFT-CDO-BUSYSTATUS", "FREE")
     yield from _location(session)
-    if body := clip(description(view), _MAX_DESCRIPTION):
+    if body := clip(description(view, language), _MAX_DESCRIPTION):
         yield text("DESCRIPTION", body)
     if session.booking_url:
         yield uri("URL", session.booking_url)
