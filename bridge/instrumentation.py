@@ -23,7 +23,17 @@ class Instrumentation:
         """A refresh waited for another process that was refreshing the same key."""
 
     def background_failed(self, work: str) -> None:
-        """An unexpected error ended background work: ``periodic``, ``prefetch`` or ``refresh``."""
+        """An unexpected error ended background work: ``periodic``, ``delivery``, ``prefetch``
+        or ``refresh``.
+        """
+
+    def delivery_ended(self, receiver: str, outcome: str) -> None:
+        """A try to send a message to a receiver, ``alerts`` or ``changes``, ended.
+
+        Args:
+            outcome: ``delivered``, ``given up``, or that of a
+                :class:`~bridge.ops.webhook.DeliveryError`.
+        """
 
     def store_failed(self, operation: str) -> None:
         """A ``read`` or ``write`` of the store failed; this process now uses its own memory."""

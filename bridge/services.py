@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bridge.clock import Clock, SystemClock
 from bridge.config import Config, UpstreamPlan
@@ -13,11 +14,13 @@ from bridge.feeds.private import PrivateFeeds
 from bridge.filters import FilterSet
 from bridge.model import SourceName
 from bridge.ops.alert_rules import AlertRules
-from bridge.ops.alerts import Alerts
+from bridge.ops.alerts import AlertOutbox, Alerts
 from bridge.ops.metrics import Metrics
 from bridge.ops.periodic import PeriodicTasks
+from bridge.ops.sender import Sender
 from bridge.ops.status_report import StatusReport
 from bridge.ops.usage import UsageCounter
+from bridge.ops.webhook import Webhook
 from bridge.snapshots.backoff import Backoff
 from bridge.snapshots.bulkhead import Bulkhead
 from bridge.snapshots.cache import SnapshotCache
@@ -59,6 +62,7 @@ class Services:
     usage: UsageCounter
     report: StatusReport
     metrics: Metrics
+    senders: tuple[Sender[Any], ...]
     periodic: PeriodicTasks
     defaults: FeedDefaults
 
@@ -67,6 +71,9 @@ class Services:
         threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
         if self.config.refresh_ahead:
             self.prefetcher.start()
+        # Send what the last process left.
+        for sender in self.senders:
+            sender.begin()
         self.periodic.start()
 
     def _warm_up(self) -> None:
@@ -85,6 +92,8 @@ class Services:
         """Stop the background threads, and close connections and files."""
         self.stop_refreshing()
         self.periodic.close()
+        for sender in self.senders:
+            sender.close()
         self.store.close()
 
 
@@ -128,7 +137,12 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         for source in sources
     }
     freshness = FreshnessPolicy.of(config)
-    alerts = Alerts(store, keys, config.alert_url)
+    alert_sender = None
+    if config.alert_url is not None:
+        webhook = Webhook(config.alert_url)
+        alert_sender = Sender(AlertOutbox(store, keys), webhook, store, keys, metrics)
+    alerts = Alerts(store, keys, alert_sender)
+    senders = tuple(filter(None, (alert_sender,)))
     local_cache = LocalCache(store, keys, clock)
     backoff = Backoff(store, keys)
     publisher = Publisher(
@@ -209,11 +223,13 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         usage=usage,
         report=report,
         metrics=metrics,
+        senders=senders,
         periodic=PeriodicTasks(
             clock,
             usage.flush,
             usage.refresh,
             AlertRules(router, alerts, store).evaluate,
+            *(sender.begin for sender in senders),
             instrumentation=metrics,
         ),
         defaults=defaults,

@@ -708,8 +708,7 @@ class TestLostStore:
 
 class TestLossOfMostSessions:
     @pytest.fixture
-    def hook(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[webhook.WebHook]:
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
+    def hook(self) -> Iterator[webhook.WebHook]:
         with webhook.listening() as hook:
             yield hook
 

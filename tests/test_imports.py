@@ -26,8 +26,8 @@ WIRING = frozenset("cli diagnostics local_run server services".split())
 
 HOMES: Mapping[str, frozenset[str]] = {
     "icalendar": frozenset({"feeds.formats.ics"}),
-    "requests": frozenset({"upstream"}),
-    "urllib3": frozenset({"upstream"}),
+    "requests": frozenset({"upstream", "ops.webhook"}),
+    "urllib3": frozenset({"upstream", "ops.webhook"}),
     "redis": frozenset({"store.redis"}),
     "sqlite3": frozenset({"store.sqlite"}),
     "selectolax": frozenset({"html_text"}),

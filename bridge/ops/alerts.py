@@ -1,60 +1,82 @@
 """Alerts to the operator: logged and sent to a webhook, once per change of state in the fleet."""
 
 import json
-import threading
-import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 
 import structlog
 
+from bridge.ops.sender import Message, Sender
 from bridge.store.interface import Store, Write
+from bridge.store.json_values import decode_json
 from bridge.store.keys import Keys
 
 log = structlog.get_logger()
 
-_TIMEOUT = 10.0
 _TTL = 90 * 86400.0
-
-Post = Callable[[str, bytes], None]
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Treats a redirect as an error: alerts go to the configured address only."""
-
-    def redirect_request(self, *args: object) -> None:
-        return None
+_MAX_ALERTS = 100
+_TRIES = 5
 
 
-_opener = urllib.request.build_opener(_NoRedirects)
+class AlertOutbox:
+    """The alerts that the webhook has not accepted: at most a hundred, of the last three days."""
 
+    name = "alerts"
+    max_age = 3 * 86400.0
 
-def post(url: str, body: bytes) -> None:
-    """Send *body*, JSON, to *url*, without following redirects.
+    def __init__(self, store: Store, keys: Keys) -> None:
+        self._store = store
+        self._key = keys.outbox(self.name)
 
-    Raises:
-        OSError: the request failed.
-    """
-    request = urllib.request.Request(  # noqa: S310 - the settings accept only http and https
-        url, data=body, headers={"Content-Type": "application/json"}, method="POST"
-    )
-    with _opener.open(request, timeout=_TIMEOUT):
-        pass
+    def first(self) -> Message | None:
+        """See :class:`~bridge.ops.sender.Outbox`."""
+        rows, _ = self._load()
+        if not rows:
+            return None
+        identity, at, text = rows[0]
+        return Message(identity, at, json.dumps({"text": text}).encode())
+
+    def addition(self, text: str) -> tuple[dict[str, Write], dict[str, str | None]]:
+        """The writes that add an alert, and the versions that they expect."""
+        rows, version = self._load()
+        if len(rows) >= _MAX_ALERTS:
+            log.error("message given up", receiver=self.name, id=rows[0][0])
+        kept = [*rows, (str(uuid.uuid4()), self._store.now(), text)][-_MAX_ALERTS:]
+        return {self._key: Write(json.dumps(kept).encode(), self.max_age)}, {self._key: version}
+
+    def removal(self, message: Message) -> tuple[dict[str, Write], dict[str, str | None]]:
+        """See :class:`~bridge.ops.sender.Outbox`."""
+        rows, version = self._load()
+        kept = [row for row in rows if row[0] != message.id]
+        value = json.dumps(kept).encode() if kept else None
+        return {self._key: Write(value, self.max_age)}, {self._key: version}
+
+    def waiting(self) -> int:
+        """See :class:`~bridge.ops.sender.Outbox`."""
+        return len(self._load()[0])
+
+    def _load(self) -> tuple[list[tuple[str, float, str]], str | None]:
+        entry = self._store.read([self._key]).get(self._key)
+        if entry is None:
+            return [], None
+        try:
+            rows = decode_json(entry.value)
+            return [(str(id), float(at), str(text)) for id, at, text in rows], entry.version
+        except (TypeError, ValueError):  # stored by another version of the program
+            return [], entry.version
 
 
 class Alerts:
     """Fires and resolves alerts by topic. The store records which topics have fired.
 
     Args:
-        url: the webhook, which gets ``{"text": …}`` by POST; None: alerts are only logged. The
-            address is a secret.
-        send: sends a body to the webhook; it may raise OSError.
+        sender: sends ``{"text": …}`` to the webhook; None: alerts are only logged.
     """
 
-    def __init__(self, store: Store, keys: Keys, url: str | None, send: Post = post) -> None:
+    def __init__(self, store: Store, keys: Keys, sender: Sender[AlertOutbox] | None) -> None:
         self._store = store
         self._keys = keys
-        self._url = url
-        self._send = send
+        self._sender = sender
 
     def fire(self, topic: str, text: str) -> None:
         """Send *text*, unless *topic* has already fired and is not resolved."""
@@ -62,9 +84,8 @@ class Alerts:
         if self._store.versions([key]):
             return
         value = repr(self._store.now()).encode()
-        if self._commit({key: Write(value, _TTL)}, {key: None}):
+        if self._commit({key: Write(value, _TTL)}, {key: None}, text):
             log.error("alert", topic=topic, text=text)
-            self._notify(text)
 
     def resolve(self, topic: str, text: str) -> None:
         """Send *text*, if *topic* has fired."""
@@ -81,29 +102,34 @@ class Alerts:
         if not fired or max(_fired_at(entry.value) for entry in fired.values()) >= at:
             return
         expect = {key: entry.version for key, entry in fired.items()}
-        if self._commit({key: Write(None) for key in fired}, expect):
+        if self._commit({key: Write(None) for key in fired}, expect, text):
             log.warning("alert over", topic=", ".join(topic_of[key] for key in fired), text=text)
-            self._notify(text)
 
-    def _commit(self, writes: Mapping[str, Write], expect: Mapping[str, str | None]) -> bool:
-        """Whether this process made the change, and the change is visible to the whole fleet."""
-        committed = self._store.commit(writes, expect=expect) is not None
+    def _commit(
+        self, writes: Mapping[str, Write], expect: Mapping[str, str | None], text: str
+    ) -> bool:
+        """Make a change of state, and put *text* into the outbox, in one transaction.
+
+        Returns:
+            Whether this process made the change, and the change is visible to the whole fleet.
+        """
+        for _ in range(_TRIES):
+            added, versions = self._sender.outbox.addition(text) if self._sender else ({}, {})
+            done = self._store.commit({**writes, **added}, expect={**expect, **versions})
+            if done is not None:
+                break
+            if self._store.versions(list(expect)) != _existing(expect):
+                return False
         # While the store fails, every process would send each alert again.
-        return committed and not self._store.failing
+        if done is None or self._store.failing:
+            return False
+        if self._sender is not None:
+            self._sender.begin()
+        return True
 
-    def _notify(self, text: str) -> None:
-        if self._url is None:
-            return
-        body = json.dumps({"text": text}).encode()
-        # A webhook that hangs must not delay the caller.
-        threading.Thread(target=self._deliver, args=(self._url, body), daemon=True).start()
 
-    def _deliver(self, url: str, body: bytes) -> None:
-        try:
-            self._send(url, body)
-        except (OSError, ValueError) as err:
-            # The message may contain the secret address: log only the type of the error.
-            log.warning("alert not delivered", error=type(err).__name__)
+def _existing(expect: Mapping[str, str | None]) -> dict[str, str]:
+    return {key: version for key, version in expect.items() if version is not None}
 
 
 def _fired_at(value: bytes) -> float:

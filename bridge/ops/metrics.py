@@ -79,6 +79,12 @@ class Metrics(Instrumentation):
             ("work",),
             registry=self._registry,
         )
+        self._deliveries = Counter(
+            "bridge_deliveries",
+            "Requests to the receivers of alerts and of changes, by outcome.",
+            ("receiver", "outcome"),
+            registry=self._registry,
+        )
         self._store_errors = Counter(
             "bridge_store_errors",
             "Failed operations of the store.",
@@ -130,6 +136,10 @@ class Metrics(Instrumentation):
     def background_failed(self, work: str) -> None:
         """See :class:`~bridge.instrumentation.Instrumentation`."""
         self._background_errors.labels(work).inc()
+
+    def delivery_ended(self, receiver: str, outcome: str) -> None:
+        """See :class:`~bridge.instrumentation.Instrumentation`."""
+        self._deliveries.labels(receiver, outcome).inc()
 
     def store_failed(self, operation: str) -> None:
         """See :class:`~bridge.instrumentation.Instrumentation`."""

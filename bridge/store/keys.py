@@ -81,6 +81,14 @@ class Keys:
         """Set while an alert is raised."""
         return self._key("alert", topic)
 
+    def outbox(self, receiver: str) -> str:
+        """What is still to be sent to a receiver."""
+        return self._key("outbox", receiver)
+
+    def delivery_failure(self, receiver: str, mark: str) -> str:
+        """Why a receiver does not accept messages at the address with the hash *mark*."""
+        return self._key("delivery-failure", f"{receiver} {mark}")
+
     def last_modified(self, bucket: int) -> str:
         """A bucket of feeds with their current entity tag and the time of its last change."""
         return self._key("validators", str(bucket))

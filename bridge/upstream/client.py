@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,7 +18,8 @@ from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
 from bridge.upstream import causes
 from bridge.upstream.account import Account
 from bridge.upstream.budget import Purpose, RequestBudget
-from bridge.upstream.deadline import Deadline, GuardedAdapter, Guards
+from bridge.upstream.deadline import Deadline, Guards
+from bridge.upstream.http_session import new_session
 
 PAGE_SECONDS = 10.0
 MAX_BYTES = 8 * 1024 * 1024
@@ -75,14 +75,7 @@ class Client:
         self._guards = Guards()
         # another token may need another scheme
         self._scheme_hint = f"scheme of {account.token_mark}"
-        self._http = _NoRedirectSession()
-        # A .netrc file would replace the Authorization header; a proxy from the environment would
-        # receive the token.
-        self._http.trust_env = False
-        self._http.cookies.set_policy(_NoCookiesPolicy())
-        adapter = GuardedAdapter(pool_connections=2, pool_maxsize=connections * 2, max_retries=0)
-        for scheme in ("https://", "http://"):
-            self._http.mount(scheme, adapter)
+        self._http = new_session(connections * 2)
 
     @property
     def scheme(self) -> str | None:
@@ -251,21 +244,6 @@ class Client:
 
 class _UnauthorizedError(UpstreamError):
     """401: the scheme may be wrong."""
-
-
-class _NoRedirectSession(requests.Session):
-    """A session that treats a redirect like any other response."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        # Even without following redirects, the library parses their target, and fails on bad ones.
-        return None
-
-
-class _NoCookiesPolicy(DefaultCookiePolicy):
-    """Rejects all cookies of upstream."""
-
-    def set_ok(self, cookie: object, request: object) -> bool:
-        return False
 
 
 def _read(response: requests.Response, deadline: Deadline) -> bytes:

@@ -11,7 +11,9 @@ from webhook import WebHook
 
 from bridge.errors import StoreError
 from bridge.model import SourceName
-from bridge.ops.alerts import Alerts
+from bridge.ops.alerts import AlertOutbox, Alerts
+from bridge.ops.sender import Sender
+from bridge.ops.webhook import Webhook
 from bridge.sandbox.faults import Faults
 from bridge.services import Services
 from bridge.store.fallback import FallbackStore
@@ -26,8 +28,7 @@ SECRET = "a-token-of-the-tests"
 
 
 @pytest.fixture
-def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebHook]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+def hook() -> Iterator[WebHook]:
     with webhook.listening() as listening:
         yield listening
 
@@ -73,6 +74,7 @@ def evaluate(fleet: list[Services]) -> None:
     for _ in range(2):
         for worker in fleet:
             worker.periodic.run_once()
+    webhook.wait_for_deliveries()
 
 
 def refuse_token(fleet: list[Services], hook: WebHook, faults: Faults, clock: ManualClock) -> None:
@@ -222,7 +224,11 @@ def test_while_the_store_fails_no_process_repeats_an_alert(
 
     shared = Broken(clock)
     stores = [FallbackStore(shared, clock) for _ in range(2)]
-    fleet = [Alerts(store, Keys("them"), hook.url) for store in stores]
+    keys = Keys("them")
+    fleet = [
+        Alerts(store, keys, Sender(AlertOutbox(store, keys), Webhook(hook.url), store, keys))
+        for store in stores
+    ]
     fleet[0].fire("failing", "it fails")
     assert hook.next()[1] == {"text": "it fails"}
     shared.broken = True

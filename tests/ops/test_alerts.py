@@ -1,53 +1,38 @@
 """Alerts: sent once per change of state in the fleet, without delaying the caller."""
 
-import json
-import queue
 import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 import webhook
 from clocks import ManualClock
 from structlog.testing import capture_logs
 from walking import KEYS
+from webhook import WebHook, wait_for_deliveries
 
-from bridge.ops.alerts import Alerts, post
+from bridge.ops.alerts import AlertOutbox, Alerts
+from bridge.ops.sender import Sender
+from bridge.ops.webhook import Webhook
 from bridge.store.keys import Keys
 from bridge.store.memory import MemoryStore
 
-URL = "https://hooks.example/services/a-secret-of-its-own"
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+
+MakeAlerts = Callable[..., Alerts]
 
 
-class Hook:
-    """Receives alerts; can be made to fail or to hang."""
-
-    def __init__(self) -> None:
-        self.sent: queue.Queue[tuple[str, bytes]] = queue.Queue()
-        self.error: Exception | None = None
-        self.ready = threading.Event()
-        self.ready.set()
-
-    def __call__(self, url: str, body: bytes) -> None:
-        self.ready.wait(20)
-        self.sent.put((url, body))
-        if self.error is not None:
-            raise self.error
-
-    def text(self) -> str:
-        """The text of the next alert."""
-        url, body = self.sent.get(timeout=20)
-        assert url == URL
-        data = json.loads(body)
-        assert set(data) == {"text"}
-        return str(data["text"])
-
-    @property
-    def silent(self) -> bool:
-        return self.sent.empty()
+@pytest.fixture(scope="module")
+def server() -> Iterator[WebHook]:
+    with webhook.listening() as server:
+        yield server
 
 
 @pytest.fixture
-def hook() -> Hook:
-    return Hook()
+def hook(server: WebHook) -> WebHook:
+    server.status = 204
+    while not server.posts.empty():
+        server.posts.get()
+    return server
 
 
 @pytest.fixture
@@ -56,27 +41,42 @@ def store(clock: ManualClock) -> MemoryStore:
 
 
 @pytest.fixture
-def alerts(store: MemoryStore, hook: Hook) -> Alerts:
-    return Alerts(store, KEYS, URL, hook)
+def make_alerts(store: MemoryStore, hook: WebHook) -> Iterator[MakeAlerts]:
+    """Creates the alerts of a worker, and their sender."""
+    senders: list[Sender[AlertOutbox]] = []
+
+    def make(keys: Keys = KEYS) -> Alerts:
+        sender = Sender(AlertOutbox(store, keys), Webhook(hook.url), store, keys)
+        senders.append(sender)
+        return Alerts(store, keys, sender)
+
+    yield make
+    for sender in senders:
+        sender.close()
 
 
-def wait_for_deliveries() -> None:
-    """Wait until no delivery is running."""
-    for thread in threading.enumerate():
-        if "_deliver" in thread.name:
-            thread.join(20)
+@pytest.fixture
+def alerts(make_alerts: MakeAlerts) -> Alerts:
+    return make_alerts()
 
 
-def test_an_alert_is_sent_once_however_often_it_fires(alerts: Alerts, hook: Hook) -> None:
+def next_text(hook: WebHook) -> str:
+    """The text of the next alert."""
+    content_type, body = hook.next()
+    assert content_type == "application/json"
+    assert set(body) == {"text"}
+    return str(body["text"])
+
+
+def test_an_alert_is_sent_once_however_often_it_fires(alerts: Alerts, hook: WebHook) -> None:
     for _ in range(5):
-        alerts.fire("held", "12 are held")
-    assert hook.text() == "12 are held"
-    wait_for_deliveries()
+        alerts.fire("held", "12 “sessions” are held")
+    assert next_text(hook) == "12 “sessions” are held"
     assert hook.silent
 
 
-def test_an_alert_is_sent_once_for_the_whole_fleet(store: MemoryStore, hook: Hook) -> None:
-    workers = [Alerts(store, KEYS, URL, hook) for _ in range(8)]
+def test_an_alert_is_sent_once_for_the_whole_fleet(make_alerts: MakeAlerts, hook: WebHook) -> None:
+    workers = [make_alerts() for _ in range(8)]
     barrier = threading.Barrier(len(workers))
 
     def fire(worker: Alerts) -> None:
@@ -88,53 +88,53 @@ def test_an_alert_is_sent_once_for_the_whole_fleet(store: MemoryStore, hook: Hoo
         thread.start()
     for thread in threads:
         thread.join()
-    assert hook.text() == "12 are held"
-    wait_for_deliveries()
+    assert next_text(hook) == "12 are held"
     assert hook.silent
 
 
 def test_the_end_of_an_alert_is_sent_once_and_only_if_it_had_fired(
-    alerts: Alerts, hook: Hook
+    alerts: Alerts, hook: WebHook
 ) -> None:
     alerts.resolve("held", "never fired")
     alerts.fire("held", "fired")
-    assert hook.text() == "fired"
+    assert next_text(hook) == "fired"
     alerts.resolve("held", "over")
     alerts.resolve("held", "over again")
-    assert hook.text() == "over"
-    wait_for_deliveries()
+    assert next_text(hook) == "over"
     assert hook.silent
 
 
-def test_an_alert_that_fires_again_after_its_end_is_sent_again(alerts: Alerts, hook: Hook) -> None:
+def test_an_alert_that_fires_again_after_its_end_is_sent_again(
+    alerts: Alerts, hook: WebHook
+) -> None:
     texts = []
     for n in range(3):
         alerts.fire("held", f"fired {n}")
-        texts.append(hook.text())
+        texts.append(next_text(hook))
         alerts.resolve("held", f"over {n}")
-        texts.append(hook.text())
+        texts.append(next_text(hook))
     assert texts == [f"{word} {n}" for n in range(3) for word in ("fired", "over")]
 
 
-def test_topics_and_accounts_are_independent(store: MemoryStore, hook: Hook) -> None:
-    Alerts(store, KEYS, URL, hook).fire("held a", "one")
-    assert hook.text() == "one"
-    Alerts(store, KEYS, URL, hook).fire("held b", "two")
-    assert hook.text() == "two"
-    Alerts(store, Keys("another account"), URL, hook).fire("held a", "three")
-    assert hook.text() == "three"
+def test_topics_and_accounts_are_independent(make_alerts: MakeAlerts, hook: WebHook) -> None:
+    for worker, topic in (
+        (make_alerts(), "held a"),
+        (make_alerts(), "held b"),
+        (make_alerts(Keys("another account")), "held a"),
+    ):
+        worker.fire(topic, topic)
+        assert next_text(hook) == topic
 
 
-def test_a_restart_does_not_repeat_alerts(store: MemoryStore, hook: Hook) -> None:
-    Alerts(store, KEYS, URL, hook).fire("held", "before")
-    assert hook.text() == "before"
-    Alerts(store, KEYS, URL, hook).fire("held", "after")
-    wait_for_deliveries()
+def test_a_restart_does_not_repeat_alerts(make_alerts: MakeAlerts, hook: WebHook) -> None:
+    make_alerts().fire("held", "before")
+    assert next_text(hook) == "before"
+    make_alerts().fire("held", "after")
     assert hook.silent
 
 
-def test_alerts_are_logged_without_a_webhook_too(store: MemoryStore, hook: Hook) -> None:
-    alerts = Alerts(store, KEYS, None, hook)
+def test_alerts_are_logged_without_a_webhook_too(store: MemoryStore, hook: WebHook) -> None:
+    alerts = Alerts(store, KEYS, None)
     with capture_logs() as lines:
         alerts.fire("held", "12 are held")
         alerts.resolve("held", "none is held")
@@ -142,41 +142,79 @@ def test_alerts_are_logged_without_a_webhook_too(store: MemoryStore, hook: Hook)
         ("error", "12 are held"),
         ("warning", "none is held"),
     ]
+    assert AlertOutbox(store, KEYS).waiting() == 0
+
+
+def test_of_alerts_that_fire_at_the_same_moment_none_is_lost(
+    make_alerts: MakeAlerts, hook: WebHook
+) -> None:
+    workers = [make_alerts() for _ in range(4)]
+    barrier = threading.Barrier(len(workers))
+
+    def fire(number: int) -> None:
+        barrier.wait()
+        workers[number].fire(f"topic {number}", str(number))
+
+    threads = [threading.Thread(target=fire, args=(number,)) for number in range(len(workers))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     wait_for_deliveries()
+    workers[0].fire("last", "last")
+    assert {next_text(hook) for _ in range(5)} == {"0", "1", "2", "3", "last"}
     assert hook.silent
 
 
-def test_a_webhook_that_hangs_does_not_delay_the_caller(alerts: Alerts, hook: Hook) -> None:
-    hook.ready.clear()
-    alerts.fire("held", "12 are held")
-    assert hook.silent
-    hook.ready.set()
-    assert hook.text() == "12 are held"
-
-
-@pytest.mark.parametrize("error", [OSError("no route to a-secret-of-its-own"), ValueError(URL)])
-def test_a_failing_webhook_is_logged_without_its_address(
-    alerts: Alerts, hook: Hook, error: Exception
+def test_alerts_are_kept_in_order_until_the_webhook_accepts_them(
+    alerts: Alerts, make_alerts: MakeAlerts, store: MemoryStore, hook: WebHook, clock: ManualClock
 ) -> None:
-    hook.error = error
+    hook.status = 500
+    alerts.fire("failing", "TeamUp fails")
+    assert next_text(hook) == "TeamUp fails"
+    alerts.fire("old", "it is old")
+    alerts.resolve("failing", "it works")
+    assert hook.silent
+    hook.status = 204
+    clock.move(2 * MINUTE)
+    make_alerts().fire("held", "12 are held")
+    assert [next_text(hook) for _ in range(4)] == [
+        "TeamUp fails",
+        "it is old",
+        "it works",
+        "12 are held",
+    ]
+    assert hook.silent
+    assert AlertOutbox(store, KEYS).waiting() == 0
+
+
+def test_at_most_a_hundred_alerts_wait_and_the_oldest_is_given_up_first(
+    alerts: Alerts, store: MemoryStore, hook: WebHook
+) -> None:
+    hook.status = 500
     with capture_logs() as lines:
-        alerts.fire("held", "12 are held")
-        hook.text()
-        wait_for_deliveries()
-    assert any(line["event"] == "alert not delivered" for line in lines)
-    assert "a-secret-of-its-own" not in repr(lines)
+        for number in range(102):
+            alerts.fire(f"topic {number}", str(number))
+    wait_for_deliveries()
+    outbox = AlertOutbox(store, KEYS)
+    first = outbox.first()
+    assert outbox.waiting() == 100
+    assert first is not None
+    assert first.body == b'{"text": "2"}'
+    assert sum(line["event"] == "message given up" for line in lines) == 2
 
 
-def test_a_webhook_gets_one_post_of_json(
-    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+def test_an_alert_is_given_up_after_three_days(
+    alerts: Alerts, hook: WebHook, clock: ManualClock
 ) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with webhook.listening() as hook:
-        Alerts(store, KEYS, hook.url).fire("held", "12 “sessions” are held")
-        assert hook.next() == ("application/json", {"text": "12 “sessions” are held"})
-        assert hook.silent
-
-
-def test_post_raises_oserror_if_there_is_no_server() -> None:
-    with pytest.raises(OSError, match="refused"):
-        post("http://127.0.0.1:9/hook", b"{}")
+    hook.status = 500
+    alerts.fire("old", "it is old")
+    next_text(hook)
+    clock.move(2 * DAY)
+    alerts.fire("failing", "TeamUp fails")
+    assert next_text(hook) == "it is old"
+    hook.status = 204
+    clock.move(DAY)
+    alerts.fire("held", "12 are held")
+    assert [next_text(hook), next_text(hook)] == ["TeamUp fails", "12 are held"]
+    assert hook.silent

@@ -14,7 +14,7 @@ from upstreams.raw import RawUpstream, Script
 
 from bridge.errors import UpstreamError
 from bridge.filters import FilterSet
-from bridge.ops.alerts import post
+from bridge.ops.webhook import DeliveryError, Webhook
 
 FEED = "/venues/11.ics"
 TRAP = "127.0.0.2"
@@ -173,11 +173,11 @@ def test_proxy_and_netrc_settings_are_ignored(
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-def test_an_alert_follows_no_redirect(trap: Trap, code: int) -> None:
+def test_a_webhook_follows_no_redirect(trap: Trap, code: int) -> None:
     target = f"http://elsewhere.example:{trap.port}/"
     with RawUpstream(raw.redirect(target, code)) as hook:
-        with pytest.raises(OSError, match="HTTP Error"):
-            post(hook.url, b"{}")
+        with pytest.raises(DeliveryError, match=f"answers with {code}"):
+            Webhook(hook.url).post(b"{}", {})
         assert len(hook.requests) == 1
     assert trap.visitors == []
 
