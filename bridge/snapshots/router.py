@@ -5,7 +5,7 @@ lookup.snapshot, lookup.outcome, lookup.left_out
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cachetools import LRUCache
@@ -84,7 +84,7 @@ class SnapshotRouter:
             TooManyRequestsError: there is no copy, and too many new filter sets were requested.
         """
         began = self._clock.monotonic()
-        relevant, filter_set = self._relevant(filter_set), _of_any_source(filter_set)
+        relevant, filter_set = self._relevant(filter_set)
         # All walks are started before one of them is waited for.
         pending = [(source, self._begin(source, filter_set)) for source in relevant]
         lookups: list[Lookup] = []
@@ -136,8 +136,12 @@ class SnapshotRouter:
         except (UnavailableError, TooManyRequestsError) as err:
             return _raising(err)
 
-    def _relevant(self, filter_set: FilterSet) -> list[SourceName]:
-        """The sources that can contain sessions of *filter_set*; at least one."""
+    def _relevant(self, filter_set: FilterSet) -> tuple[list[SourceName], FilterSet]:
+        """The sources that can contain sessions of *filter_set*, and what to request of them.
+
+        If there is none, it is the widest snapshot of one source: it is as empty as any other, and
+        needs no walk of its own.
+        """
         session = filter_set.session
         relevant = [
             source
@@ -146,17 +150,23 @@ class SnapshotRouter:
             and (session is None or session[0] == source.object)
             and not any(getattr(filter_set, field) for field in SOURCES[source].absent)
         ]
-        return relevant or list(self._routers)[:1]
+        if not relevant:
+            source, router = next(iter(self._routers.items()))
+            return [source], router.widest_key.filter_set
+        # The routers of the sources expect no filter by source.
+        return relevant, filter_set.with_changes(sources=()) if filter_set.sources else filter_set
 
     def _peek(self, filter_set: FilterSet | None) -> Snapshot | None:
-        relevant = self._routers if filter_set is None else self._relevant(filter_set)
+        relevant: Iterable[SourceName] = self._routers
+        if filter_set is not None:
+            relevant, filter_set = self._relevant(filter_set)
         found: list[tuple[str, Snapshot]] = []
         for source in relevant:
             router = self._routers[source]
             entry = (
                 self._cache.peek(router.widest_key)
                 if filter_set is None
-                else router.peek(_of_any_source(filter_set))
+                else router.peek(filter_set)
             )
             if entry is not None:
                 found.append((entry.version, entry.snapshot))
@@ -193,11 +203,6 @@ class SnapshotRouter:
             with self._lock:
                 self._joined[version] = snapshot
         return version, snapshot
-
-
-def _of_any_source(filter_set: FilterSet) -> FilterSet:
-    """*filter_set* without its filter by source, as the routers of the sources expect it."""
-    return filter_set.with_changes(sources=()) if filter_set.sources else filter_set
 
 
 def _raising(err: UnavailableError | TooManyRequestsError) -> Pending:

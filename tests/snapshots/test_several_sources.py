@@ -115,6 +115,15 @@ def test_an_impossible_combination_is_an_empty_feed(two: TwoSources) -> None:
     assert two.identities(FilterSet(course=(51,), rooms=(71,), past=30)) == set()
 
 
+def test_a_feed_that_no_source_can_contain_needs_no_walk_of_its_own(two: TwoSources) -> None:
+    events = two.router_of(EVENTS)
+    for filters in ({"course": (51,)}, {"sources": (COURSES,)}, {"session": ("course_session", 2)}):
+        impossible = FilterSet(**filters)  # type: ignore[arg-type]
+        assert not list(events.find(impossible).snapshot.matching(impossible))
+        assert events.peek(impossible) is not None
+    assert two.walkers[EVENTS].requested == [FilterSet(past=30)]
+
+
 def test_the_waiting_list_of_classes_needs_no_walk_of_its_own(two: TwoSources) -> None:
     waiting = FilterSet(occupancy_status=(Occupancy.HAS_WAITLIST,), past=30, sources=(EVENTS,))
     assert two.identities(waiting) == {("event", 1), ("event", 3)}
