@@ -9,6 +9,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+import structlog
 from clocks import ManualClock
 from environs import Env
 from flask import Flask, request
@@ -29,6 +30,17 @@ from bridge.web import create_app
 # No deadline: the time for one example depends on the machine's load.
 hypothesis.settings.register_profile("bridge", deadline=None)
 hypothesis.settings.load_profile("bridge")
+
+# The default prints all local variables, which takes seconds.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(),
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        ),
+    ]
+)
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TOKEN = "a-token-of-the-tests"

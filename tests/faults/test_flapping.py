@@ -23,6 +23,7 @@ from faults.scenarios import (
 )
 from upstreams import raw
 from upstreams.raw import Script, pause
+from upstreams.tested_list import WIDE_KEY
 
 Events = list[MutableMapping[str, Any]]
 
@@ -182,7 +183,7 @@ def test_after_recovery_everything_is_fresh_within_a_ttl_by_one_walk(
         if answers == ["fresh"] * 2:
             break
         assert waited < MAX_BACKOFF + 5
-    assert published(events) == ["past=30"]
+    assert published(events) == [WIDE_KEY]
     assert len(teamup.requests) == before + PAGES
 
 

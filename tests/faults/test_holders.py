@@ -25,7 +25,7 @@ from faults.fleet import (
     stub_upstream,
 )
 from upstreams.stub import StubUpstream
-from upstreams.tested_list import WIDE_KEY
+from upstreams.tested_list import WIDE_KEY, replace_rows, rows_of
 from valkey import Valkey
 
 from bridge.clock import SystemClock
@@ -189,8 +189,7 @@ def test_a_publication_after_the_lease_expired_is_rejected(
     thread.start()
     assert stalling.blocked.wait(10)
     clock.move(16)
-    for session in studio.sessions:
-        studio.rename(session["id"], "Renamed since")
+    replace_rows(studio, [{**row, "name": "Renamed since"} for row in rows_of(studio)])
     newer = other.get("/sessions.ics").data
     names = quick.names("")
     stored = quick.versions([name for name in names if ":snapshot:" in name or ":session:" in name])

@@ -10,8 +10,10 @@ from faults.scenarios import NOW, FakeTeamUp, FastClock, Scenario
 from flask.testing import FlaskClient
 from upstreams import raw
 from upstreams.raw import Script, params_of
+from upstreams.tested_list import TESTED_LIST
 
 from bridge.config import Availability
+from bridge.model import SourceName
 from bridge.web import create_app
 
 MINUTE, HOUR = 60, 3_600
@@ -20,12 +22,22 @@ FLAP_SECONDS = 45
 PAGES = 3
 
 NARROW_FEEDS = (
-    "/sessions.ics?occupancy_status=has_waitlist",
-    "/venues/11.ics?occupancy_status=has_waitlist",
-    "/instructors/101.json?occupancy_status=has_waitlist",
     "/sessions.ics?starts_at_gte=2026-08-01&starts_at_lte=2026-09-30",
     "/venues/12.ics?starts_at_gte=2026-09-01",
-    "/courses/201.ics",
+    *{
+        SourceName.COURSE_SESSIONS: (
+            "/sessions.ics?occupancy_status=has_waitlist",
+            "/venues/11.ics?occupancy_status=has_waitlist",
+            "/instructors/101.json?occupancy_status=has_waitlist",
+            "/courses/201.ics",
+        ),
+        SourceName.EVENTS: (
+            "/sessions.ics?starts_at_gte=2026-10-01",
+            "/venues/11.ics?ends_at_gte=2026-10-01",
+            "/instructors/101.json?starts_at_gte=2026-10-01",
+            "/types/301.ics?starts_at_gte=2026-10-01",
+        ),
+    }[TESTED_LIST],
 )
 """Feeds that each need an upstream walk of their own."""
 FEEDS = (

@@ -22,11 +22,11 @@ from faults.fleet import (
 )
 from faults.proxies import SlowProxy
 from upstreams.stub import StubUpstream
+from upstreams.tested_list import WIDE_KEY
 from valkey import Valkey
 
 from bridge.clock import SystemClock
 from bridge.errors import StoreError
-from bridge.filters import FilterSet
 from bridge.services import Services
 from bridge.snapshots.encoding import decode
 from bridge.store.fallback import COOL_DOWN_SECONDS
@@ -85,7 +85,7 @@ def make_worker(
 def _stored(valkey: Valkey, teamup: StubUpstream) -> set[str | None]:
     """The titles of the sessions in the store."""
     store = RedisStore(valkey.url, SystemClock())
-    key = store_keys(teamup).snapshot(FilterSet(past=30).key)
+    key = store_keys(teamup).snapshot(WIDE_KEY)
     try:
         entry = store.read([key]).get(key)
     finally:

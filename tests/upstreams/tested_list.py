@@ -19,6 +19,9 @@ TESTED_LIST = SourceName(os.environ.get("TESTED_LIST", SourceName.COURSE_SESSION
 WIDE_KEY = SnapshotKey(TESTED_LIST, FilterSet(past=30)).text
 """The key of the snapshot that answers nearly all feeds."""
 
+WALKS_UNTIL_CANCELLED = 1 if TESTED_LIST is SourceName.EVENTS else 2
+"""Walks without a session until it is shown as cancelled. A class is also looked up by its id."""
+
 
 def rows_of(studio: Studio) -> list[Any]:
     """Copies of the rows of the tested list."""
