@@ -8,6 +8,7 @@ PAGES: Mapping[str, str] = {
     "venue-week": "/venues/12?view=week",
     "venue-month": "/venues/12?view=month",
     "all-month": "/sessions?view=month",
+    "venue-builder": "/venues/12?embed_view=week&embed_theme=dark&embed_height=400",
     "venue-german": "/venues/13?lang=de",
     "instructor": "/instructors/19",
     "room": "/rooms/71",

@@ -79,9 +79,44 @@ def test_without_the_script_the_frame_scrolls(
 def test_the_snippet_is_a_plain_frame_and_an_optional_script(live: Bridge, tab: Chromium) -> None:
     frame, script = snippet(tab, live).splitlines()
     attributes = r'src="[^"]+" title="[^"]+" width="100%" height="600" loading="lazy"'
-    assert re.fullmatch(rf'<iframe {attributes} style="border:0"></iframe>', frame)
+    assert re.fullmatch(
+        rf'<iframe {attributes} style="border:0;color-scheme:light"></iframe>', frame
+    )
     assert html.unescape(frame).count("Riverside Studio") == 1
     assert script == f'<script src="{live.origin}/embed.js" async></script>'
+
+
+def test_the_builder_shows_a_preview_and_updates_the_code(live: Bridge, tab: Chromium) -> None:
+    tab.open(live.url("/venues/12"))
+    assert tab.run("return document.querySelector('.stage iframe').src") == ""
+    tab.driver.find_element(By.CSS_SELECTOR, ".site summary").click()
+    tab.wait_until("return parseInt(document.querySelector('.stage iframe').style.height) > 450")
+    choose(tab, "embed_view", "week")
+    choose(tab, "embed_theme", "dark")
+    choose(tab, "embed_height", "450")
+    tab.wait_until("return document.getElementById('code').value.includes('height=\"450\"')")
+    code = tab.run("return document.getElementById('code').value")
+    assert "?view=week&theme=dark" in code
+    frame = "document.querySelector('.stage iframe')"
+    assert tab.run(f"return {frame}.offsetHeight") == 450
+    tab.driver.switch_to.frame(tab.driver.find_element(By.CSS_SELECTOR, ".stage iframe"))
+    assert tab.run("return document.documentElement.dataset.theme") == "dark"
+    tab.driver.switch_to.default_content()
+    # Out of range: the code stays that of the last valid choice.
+    choose(tab, "embed_height", "9")
+    choose(tab, "embed_height", "500")
+    tab.wait_until("return document.getElementById('code').value.includes('height=\"500\"')")
+    assert tab.console() == []
+
+
+def choose(tab: Chromium, field: str, value: str) -> None:
+    """Set a field of the builder, as a visitor does."""
+    tab.run(
+        "const field = document.getElementById(arguments[0]); field.value = arguments[1];"
+        "field.dispatchEvent(new Event('input', {bubbles: true}));",
+        field,
+        value,
+    )
 
 
 def test_only_allowed_origins_can_frame_a_timetable(tab: Chromium, blog: FileServer) -> None:

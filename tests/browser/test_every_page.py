@@ -106,8 +106,8 @@ def test_a_page_is_small_and_loads_from_one_host(live: Bridge, tab: Chromium, na
     resources = tab.run(f"return {entries}.map((entry) => [entry.name, entry.initiatorType])")
     hosts = {urlsplit(url).netloc for url, _ in resources}
     assert hosts == {urlsplit(live.origin).netloc}
-    # Without the feed that the builder fetches for its preview.
-    parts = [url for url, initiator in resources if initiator != "fetch"]
+    # Without the feed and the embedded timetable that builders load for their previews.
+    parts = [url for url, initiator in resources if initiator not in ("fetch", "iframe")]
     sizes = [len(requests.get(url, timeout=10).content) for url in (live.url(PAGES[name]), *parts)]
     assert sum(sizes) < MAX_BYTES
 
@@ -160,7 +160,7 @@ def test_all_controls_can_be_focused_visibly(live: Bridge, tab: Chromium, name: 
     unseen = tab.run(
         """
         const all = [...document.querySelectorAll("a[href], button, input, select, textarea")]
-          .filter((element) => element.offsetParent && !element.matches(".skip"));
+          .filter((element) => element.checkVisibility() && !element.matches(".skip"));
         return all.filter((element) => {
           element.focus({focusVisible: true});
           const style = getComputedStyle(element);
@@ -180,7 +180,7 @@ def test_touch_targets_are_large_enough(live: Bridge, tab: Chromium, name: str) 
         """
         const inText = (node) => node.closest(".small, .lead, .who, dd");
         return [...document.querySelectorAll("a[href], button, select, input, textarea")]
-          .filter((node) => node.offsetParent && !node.matches(".skip") && !inText(node))
+          .filter((node) => node.checkVisibility() && !node.matches(".skip") && !inText(node))
           .map((node) => [node.closest("label") || node, node.outerHTML])
           .map(([target, html]) => [target.getBoundingClientRect(), html])
           .filter(([box]) => box.width < 24 || box.height < 24)

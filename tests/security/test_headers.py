@@ -57,7 +57,7 @@ def test_only_the_configured_origins_may_frame_a_timetable(make_site: Callable[.
     site = make_site(embed_allowed_origins=(ORIGIN, "https://*.other.example"))
     for path in ("/embed/venues/11", "/embed/venues/11?accent=puce", "/embed/nothing"):
         policy = site.request(path).headers["Content-Security-Policy"]
-        assert policy.endswith(f"frame-ancestors {ORIGIN} https://*.other.example")
+        assert policy.endswith(f"frame-ancestors 'self' {ORIGIN} https://*.other.example")
     for path in ("/venues/11", "/", "/embed.js", "/nowhere"):
         assert ORIGIN not in site.request(path).headers.get("Content-Security-Policy", "")
 

@@ -1,14 +1,12 @@
-"""Links for subscribing and for adding a class, QR codes and the embed snippet."""
+"""Links for subscribing and for adding a class, and QR codes."""
 
-import html
-import re
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from web.pages import page
 
-from bridge.web.pages.calendar_links import CalendarLinks, embed_snippet, qr_code
+from bridge.web.pages.calendar_links import CalendarLinks, qr_code
 
 BASE = "https://calendar.example.org"
 ADDRESS = f"{BASE}/venues/12-riverside-studio.ics"
@@ -129,29 +127,6 @@ class TestQrCode:
         found = page(site, f"/sessions?venues={ids}")
         assert 'role="img"' not in found.source
         assert len(found.value("address")) > 1_500
-
-
-class TestSnippet:
-    def test_it_is_an_escaped_frame_and_a_script(self):
-        frame, script = embed_snippet(BASE, "/embed/sessions?a=1&b=2", 'A "B" <C>').splitlines()
-        assert frame == (
-            '<iframe src="https://calendar.example.org/embed/sessions?a=1&amp;b=2"'
-            ' title="A &quot;B&quot; &lt;C>" width="100%" height="600" loading="lazy"'
-            ' style="border:0"></iframe>'
-        )
-        assert script == '<script src="https://calendar.example.org/embed.js" async></script>'
-
-    @pytest.mark.parametrize("language", ["en", "de"])
-    def test_names_in_it_are_escaped_once(self, client, language):
-        source = page(client, f"/venues/13?lang={language}").source
-        frame = html.unescape(re.search("&lt;iframe.*?iframe&gt;", source)[0])
-        [title] = re.findall(' title="([^"]*)"', frame)
-        assert html.unescape(title).endswith(": The Old Chapel; Café & Gym")
-
-    def test_the_embedded_address_exists(self, client):
-        source = page(client, "/sessions?venues=12,13").text
-        assert f"{BASE}/embed/sessions?venues=12&amp;venues=13" in source
-        assert client.get("/embed/sessions?venues=12&venues=13").status_code == 200
 
 
 def test_the_google_link_is_percent_encoded():

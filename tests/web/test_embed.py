@@ -1,9 +1,10 @@
 """Embedded timetables, accent colours, the embed script and assets."""
 
+import html
 import re
 
 import pytest
-from web.pages import page
+from web.pages import Page, page
 
 from bridge.web.pages import colours
 from bridge.web.pages.embed_options import FONTS, SYSTEM
@@ -15,6 +16,17 @@ each_embed = pytest.mark.parametrize("path", EMBEDS)
 def ancestors(response):
     policy = response.headers["Content-Security-Policy"]
     return re.search("frame-ancestors ([^;]*)", policy)[1]
+
+
+def snippet(client, path):
+    """The attributes of the frame in the code on a page, and the lines of the code."""
+    code = Page(html.unescape(code_on(page(client, path))))
+    [frame] = code.all("iframe")
+    return frame, code.source.splitlines()
+
+
+def code_on(found):
+    return re.search(r'<textarea id="code"[^>]*>(.*?)</textarea>', found.source, re.DOTALL)[1]
 
 
 class TestFrame:
@@ -99,11 +111,112 @@ class TestFrameAncestors:
             embed_allowed_origins=("https://studio.example", "https://*.studio.example")
         )
         for path in ("/embed/venues/12", "/embed/venues/999", "/embed/venues/12?x&view=y"):
-            assert ancestors(client.get(path)) == "https://studio.example https://*.studio.example"
+            assert ancestors(client.get(path)) == (
+                # The page of the timetable shows a preview.
+                "'self' https://studio.example https://*.studio.example"
+            )
 
     @pytest.mark.parametrize("path", ["/", "/venues/12", "/nowhere", "/sessions", "/embedded"])
     def test_other_pages_cannot_be_embedded(self, site, path):
         assert ancestors(site.get(path)) == "'none'"
+
+
+class TestBuilder:
+    def test_the_code_is_a_frame_and_an_optional_script(self, site_of):
+        client = site_of(public_base_url="https://calendar.example.org")
+        _, [frame, script] = snippet(client, "/venues/12")
+        assert frame == (
+            '<iframe src="https://calendar.example.org/embed/venues/12-riverside-studio"'
+            ' title="Timetable: Riverside Studio" width="100%" height="600" loading="lazy"'
+            ' style="border:0;color-scheme:light"></iframe>'
+        )
+        assert script == '<script src="https://calendar.example.org/embed.js" async></script>'
+
+    def test_the_code_has_the_chosen_settings(self, site):
+        query = "embed_view=week&embed_theme=dark&embed_font=serif&embed_accent=%23c2410c"
+        frame, lines = snippet(site, f"/venues/12?{query}&embed_lang=de&embed_height=450")
+        expected = "?view=week&theme=dark&font=serif&accent=c2410c&lang=de"
+        assert frame["src"].endswith(f"/embed/venues/12-riverside-studio{expected}")
+        assert frame["title"] == "Stundenplan: Riverside Studio"
+        assert (frame["height"], frame["style"]) == ("450", "border:0;color-scheme:dark")
+        # The script would change the height.
+        assert len(lines) == 1
+        assert page(site, frame["src"]).all("html")[0]["data-theme"] == "dark"
+
+    def test_the_view_of_the_page_is_that_of_the_code(self, site):
+        frame, _ = snippet(site, "/venues/12?view=week")
+        assert frame["src"].endswith("?view=week")
+        frame, _ = snippet(site, "/venues/12?view=week&embed_view=agenda")
+        assert "view" not in frame["src"]
+
+    def test_the_form_has_the_settings_and_keeps_the_address_of_the_page(self, site):
+        path = "/sessions?venues=12,13&view=week&lang=de&embed_font=mono&embed_accent=f80"
+        found = page(site, path)
+        [form] = [form for form in found.all("form") if "data-embed-builder" in form]
+        assert form["action"] == "/sessions#embed"
+        fields = {(tag["name"], tag["value"]) for tag in found.all("input") if "name" in tag}
+        assert fields >= {
+            ("venues", "12"), ("venues", "13"), ("view", "week"), ("lang", "de"),
+            ("embed_accent", "#ff8800"),
+        }  # fmt: skip
+        selected = [tag["value"] for tag in found.all("option") if "selected" in tag]
+        assert {"week", "light", "mono"} <= set(selected)
+        [preview] = [tag for tag in found.all("a") if "data-embed-preview" in tag]
+        assert preview["href"] == (
+            "/embed/sessions?venues=12&venues=13&view=week&font=mono&accent=ff8800"
+        )
+
+    def test_fields_that_are_unchanged_are_not_in_the_code(self, site):
+        query = "embed_view=agenda&embed_theme=light&embed_font=system&embed_accent=%230b5d57"
+        frame, _ = snippet(site, f"/venues/12?{query}&embed_lang=&embed_height=")
+        assert frame["src"].endswith("/embed/venues/12-riverside-studio")
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/venues/13", "/instructors/19", "/sessions?venues=12,13&offering_types=31",
+            "/sessions?starts_at_gte=2026-12-01T10:00:00Z&time_from=17:30&weekdays=sat,sun",
+        ],
+    )  # fmt: skip
+    def test_its_address_has_no_character_that_site_builders_change(self, site, path):
+        settings = "embed_view=week&embed_theme=dark&embed_font=rounded&embed_accent=c2410c"
+        separator = "&" if "?" in path else "?"
+        found = page(site, f"{path}{separator}{settings}&embed_lang=de")
+        code = html.unescape(code_on(found))
+        written = re.search(' src="([^"]*)"', code)[1]
+        assert not re.search("[,;%]", written)
+        assert page(site, written).all("html")[0]["data-font"] == "rounded"
+
+    @pytest.mark.parametrize(
+        ("query", "accepted"),
+        [
+            ("embed_view=x", "agenda, week"),
+            ("embed_theme=puce", "light, dark, auto"),
+            ("embed_font=Arial", "system, sans"),
+            ("embed_accent=red", "hex digits"),
+            ("embed_lang=tlh", "de, en"),
+            ("embed_height=149", "150 to 3000"),
+            ("embed_height=3001", "0 to 3000"),
+            ("embed_height=1e3", "0 to 3000"),
+            ("embed_height=400&embed_height=500", "exactly one value"),
+        ],
+    )
+    def test_invalid_settings_are_reported(self, site, query, accepted):
+        text = page(site, f"/venues/12?{query}", 400).text
+        assert f"{query.split('=', maxsplit=1)[0]}:" in text
+        assert accepted in text
+
+    @pytest.mark.parametrize("language", ["en", "de"])
+    def test_names_in_the_code_are_escaped_once(self, site, language):
+        frame, _ = snippet(site, f"/venues/13?lang={language}")
+        assert frame["title"].endswith(": The Old Chapel; Café & Gym")
+
+    def test_the_accent_of_the_studio_is_the_default(self, site_of):
+        client = site_of(studio_color="c2410c")
+        [field] = [tag for tag in page(client, "/venues/12").all("input") if tag["type"] == "color"]
+        assert field["value"] == "#c2410c"
+        frame, _ = snippet(client, "/venues/12?embed_accent=%23c2410c")
+        assert "accent" not in frame["src"]
 
 
 class TestAccent:

@@ -44,6 +44,11 @@ def page_headers(path: str, embedders: Sequence[str]) -> dict[str, str]:
         path: the path of the page.
         embedders: origins that may show embedded pages in a frame.
     """
-    ancestors = " ".join(embedders) if path.startswith(EMBEDDED) else "'none'"
-    policy = "; ".join((*_POLICY, f"frame-ancestors {ancestors}"))
+    if path.startswith(EMBEDDED):
+        # The page of a timetable shows a preview.
+        own = () if "*" in embedders else ("'self'",)
+        frames = f"frame-ancestors {' '.join((*own, *embedders))}"
+    else:
+        frames = "frame-src 'self'; frame-ancestors 'none'"
+    policy = f"{'; '.join(_POLICY)}; {frames}"
     return {**SAFE, "Content-Security-Policy": policy}

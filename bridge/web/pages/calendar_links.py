@@ -1,4 +1,4 @@
-"""Links that add a feed or a single class to a calendar; QR codes; the embed snippet."""
+"""Links that add a feed or a single class to a calendar, and QR codes."""
 
 import io
 from dataclasses import dataclass
@@ -18,7 +18,6 @@ from bridge.web.feed_responses import slug
 GOOGLE_BY_URL = "https://calendar.google.com/calendar/u/0/r/settings/addbyurl"
 # Google truncates addresses after some thousand characters; only the description can be that long.
 _MAX_DETAILS = 500
-_FRAME_HEIGHT = 600
 _MAX_QR_CODE = 500
 _SESSION_KINDS = {source.object: kind for kind, source in SINGLE_SESSION_SOURCES.items()}
 
@@ -113,19 +112,6 @@ def qr_code(address: str) -> str | None:
         dark="#000", light="#fff", border=3, nl=False,
     )  # fmt: skip
     return out.getvalue().decode()
-
-
-def embed_snippet(base: str, embed_path: str, title: str) -> str:
-    """The HTML for embedding a timetable: a frame, and the optional script."""
-    frame = (
-        f'<iframe src="{_escape_attribute(base + embed_path)}" title="{_escape_attribute(title)}"'
-        f' width="100%" height="{_FRAME_HEIGHT}" loading="lazy" style="border:0"></iframe>'
-    )
-    return f'{frame}\n<script src="{_escape_attribute(base)}/embed.js" async></script>'
-
-
-def _escape_attribute(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
 
 
 def _basic_format(at: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-TIMETABLE = 60_000
+TIMETABLE = 48_000
 """Maximum bytes of the timetable in a page, structured data included."""
 
 STRUCTURED_DATA = 14_000

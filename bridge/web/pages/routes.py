@@ -17,6 +17,7 @@ from bridge.web.error_pages import UnknownPageError
 from bridge.web.feed_responses import slug
 from bridge.web.pages import calendar_links, structured_data, timetable
 from bridge.web.pages.calendar_links import CalendarLinks
+from bridge.web.pages.embed_builder import EmbedBuilder
 from bridge.web.pages.feed_builder import FeedBuilder, feed_builder
 from bridge.web.pages.fetch_times import FetchTime, fetch_times
 from bridge.web.pages.page_cache import Page, page_response
@@ -67,11 +68,16 @@ def show(kind: Kind, identity: int | None) -> Response:
     """A timetable of the next days or of a week, with links for subscribing."""
     context = PageContext.of(request)
     spec = feed_spec(kind, identity, context.feed_pairs, context.services.defaults)
-    key = ("timetable", spec, context.view, context.first_day)
+    embed = EmbedBuilder.of(context)
+    key = ("timetable", spec, context.view, context.first_day, embed)
     lookup = context.services.router.find(spec.filter_set)
     fetches = fetch_times(context, spec)
     return page_response(
-        context, lookup, key, lambda: _timetable(context, spec, lookup, fetches), state=fetches
+        context,
+        lookup,
+        key,
+        lambda: _timetable(context, spec, lookup, fetches, embed=embed),
+        state=fetches,
     )
 
 
@@ -88,7 +94,7 @@ def show_private(token: str) -> Response:
         context,
         lookup,
         key,
-        lambda: _timetable(context, spec, lookup, fetches, token),
+        lambda: _timetable(context, spec, lookup, fetches, token=token),
         state=fetches,
         private=True,
     )
@@ -149,12 +155,15 @@ def _timetable(
     spec: FeedSpec,
     lookup: Lookup,
     fetches: Sequence[FetchTime],
+    *,
+    embed: EmbedBuilder | None = None,
     token: str | None = None,
 ) -> Page:
     """The page of a timetable.
 
     Args:
         fetches: when vendors' servers last fetched its feed.
+        embed: the settings of its embed code; None if it has none.
         token: of a private feed. It is in the links of the page only: a private page has no
             previews, no structured data and no embed code.
     """
@@ -173,8 +182,6 @@ def _timetable(
     table = context.timetable(content)
     page_path = path_of("")
     page_address = context.base + page_path
-    embed_path = f"/embed{page_path}"
-    title = context.language("embed_title", name=content.name).unescape()
     upcoming = (entry for entry in table.entries if entry.session_view.session.ends > context.now)
     html = context.render(
         "timetable.html",
@@ -191,9 +198,8 @@ def _timetable(
         google_by_url=calendar_links.GOOGLE_BY_URL,
         page_address=page_address,
         qr=calendar_links.qr_code(page_address),
-        embed_path=embed_path,
+        embed=embed,
         trimmed=context.services.feeds.render_from(lookup, feed, ICS).body.trimmed,
-        snippet=calendar_links.embed_snippet(context.base, embed_path, title),
         # Only in one of the two views, so that search engines see each event once.
         data=(
             structured_data.events(upcoming, context.base)
