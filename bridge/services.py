@@ -24,6 +24,7 @@ from bridge.ops.webhook import Webhook
 from bridge.snapshots.backoff import Backoff
 from bridge.snapshots.bulkhead import Bulkhead
 from bridge.snapshots.cache import SnapshotCache
+from bridge.snapshots.change_log import ChangeLogs
 from bridge.snapshots.freshness import FreshnessPolicy
 from bridge.snapshots.key_registry import KeyRegistry
 from bridge.snapshots.local_cache import LocalCache
@@ -177,6 +178,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
     usage = UsageCounter(store, keys)
     first_renders = FirstRenders()
     last_modified = LastModified(store, keys)
+    change_logs = ChangeLogs(store, keys)
     defaults = FeedDefaults.of(config)
     report = StatusReport(
         router=router,
@@ -217,6 +219,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
             feed_max_bytes=config.feed_max_bytes,
             base_url=config.public_base_url,
             first_renders=first_renders,
+            change_logs=lambda: [change_logs.load(name) for name in walkers],
             instrumentation=metrics,
         ),
         private=PrivateFeeds(store, keys, clock, keys=config.signing_keys, revoked=config.revoked),

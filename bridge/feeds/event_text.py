@@ -1,6 +1,6 @@
 """The texts that the bridge writes about a session, the same in every format."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 
 from bridge import times
 from bridge.feeds.session_view import BookedPlaces, SessionView
@@ -10,7 +10,7 @@ from bridge.model import ClassSession
 
 def title(view: SessionView, language: Language) -> str:
     """The title with the instructors' names, and whether it is cancelled or full."""
-    names = ", ".join(filter(None, (person.name for person in view.session.instructors)))
+    names = ", ".join(instructor_names(view, language))
     text = view.session.title + (f" – {names}" if names else "")
     if isinstance(view.availability, int):
         text = language.plain("event_spots", view.availability, title=text)
@@ -22,7 +22,7 @@ def title(view: SessionView, language: Language) -> str:
 def description(view: SessionView, language: Language) -> str:
     """Facts before the studio's text, because some clients show only two lines."""
     session = view.session
-    facts = []
+    facts = _change_notes(view, language)
     names = [person.name for person in session.instructors if person.name]
     if names:
         facts.append(language.plain("event_instructors", len(names), names=", ".join(names)))
@@ -45,6 +45,35 @@ def description(view: SessionView, language: Language) -> str:
     return "\n".join(facts) + ("\n\n" if facts and own else "") + own
 
 
+def _change_notes(view: SessionView, language: Language) -> list[str]:
+    notes = []
+    if view.instead_of:
+        notes.append(language.plain("event_instead", names=", ".join(view.instead_of)))
+    if view.moved_from:
+        when = local_time(view.session, language, view.moved_from)
+        notes.append(language.plain("event_moved", when=when))
+    return notes
+
+
+def instructor_names(view: SessionView, language: Language) -> list[str]:
+    """The names of the instructors, marked where they cover for others."""
+    return [
+        language.plain("event_cover", name=person.name)
+        if person.id in view.covering
+        else person.name
+        for person in view.session.instructors
+        if person.name
+    ]
+
+
+def local_time(session: ClassSession, language: Language, at: datetime) -> str:
+    """A time of *session* in its venue's time: ``Tue 1 Dec, 09:00``."""
+    zone = times.zone(session.venue.zone) if session.venue else None
+    local = at.astimezone(zone or UTC)
+    text = f"{language.short_day(local.date())}, {language.time(local)}"
+    return text if zone else f"{text} UTC"
+
+
 def booked(places: BookedPlaces, language: Language) -> str:
     """How many places are booked, of how many if that is limited."""
     if places.capacity is None:
@@ -53,10 +82,5 @@ def booked(places: BookedPlaces, language: Language) -> str:
 
 
 def booking_opens(session: ClassSession, language: Language) -> str:
-    """When booking opens, in the venue's time: ``Tue 1 Dec, 09:00``. Empty if that is not known."""
-    if session.booking_opens is None:
-        return ""
-    zone = times.zone(session.venue.zone) if session.venue else None
-    local = session.booking_opens.astimezone(zone or UTC)
-    at = f"{language.short_day(local.date())}, {language.time(local)}"
-    return at if zone else f"{at} UTC"
+    """When booking opens, in the venue's time. Empty if that is not known."""
+    return local_time(session, language, session.booking_opens) if session.booking_opens else ""

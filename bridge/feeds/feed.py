@@ -8,7 +8,7 @@ import base64
 import gzip
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from bridge.bounded_cache import BoundedCache
+from bridge.feeds.changes import SessionChange, changes_of
 from bridge.feeds.formats.base import Content, Format
 from bridge.feeds.formats.ics import trim_to_size
 from bridge.feeds.last_modified import LastModified
@@ -25,6 +26,7 @@ from bridge.feeds.selection import select
 from bridge.feeds.spec import FeedSpec
 from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
 from bridge.snapshots.cache import COLD_TIMEOUT, Lookup
+from bridge.snapshots.change_log import ChangeLog
 from bridge.snapshots.router import SnapshotRouter
 
 log = structlog.get_logger()
@@ -112,6 +114,7 @@ class Feed:
 
 
 _RenderKey = tuple[FeedSpec, str, str]
+LoadChangeLogs = Callable[[], Sequence[ChangeLog]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,7 @@ class Feeds:
         feed_max_bytes: maximum size of a calendar, which is trimmed to it; 0 for no limit.
         base_url: the bridge's own address, if it is set.
         first_renders: serialises the renders of feeds that are not in memory.
+        change_logs: loads the change log of each source.
     """
 
     def __init__(
@@ -162,10 +166,12 @@ class Feeds:
         feed_max_bytes: int,
         base_url: str | None,
         first_renders: FirstRenders,
+        change_logs: LoadChangeLogs,
         instrumentation: Instrumentation = NO_INSTRUMENTATION,
     ) -> None:
         self._router = router
         self._first_renders = first_renders
+        self._change_logs = change_logs
         self._instrumentation = instrumentation
         self._last_modified = last_modified
         self._feed_max_bytes = feed_max_bytes
@@ -193,34 +199,42 @@ class Feeds:
         body = self._cached_body(spec, form, lookup)
         if body is None:
             with self._lock:
-                key = (spec, form.suffix, lookup.version)
+                key = (spec, form.name, lookup.version)
                 render_lock = self._render_locks.setdefault(key, _RenderLock())
-            cached = self._bodies.get((spec, form.suffix)) is not None
+            cached = self._bodies.get((spec, form.name)) is not None
             # The order of the locks matters: a first-time render of a page already holds the first
             # one. The second one lets one of many concurrent requests render, and the rest reuse
             # the result.
             with self._first_renders.serialise(unless=cached), render_lock.lock:
                 body = self._cached_body(spec, form, lookup)
                 if body is None:
-                    with self._instrumentation.rendering(form.suffix):
+                    with self._instrumentation.rendering(form.name):
                         body = self._render(spec, form, lookup)
-                    self._bodies.put((spec, form.suffix), _CachedBody(body, lookup.version))
+                    self._bodies.put((spec, form.name), _CachedBody(body, lookup.version))
         return Feed(body, lookup)
 
+    def changes(self, lookup: Lookup, spec: FeedSpec) -> list[SessionChange]:
+        """The changes of the feed of *spec* that its audience may see, newest first."""
+        window = select(lookup.snapshot, spec).window
+        return changes_of(self._change_logs(), lookup.snapshot, spec, window)
+
     def _cached_body(self, spec: FeedSpec, form: Format, lookup: Lookup) -> Body | None:
-        entry = self._bodies.get((spec, form.suffix))
+        entry = self._bodies.get((spec, form.name))
         return entry.body if entry is not None and entry.version == lookup.version else None
 
     def _render(self, spec: FeedSpec, form: Format, lookup: Lookup) -> Body:
         selection = select(lookup.snapshot, spec)
         content = Content(selection.shown, selection.subject, spec, self._base_url)
+        if form.of_changes:
+            changes = changes_of(self._change_logs(), lookup.snapshot, spec, selection.window)
+            content = replace(content, shown=(), changes=changes)
         # All formats show the sessions that fit into the calendar.
         content = trim_to_size(content, max_bytes=self._feed_max_bytes, day=lookup.snapshot.day)
         count = len(content.shown)
-        trimmed = len(selection.shown) - count
+        trimmed = 0 if form.of_changes else len(selection.shown) - count
         if trimmed:
             log.warning("feed trimmed", feed=spec.name, sessions=count, left_out=trimmed)
-        previous = self._bodies.get((spec, form.suffix))
+        previous = self._bodies.get((spec, form.name))
         walked = lookup.snapshot.changed_at
         body = Body.of(
             form.render(content),
@@ -232,5 +246,5 @@ class Feeds:
             hidden=selection.hidden,
             notice=content.notice,
         )
-        changed = self._last_modified.record(f"{spec.name} {form.suffix}", body.tag, walked)
+        changed = self._last_modified.record(f"{spec.name} {form.name}", body.tag, walked)
         return replace(body, changed=changed)

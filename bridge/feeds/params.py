@@ -16,6 +16,7 @@ from bridge.feeds.spec import (
     SINGLE_SESSION_SOURCES,
     Audience,
     Cancelled,
+    ChangeNotes,
     FeedSpec,
     Kind,
     TimeStyle,
@@ -56,6 +57,11 @@ OPTIONS: Mapping[str, Parameter] = {
         "Whether a session is full (`full`), or the rounded number of places left (`spots`), as of"
         " the last refresh; by default `none`. Only what the studio publishes is accepted.",
         Availability,
+    ),
+    "cover": one_of(
+        "Events state who covers for whom, and what they were moved from, by default; `off`: they"
+        " do not.",
+        ChangeNotes,
     ),
     "tz": one_of(
         "Times in UTC (the default), or local with a VTIMEZONE. No effect on JSON.", TimeStyle
@@ -166,6 +172,7 @@ def feed_spec(
         audience=defaults.audience,
         cancelled=chosen.get("cancelled", Cancelled.STATUS),
         availability=availability,
+        cover=chosen.get("cover", ChangeNotes.ON),
         times=chosen.get("tz", TimeStyle.UTC),
         alarm=chosen.get("alarm"),
         language=chosen.get("lang", defaults.language),
@@ -271,7 +278,7 @@ def _canonical_query(
     if kind in PATH_FIELDS:
         filters = filters.with_changes(**{PATH_FIELDS[kind]: ()})
     query = filters.query(without={"past": past, "future": future})
-    defaults = (Cancelled.STATUS, Availability.NONE, TimeStyle.UTC)
+    defaults = (Cancelled.STATUS, Availability.NONE, ChangeNotes.ON, TimeStyle.UTC)
     pairs = [
         (name, _written(option))
         for name, option in sorted(options.items())

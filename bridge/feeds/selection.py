@@ -9,7 +9,7 @@ from bridge import times
 from bridge.feeds.session_view import SessionView, ViewOptions, make_view
 from bridge.feeds.spec import Audience, Cancelled, FeedSpec
 from bridge.feeds.subject import Subject, SubjectCollector
-from bridge.filters import in_window
+from bridge.filters import Window, in_window
 from bridge.model import ClassSession, Published, Status, Visibility
 from bridge.snapshots.snapshot import Snapshot
 
@@ -26,11 +26,13 @@ class Selection:
     Attributes:
         shown: ordered by start and UID.
         hidden: how many sessions of the feed the audience may not see, by reason.
+        window: the feed's window at the time of the snapshot.
     """
 
     shown: list[SessionView]
     subject: Subject
     hidden: Mapping[str, int]
+    window: Window
 
 
 def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
@@ -63,7 +65,7 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
         elif spec.cancelled is not Cancelled.HIDE or session.status is not Status.CANCELLED:
             shown.append(make_view(published, options))
     shown.sort(key=lambda view: (view.session.start, view.uid))
-    return Selection(shown, collector.subject(shown), hidden)
+    return Selection(shown, collector.subject(shown), hidden, window)
 
 
 def _zone(zones: Set[str | None], snapshot: Snapshot, spec: FeedSpec) -> tzinfo:

@@ -1,14 +1,15 @@
 """Session views: what of a session the audience of a feed may see, and its UID."""
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
 from bridge.config import Availability
-from bridge.feeds.spec import Cancelled, FeedSpec
-from bridge.model import ClassSession, Published, Revision, Status
+from bridge.feeds.spec import Cancelled, ChangeNotes, FeedSpec
+from bridge.model import ClassSession, Instructor, Published, Revision, Status
 from bridge.text_cleanup import without_meeting_links
 
 _UID_NAMESPACE = uuid.UUID("0b6c3c5e-52f7-4b86-9d9a-1f6a6f2b7f11")
@@ -40,6 +41,9 @@ class SessionView:
         waitlist: whether there is a waiting list, where the audience may see it.
         cancelled: whether the title states that it is cancelled.
         status: the STATUS for calendars; a feed may keep a cancelled session active.
+        moved_from: the start that was published first, if it is to be stated.
+        covering: the ids of the instructors who cover for others, if it is to be stated.
+        instead_of: the names of those others.
     """
 
     uid: str
@@ -52,6 +56,9 @@ class SessionView:
     sequence: int
     cancelled: bool
     status: Status
+    moved_from: datetime | None
+    covering: frozenset[int]
+    instead_of: tuple[str, ...]
 
 
 def uid(session: ClassSession) -> str:
@@ -65,6 +72,7 @@ class ViewOptions(NamedTuple):
     Attributes:
         availability: how much is shown about free places.
         keep_cancelled: whether a cancelled session stays active, and only its title states it.
+        change_notes: whether its texts state what it was moved from, and who covers for whom.
     """
 
     availability: Availability
@@ -72,6 +80,7 @@ class ViewOptions(NamedTuple):
     join_links: bool
     staff_links: bool
     keep_cancelled: bool
+    change_notes: bool
 
     @classmethod
     def of(cls, spec: FeedSpec) -> "ViewOptions":
@@ -83,6 +92,7 @@ class ViewOptions(NamedTuple):
             join_links=audience.join_links,
             staff_links=audience.staff_links,
             keep_cancelled=spec.cancelled is Cancelled.KEEP,
+            change_notes=spec.cover is ChangeNotes.ON,
         )
 
 
@@ -103,6 +113,8 @@ def make_view(published: Published, options: ViewOptions) -> SessionView:
             if description != kind.description:
                 kind = replace(kind, description=description)
     staff_url = session.staff_url if options.staff_links else None
+    # A class that waits for somebody to cover it has no instructor.
+    covered = published.covered if options.change_notes and session.instructors else ()
     return SessionView(
         uid=uid(session),
         session=replace(
@@ -125,7 +137,18 @@ def make_view(published: Published, options: ViewOptions) -> SessionView:
         sequence=published.revision.sequence,
         cancelled=cancelled,
         status=Status.ACTIVE if options.keep_cancelled else session.status,
+        moved_from=published.moved_from if options.change_notes else None,
+        covering=_ids(session.instructors) - _ids(published.covered) if covered else frozenset(),
+        instead_of=tuple(
+            person.name
+            for person in covered
+            if person.id not in _ids(session.instructors) and person.name
+        ),
     )
+
+
+def _ids(people: Iterable[Instructor]) -> frozenset[int]:
+    return frozenset(person.id for person in people)
 
 
 def _availability(session: ClassSession, options: ViewOptions) -> str | int | None:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from bridge.config import Availability
 from bridge.filters import FilterSet
 from bridge.languages import Language, english
-from bridge.model import Identity, SourceName, Visibility
+from bridge.model import ClassSession, Identity, SourceName, Visibility
 
 
 class Kind(Enum):
@@ -42,6 +42,14 @@ SINGLE_SESSION_SOURCES = {
 """The source of the one session that the id in the path means."""
 
 
+_SINGLE_SESSION_KINDS = {source.object: kind for kind, source in SINGLE_SESSION_SOURCES.items()}
+
+
+def session_path(session: ClassSession) -> str:
+    """The path of the page of a single session."""
+    return f"/{_SINGLE_SESSION_KINDS[session.source].value}/{session.id}"
+
+
 class Cancelled(Enum):
     """How a cancelled session is shown."""
 
@@ -51,6 +59,13 @@ class Cancelled(Enum):
     """Marked in the title only, so that every client shows it."""
     HIDE = "hide"
     """Left out."""
+
+
+class ChangeNotes(Enum):
+    """Whether events state what they were moved from, and whom an instructor covers."""
+
+    ON = "on"
+    OFF = "off"
 
 
 class TimeStyle(Enum):
@@ -118,6 +133,7 @@ class FeedSpec:
     audience: Audience = field(repr=False)
     cancelled: Cancelled = Cancelled.STATUS
     availability: Availability = Availability.NONE
+    cover: ChangeNotes = ChangeNotes.ON
     times: TimeStyle = TimeStyle.UTC
     alarm: int | None = None
     language: Language = field(default_factory=english)
@@ -157,5 +173,5 @@ class FeedSpec:
             for value in values.split(",")
         )
         if query and extension:
-            query += f"&_={extension}"
+            query += f"&_={extension[extension.rindex('.') :]}" if "." in extension else ""
         return f"/{self.kind.value}{segment}{extension}" + (f"?{query}" if query else "")

@@ -191,12 +191,13 @@ class ChangeLogs:
     def _load(self, source: SourceName) -> tuple[str | None, ChangeLog]:
         key = self._keys.changes(source.value)
         version = self._store.versions([key]).get(key)
-        if version is None:
-            return None, ChangeLog()
         with self._lock:
             cached = self._decoded.get(source)
         if cached is not None and cached[0] == version:
             return cached
+        if version is None:
+            # While the store fails, readers keep the changes that they know.
+            return None, cached[1] if cached is not None and self._store.failing else ChangeLog()
         entry = self._store.read([key]).get(key)
         if entry is None:
             return None, ChangeLog()

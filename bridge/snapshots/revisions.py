@@ -20,7 +20,11 @@ def with_revision(session: ClassSession, at: int, before: Published | None) -> P
         first = Revision(at, _minutes(at), at, at, at, at, at)
         return Published(session, first)
     old, revision = before.session, before.revision
-    moved_from, covered = _moved_from(session, at, before), _covered(session, before)
+    moved_from: datetime | None = None
+    covered: tuple[Instructor, ...] = ()
+    # Those who could not see the session before must not learn what it was.
+    if session.visibility is old.visibility:
+        moved_from, covered = _moved_from(session, at, before), _covered(session, before)
     announced = (moved_from, covered) == (before.moved_from, before.covered)
     sequence = revision.sequence
     if _schedule(session) != _schedule(old):

@@ -18,7 +18,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 
 from bridge import cli, config, local_run
 from bridge.errors import ConfigError
-from bridge.feeds.formats import FORMATS
+from bridge.feeds.formats import CHANGE_FORMATS, FORMATS
 from bridge.feeds.formats.base import Format
 from bridge.filters import MAX_ID
 from bridge.ops import log_config
@@ -30,7 +30,7 @@ from bridge.web import api_routes, assets, error_pages, feed_routes, operator_ro
 from bridge.web.asgi import Asgi
 from bridge.web.middleware import access_log, security_headers
 from bridge.web.middleware.access_log import AccessLog
-from bridge.web.pages import embed, routes
+from bridge.web.pages import changes, embed, routes
 from bridge.web.pages.page_cache import PageCache
 
 if TYPE_CHECKING:
@@ -91,12 +91,15 @@ def _configure(app: Flask, services: Services) -> None:
     app.extensions["bridge"] = services
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
-    app.url_map.converters.update(feed_id=_FeedId, feed_format=_FeedFormat)
+    app.url_map.redirect_defaults = False
+    app.url_map.converters.update(
+        feed_id=_FeedId, feed_format=_FeedFormat, change_format=_ChangeFormat
+    )
     app.extensions["pages"] = PageCache(services.first_renders, services.last_modified)
     # Otherwise half of a page would be the indentation of its template.
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.undefined = StrictUndefined
-    for module in (feed_routes, api_routes, routes, embed, operator_routes):
+    for module in (feed_routes, api_routes, routes, changes, embed, operator_routes):
         app.register_blueprint(module.blueprint)
     assets.register(app, services.config.studio_logo)
     _limit_store_waits(app)
@@ -194,3 +197,13 @@ class _FeedFormat(BaseConverter):
     def to_url(self, value: Format) -> str:
         """Convert from the format."""
         return value.suffix
+
+
+class _ChangeFormat(BaseConverter):
+    """The suffix of the address of a feed's changes."""
+
+    regex = "|".join(CHANGE_FORMATS)
+
+    def to_python(self, value: str) -> Format:
+        """Convert to the format."""
+        return CHANGE_FORMATS[value]

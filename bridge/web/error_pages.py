@@ -13,7 +13,7 @@ from bridge.errors import (
     UnavailableError,
     UnknownFeedError,
 )
-from bridge.feeds.formats import FORMATS
+from bridge.feeds.formats import CHANGE_FORMATS, FORMATS
 from bridge.services import Services
 from bridge.web.feed_responses import ALLOWED, CORS
 from bridge.web.middleware import access_log, limits, security_headers
@@ -118,7 +118,7 @@ def _respond(
     title = _TITLES.get(code, "The request failed")
     path = request.path
     _, dot, suffix = path.rpartition(".")
-    form = FORMATS.get(suffix) if dot else None
+    form = {**CHANGE_FORMATS, **FORMATS}.get(suffix) if dot else None
     if form is not None:
         body, kind = form.error(title, code, text, parameter), form.error_type
     else:

@@ -42,9 +42,10 @@ def feed_response(
         headers["Bridge-Notice"] = feed.body.notice
     if not private:
         base = config.public_base_url
-        page = (root_path(request, None) if base is None else base) + spec.path()
+        of = "/changes" if form.of_changes else ""
+        page = (root_path(request, None) if base is None else base) + spec.path(of)
         headers["Link"] = f'<{page}>; rel="alternate"; type="text/html"'
-    filename = f"{_filename(feed.body)}.{form.suffix}"
+    filename = f"{_filename(feed.body)}{'-changes' if form.of_changes else ''}.{form.suffix}"
     content = {
         "Content-Type": form.media_type,
         "Content-Disposition": f'inline; filename="{filename}"',

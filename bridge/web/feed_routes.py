@@ -16,24 +16,26 @@ from bridge.web.middleware import access_log
 blueprint = Blueprint("feeds", __name__)
 
 
-@blueprint.route("/venues/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.VENUE})
-@blueprint.route(
-    "/instructors/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.INSTRUCTOR}
-)
-@blueprint.route("/courses/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.COURSE})
-@blueprint.route("/rooms/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.ROOM})
-@blueprint.route("/types/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.TYPE})
-@blueprint.route("/classes/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.CLASS})
-@blueprint.route("/sessions/<feed_id:identity>.<feed_format:form>", defaults={"kind": Kind.SESSION})
-@blueprint.route("/sessions.<feed_format:form>", defaults={"kind": Kind.SESSION, "identity": None})
 def show(kind: Kind, identity: int | None, form: Format) -> Response:
-    """A public feed, in the format of its suffix."""
+    """A public feed, or its changes, in the format of the suffix."""
     services: Services = current_app.extensions["bridge"]
     pairs = request.args.items(multi=True)
     spec = feed_spec(kind, identity, pairs, services.defaults, extra_params=form.params)
     return _respond(services, spec, form)
 
 
+def _add_routes() -> None:
+    paths = {f"/{kind.value}/<feed_id:identity>": {"kind": kind} for kind in Kind}
+    paths["/sessions"] = {"kind": Kind.SESSION, "identity": None}  # type: ignore[dict-item]
+    for path, values in paths.items():
+        for ending in (".<feed_format:form>", "/changes.<change_format:form>"):
+            blueprint.add_url_rule(f"{path}{ending}", view_func=show, defaults=values)
+
+
+_add_routes()
+
+
+@blueprint.route("/private/<path:token>/changes.<change_format:form>")
 @blueprint.route("/private/<path:token>.<feed_format:form>")
 def show_private(token: str, form: Format) -> Response:
     """A private feed. All errors in its address get the same response."""
@@ -44,7 +46,8 @@ def show_private(token: str, form: Format) -> Response:
 
 def _respond(services: Services, spec: FeedSpec, form: Format) -> Response:
     feed = services.feeds.get(spec, form)
-    request.environ[access_log.FEED_KEY] = _feed_info(spec, feed)
+    if not form.of_changes:
+        request.environ[access_log.FEED_KEY] = _feed_info(spec, feed)
     now = datetime.fromtimestamp(services.store.now(), UTC)
     feed = feed.narrowed(form, own_values(request.args.items(multi=True), form.params), now)
     return feed_responses.feed_response(request, feed, spec, form, services)

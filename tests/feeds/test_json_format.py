@@ -68,6 +68,8 @@ def test_a_session_is_an_object_of_the_documented_keys() -> None:
         "session": 1,
         "room": None,
         "booking_opens": None,
+        "instead_of": None,
+        "moved_from": None,
         "classNames": [],
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bridge.feeds.changes import SessionChange
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import FeedSpec
 from bridge.feeds.subject import KIND_WORDS, Subject
@@ -19,6 +20,7 @@ class Content:
         shown: the sessions, ordered by start and UID.
         base_url: the bridge's own address, if it is set.
         trim_note: which part of the feed is shown, if it is trimmed; otherwise empty.
+        changes: of the feed, newest first, for formats of changes.
     """
 
     shown: Sequence[SessionView]
@@ -26,6 +28,7 @@ class Content:
     spec: FeedSpec
     base_url: str | None = None
     trim_note: str = ""
+    changes: Sequence[SessionChange] = ()
 
     @property
     def notice(self) -> str:
@@ -66,6 +69,8 @@ class Format:
         error_type: the media type of that body.
         params: the query parameters that only this format has.
         narrow: reduces a rendered feed to the sessions selected by values of *params*, at a time.
+        of_changes: whether it contains the feed's changes instead of its sessions; then the address
+            ends in ``/changes`` and the suffix.
     """
 
     suffix: str
@@ -75,3 +80,9 @@ class Format:
     error_type: str = "text/plain; charset=utf-8"
     params: Mapping[str, Parameter] = field(default_factory=dict)
     narrow: Callable[[bytes, Mapping[str, Sequence[str]], datetime], bytes] = _unchanged
+    of_changes: bool = False
+
+    @property
+    def name(self) -> str:
+        """A unique name of the format."""
+        return f"changes.{self.suffix}" if self.of_changes else self.suffix

@@ -18,7 +18,7 @@ _LOCAL = "local"
 
 def render(content: Content) -> bytes:
     """The array, in the order of the calendar."""
-    return _encode([_object(view, content.spec.language) for view in content.shown])
+    return encode([session_object(view, content.spec.language) for view in content.shown])
 
 
 def narrow(body: bytes, params: Mapping[str, Sequence[str]], now: datetime) -> bytes:
@@ -42,7 +42,7 @@ def narrow(body: bytes, params: Mapping[str, Sequence[str]], now: datetime) -> b
     events = [event for event in json.loads(body) if _overlaps(event, first, last)]
     if "limit" in values:
         events = [event for event in events if _end(event) > now][: values["limit"]]
-    return _encode(events)
+    return encode(events)
 
 
 def _zone(name: str, texts: Sequence[str]) -> tzinfo:
@@ -89,12 +89,14 @@ def _overlaps(event: dict[str, Any], first: datetime | None, last: datetime | No
     )
 
 
-def _encode(events: list[dict[str, Any]]) -> bytes:
+def encode(events: list[dict[str, Any]]) -> bytes:
+    """An array in UTF-8, one object a line."""
     lines = (json.dumps(event, ensure_ascii=False, separators=(",", ":")) for event in events)
     return ("[" + ",\n".join(lines) + "]\n").encode()
 
 
-def _object(view: SessionView, language: Language) -> dict[str, Any]:
+def session_object(view: SessionView, language: Language) -> dict[str, Any]:
+    """One session: documented in docs/feeds.md."""
     session, venue, kind = view.session, view.session.venue, view.session.offering_type
     # These keys are present only if the audience may see their values.
     private = {
@@ -105,8 +107,8 @@ def _object(view: SessionView, language: Language) -> dict[str, Any]:
     return {
         "id": view.uid,
         "title": title(view, language),
-        "start": _utc(session.start),
-        "end": _utc(session.end) if session.end else None,
+        "start": utc(session.start),
+        "end": utc(session.end) if session.end else None,
         "url": session.booking_url,
         "status": session.status.value,
         "location": session.location,
@@ -116,14 +118,16 @@ def _object(view: SessionView, language: Language) -> dict[str, Any]:
         "course": session.course and {"id": session.course.id, "name": session.course.name},
         "type": kind and {"id": kind.id, "name": kind.name, "category": kind.category},
         "availability": view.availability,
-        "updated": _utc(view.modified),
+        "updated": utc(view.modified),
         "sequence": view.sequence,
         "object": session.source,
         "session": session.id,
         "room": session.room and {"id": session.room.id, "name": session.room.name},
+        "instead_of": [*view.instead_of] or None,
+        "moved_from": utc(view.moved_from) if view.moved_from else None,
         # FullCalendar's name for the CSS classes of an event.
         "classNames": _css_classes(view),
-        "booking_opens": _utc(session.booking_opens) if session.booking_opens else None,
+        "booking_opens": utc(session.booking_opens) if session.booking_opens else None,
         **{name: value for name, value in private.items() if value is not None},
     }
 
@@ -134,7 +138,8 @@ def _css_classes(view: SessionView) -> list[str]:
     return ["full"] if view.availability == "full" else []
 
 
-def _utc(value: datetime) -> str:
+def utc(value: datetime) -> str:
+    """A time of RFC 3339 in UTC."""
     return value.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -9,9 +9,8 @@ import segno
 
 from bridge.feeds.event_text import title
 from bridge.feeds.session_view import SessionView
-from bridge.feeds.spec import SINGLE_SESSION_SOURCES, FeedSpec
+from bridge.feeds.spec import FeedSpec
 from bridge.languages import Language
-from bridge.model import ClassSession
 from bridge.text_cleanup import clip
 from bridge.web.feed_responses import slug
 
@@ -19,7 +18,6 @@ GOOGLE_BY_URL = "https://calendar.google.com/calendar/u/0/r/settings/addbyurl"
 # Google truncates addresses after some thousand characters; only the description can be that long.
 _MAX_DETAILS = 500
 _MAX_QR_CODE = 500
-_SESSION_KINDS = {source.object: kind for kind, source in SINGLE_SESSION_SOURCES.items()}
 
 
 def path(spec: FeedSpec, name: str, extension: str = "") -> str:
@@ -30,11 +28,6 @@ def path(spec: FeedSpec, name: str, extension: str = "") -> str:
         return plain
     prefix = f"/{spec.kind.value}/{spec.identity}"
     return f"{prefix}-{name_slug}{plain.removeprefix(prefix)}"
-
-
-def session_path(session: ClassSession) -> str:
-    """The path of the page of a single session."""
-    return f"/{_SESSION_KINDS[session.source].value}/{session.id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from bridge import times
 from bridge.feeds.session_view import SessionView
-from bridge.web.pages import calendar_links, page_budget
+from bridge.feeds.spec import session_path
+from bridge.web.pages import page_budget
 
 DAYS = 7
 _MAX_ENTRIES = 60
@@ -82,7 +83,7 @@ class Entry:
     @property
     def path(self) -> str:
         """The path of the session's own page."""
-        return calendar_links.session_path(self.session_view.session)
+        return session_path(self.session_view.session)
 
     @property
     def booking_opens(self) -> datetime | None:

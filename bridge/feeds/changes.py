@@ -1,0 +1,164 @@
+"""The changes of a feed: what its audience may see of the change logs, one entry for each kind."""
+
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+
+from bridge.feeds.selection import hidden_reason, horizon_of
+from bridge.feeds.session_view import SessionView, ViewOptions, make_view
+from bridge.feeds.spec import FeedSpec
+from bridge.filters import Window
+from bridge.model import ClassSession, Published, Status
+from bridge.snapshots.change_log import LOG_SECONDS, ChangeLog, LoggedChange
+from bridge.snapshots.merge import offering_types_by_id, with_current_visibility
+from bridge.snapshots.snapshot import Snapshot
+
+MAX_CHANGES = 200
+"""The most changes that a feed shows, the newest."""
+
+_NAMESPACE = uuid.UUID("5e9d1f44-7b0a-4a51-9f0e-8f0d6a3d2c63")
+
+
+class ChangeKind(Enum):
+    """What changed about a session."""
+
+    ADDED = "added"
+    CANCELLED = "cancelled"
+    REINSTATED = "reinstated"
+    MOVED = "moved"
+    COVER = "cover"
+    VENUE = "venue"
+    ROOM = "room"
+    RENAMED = "renamed"
+    GONE = "gone"
+    """It was deleted, or is in the feed no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChange:
+    """One change of a session in a feed.
+
+    Attributes:
+        id: never changes; the same in every feed.
+        at: when the bridge saw it.
+        before: the session before it; for an added one, the same as *after*.
+        after: the session after it; for one that is gone, its last form in the feed.
+    """
+
+    id: uuid.UUID
+    kind: ChangeKind
+    at: datetime
+    before: SessionView
+    after: SessionView
+
+
+def changes_of(
+    logs: Iterable[ChangeLog], snapshot: Snapshot, spec: FeedSpec, window: Window
+) -> list[SessionChange]:
+    """The changes that concern the feed of *spec* and that its audience may see, newest first.
+
+    A change concerns a feed that contained the session before it or contains it after it. Nobody
+    sees the past of a session that is hidden from them today, nor forms of it that were hidden.
+
+    Args:
+        logs: of the sources of *snapshot*.
+        window: the feed's window at the time of the snapshot.
+    """
+    feed = _ChangeFeed(snapshot, spec, window)
+    entries = [entry for log in logs for entry in log.changes if feed.includes_time(entry.at)]
+    entries.sort(key=lambda entry: (-entry.at, entry.change.identity, -entry.publication))
+    changes: list[SessionChange] = []
+    for entry in entries:
+        changes.extend(feed.changes(entry))
+        if len(changes) >= MAX_CHANGES:
+            break
+    return changes[:MAX_CHANGES]
+
+
+class _ChangeFeed:
+    def __init__(self, snapshot: Snapshot, spec: FeedSpec, window: Window) -> None:
+        self._snapshot = snapshot
+        self._spec = spec
+        self._window = window
+        self._horizon = horizon_of(snapshot, spec.audience)
+        self._options = ViewOptions.of(spec)
+        self._types = offering_types_by_id(entry.session for entry in snapshot.published)
+
+    def includes_time(self, at: int) -> bool:
+        """Whether the feed shows changes of that time.
+
+        Those that are newer than the snapshot appear with the next one, so that all workers with
+        the same snapshot render the same bytes.
+        """
+        now = self._snapshot.changed_at
+        return now - LOG_SECONDS < at <= now
+
+    def changes(self, entry: LoggedChange) -> Iterator[SessionChange]:
+        """The changes of one entry of the log."""
+        before, after, removed = entry.change
+        current = self._snapshot.by_identity.get(entry.change.identity)
+        if not self._is_visible(current or with_current_visibility(after, self._types)):
+            return
+        if not self._is_visible(after):
+            return
+        if before is not None and not self._is_visible(before):
+            before = None
+        was_in = before is not None and self._is_in_feed(before.session)
+        is_in = self._is_in_feed(after.session)
+        for kind in _kinds(before if was_in else None, after if is_in else None, removed):
+            first, last = (before or after), (after if is_in else before or after)
+            yield self._change(kind, entry, first, last)
+
+    def _change(
+        self, kind: ChangeKind, entry: LoggedChange, before: Published, after: Published
+    ) -> SessionChange:
+        source, identity = entry.change.identity
+        return SessionChange(
+            id=uuid.uuid5(_NAMESPACE, f"{source}:{identity}:{entry.at}:{kind.value}"),
+            kind=kind,
+            at=datetime.fromtimestamp(entry.at, UTC),
+            before=make_view(before, self._options),
+            after=make_view(after, self._options),
+        )
+
+    def _is_visible(self, entry: Published) -> bool:
+        return hidden_reason(entry.session, self._spec.audience, self._horizon) is None
+
+    def _is_in_feed(self, session: ClassSession) -> bool:
+        return self._spec.filter_set.admits(session, self._window)
+
+
+def _kinds(before: Published | None, after: Published | None, removed: bool) -> list[ChangeKind]:
+    """The kinds of a change.
+
+    Args:
+        before, after: None where the session was or is not in the feed.
+    """
+    if before is None:
+        if after is None or removed or after.session.status is Status.CANCELLED:
+            return []
+        return [ChangeKind.ADDED]
+    if after is None or removed:
+        return [ChangeKind.GONE]
+    old, new = before.session, after.session
+    kinds = []
+    if old.status is not new.status:
+        cancelled = new.status is Status.CANCELLED
+        kinds.append(ChangeKind.CANCELLED if cancelled else ChangeKind.REINSTATED)
+    if (old.start, old.end) != (new.start, new.end):
+        kinds.append(ChangeKind.MOVED)
+    if _instructor_ids(old) != _instructor_ids(new):
+        kinds.append(ChangeKind.COVER)
+    if (old.venue and old.venue.id) != (new.venue and new.venue.id):
+        kinds.append(ChangeKind.VENUE)
+    elif (old.room and old.room.id) != (new.room and new.room.id):
+        kinds.append(ChangeKind.ROOM)
+    if old.title != new.title:
+        kinds.append(ChangeKind.RENAMED)
+    return kinds
+
+
+def _instructor_ids(session: ClassSession) -> frozenset[int]:
+    return frozenset(person.id for person in session.instructors)

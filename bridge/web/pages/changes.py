@@ -1,0 +1,126 @@
+"""The page of a feed's changes, and the latest ones for the page of its timetable."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from bridge import times
+from bridge.feeds.change_text import change_text
+from bridge.feeds.changes import SessionChange
+from bridge.feeds.params import feed_spec
+from bridge.feeds.spec import FeedSpec, Kind, session_path
+from bridge.feeds.subject import KIND_WORDS
+from bridge.model import ClassSession
+from bridge.snapshots.cache import Lookup
+from bridge.web.error_pages import UnknownPageError
+from bridge.web.pages import calendar_links, page_budget
+from bridge.web.pages.page_cache import Page, page_response
+from bridge.web.pages.page_context import PageContext
+from bridge.web.pages.page_title import PageContent, page_content
+
+blueprint = Blueprint("changes", __name__)
+
+LATEST = 5
+"""How many changes the page of a timetable shows."""
+# Bytes of the markup of a change, without its text.
+_MARKUP = 260
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeItem:
+    """A change on a page.
+
+    Attributes:
+        at: when the bridge saw it, in the feed's time zone.
+        path: of the page of the session; None if it has none.
+    """
+
+    text: str
+    at: datetime
+    path: str | None
+
+    @property
+    def size(self) -> int:
+        """Its approximate size in a page, in bytes."""
+        return page_budget.text_size(self.text, frame=_MARKUP)
+
+
+def change_items(
+    context: PageContext,
+    changes: Sequence[SessionChange],
+    zone: str | None,
+    has_page: Callable[[ClassSession], bool],
+) -> list[ChangeItem]:
+    """The *changes* in the language of the page.
+
+    Args:
+        zone: the time zone of the feed, if its sessions share one.
+        has_page: whether a session has a page of its own.
+    """
+    local = times.zone(zone) or UTC
+    return [
+        ChangeItem(
+            text=change_text(change, context.language),
+            at=change.at.astimezone(local),
+            path=session_path(change.after.session) if has_page(change.after.session) else None,
+        )
+        for change in changes
+    ]
+
+
+def _show(kind: Kind, identity: int | None) -> Response:
+    """What changed in the feed in the last 30 days."""
+    context = PageContext.of(request)
+    spec = feed_spec(kind, identity, context.feed_pairs, context.services.defaults)
+    lookup = context.services.router.find(spec.filter_set)
+    key = ("changes", spec)
+    return page_response(context, lookup, key, lambda: _page(context, spec, lookup), indexed=False)
+
+
+def _add_routes() -> None:
+    for kind in Kind:
+        path = f"/{kind.value}/<feed_id:identity>/changes"
+        blueprint.add_url_rule(path, "show", _show, defaults={"kind": kind})
+    values: dict[str, Any] = {"kind": Kind.SESSION, "identity": None}
+    blueprint.add_url_rule("/sessions/changes", "show", _show, defaults=values)
+
+
+_add_routes()
+
+
+def _page(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
+    content = page_content(lookup.snapshot, spec, context.language)
+    if not content.exists:
+        raise UnknownPageError(KIND_WORDS[spec.kind])
+    html = context.render(
+        "changes.html",
+        page_path=_path(spec, content),
+        content=content,
+        timetable=calendar_links.path(spec, content.name),
+        changes=_fitting(
+            change_items(
+                context,
+                context.services.feeds.changes(lookup, spec),
+                content.subject.zone,
+                content.has_page,
+            )
+        ),
+        path_of=lambda extension: context.root + spec.path(f"/changes{extension}"),
+        canonical=context.base + _path(spec, content),
+        description=context.language("changes_title", name=content.name).unescape(),
+        left_out=lookup.left_out,
+        age=context.age_notice(lookup, content.subject.zone),
+    )
+    return Page(html)
+
+
+def _path(spec: FeedSpec, content: PageContent) -> str:
+    return calendar_links.path(spec, content.name, "/changes")
+
+
+def _fitting(items: Sequence[ChangeItem]) -> Sequence[ChangeItem]:
+    sizes = [item.size for item in items]
+    return items[: page_budget.items_per_group([sizes], page_budget.TIMETABLE, most=len(items))]

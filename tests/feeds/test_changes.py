@@ -1,0 +1,186 @@
+"""The changes of feeds: which feeds show which changes, to whom, and as what."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from samples import HALL, SEEN, START, YOGA, published, session, snapshot, spec
+
+from bridge.config import Availability
+from bridge.feeds.changes import MAX_CHANGES, ChangeKind, SessionChange, changes_of
+from bridge.feeds.selection import select
+from bridge.feeds.spec import Audience, FeedSpec, Kind
+from bridge.model import Instructor, Published, Room, Status, Venue, Visibility
+from bridge.snapshots.change_log import ChangeLog, changed_sessions
+from bridge.snapshots.snapshot import Snapshot
+
+HOUR = timedelta(hours=1)
+SAM = Instructor(102, "Sam")
+CHAPEL = Venue(id=13, name="Old Chapel", zone="Europe/London")
+PRIVATE = replace(YOGA, visibility=Visibility.PRIVATE)
+DELETED = "deleted"
+AUDIENCE_OF_ALL = Audience(visibilities=frozenset(Visibility), availability=Availability.SPOTS)
+
+
+class History:
+    """Publications ten minutes apart, in each of which the sessions have these forms."""
+
+    def __init__(self, *forms: list[Any]) -> None:
+        self.log = ChangeLog()
+        self.snapshot = Snapshot(SEEN.timestamp() - 600, float("-inf"), (), {})
+        for number, sessions in enumerate(forms):
+            at = SEEN + timedelta(minutes=10 * number)
+            entries = [self._published(form, at) for form in sessions]
+            after = snapshot(*entries, walked=at)
+            if number:
+                changes = changed_sessions(self.snapshot, after, {})
+                self.log = self.log.extended(changes, int(at.timestamp()))
+            self.snapshot = after
+
+    def _published(self, form: Any, at: Any) -> Published:
+        form, vanished = form if isinstance(form, tuple) else (form, False)
+        before = self.snapshot.by_identity.get(form.identity)
+        return replace(published(form, seen=at, before=before), vanished=vanished)
+
+    def changes(self, feed: FeedSpec | None = None) -> list[SessionChange]:
+        feed = feed or spec()
+        window = select(self.snapshot, feed).window
+        return changes_of([self.log], self.snapshot, feed, window)
+
+    def kinds(self, feed: FeedSpec | None = None) -> list[str]:
+        return [change.kind.value for change in self.changes(feed)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kinds"),
+    [
+        ({}, {"status": Status.CANCELLED}, ["cancelled"]),
+        ({"status": Status.CANCELLED}, {}, ["reinstated"]),
+        ({}, {"start": START + HOUR}, ["moved"]),
+        ({}, {"end": START + 2 * HOUR}, ["moved"]),
+        ({}, {"instructors": (SAM,)}, ["cover"]),
+        ({}, {"venue": CHAPEL}, ["venue"]),
+        ({}, {"room": Room(1, "Upstairs")}, ["room"]),
+        ({}, {"title": "Yin"}, ["renamed"]),
+        ({}, {"start": START + HOUR, "instructors": (SAM,)}, ["moved", "cover"]),
+        ({}, {"attending": 10}, []),
+        ({}, {"booking_url": None}, []),
+        ({"offering_type": PRIVATE}, {}, ["added"]),
+        ({}, {"offering_type": PRIVATE}, []),
+        ({"offering_type": PRIVATE}, {"offering_type": PRIVATE, "title": "Yin"}, []),
+    ],
+)
+def test_each_kind_of_change_has_one_entry(
+    before: dict[str, Any], after: dict[str, Any], kinds: list[str]
+) -> None:
+    assert History([session(**before)], [session(**after)]).kinds() == kinds
+
+
+def test_a_new_session_is_added_and_a_deleted_one_is_gone() -> None:
+    added = History([session(1)], [session(1), session(2)])
+    assert added.kinds() == ["added"]
+    cancelled = session(1, status=Status.CANCELLED)
+    assert History([session(1)], [(cancelled, True)]).kinds() == ["gone"]
+    other = session(2, title="Yin")
+    assert History([session(1), other], [other]).kinds() == ["gone"]
+
+
+def test_a_new_session_that_is_cancelled_already_is_no_news() -> None:
+    history = History([session(1)], [session(1), session(2, status=Status.CANCELLED)])
+    assert history.kinds() == []
+
+
+def test_a_change_of_venue_is_gone_in_one_feed_and_added_in_the_other() -> None:
+    history = History([session()], [session(venue=CHAPEL)])
+    [gone] = history.changes(spec(Kind.VENUE, HALL.id))
+    assert (gone.kind, gone.after.session.venue and gone.after.session.venue.id) == (
+        ChangeKind.GONE,
+        HALL.id,
+    )
+    assert history.kinds(spec(Kind.VENUE, CHAPEL.id)) == ["added"]
+    assert history.kinds(spec(Kind.VENUE, 99)) == []
+
+
+def test_a_cover_is_gone_from_the_feed_of_one_instructor_and_added_to_the_others() -> None:
+    history = History([session()], [session(instructors=(SAM,))])
+    assert history.kinds(spec(Kind.INSTRUCTOR, 101)) == ["gone"]
+    assert history.kinds(spec(Kind.INSTRUCTOR, SAM.id)) == ["added"]
+
+
+def test_changes_are_listed_newest_first() -> None:
+    history = History(
+        [session()],
+        [session(start=START + HOUR)],
+        [session()],
+        [session(status=Status.CANCELLED)],
+        [session()],
+    )
+    assert history.kinds() == ["reinstated", "cancelled", "moved", "moved"]
+    assert [change.at.minute for change in history.changes()] == [10, 0, 50, 40]
+
+
+def test_the_past_of_a_session_that_is_hidden_today_is_hidden() -> None:
+    history = History(
+        [session()], [session(title="Yin")], [session(title="Yin", offering_type=PRIVATE)]
+    )
+    assert history.kinds() == []
+    assert history.kinds(spec(audience=AUDIENCE_OF_ALL)) == ["renamed"]
+
+
+def test_the_past_of_a_session_from_the_time_when_it_was_hidden_is_hidden() -> None:
+    history = History(
+        [session(offering_type=PRIVATE)],
+        [session(offering_type=PRIVATE, title="Secret")],
+        [session(title="Yin")],
+    )
+    [change] = history.changes()
+    assert change.kind is ChangeKind.ADDED
+    assert change.before is change.after
+    assert change.after.session.title == "Yin"
+
+
+def test_a_deleted_session_is_as_hidden_as_its_type_is_today() -> None:
+    gone = (session(1, status=Status.CANCELLED), True)
+    other = session(2, offering_type=PRIVATE)
+    history = History([session(1), session(2)], [gone, session(2)], [other])
+    assert history.kinds() == []
+
+
+def test_nothing_secret_of_a_session_is_in_its_changes() -> None:
+    history = History([session()], [session(title="Yin", attending=9)])
+    assert "canary" not in repr([(c.before, c.after) for c in history.changes()])
+    assert {change.after.session.attending for change in history.changes()} == {0}
+
+
+def test_ids_are_the_same_in_all_feeds_and_differ_between_changes() -> None:
+    history = History(
+        [session(1), session(2)],
+        [session(1, title="Yin"), session(2, title="Yin", start=START + HOUR)],
+        [session(1), session(2, title="Yin", start=START + HOUR)],
+    )
+    everywhere = [change.id for change in history.changes()]
+    assert len(set(everywhere)) == len(everywhere) == 4
+    assert [change.id for change in history.changes(spec(Kind.VENUE, HALL.id))] == everywhere
+
+
+def test_a_change_that_is_newer_than_the_snapshot_waits_for_the_next_one() -> None:
+    history = History([session()], [session(title="Yin")])
+    history.snapshot = replace(history.snapshot, walked=history.snapshot.walked - 1)
+    assert history.kinds() == []
+
+
+def test_changes_leave_after_thirty_days() -> None:
+    history = History([session()], [session(title="Yin")])
+    for days, count in ((29.9, 1), (30, 0)):
+        walked = history.snapshot.walked + days * 86_400
+        feed = spec(filters={"past": 365})
+        window = select(history.snapshot, feed).window
+        later = replace(history.snapshot, walked=walked)
+        assert len(changes_of([history.log], later, feed, window)) == count
+
+
+def test_a_feed_shows_a_bounded_number_of_changes() -> None:
+    sessions = [session(n) for n in range(1, MAX_CHANGES + 20)]
+    history = History(sessions, [replace(one, title="Yin") for one in sessions])
+    assert len(history.kinds()) == MAX_CHANGES
