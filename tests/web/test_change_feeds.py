@@ -131,6 +131,7 @@ def test_a_change_upstream_has_one_entry_in_each_format(
     [entry] = feedparser.parse(world.get("/sessions/changes.atom").data).entries
     assert (entry.title, entry.id) == (change["text"], change["id"])
     assert escape(change["text"]) in world.get("/sessions/changes").text
+    assert escape(change["text"]) in world.get("/sessions").text
     assert world.changes("/instructors/12/changes.json") == []
 
 

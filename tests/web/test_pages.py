@@ -435,6 +435,7 @@ class TestTimetable:
         assert alternates == {
             "text/calendar": f"{path}.ics?cancelled=keep&_=.ics",
             "application/json": f"{path}.json?cancelled=keep&_=.json",
+            "application/atom+xml": f"{path}/changes.atom?cancelled=keep&_=.atom",
         }
         for link in alternates.values():
             assert site.get(link).status_code == 200

@@ -17,6 +17,7 @@ from bridge.web.error_pages import UnknownPageError
 from bridge.web.feed_responses import slug
 from bridge.web.pages import calendar_links, structured_data, timetable
 from bridge.web.pages.calendar_links import CalendarLinks
+from bridge.web.pages.changes import LATEST, change_items
 from bridge.web.pages.embed_builder import EmbedBuilder
 from bridge.web.pages.feed_builder import FeedBuilder, feed_builder
 from bridge.web.pages.fetch_times import FetchTime, fetch_times
@@ -182,6 +183,7 @@ def _timetable(
     table = context.timetable(content)
     page_path = path_of("")
     page_address = context.base + page_path
+    latest = context.services.feeds.changes(lookup, spec)[:LATEST]
     upcoming = (entry for entry in table.entries if entry.session_view.session.ends > context.now)
     html = context.render(
         "timetable.html",
@@ -191,6 +193,7 @@ def _timetable(
         private=_granted(spec) if token else None,
         content=content,
         table=table,
+        latest=change_items(context, latest, content.subject.zone, content.has_page),
         view=context.view,
         subscription=CalendarLinks(context.base + path_of(f".{ICS.suffix}"), content.name),
         path_of=lambda extension: context.root + path_of(extension),
