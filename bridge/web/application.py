@@ -30,7 +30,7 @@ from bridge.web import api_routes, assets, error_pages, feed_routes, operator_ro
 from bridge.web.asgi import Asgi
 from bridge.web.middleware import access_log, security_headers
 from bridge.web.middleware.access_log import AccessLog
-from bridge.web.pages import changes, embed, routes
+from bridge.web.pages import change_page, embed, routes
 from bridge.web.pages.page_cache import PageCache
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _configure(app: Flask, services: Services) -> None:
     # Otherwise half of a page would be the indentation of its template.
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.undefined = StrictUndefined
-    for module in (feed_routes, api_routes, routes, changes, embed, operator_routes):
+    for module in (feed_routes, api_routes, routes, change_page, embed, operator_routes):
         app.register_blueprint(module.blueprint)
     assets.register(app, services.config.studio_logo)
     _limit_store_waits(app)

@@ -17,7 +17,7 @@ from bridge.web.error_pages import UnknownPageError
 from bridge.web.feed_responses import slug
 from bridge.web.pages import calendar_links, structured_data, timetable
 from bridge.web.pages.calendar_links import CalendarLinks
-from bridge.web.pages.changes import LATEST, change_items
+from bridge.web.pages.change_page import LATEST, change_items
 from bridge.web.pages.embed_builder import EmbedBuilder
 from bridge.web.pages.feed_builder import FeedBuilder, feed_builder
 from bridge.web.pages.fetch_times import FetchTime, fetch_times
