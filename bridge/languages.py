@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -105,13 +105,18 @@ class Language:
             return Markup("")
         return Markup(' lang="{}" dir="{}"').format(self.locale_tag, self.locale.text_direction)
 
+    @property
+    def has_region(self) -> bool:
+        """Whether the locale is that of a region, and not of a language in general."""
+        return self.locale.territory is not None and str(self.locale) != _ENGLISH
+
     def first_weekday(self, zone: str | None) -> int:
         """The first day of the week, 0 for Monday.
 
         Args:
-            zone: a time zone of the territory that decides where the language is that of several.
+            zone: a time zone in the territory that decides where the locale has no region.
         """
-        if self.locale.territory is not None and str(self.locale) != _ENGLISH:
+        if self.has_region:
             return self.locale.first_week_day
         name = get_global("zone_aliases").get(zone or "", zone or "")
         territory = get_global("zone_territories").get(name)
@@ -125,11 +130,11 @@ class Language:
             # Some small territories have a language that babel does not know.
             return Locale.parse(likely).first_week_day
 
-    def weekday(self, day: date, *, short: bool = False) -> str:
-        """The name of the weekday (stand-alone form)."""
+    def weekday(self, day: date | int, *, short: bool = False) -> str:
+        """The name of the weekday (stand-alone form) of a day, or of its number from Monday, 0."""
         width: Literal["abbreviated", "wide"] = "abbreviated" if short else "wide"
         names = get_day_names(width, context="stand-alone", locale=self.locale)
-        return str(names[day.weekday()])
+        return str(names[day if isinstance(day, int) else day.weekday()])
 
     def month(self, day: date) -> str:
         """Format month and year."""
@@ -177,7 +182,7 @@ class Language:
             format_timedelta(past, unit, threshold=math.inf, add_direction=True, locale=locale)
         )
 
-    def time(self, at: datetime) -> str:
+    def time(self, at: datetime | time) -> str:
         """Format a time of day."""
         return str(format_time(at, "short", locale=self.locale))
 

@@ -1,14 +1,14 @@
 """Selection: the sessions that a feed shows, found in one pass over the snapshot."""
 
 from collections import Counter
-from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 
 from bridge import times
 from bridge.feeds.session_view import SessionView, ViewOptions, make_view
-from bridge.feeds.spec import Audience, Cancelled, FeedSpec
-from bridge.feeds.subject import Subject, SubjectCollector
+from bridge.feeds.spec import PATH_FIELDS, Audience, Cancelled, FeedSpec
+from bridge.feeds.subject import ID_FIELDS, Subject, SubjectCollector, parts
 from bridge.filters import Window, in_window
 from bridge.model import ClassSession, Published, Status, Visibility
 from bridge.snapshots.snapshot import Snapshot
@@ -65,7 +65,32 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
         elif spec.cancelled is not Cancelled.HIDE or session.status is not Status.CANCELLED:
             shown.append(make_view(published, options))
     shown.sort(key=lambda view: (view.session.start, view.uid))
-    return Selection(shown, collector.subject(shown), hidden, window)
+    subject = collector.subject(shown)
+    unknown = _unknown(snapshot, spec, shown, horizon)
+    subject = replace(subject, unknown=unknown) if unknown else subject
+    return Selection(shown, subject, hidden, window)
+
+
+def _unknown(
+    snapshot: Snapshot, spec: FeedSpec, shown: Sequence[SessionView], horizon: datetime | None
+) -> tuple[tuple[str, int], ...]:
+    """The objects in the filters that no session has which the audience may see."""
+    fixed = PATH_FIELDS.get(spec.kind) if spec.identity is not None else None
+    unknown = {
+        (field, identity)
+        for field in ID_FIELDS
+        if field != fixed
+        for identity in getattr(spec.filter_set, field)
+    }
+    for view in shown:
+        if not unknown:
+            return ()
+        unknown.difference_update(part[:2] for part in parts(view.session))
+    # Combined filters may exclude all sessions of an object that is known.
+    for published in snapshot.published if unknown else ():
+        if hidden_reason(published.session, spec.audience, horizon) is None:
+            unknown.difference_update(part[:2] for part in parts(published.session))
+    return tuple(sorted(unknown, key=lambda item: (ID_FIELDS.index(item[0]), item[1])))
 
 
 def _zone(zones: Set[str | None], snapshot: Snapshot, spec: FeedSpec) -> tzinfo:

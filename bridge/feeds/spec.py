@@ -153,6 +153,13 @@ class FeedSpec:
         return (SINGLE_SESSION_SOURCES[self.kind].object, self.identity)
 
     @property
+    def query_pairs(self) -> list[tuple[str, str]]:
+        """The names and values in the query; several values of a parameter are several pairs."""
+        return [
+            (name, value) for name, values in parse_qsl(self.query) for value in values.split(",")
+        ]
+
+    @property
     def name(self) -> str:
         """A unique name of the feed, the same on every machine."""
         owner = f"private {self.audience.private} " if self.audience.private else ""
@@ -167,11 +174,7 @@ class FeedSpec:
         at commas, and some clients quote a ``%`` again.
         """
         segment = "" if self.identity is None else f"/{self.identity}"
-        query = "&".join(
-            f"{name}={value}"
-            for name, values in parse_qsl(self.query)
-            for value in values.split(",")
-        )
+        query = "&".join(f"{name}={value}" for name, value in self.query_pairs)
         if query and extension:
             query += f"&_={extension[extension.rindex('.') :]}" if "." in extension else ""
         return f"/{self.kind.value}{segment}{extension}" + (f"?{query}" if query else "")

@@ -9,7 +9,9 @@ from bridge.filters import FilterSet
 from bridge.model import ClassSession
 from bridge.text_cleanup import folded
 
-_ID_FIELDS = ("venues", "rooms", "instructors", "course", "offering_types", "category")
+ID_FIELDS = ("venues", "rooms", "instructors", "course", "offering_types", "category")
+"""The fields of a filter set that contain ids."""
+
 _MAX_NAMES = 3
 KIND_WORDS = {
     Kind.VENUE: "venue",
@@ -21,6 +23,11 @@ KIND_WORDS = {
     Kind.SESSION: "class",
 }
 """The keys of the words for what a feed is about."""
+FIELD_WORDS = {
+    **{field: KIND_WORDS[kind] for kind, field in PATH_FIELDS.items()},
+    "category": "category",
+}
+"""The keys of the words for the objects in a filter set, by its fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +39,14 @@ class Subject:
         zone: the IANA zone of the feed's venue, or the one that all its sessions share.
         latest: the last session of the object in the address, inside the feed's window or not.
         chosen: the names of the objects in the filter set, if they are few; otherwise empty.
+        unknown: the field and id of each object in the filters that no session is known of.
     """
 
     name: str
     zone: str | None
     latest: ClassSession | None = None
     chosen: str = ""
+    unknown: tuple[tuple[str, int], ...] = ()
 
 
 class SubjectCollector:
@@ -50,12 +59,12 @@ class SubjectCollector:
     def __init__(self, spec: FeedSpec) -> None:
         self._spec = spec
         self._wanted: dict[str, tuple[int, ...]] = {}
-        self._names: dict[str, dict[int, str]] = {field: {} for field in _ID_FIELDS}
+        self._names: dict[str, dict[int, str]] = {field: {} for field in ID_FIELDS}
         self._latest: ClassSession | None = None
         self._name = ""
         self._zone: str | None = None
         if spec.identity is None:
-            chosen = {field: getattr(spec.filter_set, field) for field in _ID_FIELDS}
+            chosen = {field: getattr(spec.filter_set, field) for field in ID_FIELDS}
             self._wanted = {field: ids for field, ids in chosen.items() if ids}
             # Without ids there is no name to find, so only the feed's own sessions are visited.
             self.scope = FilterSet(**chosen) if self._wanted else spec.filter_set
@@ -73,7 +82,7 @@ class SubjectCollector:
                 self._name = name
                 self._zone = self._zone or zone
         elif self._wanted:
-            for field, identity, name in _parts(session):
+            for field, identity, name in parts(session):
                 if name and identity in self._wanted.get(field, ()):
                     self._names[field][identity] = name
 
@@ -98,7 +107,7 @@ class SubjectCollector:
         return " · ".join(", ".join(group) for group in groups)
 
 
-def _parts(session: ClassSession) -> Iterator[tuple[str, int, str]]:
+def parts(session: ClassSession) -> Iterator[tuple[str, int, str]]:
     """The objects by which *session* can be selected: filter field, id and name of each."""
     if session.venue:
         yield "venues", session.venue.id, session.venue.name

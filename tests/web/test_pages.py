@@ -11,6 +11,7 @@ from web.pages import page
 from web.test_feeds import until
 
 from bridge.config import Availability
+from bridge.languages import translated
 from bridge.sandbox import records
 from bridge.sandbox.api import create_api
 from bridge.sandbox.http_server import SandboxServer
@@ -21,6 +22,7 @@ TITLE = "<script>alert(1)</script> & \"Co\" 'n' {{ 7 * 7 }}"
 TODAY = datetime(2026, 11, 23, tzinfo=UTC)
 SESSION = TODAY.toordinal() * 100 + 1
 TOMORROW = (TODAY.toordinal() + 1) * 100 + 4
+AMERICAN = translated("en-US")
 PATHS = (
     "/", "/venues/12", "/instructors/11", "/courses/51", "/sessions", f"/sessions/{TOMORROW}",
     "/sessions?venues=12,13", "/venues/12?view=week", "/embed/venues/12",
@@ -351,8 +353,9 @@ class TestTimetable:
 
     def test_a_week_begins_as_in_the_studios_country(self, site_of, studio):
         studio.replace_sessions([row for row in studio.sessions if row["venue"] == 14])
-        text = page(site_of(studio_timezone="America/New_York"), "/sessions?view=week").text
-        assert text.index("Sunday") < text.index("Monday")
+        for settings in ({}, {"studio_timezone": "Europe/London", "feed_language": AMERICAN}):
+            text = page(site_of(**settings), "/sessions?view=week&lang=en").text
+            assert text.index("Sunday") < text.index("Monday")
 
     def test_a_month_links_to_its_days_and_classes(self, site):
         found = page(site, "/venues/12?view=month&lang=de")

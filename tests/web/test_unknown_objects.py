@@ -13,6 +13,17 @@ UNKNOWN = {
     "/types/999": "no class of class type 999 is known",
     "/classes/999": "no class with the id 999 is known",
     "/sessions/999": "no class with the id 999 is known",
+    "/sessions?venues=12,999": "no class of venue 999 is known",
+    "/sessions?venues=999&category=998": (
+        "no class of venue 999 is known; no class of category 998 is known"
+    ),
+    "/venues/12?instructors=999": "no class of instructor 999 is known",
+    "/venues/999?offering_types=998": (
+        "no class of venue 999 is known; no class of class type 998 is known"
+    ),
+    "/sessions?rooms=991,992,993,994,995,996": "; ".join(
+        [*(f"no class of room {number} is known" for number in range(991, 996)), "..."]
+    ),
 }
 
 
@@ -21,14 +32,17 @@ UNKNOWN = {
 def test_a_feed_of_an_unknown_object_says_so(
     site: FlaskClient, path: str, notice: str, suffix: str
 ) -> None:
-    response = site.get(f"{path}.{suffix}")
+    path, _, query = path.partition("?")
+    response = site.get(f"{path}.{suffix}?{query}")
     assert response.status_code == 200
     assert response.headers["Bridge-Notice"] == notice
     if suffix == "txt":
         assert f"{notice.capitalize()}.\n" in response.text
 
 
-@pytest.mark.parametrize("path", ["/venues/12.ics", "/sessions.ics", "/sessions.ics?venues=999"])
+@pytest.mark.parametrize(
+    "path", ["/venues/12.ics", "/sessions.ics", "/sessions.ics?venues=12&instructors=19"]
+)
 def test_other_feeds_have_no_notice(site: FlaskClient, path: str) -> None:
     assert "Bridge-Notice" not in site.get(path).headers
 

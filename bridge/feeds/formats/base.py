@@ -7,9 +7,12 @@ from datetime import datetime
 from bridge.feeds.changes import SessionChange
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import FeedSpec
-from bridge.feeds.subject import KIND_WORDS, Subject
+from bridge.feeds.subject import FIELD_WORDS, KIND_WORDS, Subject
 from bridge.languages import Language, english
 from bridge.param_values import Parameter
+
+# A header must stay short.
+_MAX_UNKNOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +39,20 @@ class Content:
         return self.notice_in(english())
 
     def notice_in(self, language: Language) -> str:
-        """What a reader should know of a feed about an object that is not known; else empty.
+        """What a reader should know of a feed that names objects which are not known; else empty.
 
         Such a feed is an empty calendar: studios take breaks, and a calendar must not be switched
         off for it.
         """
         spec = self.spec
-        if spec.identity is None or self.subject.latest is not None:
-            return ""
-        return language.plain(f"notice_{KIND_WORDS[spec.kind]}", id=spec.identity)
+        unknown = [(FIELD_WORDS[field], identity) for field, identity in self.subject.unknown]
+        if spec.identity is not None and self.subject.latest is None:
+            unknown.insert(0, (KIND_WORDS[spec.kind], spec.identity))
+        sentences = [
+            language.plain(f"notice_{word}", id=identity)
+            for word, identity in unknown[:_MAX_UNKNOWN]
+        ]
+        return "; ".join(sentences) + ("; ..." if len(unknown) > _MAX_UNKNOWN else "")
 
 
 def plain_text_error(title: str, status: int, detail: str, parameter: str | None) -> str:

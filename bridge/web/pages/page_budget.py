@@ -8,6 +8,9 @@ TIMETABLE = 48_000
 STRUCTURED_DATA = 14_000
 """Bytes of that for structured data, in pages that have any."""
 
+FILTERS = 10_000
+"""Maximum bytes of the choices of a timetable's filters."""
+
 CATALOGUE = 60_000
 """Maximum bytes of the lists on the start page."""
 

@@ -173,6 +173,12 @@ class PageContext:
             raise ParameterError(name, f"{name}: {quoted(text)} cannot be used; accepted: {values}")
         return text
 
+    def first_weekday(self, content: PageContent) -> int:
+        """The first day of the week, 0 for Monday: as in the visitor's region, or the studio's."""
+        studio = self.services.config.feed_language
+        regional = self.language.has_region or not studio.has_region
+        return (self.language if regional else studio).first_weekday(content.studio_zone)
+
     def timetable(self, content: PageContent) -> Timetable:
         """The timetable of a page for the requested view and day."""
         shown, zone = content.shown, content.zone
@@ -182,7 +188,7 @@ class PageContext:
             return timetable.month(shown, zone, self.now, self.first_day)
         return timetable.week(
             shown, zone, self.now, self.first_day,
-            first_weekday=self.language.first_weekday(content.studio_zone),
+            first_weekday=self.first_weekday(content),
         )  # fmt: skip
 
     def age_notice_key(self, lookup: Lookup) -> str | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bridge.config import Availability
+from bridge.feeds.params import OPTIONS
 from bridge.feeds.selection import hidden_reason, horizon_of, select
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import Audience, FeedSpec, Kind
@@ -11,6 +12,9 @@ from bridge.feeds.subject import Subject
 from bridge.languages import Language
 from bridge.model import ClassSession, Venue
 from bridge.snapshots.snapshot import Snapshot
+
+# The filters that a title states after the name.
+_STATED = ("weekdays", "time_from", "time_until")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +103,10 @@ def _is_unnamed(kind: Kind, session: ClassSession) -> bool:
 
 
 def _filter_set_title(spec: FeedSpec, subject: Subject, language: Language) -> str:
-    if not spec.query:
-        return str(language("all_classes"))
     if subject.chosen:
         return subject.chosen
     sources = spec.filter_set.sources
-    return str(language(f"source_{sources[0].value}" if len(sources) == 1 else "choice"))
+    if len(sources) == 1:
+        return str(language(f"source_{sources[0].value}"))
+    filters = {name for name, _ in spec.query_pairs} - {*OPTIONS, *_STATED}
+    return str(language("choice" if filters else "all_classes"))

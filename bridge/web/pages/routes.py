@@ -23,6 +23,7 @@ from bridge.web.pages.feed_builder import FeedBuilder, feed_builder
 from bridge.web.pages.fetch_times import FetchTime, fetch_times
 from bridge.web.pages.page_cache import Page, page_response
 from bridge.web.pages.page_context import AGENDA, PageContext
+from bridge.web.pages.page_filters import page_filters
 from bridge.web.pages.page_title import page_content
 from bridge.web.pages.timetable import Entry
 
@@ -184,6 +185,14 @@ def _timetable(
     page_path = path_of("")
     page_address = context.base + page_path
     latest = context.services.feeds.changes(lookup, spec)[:LATEST]
+    filters = None
+    title = content.name
+    if token is None:
+        filters = page_filters(
+            lookup.snapshot, spec, content, context.language, page_path,
+            first_weekday=context.first_weekday(content),
+        )  # fmt: skip
+        title = filters.title(content.name)
     upcoming = (entry for entry in table.entries if entry.session_view.session.ends > context.now)
     html = context.render(
         "timetable.html",
@@ -192,10 +201,12 @@ def _timetable(
         named=bool(token) or spec.identity is not None,
         private=_granted(spec) if token else None,
         content=content,
+        title=title,
+        filters=filters,
         table=table,
         latest=change_items(context, latest, content.subject.zone, content.has_page),
         view=context.view,
-        subscription=CalendarLinks(context.base + path_of(f".{ICS.suffix}"), content.name),
+        subscription=CalendarLinks(context.base + path_of(f".{ICS.suffix}"), title),
         path_of=lambda extension: context.root + path_of(extension),
         fetches=[fetch.words(context.language) for fetch in fetches],
         google_by_url=calendar_links.GOOGLE_BY_URL,
@@ -210,7 +221,7 @@ def _timetable(
             else None
         ),
         canonical=page_address if token is None else None,
-        description=context.language("timetable_description", name=content.name).unescape(),
+        description=context.language("timetable_description", name=title).unescape(),
         left_out=lookup.left_out,
         age=context.age_notice(lookup, content.subject.zone),
     )

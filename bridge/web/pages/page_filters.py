@@ -1,0 +1,307 @@
+"""The filters of a page: what a visitor can choose among its sessions, and what is chosen.
+
+They are the filters of the feed, in the same parameters: the page of a filtered feed subscribes to
+the filtered feed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import time
+
+from bridge.feeds.params import OPTIONS
+from bridge.feeds.selection import select
+from bridge.feeds.spec import PATH_FIELDS, FeedSpec
+from bridge.feeds.subject import FIELD_WORDS, ID_FIELDS, parts
+from bridge.filters import FilterSet, Weekday
+from bridge.languages import Language
+from bridge.model import ClassSession
+from bridge.snapshots.snapshot import Snapshot
+from bridge.text_cleanup import folded
+from bridge.web.pages import page_budget
+from bridge.web.pages.page_title import PageContent
+
+_LISTS = ("offering_types", "instructors", "venues", "rooms")
+_TIMES = ("time_from", "time_until")
+# Bytes of the markup of a choice, without its name.
+_CHOICE_MARKUP = 45
+_ANY_TIME = (None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A value that can be chosen."""
+
+    value: str
+    name: str
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceList:
+    """The values of a parameter that can be chosen.
+
+    Attributes:
+        title: the key of the title's text.
+        left_out: how many do not fit into the page.
+    """
+
+    parameter: str
+    title: str
+    choices: tuple[Choice, ...]
+    left_out: int = 0
+
+    @property
+    def several(self) -> Choice | None:
+        """One choice for all chosen values, if there are several."""
+        chosen = [choice for choice in self.choices if choice.chosen]
+        if len(chosen) < 2:
+            return None
+        values, names = zip(*((choice.value, choice.name) for choice in chosen), strict=True)
+        return Choice(",".join(values), ", ".join(names), True)
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveFilter:
+    """A filter of the page.
+
+    Attributes:
+        path: of the page without this filter.
+        in_title: whether the title of the page should state it.
+    """
+
+    text: str
+    path: str
+    in_title: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PageFilters:
+    """The filters of a page.
+
+    Attributes:
+        parameters: the names of the fields in the form.
+        weekdays: those that occur, in the order of the week.
+        lists: with at least two values to choose among.
+        time_from, time_until: the chosen times of day, ``HH:MM``, or empty.
+        unknown: the objects in the filters that no session is known of.
+    """
+
+    parameters: frozenset[str]
+    weekdays: tuple[Choice, ...]
+    lists: tuple[ChoiceList, ...]
+    time_from: str
+    time_until: str
+    active: tuple[ActiveFilter, ...]
+    unknown: tuple[str, ...]
+
+    def title(self, name: str) -> str:
+        """The title of a page: its name, and the filters that the name does not state."""
+        return " · ".join([name, *(active.text for active in self.active if active.in_title)])
+
+
+def page_filters(
+    snapshot: Snapshot,
+    spec: FeedSpec,
+    content: PageContent,
+    language: Language,
+    path: str,
+    *,
+    first_weekday: int,
+) -> PageFilters:
+    """The filters of the page of *spec*.
+
+    A value can be chosen if a session has it that passes all other filters.
+
+    Args:
+        path: of the page, with its query.
+        first_weekday: the first day of the week, 0 for Monday.
+    """
+    offered = [name for name in _LISTS if name != _path_field(spec)]
+    fields = ("weekdays", *_TIMES, *offered)
+    chosen = _single_filters(spec.filter_set, fields)
+    shown = content.shown
+    if chosen:
+        unfiltered = spec.filter_set.with_changes(
+            **{field: None if field in _TIMES else () for field in fields}
+        )
+        shown = select(snapshot, replace(spec, filter_set=unfiltered)).shown
+    collector = _Collector(chosen)
+    for view in shown:
+        collector.add(view.session)
+    names = collector.names(language)
+    return PageFilters(
+        parameters=frozenset(fields),
+        weekdays=_weekdays(spec.filter_set, collector.weekdays, language, first_weekday),
+        lists=_lists(offered, spec.filter_set, collector.choices, names, language),
+        time_from=_clock(spec.filter_set.time_from),
+        time_until=_clock(spec.filter_set.time_until),
+        active=tuple(_active(spec, names, language, path)),
+        unknown=tuple(
+            _name(names, field, identity, language) for field, identity in content.subject.unknown
+        ),
+    )
+
+
+def _path_field(spec: FeedSpec) -> str | None:
+    """The field of the filter set that the path sets."""
+    return PATH_FIELDS.get(spec.kind) if spec.identity is not None else None
+
+
+def _single_filters(filter_set: FilterSet, fields: Sequence[str]) -> dict[str, FilterSet]:
+    """For each filter that is set, a filter set with only this one."""
+    values = {field: getattr(filter_set, field) for field in fields}
+    single = {
+        field: FilterSet(**{field: value})
+        for field, value in values.items()
+        if value and field not in _TIMES
+    }
+    times = {field: values[field] for field in _TIMES if values[field] is not None}
+    return {**single, **({"time": FilterSet(**times)} if times else {})}
+
+
+class _Collector:
+    """Collects from sessions what can be chosen.
+
+    Args:
+        chosen: for each filter that is set, a filter set with only this one.
+    """
+
+    def __init__(self, chosen: Mapping[str, FilterSet]) -> None:
+        self._chosen = chosen
+        self._names: dict[str, dict[int, str]] = {field: {} for field in ID_FIELDS}
+        self._venues: dict[int, str] = {}
+        self.choices: dict[str, set[int]] = {field: set() for field in ID_FIELDS}
+        self.weekdays: set[int] = set()
+
+    def add(self, session: ClassSession) -> None:
+        failed = {
+            field
+            for field, filter_set in self._chosen.items()
+            if not filter_set.admits(session, _ANY_TIME)
+        }
+        for field, identity, name in parts(session):
+            self._names[field][identity] = name
+            if failed <= {field}:
+                self.choices[field].add(identity)
+        if session.room is not None and session.venue is not None:
+            self._venues[session.room.id] = session.venue.name
+        if failed <= {"weekdays"}:
+            self.weekdays.add(session.local_start.weekday())
+
+    def names(self, language: Language) -> dict[str, dict[int, str]]:
+        """The name of each object, by field and id."""
+        names = {
+            field: {
+                identity: name or f"{language(FIELD_WORDS[field])} {identity}"
+                for identity, name in objects.items()
+            }
+            for field, objects in self._names.items()
+        }
+        if len(set(self._venues.values())) > 1:
+            # Rooms of two venues may have equal names.
+            for room, venue in self._venues.items():
+                names["rooms"][room] = ", ".join(filter(None, (venue, names["rooms"][room])))
+        return names
+
+
+def _weekdays(
+    filter_set: FilterSet, occurring: set[int], language: Language, first: int
+) -> tuple[Choice, ...]:
+    days = sorted(Weekday, key=lambda day: (day.number - first) % 7)
+    choices = tuple(
+        Choice(day.value, language.weekday(day.number, short=True), day in filter_set.weekdays)
+        for day in days
+        if day.number in occurring or day in filter_set.weekdays
+    )
+    return choices if len(choices) > 1 or filter_set.weekdays else ()
+
+
+def _lists(
+    offered: Sequence[str],
+    filter_set: FilterSet,
+    occurring: Mapping[str, set[int]],
+    names: Mapping[str, Mapping[int, str]],
+    language: Language,
+) -> tuple[ChoiceList, ...]:
+    lists = []
+    for field in offered:
+        chosen = getattr(filter_set, field)
+        named = [
+            (_name(names, field, identity, language), identity)
+            for identity in {*occurring[field], *chosen}
+        ]
+        choices = tuple(
+            Choice(str(identity), name, identity in chosen)
+            for name, identity in sorted(named, key=lambda item: (folded(item[0]), item))
+        )
+        if len(choices) > 1 or chosen:
+            lists.append(ChoiceList(field, FIELD_WORDS[field], choices))
+    sizes = [
+        [page_budget.text_size(choice.name, frame=_CHOICE_MARKUP) for choice in group.choices]
+        for group in lists
+    ]
+    longest = max(map(len, sizes), default=0)
+    most = page_budget.items_per_group(sizes, page_budget.FILTERS, most=longest)
+    return tuple(
+        replace(
+            group,
+            choices=tuple(
+                choice
+                for number, choice in enumerate(group.choices)
+                if number < most or choice.chosen
+            ),
+            left_out=sum(not choice.chosen for choice in group.choices[most:]),
+        )
+        for group in lists
+    )
+
+
+def _active(
+    spec: FeedSpec, names: Mapping[str, Mapping[int, str]], language: Language, path: str
+) -> Iterator[ActiveFilter]:
+    """The filters in the query of the page, in its order."""
+    plain = path.partition("?")[0]
+    pairs = spec.query_pairs
+    # The name of the page of any filter set is that of the chosen objects.
+    in_name = spec.identity is None
+
+    def without(*removed: tuple[str, str]) -> str:
+        rest = "&".join(f"{name}={value}" for name, value in pairs if (name, value) not in removed)
+        return f"{plain}?{rest}" if rest else plain
+
+    times = [pair for pair in pairs if pair[0] in _TIMES]
+    for name, value in pairs:
+        if name in OPTIONS or (name in _TIMES and (name, value) != times[0]):
+            continue
+        if name in _TIMES:
+            yield ActiveFilter(_time_range(spec.filter_set, language), without(*times), True)
+        elif name == "weekdays":
+            text = language.weekday(Weekday(value).number)
+            yield ActiveFilter(text, without((name, value)), True)
+        elif name in FIELD_WORDS:
+            text = _name(names, name, int(value), language)
+            yield ActiveFilter(text, without((name, value)), not in_name)
+        elif name == "sources":
+            text = str(language(f"source_{value}"))
+            yield ActiveFilter(text, without((name, value)), not in_name)
+        else:
+            yield ActiveFilter(f"{name}={value}", without((name, value)), False)
+
+
+def _name(
+    names: Mapping[str, Mapping[int, str]], field: str, identity: int, language: Language
+) -> str:
+    known = names[field].get(identity)
+    return known or f"{language(FIELD_WORDS[field])} {identity}"
+
+
+def _time_range(filter_set: FilterSet, language: Language) -> str:
+    start, end = filter_set.time_from, filter_set.time_until
+    if start and end:
+        return f"{language.time(start)}–{language.time(end)}"
+    at = language.time(start or end or time())
+    return language("time_after" if start else "time_before", time=at).unescape()
+
+
+def _clock(at: time | None) -> str:
+    return "" if at is None else f"{at:%H:%M}"
