@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 TIMETABLE = 48_000
-"""Maximum bytes of the timetable in a page, structured data included."""
+"""Maximum bytes of the timetable in a page, with its filters and structured data."""
 
 STRUCTURED_DATA = 14_000
 """Bytes of that for structured data, in pages that have any."""
 
 FILTERS = 10_000
-"""Maximum bytes of the choices of a timetable's filters."""
+"""Bytes of that for the filters, at most."""
 
 CATALOGUE = 60_000
 """Maximum bytes of the lists on the start page."""

@@ -20,7 +20,7 @@ from bridge.param_values import quoted, single
 from bridge.services import Services
 from bridge.snapshots.cache import CacheOutcome, Lookup
 from bridge.web import assets
-from bridge.web.pages import timetable
+from bridge.web.pages import page_budget, timetable
 from bridge.web.pages.page_title import PageContent
 from bridge.web.pages.timetable import Timetable
 from bridge.web.site_address import base_address, root_path
@@ -179,16 +179,21 @@ class PageContext:
         regional = self.language.has_region or not studio.has_region
         return (self.language if regional else studio).first_weekday(content.studio_zone)
 
-    def timetable(self, content: PageContent) -> Timetable:
-        """The timetable of a page for the requested view and day."""
+    def timetable(self, content: PageContent, filters_size: int = 0) -> Timetable:
+        """The timetable of a page for the requested view and day.
+
+        Args:
+            filters_size: the approximate size of the filters in the page, in bytes.
+        """
         shown, zone = content.shown, content.zone
+        budget = page_budget.TIMETABLE - filters_size
         if self.view == AGENDA:
-            return timetable.agenda(shown, zone, self.now, self.first_day)
+            return timetable.agenda(shown, zone, self.now, self.first_day, budget=budget)
         if self.view == MONTH:
-            return timetable.month(shown, zone, self.now, self.first_day)
+            return timetable.month(shown, zone, self.now, self.first_day, budget=budget)
         return timetable.week(
             shown, zone, self.now, self.first_day,
-            first_weekday=self.first_weekday(content),
+            first_weekday=self.first_weekday(content), budget=budget,
         )  # fmt: skip
 
     def age_notice_key(self, lookup: Lookup) -> str | None:

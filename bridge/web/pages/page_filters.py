@@ -35,6 +35,11 @@ class Choice:
     name: str
     chosen: bool
 
+    @property
+    def size(self) -> int:
+        """Its approximate size in the page, in bytes."""
+        return page_budget.text_size(self.name, frame=_CHOICE_MARKUP)
+
 
 @dataclass(frozen=True, slots=True)
 class ChoiceList:
@@ -93,6 +98,11 @@ class PageFilters:
     time_until: str
     active: tuple[ActiveFilter, ...]
     unknown: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """The approximate size of its choices in the page, in bytes."""
+        return sum(choice.size for group in self.lists for choice in group.choices)
 
     def title(self, name: str) -> str:
         """The title of a page: its name, and the filters that the name does not state."""
@@ -236,10 +246,7 @@ def _lists(
         )
         if len(choices) > 1 or chosen:
             lists.append(ChoiceList(field, FIELD_WORDS[field], choices))
-    sizes = [
-        [page_budget.text_size(choice.name, frame=_CHOICE_MARKUP) for choice in group.choices]
-        for group in lists
-    ]
+    sizes = [[choice.size for choice in group.choices] for group in lists]
     longest = max(map(len, sizes), default=0)
     most = page_budget.items_per_group(sizes, page_budget.FILTERS, most=longest)
     return tuple(

@@ -181,7 +181,6 @@ def _timetable(
             return f"/private/{token}{extension}"
         return calendar_links.path(feed if extension else spec, content.name, extension)
 
-    table = context.timetable(content)
     page_path = path_of("")
     page_address = context.base + page_path
     latest = context.services.feeds.changes(lookup, spec)[:LATEST]
@@ -193,6 +192,7 @@ def _timetable(
             first_weekday=context.first_weekday(content),
         )  # fmt: skip
         title = filters.title(content.name)
+    table = context.timetable(content, filters.size if filters else 0)
     upcoming = (entry for entry in table.entries if entry.session_view.session.ends > context.now)
     html = context.render(
         "timetable.html",

@@ -169,7 +169,12 @@ class Timetable:
 
 
 def agenda(
-    shown: Iterable[SessionView], zone_name: str | None, now: datetime, first: date | None
+    shown: Iterable[SessionView],
+    zone_name: str | None,
+    now: datetime,
+    first: date | None,
+    *,
+    budget: int = page_budget.TIMETABLE,
 ) -> Timetable:
     """The sessions of seven days; from today on only those that are not over.
 
@@ -177,6 +182,7 @@ def agenda(
         zone_name: the zone whose days are counted.
         now: an aware datetime.
         first: the first day; by default today, or the next day with sessions.
+        budget: maximum bytes of the timetable in the page, structured data included.
     """
     zone = times.zone(zone_name)
     today = now.astimezone(zone or UTC).date()
@@ -193,7 +199,7 @@ def agenda(
     if listed and listed[0].start.date() >= begin + timedelta(days=DAYS):
         begin = coming = listed[0].start.date()
     days: list[Day] = []
-    limit = page_budget.TIMETABLE - page_budget.STRUCTURED_DATA
+    limit = budget - page_budget.STRUCTURED_DATA
     count = total_size = 0
     end = begin + timedelta(days=DAYS)
     for day, day_entries in _by_day(listed):
@@ -229,6 +235,7 @@ def week(
     first: date | None,
     *,
     first_weekday: int,
+    budget: int = page_budget.TIMETABLE,
 ) -> Timetable:
     """All sessions of a calendar week, also those that are over.
 
@@ -237,6 +244,7 @@ def week(
         now: an aware datetime.
         first: any day of the week; by default today, or the next day with sessions.
         first_weekday: the first day of the week, 0 for Monday.
+        budget: maximum bytes of the timetable in the page.
     """
 
     def start_of_week(day: date) -> date:
@@ -246,11 +254,17 @@ def week(
         shown, zone_name, now, first,
         start_of=start_of_week, days=lambda _: DAYS, size=lambda entry: entry.size,
         most=_MAX_ENTRIES_A_DAY,
+        budget=budget,
     )  # fmt: skip
 
 
 def month(
-    shown: Iterable[SessionView], zone_name: str | None, now: datetime, first: date | None
+    shown: Iterable[SessionView],
+    zone_name: str | None,
+    now: datetime,
+    first: date | None,
+    *,
+    budget: int = page_budget.TIMETABLE,
 ) -> Timetable:
     """All sessions of a calendar month, also those that are over.
 
@@ -258,12 +272,14 @@ def month(
         zone_name: the zone whose days are counted.
         now: an aware datetime.
         first: any day of the month; by default today, or the next day with sessions.
+        budget: maximum bytes of the timetable in the page.
     """
     return _period(
         shown, zone_name, now, first,
         start_of=lambda day: day.replace(day=1),
         days=lambda begin: monthrange(begin.year, begin.month)[1],
         size=lambda entry: entry.brief_size, most=_MAX_ENTRIES_A_MONTH_DAY,
+        budget=budget,
     )  # fmt: skip
 
 
@@ -277,6 +293,7 @@ def _period(
     days: Callable[[date], int],
     size: Callable[[Entry], int],
     most: int,
+    budget: int,
 ) -> Timetable:
     """All sessions of a period of the calendar.
 
@@ -299,7 +316,7 @@ def _period(
     by_day = dict(_by_day(entries))
     dates = [begin + timedelta(days=number) for number in range((end - begin).days)]
     sizes = [[size(entry) for entry in by_day.get(day, ())] for day in dates]
-    most = page_budget.items_per_group(sizes, page_budget.TIMETABLE, most=most)
+    most = page_budget.items_per_group(sizes, budget, most=most)
     return Timetable(
         zone=zone_name if zone else None,
         today=today,
