@@ -14,6 +14,9 @@ from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from bridge import config, services
+from bridge.feeds.private import FeedGrant, new_audience
+from bridge.feeds.spec import Kind
+from bridge.model import Visibility
 from bridge.sandbox.api import create_api
 from bridge.sandbox.demo_timetable import demo_studio
 from bridge.sandbox.faults import Faults
@@ -44,7 +47,8 @@ class Bridge:
         """The URL of *path*; replaces names in braces by ids of upcoming sessions.
 
         ``{session}`` and ``{cancelled}`` are course sessions. ``{class}`` and ``{opening}`` are
-        ordinary classes; booking of the second one has not opened yet.
+        ordinary classes; booking of the second one has not opened yet. ``{private}`` is the token
+        of a private feed that shows everything.
         """
         if "{" not in path:
             return self.origin + path
@@ -54,8 +58,13 @@ class Bridge:
                 "cancelled": self._first("/sessions.json?sources=course_sessions", cancelled=True),
                 "class": self._first("/venues/12.json?sources=events"),
                 "opening": self._first("/rooms/71.json", opening=True),
+                "private": self._private(),
             }
         )
+
+    def _private(self) -> str:
+        audience = new_audience(Visibility, counts=True, join_links=True, staff_links=True)
+        return self.parts.private.sign(FeedGrant(Kind.SESSION, None, (), audience))
 
     def _first(self, feed: str, *, cancelled: bool = False, opening: bool = False) -> int:
         """The id of the next session of a feed, in this state."""
@@ -97,6 +106,7 @@ def serve(app: Flask) -> Iterator[str]:
 @contextmanager
 def bridge(**fields: Any) -> Iterator[Bridge]:
     """Run a bridge with the given settings (fields of Config) until the end of the block."""
+    fields.setdefault("signing_keys", ("a-key-of-the-tests",))
     with patch.dict(os.environ, {"TEAMUP_API_TOKEN": TOKEN, "CACHE_URL": "memory://"}, clear=True):
         settings = config.load()
     now = this_morning()

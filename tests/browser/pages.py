@@ -22,6 +22,8 @@ PAGES: Mapping[str, str] = {
     "class-opening": "/classes/{opening}",
     "class-cancelled": "/sessions/{cancelled}",
     "empty": "/venues/14?starts_at_gte=2035-01-01",
+    "private": "/private/{private}",
+    "private-week": "/private/{private}?view=week",
     "embed-agenda": "/embed/venues/12",
     "embed-week": "/embed/venues/13?view=week",
     "embed-month": "/embed/venues/13?view=month",

@@ -1,17 +1,21 @@
 """Subscribing: from the start page to the URL of a calendar."""
 
+from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import requests
 from icalendar import Calendar
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 
 from browser.bridges import Bridge
 from browser.chromium import Chromium
+from browser.test_every_page import violations
 
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"
 PIXEL = "Mozilla/5.0 (Linux; Android 16; Pixel 9) AppleWebKit/537.36 Chrome/140.0 Mobile"
+CHROMEBOOK = "Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 Chrome/140.0"
 WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0"
 
 
@@ -45,7 +49,7 @@ def test_a_page_links_to_the_common_calendars(live: Bridge, tab: Chromium) -> No
 
 
 @pytest.mark.parametrize(
-    ("agent", "way"), [(IPHONE, "apple"), (PIXEL, "google"), (WINDOWS, "outlook")]
+    ("agent", "way"), [(IPHONE, "apple"), (CHROMEBOOK, "google"), (WINDOWS, "outlook")]
 )
 def test_the_calendar_of_the_visitors_device_comes_first(
     live: Bridge, tab: Chromium, agent: str, way: str
@@ -53,6 +57,79 @@ def test_the_calendar_of_the_visitors_device_comes_first(
     tab.emulate(width=390, height=844, agent=agent).open(live.url("/venues/12"))
     first = tab.driver.find_element(By.CSS_SELECTOR, "[data-ways] > li")
     assert first.get_attribute("data-way") == way
+
+
+def texts(tab: Chromium) -> list[str]:
+    """The parts of the section for subscribing, in the order in which they are displayed."""
+    parts = tab.driver.find_elements(By.CSS_SELECTOR, "#subscribe > *")
+    return [part.text for part in parts if part.is_displayed()]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_on_android_the_section_begins_with_sending_the_page_to_a_computer(
+    live: Bridge, tab: Chromium, packages: Path, dark: bool
+) -> None:
+    tab.emulate(width=390, height=844, agent=PIXEL, dark=dark).open(live.url("/venues/12"))
+    tab.run("document.querySelector('.taps').open = true")
+    _, _, android, ways, *_ = texts(tab)
+    assert android.startswith("On Android, Google’s app cannot add a calendar by its address.")
+    assert android.endswith("Share this page\nSend this page by mail")
+    assert ways.startswith("Google Calendar on a computer")
+    assert tab.run("return document.documentElement.scrollWidth") <= tab.width
+    assert violations(tab, packages) == []
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_elsewhere_android_is_explained_after_the_links(
+    live: Bridge, tab: Chromium, scripts: bool
+) -> None:
+    tab.emulate(scripts=scripts).open(live.url("/venues/12"))
+    _, _, ways, android, *_ = texts(tab)
+    assert ways.startswith("Google Calendar on a computer")
+    assert android.endswith("it then appears on the phone as well.\nSend this page by mail")
+
+
+def share(tab: Chromium) -> WebElement:
+    return tab.driver.find_element(By.CSS_SELECTOR, ".head [data-share]")
+
+
+def test_the_share_button_shares_the_address_of_what_is_shown(live: Bridge, tab: Chromium) -> None:
+    tab.open(live.url("/venues/12?view=week&from=2026-12-01&utm_source=x"))
+    tab.run("navigator.share = async (data) => { window.shared = data; };")
+    share(tab).click()
+    tab.wait_until("return window.shared !== undefined")
+    assert tab.run("return window.shared") == {
+        "title": "Riverside Studio: timetable and calendar",
+        "url": f"{live.origin}/venues/12-riverside-studio?view=week&from=2026-12-01",
+    }
+
+
+@pytest.mark.parametrize("error", [None, "NotAllowedError"])
+def test_without_a_share_sheet_the_share_button_copies_the_address(
+    live: Bridge, tab: Chromium, error: str | None
+) -> None:
+    tab.open(live.url("/venues/12"))
+    fails = f"async () => {{ throw new DOMException('', '{error}'); }}"
+    tab.run(f"navigator.share = {fails if error else 'undefined'};")
+    tab.run("navigator.clipboard.writeText = async (text) => { window.copied = text; };")
+    share(tab).click()
+    tab.wait_until("return document.querySelector('.head [data-share]').textContent === 'Copied'")
+    assert tab.run("return window.copied") == f"{live.origin}/venues/12-riverside-studio"
+
+
+def test_a_share_sheet_that_was_closed_copies_nothing(live: Bridge, tab: Chromium) -> None:
+    tab.open(live.url("/venues/12"))
+    tab.run(
+        """
+        navigator.share = async () => {
+          setTimeout(() => { window.closed_sheet = true; }, 100);
+          throw new DOMException("", "AbortError");
+        };
+        """
+    )
+    share(tab).click()
+    tab.wait_until("return window.closed_sheet === true")
+    assert share(tab).text == "Share"
 
 
 def test_copying_is_confirmed(live: Bridge, tab: Chromium) -> None:

@@ -35,9 +35,10 @@ def page_of(feed: str) -> str:
         ((), set()),
         (("--visibility", "membership_holders"), {"members"}),
         (("--visibility", "private"), {"private"}),
+        (("--counts",), {"count"}),
         (("--join-links",), {"join"}),
         (("--staff-links",), {"staff"}),
-        (EVERYTHING, {"members", "private", "join", "staff"}),
+        (EVERYTHING, {"members", "private", "count", "join", "staff"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -113,9 +114,9 @@ def test_only_links_to_itself_contain_the_address(site: Site) -> None:
     token = address.rpartition("/")[2]
     for link in found.links:
         if token in link:
-            # Calendars that subscribe have to know it.
+            # Calendars that subscribe have to know it, and so does the device it is sent to.
             assert re.match(
-                r"/private/|webcal://localhost/private/|https://calendar\.google\.com/"
+                r"/private/|webcal://localhost/private/|mailto:|https://calendar\.google\.com/"
                 r"|https://outlook\.(live|office)\.com/",
                 link,
             ), link

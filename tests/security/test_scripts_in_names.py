@@ -41,7 +41,7 @@ return {
     .filter((origin) => origin !== location.origin),
   links: all("a[href], area, form[action]")
     .map((node) => [new URL(node.href || node.action, location).protocol, node.outerHTML])
-    .filter(([protocol]) => !["http:", "https:", "webcal:"].includes(protocol)),
+    .filter(([protocol]) => !["http:", "https:", "webcal:", "mailto:"].includes(protocol)),
 };
 """
 CLEAN = {"ran": None, "foreign": [], "handlers": [], "hosts": [], "links": []}

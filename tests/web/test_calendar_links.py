@@ -90,6 +90,23 @@ class TestLinks:
     def test_the_page_mentions_that_google_is_slow(self, client):
         assert "You cannot speed this up" in page(client, "/venues/12").text
 
+    def test_the_page_can_be_sent_by_mail(self, client):
+        [link] = [link for link in page(client, "/venues/13").links if link.startswith("mailto:")]
+        mail = parse_qs(urlsplit(link).query)
+        assert mail == {
+            "subject": ["The Old Chapel; Café & Gym"],
+            "body": [f"{BASE}/venues/13-the-old-chapel-cafe-gym"],
+        }
+
+    def test_the_page_says_what_happens_on_a_tap(self, client):
+        text = page(client, "/venues/12").text
+        for words in (
+            "On an iPhone, iPad or Mac the calendar asks whether to subscribe.",
+            "The browser downloads a file. The classes in it are added once, and are not updated.",
+            "On Android, Google’s app cannot add a calendar by its address.",
+        ):
+            assert words in text
+
 
 class TestSingleClass:
     def test_googles_form_is_filled_in(self, client):

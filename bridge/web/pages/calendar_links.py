@@ -73,6 +73,11 @@ class CalendarLinks:
         return f"/calendar/0/addfromweb/?url={url}&name={name}"
 
 
+def mail(subject: str, address: str) -> str:
+    """A link that starts a mail with the address of a page, for another device (RFC 6068)."""
+    return f"mailto:?subject={_percent_encoded(subject)}&body={_percent_encoded(address)}"
+
+
 def google_event(view: SessionView, language: Language) -> str:
     """A link to Google's event form, filled in with a session."""
     session = view.session

@@ -73,7 +73,7 @@ def show(kind: Kind, identity: int | None) -> Response:
     embed = EmbedBuilder.of(context)
     key = ("timetable", spec, context.view, context.first_day, embed)
     lookup = context.services.router.find(spec.filter_set)
-    fetches = fetch_times(context, spec)
+    fetches = fetch_times(context, context.feed_of(spec))
     return page_response(
         context,
         lookup,
@@ -211,6 +211,7 @@ def _timetable(
         fetches=[fetch.words(context.language) for fetch in fetches],
         google_by_url=calendar_links.GOOGLE_BY_URL,
         page_address=page_address,
+        mail=calendar_links.mail(content.name, page_address),
         qr=calendar_links.qr_code(page_address),
         embed=embed,
         trimmed=context.services.feeds.render_from(lookup, feed, ICS).body.trimmed,

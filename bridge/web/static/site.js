@@ -1,28 +1,64 @@
 "use strict";
-// Optional enhancements: copy buttons, the device's calendar first, and print buttons.
+// Optional enhancements: buttons for copying, sharing and printing, and what fits the device first.
 
-for (const button of document.querySelectorAll("[data-copy]")) {
-  const field = document.getElementById(button.dataset.copy);
+// Shows a button; returns a function that shows a message on it for a moment.
+function messages(button) {
   const label = button.textContent;
   const status = document.createElement("span");
   status.className = "unseen";
   status.setAttribute("role", "status");
   button.after(status);
   button.hidden = false;
-  button.addEventListener("click", async () => {
-    let message = button.dataset.done;
-    field.select();
-    try {
-      await navigator.clipboard.writeText(field.value);
-    } catch {
-      // The clipboard API needs a secure context, and the visitor's permission.
-      if (!document.execCommand("copy")) message = button.dataset.byhand;
-    }
+  return (message) => {
     button.textContent = status.textContent = message;
     setTimeout(() => {
       button.textContent = label;
       status.textContent = "";
     }, 2500);
+  };
+}
+
+// Copies a text; returns whether that was possible.
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // The clipboard API needs a secure context, and the visitor's permission.
+    const field = document.createElement("textarea");
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    return done;
+  }
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  const field = document.getElementById(button.dataset.copy);
+  const show = messages(button);
+  button.addEventListener("click", async () => {
+    const done = await copy(field.value);
+    field.select();
+    show(done ? button.dataset.done : button.dataset.byhand);
+  });
+}
+
+for (const button of document.querySelectorAll("[data-share]")) {
+  const url = new URL(button.dataset.share, location).href;
+  const show = messages(button);
+  button.addEventListener("click", async () => {
+    if (navigator.share) {
+      try {
+        await navigator.share({ title: document.title, url });
+        return;
+      } catch (error) {
+        if (error.name === "AbortError") return;
+      }
+    }
+    if (await copy(url)) show(button.dataset.done);
+    else prompt(button.textContent, url);
   });
 }
 
@@ -33,13 +69,14 @@ for (const field of document.querySelectorAll("[data-copy-all], .copy input, .co
 const ways = document.querySelector("[data-ways]");
 if (ways) {
   const device = navigator.userAgent;
-  const first = /Android|CrOS/.test(device) ? "google"
+  const android = /Android/.test(device) && document.querySelector("[data-android]");
+  const name = /CrOS/.test(device) ? "google"
     : /iPhone|iPad|Macintosh/.test(device) ? "apple"
     : /Windows/.test(device) ? "outlook"
     : null;
-  const item = first && ways.querySelector(`[data-way="${first}"]`);
+  const item = android || (name && ways.querySelector(`[data-way="${name}"]`));
   if (item) {
-    ways.prepend(item);
+    (android ? ways : ways.firstChild).before(item);
     item.classList.add("first");
   }
 }
