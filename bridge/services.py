@@ -15,6 +15,7 @@ from bridge.filters import FilterSet
 from bridge.model import SourceName
 from bridge.ops.alert_rules import AlertRules
 from bridge.ops.alerts import AlertOutbox, Alerts
+from bridge.ops.clashes import ClashReport
 from bridge.ops.metrics import Metrics
 from bridge.ops.periodic import PeriodicTasks
 from bridge.ops.sender import Sender
@@ -180,6 +181,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
     last_modified = LastModified(store, keys)
     change_logs = ChangeLogs(store, keys)
     defaults = FeedDefaults.of(config)
+    clashes = ClashReport(router)
     report = StatusReport(
         router=router,
         backoff=backoff,
@@ -188,6 +190,8 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         freshness=freshness,
         store=store,
         audience=defaults.audience,
+        clashes=clashes,
+        senders=senders,
     )
     metrics.add_gauges(report)
     prefetcher = Prefetcher(
@@ -231,7 +235,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
             clock,
             usage.flush,
             usage.refresh,
-            AlertRules(router, alerts, store).evaluate,
+            AlertRules(router, alerts, store, clashes).evaluate,
             *(sender.begin for sender in senders),
             instrumentation=metrics,
         ),

@@ -750,3 +750,29 @@ class TestFeeds:
 )
 def test_network_errors_are_described_in_plain_words(error: OSError, text: str) -> None:
     assert network_errors.describe(error) == text
+
+
+class TestClashes:
+    def test_each_clash_is_a_warning_and_further_ones_are_counted(self, check: Check) -> None:
+        studio = simple_classes()
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        studio.replace_sessions([])
+        for number in range(16):
+            start = tomorrow + timedelta(hours=2 * (number // 2))
+            studio.add(starts_at=start, course=51, instructors=[11], venue=(12, 13)[number % 2])
+        with studio_api(studio) as server:
+            report = check(TEAMUP_BASE_URL=server.url)
+        texts = [finding.text for finding in report.findings if finding.topic == "clashes"]
+        assert report.healthy
+        assert len(texts) == 6
+        assert all("are at the same time" in text for text in texts[:5])
+        assert texts[5] == "and 3 more"
+
+    def test_without_any_this_is_reported(self, check: Check) -> None:
+        studio = simple_classes()
+        [row] = studio.sessions
+        studio.change(row["id"], instructors=[11])
+        with studio_api(studio) as server:
+            report = check(TEAMUP_BASE_URL=server.url)
+        [finding] = [finding for finding in report.findings if finding.topic == "clashes"]
+        assert finding.level is Level.GOOD

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 
 from bridge.config import Config, UpstreamPlan
 from bridge.diagnostics.findings import CheckReport
@@ -13,11 +14,14 @@ from bridge.feeds.selection import DRAFT, LATER, UNKNOWN, hidden_reason, horizon
 from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.filters import FilterSet
 from bridge.model import ClassSession, SourceName
+from bridge.ops.clashes import find_clashes
 from bridge.snapshots import merge
 from bridge.snapshots.merge import MergeRules
 from bridge.snapshots.snapshot import Snapshot, join
 from bridge.upstream.pagination import Walk
 from bridge.upstream.parser import APPOINTMENTS, UNTOLD_TIMELINES
+
+_CLASHES_LISTED = 5
 
 
 def check_walks(report: CheckReport, walks: Mapping[SourceName, Walk], settings: Config) -> None:
@@ -42,6 +46,7 @@ def check_walks(report: CheckReport, walks: Mapping[SourceName, Walk], settings:
             report.warning("rows", f"{number} {reason}")
     _check_volume(report, sessions, report.counts["pages"], settings)
     _check_timelines(report, snapshot, settings)
+    _check_clashes(report, snapshot)
     parts = (f"{len(walk.sessions)} {_TEXTS[source]}" for source, walk in walks.items())
     report.good("scope", f"the timetable contains {' and '.join(parts)}")
     _check_feeds(report, snapshot, catalogue, settings)
@@ -100,6 +105,17 @@ def _check_timelines(report: CheckReport, snapshot: Snapshot, settings: Config) 
             " ahead, set PUBLIC_HORIZON_DAYS to that number of days",
             "PUBLIC_HORIZON_DAYS",
         )
+
+
+def _check_clashes(report: CheckReport, snapshot: Snapshot) -> None:
+    now = datetime.fromtimestamp(snapshot.changed_at, UTC)
+    clashes = find_clashes(snapshot.published, now).all
+    if not clashes:
+        report.good("clashes", "no instructor, room or venue is needed twice at once")
+    for clash in clashes[:_CLASHES_LISTED]:
+        report.warning("clashes", clash.text)
+    if len(clashes) > _CLASHES_LISTED:
+        report.warning("clashes", f"and {len(clashes) - _CLASHES_LISTED} more")
 
 
 def _hidden_counts(snapshot: Snapshot, audience: Audience) -> dict[str, int]:

@@ -1,16 +1,21 @@
 """The alert rules: check the state of upstream, and fire or resolve alerts."""
 
+from collections.abc import Sequence
+
 from bridge.errors import ProblemArea
 from bridge.ops.alerts import Alerts
+from bridge.ops.clashes import Clashes, ClashReport
 from bridge.snapshots.backoff import Failure
 from bridge.snapshots.router import SnapshotRouter, SourceState
 from bridge.store.interface import Store
 
-REFUSED, FAILING, OLD, LEFT_OUT = "refused", "failing", "old", "left out"
+REFUSED, FAILING, OLD, LEFT_OUT, CLASHES = "refused", "failing", "old", "left out", "clashes"
 FAILING_AFTER = 3600.0
 """Seconds of failure after which an alert fires."""
 OLD_AFTER = 86400.0
 """Age of a snapshot, in seconds, after which an alert fires."""
+
+_CLASHES_TOLD, _CLASHES_REMEMBERED = 3, 500
 
 _REFUSALS = frozenset(
     (ProblemArea.TOKEN, ProblemArea.PERMISSION, ProblemArea.PROVIDER, ProblemArea.MODE)
@@ -23,13 +28,18 @@ class AlertRules:
     Every worker evaluates the rules; :class:`Alerts` sends each alert once for the whole fleet.
     """
 
-    def __init__(self, router: SnapshotRouter, alerts: Alerts, store: Store) -> None:
+    def __init__(
+        self, router: SnapshotRouter, alerts: Alerts, store: Store, clashes: ClashReport
+    ) -> None:
         self._router = router
         self._alerts = alerts
         self._store = store
+        self._clashes = clashes
+        self._evaluated_clashes: Clashes | None = None
 
     def evaluate(self) -> None:
         """Fire an alert for each condition that is true, and resolve the alert when it is false."""
+        self._evaluate_clashes()
         states = self._router.states()
         for state in states:
             self._evaluate_left_out(state)
@@ -62,6 +72,23 @@ class AlertRules:
                 "Calendars show a timetable that is older than a day."
                 f" TeamUp fails: {failure.text}.",
             )
+
+    def _evaluate_clashes(self) -> None:
+        """Fire one alert for all new clashes; one that is over is forgotten without an alert."""
+        clashes = self._clashes.current(self._store.now())
+        if clashes is self._evaluated_clashes:
+            return
+        by_identity = {clash.identity: clash for clash in clashes.all[:_CLASHES_REMEMBERED]}
+
+        def text(new: Sequence[str]) -> str:
+            told = "; ".join(by_identity[identity].text for identity in new[:_CLASHES_TOLD])
+            more = len(new) - _CLASHES_TOLD
+            others = f"; and {more} more, which /status and check list" if more > 0 else ""
+            return f"The timetable has new clashes. {told}{others}."
+
+        ends = {identity: clash.until.timestamp() for identity, clash in by_identity.items()}
+        self._alerts.fire_new(CLASHES, ends, text)
+        self._evaluated_clashes = clashes
 
     def _evaluate_left_out(self, state: SourceState) -> None:
         topic, name = f"{LEFT_OUT} {state.source.value}", state.source.value

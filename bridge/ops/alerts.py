@@ -2,12 +2,12 @@
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from bridge.ops.sender import Message, Sender
-from bridge.store.interface import Store, Write
+from bridge.store.interface import Entry, Store, Write
 from bridge.store.json_values import decode_json
 from bridge.store.keys import Keys
 
@@ -105,6 +105,30 @@ class Alerts:
         if self._commit({key: Write(None) for key in fired}, expect, text):
             log.warning("alert over", topic=", ".join(topic_of[key] for key in fired), text=text)
 
+    def fire_new(
+        self, topic: str, items: Mapping[str, float], text: Callable[[Sequence[str]], str]
+    ) -> None:
+        """Send one text about those of *items* that were not reported under *topic* before.
+
+        Args:
+            items: until when each is remembered, in seconds since 1970, by its identity.
+            text: the text about the new items, which have the order of *items*.
+        """
+        key = self._keys.alert(topic)
+        entry = self._store.read([key]).get(key)
+        now = self._store.now()
+        known = {name: end for name, end in _remembered(entry).items() if end > now}
+        new = [name for name in items if name not in known]
+        if known.items() >= items.items():
+            return
+        value = json.dumps({**known, **items}).encode()
+        ttl = max(_TTL, max(items.values()) - now)
+        writes, expect = {key: Write(value, ttl)}, {key: entry.version if entry else None}
+        if not new:
+            self._store.commit(writes, expect=expect)
+        elif self._commit(writes, expect, text(new)):
+            log.error("alert", topic=topic, text=text(new))
+
     def _commit(
         self, writes: Mapping[str, Write], expect: Mapping[str, str | None], text: str
     ) -> bool:
@@ -130,6 +154,14 @@ class Alerts:
 
 def _existing(expect: Mapping[str, str | None]) -> dict[str, str]:
     return {key: version for key, version in expect.items() if version is not None}
+
+
+def _remembered(entry: Entry | None) -> dict[str, float]:
+    try:
+        items = decode_json(entry.value).items() if entry else ()
+        return {str(name): float(end) for name, end in items}
+    except (AttributeError, TypeError, ValueError):  # stored by another version of the program
+        return {}
 
 
 def _fired_at(value: bytes) -> float:

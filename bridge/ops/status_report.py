@@ -1,14 +1,17 @@
 """The status report for the operator: health of upstream and store, sessions, feeds and clients."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bridge.errors import ParameterError
 from bridge.feeds.selection import HIDDEN_REASONS, hidden_reason, horizon_of
 from bridge.feeds.spec import Audience
 from bridge.filters import FilterSet
 from bridge.model import SourceName
+from bridge.ops.clashes import Clashes, ClashKind, ClashReport
+from bridge.ops.sender import DeliveryFailure, Sender
 from bridge.ops.usage import FeedUsage, ReadCount, UsageCounter
 from bridge.snapshots.backoff import Backoff, Failure
 from bridge.snapshots.freshness import FreshnessPolicy
@@ -76,6 +79,19 @@ class SourceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryStatus:
+    """What a receiver of alerts or changes has not accepted.
+
+    Attributes:
+        waiting: the number of messages.
+        failure: why it does not accept them at present.
+    """
+
+    waiting: int
+    failure: DeliveryFailure | None
+
+
+@dataclass(frozen=True, slots=True)
 class BridgeStatus:
     """The state of the bridge. Times are in seconds since 1970, durations in seconds.
 
@@ -87,6 +103,8 @@ class BridgeStatus:
         counts: of the widest snapshot, if it exists.
         feeds: the most recently read feed comes first.
         families: reads by client family.
+        clashes: in the timetable to come.
+        deliveries: by receiver, of those that are set.
         store_failing: whether this process uses its own memory instead of the store.
     """
 
@@ -98,6 +116,8 @@ class BridgeStatus:
     counts: SnapshotCounts | None
     feeds: tuple[FeedStatus, ...]
     families: Mapping[str, ReadCount]
+    clashes: Clashes
+    deliveries: Mapping[str, DeliveryStatus]
     store_failing: bool
 
 
@@ -118,6 +138,8 @@ class StatusReport:
         freshness: FreshnessPolicy,
         store: Store,
         audience: Audience,
+        clashes: ClashReport,
+        senders: Sequence[Sender[Any]],
     ) -> None:
         self._router = router
         self._backoff = backoff
@@ -126,14 +148,17 @@ class StatusReport:
         self._freshness = freshness
         self._store = store
         self._audience = audience
+        self._clashes = clashes
+        self._senders = senders
         self._cached_counts: tuple[Snapshot, SnapshotCounts] | None = None
 
     def status(self) -> BridgeStatus:
         """The current state of the bridge."""
         snapshot = self._router.peek_widest()
         states = self._router.states()
+        now = self._store.now()
         return BridgeStatus(
-            now=self._store.now(),
+            now=now,
             walked=snapshot.walked if snapshot else None,
             failure=self._backoff.last(),
             failing=_failing(states),
@@ -141,6 +166,11 @@ class StatusReport:
             counts=self._counts(snapshot) if snapshot else None,
             feeds=tuple(map(self._feed, self._usage.feeds())),
             families=self._usage.families(),
+            clashes=self._clashes.current(now),
+            deliveries={
+                sender.outbox.name: DeliveryStatus(sender.outbox.waiting(), sender.failure())
+                for sender in self._senders
+            },
             store_failing=self._store.failing,
         )
 
@@ -163,6 +193,13 @@ class StatusReport:
         )
         for state in states:
             yield from _source_gauges(state, now)
+        for sender in self._senders:
+            yield (
+                "bridge_deliveries_waiting",
+                "Messages that a receiver has not accepted.",
+                {"receiver": sender.outbox.name},
+                sender.outbox.waiting(),
+            )
         snapshot = self._router.peek_widest()
         if snapshot is not None:
             fresh_for = min(
@@ -171,6 +208,10 @@ class StatusReport:
                 if state.snapshot is not None
             )
             yield from self._snapshot_gauges(snapshot, fresh_for, now)
+            clashes = self._clashes.current(now)
+            for kind in ClashKind:
+                help_text = "Clashes in the timetable to come."
+                yield "bridge_clashes", help_text, {"kind": kind.value}, clashes.count(kind)
 
     def _snapshot_gauges(self, snapshot: Snapshot, fresh_for: float, now: float) -> Iterator[Gauge]:
         for name, help_text, value in (

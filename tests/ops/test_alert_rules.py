@@ -1,11 +1,13 @@
 """The alert rules: one alert per change of state for the whole fleet."""
 
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import webhook
 from clocks import ManualClock
+from conftest import NOW
 from structlog.testing import capture_logs
 from webhook import WebHook
 
@@ -15,6 +17,7 @@ from bridge.ops.alerts import AlertOutbox, Alerts
 from bridge.ops.sender import Sender
 from bridge.ops.webhook import Webhook
 from bridge.sandbox.faults import Faults
+from bridge.sandbox.studio import Studio
 from bridge.services import Services
 from bridge.store.fallback import FallbackStore
 from bridge.store.interface import Entry, Write
@@ -189,6 +192,8 @@ def test_a_failure_of_one_list_fires_although_the_other_is_read(
 ) -> None:
     fleet = [make_bridge(alert_url=hook.url, sources=frozenset(SourceName))]
     refresh(fleet)
+    evaluate(fleet)
+    assert "new clashes" in only_alert(hook)
     faults.set("status", FAILURE, source="events")
     clock.move(HOUR)
     alerts = []
@@ -286,4 +291,51 @@ def test_a_list_that_is_left_out_fires_once_and_is_resolved_once_it_is_read(
     clock.move(HOUR)
     refresh(fleet)
     evaluate(fleet)
+    assert "new clashes" in hook.next()[1]["text"]
     assert "can read events now" in only_alert(hook)
+
+
+def clash(studio: Studio, first: int, number: int = 1, name: str = "Yoga") -> list[int]:
+    """Lets somebody teach in two places at night, *number* times; the ids of the new sessions."""
+    ids = []
+    for index in range(number):
+        for venue in (12, 13):
+            ids.append(first + len(ids))
+            starts_at = NOW.replace(hour=1 + index // 6) + timedelta(days=1 + index % 6)
+            studio.add(
+                id=ids[-1],
+                starts_at=starts_at,
+                venue=venue,
+                instructors=[21],
+                course=51,
+                name=name,
+            )
+    return ids
+
+
+def test_new_clashes_fire_one_alert_once_for_the_fleet_and_their_end_fires_none(
+    fleet: list[Services], hook: WebHook, studio: Studio, clock: ManualClock
+) -> None:
+    refresh(fleet)
+    evaluate(fleet)
+    assert hook.silent
+    ids = clash(studio, 90_000, 12)
+    clock.move(400)
+    refresh(fleet)
+    evaluate(fleet)
+    text = only_alert(hook)
+    assert text.startswith("The timetable has new clashes. ")
+    assert text.count("are at the same time") == 3
+    assert "; and 9 more, which /status and check list." in text
+    for id in ids:
+        studio.cancel(id)
+    clock.move(400)
+    refresh(fleet)
+    evaluate(fleet)
+    for id in ids[2:6]:
+        studio.restore(id)
+    clash(studio, 95_000, name="Another")
+    clock.move(400)
+    refresh(fleet)
+    evaluate(fleet)
+    assert only_alert(hook).count("are at the same time") == 1

@@ -1,16 +1,20 @@
 """The status report for the operator, as a page and as JSON."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from clocks import ManualClock, wait_until
+from conftest import NOW
 from flask.testing import FlaskClient
+from webhook import wait_for_deliveries
 
 from bridge.feeds.private import FeedGrant, new_audience
 from bridge.feeds.spec import Kind
 from bridge.model import SourceName, Visibility
 from bridge.sandbox.faults import Faults
+from bridge.sandbox.studio import Studio
 from bridge.services import Services
 from bridge.web import create_app
 
@@ -323,3 +327,87 @@ def test_it_is_translated(site: FlaskClient) -> None:
     assert "Kürzlich abgerufene Kalender" in text
     assert "Letzter Erfolg" in text
     assert '<html lang="de"' in text
+
+
+class TestClashes:
+    @pytest.fixture
+    def site(self, parts: Services, studio: Studio) -> FlaskClient:
+        start = NOW.replace(hour=2)
+        for id in range(24):
+            # two at a time, on twelve nights
+            night, venue = start + timedelta(days=1 + id // 2), (12, 13)[id % 2]
+            name = f"Night {id // 2}"
+            instructors = [] if id == 23 else [21]
+            studio.add(
+                id=90_000 + id,
+                starts_at=night,
+                venue=venue,
+                course=51,
+                name=name,
+                instructors=instructors,
+            )
+        site = create_app(parts).test_client()
+        site.get("/venues/12.ics")
+        return site
+
+    def test_the_json_counts_all_and_lists_the_next_ten(self, site: FlaskClient) -> None:
+        clashes = status_of(site)["clashes"]
+        counts = {kind: clashes[kind] for kind in ("instructor", "room", "venue", "no_instructor")}
+        assert counts == {"instructor": 11, "room": 0, "venue": 0, "no_instructor": 1}
+        assert len(clashes["next"]) == 10
+        first = clashes["next"][0]
+        sessions = first.pop("sessions")
+        assert first == {
+            "kind": "instructor",
+            "subject": "Kwame Mensah",
+            "times": 1,
+            "until": "2026-11-24T03:00:00Z",
+        }
+        assert [each["session"] for each in sessions] == [90_000, 90_001]
+        assert sessions[0].pop("location").startswith("Riverside Studio, ")
+        assert sessions[0] == {
+            "object": "course_session",
+            "session": 90_000,
+            "title": "Night 0",
+            "start": "2026-11-24T02:00:00Z",
+        }
+
+    def test_the_page_lists_the_next_ten(self, site: FlaskClient) -> None:
+        text = page(site)
+        assert text.count("Kwame Mensah teaches in two places at once") == 10
+        assert "Night 0</bdi>, Tue 24 Nov, 02:00, <bdi>Riverside Studio" in text
+        assert "and 2 more" in text
+
+    def test_the_metrics_count_them(self, site: FlaskClient) -> None:
+        metrics = site.get("/metrics", auth=("anybody", PASSWORD)).text
+        assert 'bridge_clashes{kind="instructor"} 11.0' in metrics
+        assert 'bridge_clashes{kind="room"} 0.0' in metrics
+        assert 'bridge_clashes{kind="no_instructor"} 1.0' in metrics
+
+
+def test_it_shows_what_the_receiver_of_alerts_does_not_accept(
+    make_bridge: Callable[..., Services], clock: ManualClock, faults: Faults
+) -> None:
+    parts = make_bridge(operator_token=PASSWORD, alert_url="http://127.0.0.1:9/a-secret")
+    site = create_app(parts).test_client()
+    assert status_of(site)["deliveries"] == {
+        "alerts": {"waiting": 0, "failing_since": None, "failure": None}
+    }
+    faults.set("status", 401)
+    site.get("/venues/12.ics")
+    parts.periodic.run_once()
+    wait_for_deliveries()
+    assert status_of(site)["deliveries"] == {
+        "alerts": {
+            "waiting": 1,
+            "failing_since": "2026-11-23T12:00:00Z",
+            "failure": "nothing listens there",
+        }
+    }
+    text = page(site)
+    assert "Alerts (ALERT_URL)" in text
+    assert "nothing listens there" in text
+    metrics = site.get("/metrics", auth=("anybody", PASSWORD)).text
+    assert 'bridge_deliveries_waiting{receiver="alerts"} 1.0' in metrics
+    assert 'bridge_deliveries_total{outcome="unreachable",receiver="alerts"} 1.0' in metrics
+    assert "a-secret" not in text + metrics

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from bridge.ops.clashes import Clash, ClashKind
 from bridge.ops.status_report import BridgeStatus, FeedStatus, SourceStatus
 from bridge.ops.usage import ReadCount
 from bridge.snapshots.backoff import Failure
 from bridge.web.pages.page_context import PageContext
 from bridge.web.user_agents import FAMILIES
+
+_CLASHES_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,12 @@ class _Times:
 
     def ago(self, at: float) -> str:
         return self.context.language.ago(self.now - at)
+
+    def day(self, at: datetime) -> str:
+        return self.context.language.short_day(at, year=True)
+
+    def day_time(self, at: datetime) -> str:
+        return f"{self.context.language.short_day(at)}, {self.context.language.time(at)}"
 
     def date_time(self, at: float) -> str:
         return self.context.language.date_time(datetime.fromtimestamp(at, UTC), exact=True)
@@ -37,6 +46,8 @@ def render(context: PageContext, status: BridgeStatus) -> str:
         partly_failing=failing if len(failing) < len(read) else [],
         times=_Times(context, status.now),
         families=[(name, status.families.get(name)) for name in FAMILIES],
+        clashes=status.clashes.all[:_CLASHES_SHOWN],
+        more_clashes=len(status.clashes.all) - _CLASHES_SHOWN,
     )
 
 
@@ -61,6 +72,18 @@ def as_json(status: BridgeStatus) -> dict[str, Any]:
             "dropped": _nonzero(counts.dropped),
             "repaired": _nonzero(counts.repaired),
         },
+        "clashes": {
+            **{kind.value: status.clashes.count(kind) for kind in ClashKind},
+            "next": [_clash(clash) for clash in status.clashes.all[:_CLASHES_SHOWN]],
+        },
+        "deliveries": {
+            receiver: {
+                "waiting": delivery.waiting,
+                "failing_since": _time(delivery.failure.since) if delivery.failure else None,
+                "failure": delivery.failure.text if delivery.failure else None,
+            }
+            for receiver, delivery in status.deliveries.items()
+        },
         "readers": {
             name: _reads(reads) for name in FAMILIES if (reads := status.families.get(name))
         },
@@ -74,6 +97,26 @@ def _source(source: SourceStatus) -> dict[str, Any]:
         "sessions": source.sessions,
         "failure": _failure(source.failure),
         "left_out": source.left_out,
+    }
+
+
+def _clash(clash: Clash) -> dict[str, Any]:
+    sessions = [each for each in (clash.first, clash.second) if each is not None]
+    return {
+        "kind": clash.kind.value,
+        "subject": clash.subject or None,
+        "sessions": [
+            {
+                "object": each.source,
+                "session": each.id,
+                "title": each.title,
+                "start": _time(each.start.timestamp()),
+                "location": each.location,
+            }
+            for each in sessions
+        ],
+        "times": clash.times,
+        "until": _time(clash.until.timestamp()),
     }
 
 
