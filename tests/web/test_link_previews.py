@@ -97,3 +97,16 @@ def test_names_are_escaped_once(site_of):
 )
 def test_pages_that_are_not_for_sharing_have_none(site, path, status):
     assert preview(page(site, path, status)) == {}
+
+
+@pytest.mark.parametrize(("name", "shown"), [("a.png", True), ("a.svg", False)])
+def test_the_image_is_the_logo_if_chats_can_show_its_format(site_of, tmp_path, name, shown):
+    logo = tmp_path / name
+    logo.write_bytes(b"\x89PNG\r\n\x1a\n" if shown else b"<svg/>")
+    client = site_of(studio_logo=logo, studio_name="Åsa & Co")
+    found = preview(page(client, "/venues/12"))
+    assert found["og:site_name"] == "Åsa & Co"
+    assert ("og:image" in found) is shown
+    if shown:
+        path = found["og:image"].removeprefix(BASE)
+        assert client.get(path).mimetype == "image/png"

@@ -211,7 +211,7 @@ def _timetable(
         fetches=[fetch.words(context.language) for fetch in fetches],
         google_by_url=calendar_links.GOOGLE_BY_URL,
         page_address=page_address,
-        mail=calendar_links.mail(content.name, page_address),
+        mail=calendar_links.mail(title, page_address),
         qr=calendar_links.qr_code(page_address),
         embed=embed,
         trimmed=context.services.feeds.render_from(lookup, feed, ICS).body.trimmed,
