@@ -22,7 +22,7 @@ def title(view: SessionView, language: Language) -> str:
 def description(view: SessionView, language: Language) -> str:
     """Facts before the studio's text, because some clients show only two lines."""
     session = view.session
-    facts = _change_notes(view, language)
+    facts = change_notes(view, language)
     names = [person.name for person in session.instructors if person.name]
     if names:
         facts.append(language.plain("event_instructors", len(names), names=", ".join(names)))
@@ -45,7 +45,8 @@ def description(view: SessionView, language: Language) -> str:
     return "\n".join(facts) + ("\n\n" if facts and own else "") + own
 
 
-def _change_notes(view: SessionView, language: Language) -> list[str]:
+def change_notes(view: SessionView, language: Language) -> list[str]:
+    """Whom somebody covers, and what the session was moved from."""
     notes = []
     if view.instead_of:
         notes.append(language.plain("event_instead", names=", ".join(view.instead_of)))

@@ -135,6 +135,17 @@ def test_a_change_upstream_has_one_entry_in_each_format(
     assert world.changes("/instructors/12/changes.json") == []
 
 
+def test_pages_mark_a_cover_and_the_page_of_the_class_names_who_is_covered(world: World) -> None:
+    world.studio.move(ID, instructors=[11], kind=world.kind)
+    world.studio.reschedule(ID, START + HOUR, END + HOUR, kind=world.kind)
+    world.refresh()
+    assert "Zoë Ashdown (cover)" in world.get("/sessions?from=2026-12-01").text
+    path = {"course_session": f"/sessions/{ID}", "event": f"/classes/{ID}"}[world.kind]
+    page = world.get(path).text
+    assert "Instead of Priya Raman" in page
+    assert "Moved from Tue 1 Dec, 18:00" in page
+
+
 def test_nothing_changed_is_not_a_byte_changed(world: World) -> None:
     paths = ("/sessions/changes.atom", "/sessions/changes.json", "/venues/12/changes.atom")
     world.studio.cancel(ID, kind=world.kind)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from flask import Blueprint, Response, current_app, request
 
 from bridge.config import Availability
+from bridge.feeds.event_text import change_notes
 from bridge.feeds.formats import ICS
 from bridge.feeds.params import feed_spec
 from bridge.feeds.spec import FeedSpec, Kind
@@ -127,6 +128,7 @@ def _class(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
         description=_class_description(context, entry),
         entry=entry,
         over=over,
+        notes=change_notes(view, context.language),
         opens=entry.booking_opens if opens and opens > context.now else None,
         google=calendar_links.google_event(view, context.language),
         file=context.root + calendar_links.path(context.feed_of(spec), "", ".ics"),
