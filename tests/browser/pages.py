@@ -27,6 +27,7 @@ PAGES: Mapping[str, str] = {
     "embed-agenda": "/embed/venues/12",
     "embed-week": "/embed/venues/13?view=week",
     "embed-month": "/embed/venues/13?view=month",
+    "embed-filters": "/embed/venues/13?filters=on&weekdays=sat",
     "embed-room": "/embed/rooms/71",
     "embed-class": "/embed/classes/{class}",
     "embed-accent": "/embed/sessions?accent=f5c518&theme=dark",

@@ -31,7 +31,7 @@ def code_on(found):
 
 class TestFrame:
     @each_embed
-    @pytest.mark.parametrize("view", ["agenda", "week"])
+    @pytest.mark.parametrize("view", ["agenda", "week", "month"])
     def test_it_shows_the_timetable_of_the_page(self, site, path, view):
         frame = page(site, f"{path}?view={view}")
         whole = page(site, f"{path.removeprefix('/embed')}?view={view}")
@@ -89,6 +89,7 @@ class TestFrame:
         [
             "theme=blue",
             "font=Arial",
+            "filters=yes",
             "accent=red",
             "accent=12345",
             "accent=%23",
@@ -99,6 +100,68 @@ class TestFrame:
     def test_invalid_parameters_are_reported(self, site, query):
         found = page(site, f"/embed/venues/12?{query}", 400)
         assert f"{query.split('=', maxsplit=1)[0]}:" in found.text
+
+
+class TestFilters:
+    """Those of visitors, in a frame."""
+
+    @each_embed
+    def test_by_default_there_are_none(self, site, path):
+        found = page(site, path)
+        assert found.all("form") == []
+        assert not any("aria-current" in a for a in found.all("a"))
+
+    def test_they_keep_the_settings_of_the_frame(self, site):
+        settings = "view=month&theme=dark&font=serif&accent=c2410c&lang=de"
+        found = page(site, f"/embed/venues/12?{settings}&filters=on")
+        [form] = found.all("form")
+        assert form["action"] == "/embed/venues/12-riverside-studio"
+        fields = {tag["name"]: tag["value"] for tag in found.all("input")}
+        kept = dict(pair.split("=") for pair in f"{settings}&filters=on&fixed=".split("&"))
+        assert kept.items() <= fields.items()
+        inside = [link for link in found.links if link.startswith("/embed/venues")]
+        # each view, the months before and after, each day
+        assert len(inside) > 3 + 2 + 20
+        for link in inside:
+            assert "theme=dark&font=serif&accent=c2410c&filters=on&fixed=&lang=de" in link
+
+    def test_an_empty_form_changes_nothing(self, site):
+        empty = "time_from=&time_until=&offering_types=&instructors=&rooms="
+        plain = page(site, "/embed/venues/12?filters=on&fixed=")
+        assert page(site, f"/embed/venues/12?filters=on&fixed=&{empty}").source == plain.source
+
+    def test_what_the_code_selects_cannot_be_changed(self, site):
+        first = page(site, "/embed/sessions?weekdays=tue&time_from=06:00&filters=on")
+        fields = [tag["name"] for tag in first.all("input")]
+        # in hidden fields, once
+        assert fields.count("weekdays") == fields.count("time_from") == 1
+        assert "time_until" not in fields
+        assert {tag["name"] for tag in first.all("select")} == {
+            "offering_types", "instructors", "venues",
+        }  # fmt: skip
+        assert 'class="active"' not in first.source
+        [fixed] = [tag["value"] for tag in first.all("input") if tag["name"] == "fixed"]
+        chosen = f"weekdays=tue&time_from=06:00&filters=on&fixed={fixed}&venues=12"
+        second = page(site, f"/embed/sessions?{chosen}")
+        [active] = re.findall(r'<ul class="active".*?</ul>', second.source, re.DOTALL)
+        [without] = Page(active).links
+        assert page(site, without).source == first.source
+
+    def test_a_name_that_is_no_filter_is_reported(self, site):
+        found = page(site, "/embed/sessions?filters=on&fixed=weekday", 400)
+        assert "fixed: 'weekday' is not the name of a filter" in found.text
+
+    @pytest.mark.parametrize("filters", ["off", "on"])
+    def test_a_day_of_a_month_opens_where_visitors_find_back(self, site, filters):
+        found = page(site, f"/embed/venues/12?view=month&theme=dark&filters={filters}")
+        [day] = [a for a in found.all("a") if a["href"].count("from=2026-11-24")]
+        assert (day.get("target") == "_blank") is (filters == "off")
+        inside = "theme=dark&filters=on&fixed="
+        expected = {
+            "off": "/venues/12-riverside-studio?from=2026-11-24",
+            "on": f"/embed/venues/12-riverside-studio?from=2026-11-24&{inside}",
+        }
+        assert day["href"] == expected[filters]
 
 
 class TestFrameAncestors:
@@ -133,9 +196,10 @@ class TestBuilder:
         assert script == '<script src="https://calendar.example.org/embed.js" async></script>'
 
     def test_the_code_has_the_chosen_settings(self, site):
-        query = "embed_view=week&embed_theme=dark&embed_font=serif&embed_accent=%23c2410c"
-        frame, lines = snippet(site, f"/venues/12?{query}&embed_lang=de&embed_height=450")
-        expected = "?view=week&theme=dark&font=serif&accent=c2410c&lang=de"
+        query = "embed_view=month&embed_theme=dark&embed_font=serif&embed_accent=%23c2410c"
+        more = "embed_filters=on&embed_lang=de&embed_height=450"
+        frame, lines = snippet(site, f"/venues/12?{query}&{more}")
+        expected = "?view=month&theme=dark&font=serif&accent=c2410c&filters=on&lang=de"
         assert frame["src"].endswith(f"/embed/venues/12-riverside-studio{expected}")
         assert frame["title"] == "Stundenplan: Riverside Studio"
         assert (frame["height"], frame["style"]) == ("450", "border:0;color-scheme:dark")
@@ -190,7 +254,8 @@ class TestBuilder:
     @pytest.mark.parametrize(
         ("query", "accepted"),
         [
-            ("embed_view=x", "agenda, week"),
+            ("embed_view=x", "agenda, week, month"),
+            ("embed_filters=yes", "off, on"),
             ("embed_theme=puce", "light, dark, auto"),
             ("embed_font=Arial", "system, sans"),
             ("embed_accent=red", "hex digits"),

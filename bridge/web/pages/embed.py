@@ -2,9 +2,12 @@
 
 from flask import Blueprint, Response, request
 
-from bridge.feeds.params import feed_spec
+from bridge.errors import ParameterError
+from bridge.feeds.params import OPTIONS, feed_spec
 from bridge.feeds.spec import FeedSpec, Kind
 from bridge.feeds.subject import KIND_WORDS
+from bridge.filters import PARAMETERS
+from bridge.param_values import quoted
 from bridge.snapshots.cache import Lookup
 from bridge.web.error_pages import UnknownPageError
 from bridge.web.middleware import security_headers
@@ -12,6 +15,7 @@ from bridge.web.pages import calendar_links, colours
 from bridge.web.pages.embed_options import EmbedOptions
 from bridge.web.pages.page_cache import Page, page_response
 from bridge.web.pages.page_context import PageContext
+from bridge.web.pages.page_filters import page_filters
 from bridge.web.pages.page_title import page_content
 
 blueprint = Blueprint("embed", __name__, url_prefix="/embed")
@@ -29,25 +33,63 @@ def show(kind: Kind, identity: int | None) -> Response:
     context = PageContext.of(request)
     spec = feed_spec(kind, identity, context.feed_pairs, context.services.defaults)
     options = EmbedOptions.of(context)
-    key = ("embed", spec, context.view, context.first_day, options)
+    fixed = _fixed_parameters(context, spec, options)
+    key = ("embed", spec, context.view, context.first_day, options, fixed)
     lookup = context.services.router.find(spec.filter_set)
 
     def render() -> Page:
-        return _timetable(context, spec, lookup, options)
+        return _timetable(context, spec, lookup, options, fixed)
 
     return page_response(context, lookup, key, render, indexed=False)
 
 
-def _timetable(context: PageContext, spec: FeedSpec, lookup: Lookup, options: EmbedOptions) -> Page:
+def _fixed_parameters(
+    context: PageContext, spec: FeedSpec, options: EmbedOptions
+) -> tuple[str, ...]:
+    """The names of the filters that the embed code sets, which visitors cannot change.
+
+    The first page of a frame has the address in the code. Its links and forms add what visitors
+    choose, and the parameter ``fixed`` with these names.
+
+    Raises:
+        ParameterError: ``fixed`` has a name that is not one of a filter.
+    """
+    if not options.filters or "fixed" not in context.request.args:
+        return tuple(dict.fromkeys(name for name, _ in spec.query_pairs))
+    names = context.request.args["fixed"].split(",")
+    for name in names:
+        if name and name not in PARAMETERS and name not in OPTIONS:
+            raise ParameterError("fixed", f"fixed: {quoted(name)} is not the name of a filter")
+    return tuple(filter(None, names))
+
+
+def _timetable(
+    context: PageContext,
+    spec: FeedSpec,
+    lookup: Lookup,
+    options: EmbedOptions,
+    fixed: tuple[str, ...],
+) -> Page:
     content = page_content(lookup.snapshot, spec, context.language)
     if not content.exists:
         raise UnknownPageError(KIND_WORDS[spec.kind])
     table = context.timetable(content)
     path = calendar_links.path(spec, content.name)
+    page_path = f"/embed{path}"
+    filters = page_filters(
+        lookup.snapshot, spec, content, context.language, page_path,
+        first_weekday=context.first_weekday(content), fixed=fixed,
+    )  # fmt: skip
+    parameters = options.parameters
+    if options.filters:
+        parameters["fixed"] = ",".join(fixed)
     html = context.render(
         "embed.html",
-        page_path=f"/embed{path}",
+        page_path=page_path,
         page_link=context.link(path),
+        title=filters.title(content.name),
+        filters=filters if options.filters else None,
+        parameters=parameters,
         content=content,
         one_class=spec.session is not None,
         table=table,

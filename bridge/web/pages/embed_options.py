@@ -6,6 +6,7 @@ from bridge.web.pages import colours
 from bridge.web.pages.page_context import PageContext
 
 THEMES = (LIGHT, DARK, AUTO) = ("light", "dark", "auto")
+OFF, ON = "off", "on"
 FONTS = (SYSTEM, *_) = ("system", "sans", "serif", "geometric", "rounded", "mono")
 """Names of lists of fonts in ``site.css``: a frame cannot inherit the font of its parent page."""
 
@@ -20,11 +21,13 @@ class EmbedOptions:
             has a background of its own.
         font: one of :data:`FONTS`.
         accent: the accent colour, ``rrggbb``; None for the default.
+        filters: whether visitors can filter the sessions and change the view.
     """
 
     theme: str
     font: str
     accent: str | None
+    filters: bool
 
     @classmethod
     def of(cls, context: PageContext, prefix: str = "") -> "EmbedOptions":
@@ -42,6 +45,7 @@ class EmbedOptions:
             theme=context.one_of(f"{prefix}theme", THEMES),
             font=context.one_of(f"{prefix}font", FONTS),
             accent=None if text is None else colours.accent(name, text),
+            filters=context.one_of(f"{prefix}filters", (OFF, ON)) == ON,
         )
 
     @property
@@ -51,4 +55,5 @@ class EmbedOptions:
             "theme": None if self.theme == LIGHT else self.theme,
             "font": None if self.font == SYSTEM else self.font,
             "accent": self.accent,
+            "filters": ON if self.filters else None,
         }

@@ -4,7 +4,7 @@ They are the filters of the feed, in the same parameters: the page of a filtered
 the filtered feed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import time
 
@@ -22,6 +22,9 @@ from bridge.web.pages.page_title import PageContent
 
 _LISTS = ("offering_types", "instructors", "venues", "rooms")
 _TIMES = ("time_from", "time_until")
+FIELDS = ("weekdays", *_TIMES, *_LISTS)
+"""The parameters that visitors can choose."""
+
 # Bytes of the markup of a choice, without its name.
 _CHOICE_MARKUP = 45
 _ANY_TIME = (None, None)
@@ -74,6 +77,7 @@ class ActiveFilter:
         in_title: whether the title of the page should state it.
     """
 
+    parameter: str
     text: str
     path: str
     in_title: bool
@@ -89,6 +93,7 @@ class PageFilters:
         lists: with at least two values to choose among.
         time_from, time_until: the chosen times of day, ``HH:MM``, or empty.
         unknown: the objects in the filters that no session is known of.
+        fixed: names of parameters that visitors cannot change.
     """
 
     parameters: frozenset[str]
@@ -98,6 +103,12 @@ class PageFilters:
     time_until: str
     active: tuple[ActiveFilter, ...]
     unknown: tuple[str, ...]
+    fixed: frozenset[str]
+
+    @property
+    def removable(self) -> tuple[ActiveFilter, ...]:
+        """The filters that visitors can remove."""
+        return tuple(active for active in self.active if active.parameter not in self.fixed)
 
     @property
     def size(self) -> int:
@@ -117,6 +128,7 @@ def page_filters(
     path: str,
     *,
     first_weekday: int,
+    fixed: Collection[str] = (),
 ) -> PageFilters:
     """The filters of the page of *spec*.
 
@@ -125,9 +137,13 @@ def page_filters(
     Args:
         path: of the page, with its query.
         first_weekday: the first day of the week, 0 for Monday.
+        fixed: names of parameters that visitors cannot change.
     """
-    offered = [name for name in _LISTS if name != _path_field(spec)]
-    fields = ("weekdays", *_TIMES, *offered)
+    if any(name in fixed for name in _TIMES):
+        # One range, with one text.
+        fixed = {*fixed, *_TIMES}
+    fields = [name for name in FIELDS if name != _path_field(spec) and name not in fixed]
+    offered = [name for name in fields if name in _LISTS]
     chosen = _single_filters(spec.filter_set, fields)
     shown = content.shown
     if chosen:
@@ -141,11 +157,14 @@ def page_filters(
     names = collector.names(language)
     return PageFilters(
         parameters=frozenset(fields),
-        weekdays=_weekdays(spec.filter_set, collector.weekdays, language, first_weekday),
+        weekdays=()
+        if "weekdays" in fixed
+        else _weekdays(spec.filter_set, collector.weekdays, language, first_weekday),
         lists=_lists(offered, spec.filter_set, collector.choices, names, language),
         time_from=_clock(spec.filter_set.time_from),
         time_until=_clock(spec.filter_set.time_until),
         active=tuple(_active(spec, names, language, path)),
+        fixed=frozenset(fixed),
         unknown=tuple(
             _name(names, field, identity, language) for field, identity in content.subject.unknown
         ),
@@ -165,7 +184,7 @@ def _single_filters(filter_set: FilterSet, fields: Sequence[str]) -> dict[str, F
         for field, value in values.items()
         if value and field not in _TIMES
     }
-    times = {field: values[field] for field in _TIMES if values[field] is not None}
+    times = {field: values[field] for field in _TIMES if values.get(field) is not None}
     return {**single, **({"time": FilterSet(**times)} if times else {})}
 
 
@@ -281,18 +300,18 @@ def _active(
         if name in OPTIONS or (name in _TIMES and (name, value) != times[0]):
             continue
         if name in _TIMES:
-            yield ActiveFilter(_time_range(spec.filter_set, language), without(*times), True)
+            yield ActiveFilter(name, _time_range(spec.filter_set, language), without(*times), True)
         elif name == "weekdays":
             text = language.weekday(Weekday(value).number)
-            yield ActiveFilter(text, without((name, value)), True)
+            yield ActiveFilter(name, text, without((name, value)), True)
         elif name in FIELD_WORDS:
             text = _name(names, name, int(value), language)
-            yield ActiveFilter(text, without((name, value)), not in_name)
+            yield ActiveFilter(name, text, without((name, value)), not in_name)
         elif name == "sources":
             text = str(language(f"source_{value}"))
-            yield ActiveFilter(text, without((name, value)), not in_name)
+            yield ActiveFilter(name, text, without((name, value)), not in_name)
         else:
-            yield ActiveFilter(f"{name}={value}", without((name, value)), False)
+            yield ActiveFilter(name, f"{name}={value}", without((name, value)), False)
 
 
 def _name(
