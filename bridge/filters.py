@@ -357,7 +357,8 @@ def _time_of_day(meaning: str) -> Parameter:
 
 def _bound(meaning: str, edge: Edge, *, local: bool = False) -> Parameter:
     return Parameter(
-        f"{meaning} A date, or an RFC 3339 time; it replaces the default window on its side.",
+        f"{meaning} A date (`2026-12-01`), or an RFC 3339 time (`2026-12-01T18:00:00Z`); it"
+        " replaces the default window on its side.",
         lambda name, texts: bound(name, single(name, texts), edge=edge, local=local),
         times.BOUND_SCHEMA,
     )

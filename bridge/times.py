@@ -32,7 +32,6 @@ BOUND_SCHEMA: Mapping[str, Any] = {
         f"(?:[Tt ]{TIME_OF_DAY}(?::[0-5][0-9](?:[.,][0-9]{{1,9}})?)?"
         f"(?:[Zz]|[+\\- ](?:[01][0-9]|2[0-3]):?[0-5][0-9])?)?$"
     ),
-    "examples": ["2026-12-01", "2026-12-01T18:00:00Z"],
 }
 """The JSON Schema of what :func:`bound` accepts."""
 

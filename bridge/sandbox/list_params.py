@@ -264,4 +264,4 @@ class _Reader:
 
 
 def _is_number(value: Any) -> bool:
-    return len(value) < 19 and value.isascii() and value.isdigit()
+    return len(value) < 20 and value.isascii() and value.isdigit() and int(value) < 2**63

@@ -1,5 +1,6 @@
-"""The routes for programs: the catalogue."""
+"""The routes for programs: the catalogue, and the description of the API."""
 
+import json
 from datetime import UTC, datetime
 
 from flask import Blueprint, Response, abort, current_app, request
@@ -9,14 +10,16 @@ from bridge.feeds.spec import Kind
 from bridge.services import Services
 from bridge.web import feed_responses
 from bridge.web.catalogue_document import catalogue_document
+from bridge.web.openapi import openapi_document
 from bridge.web.pages.page_cache import Page, PageCache
 from bridge.web.representation import Freshness, Representation, respond
-from bridge.web.site_address import base_address
+from bridge.web.site_address import base_address, root_path
 
 blueprint = Blueprint("api", __name__)
 blueprint.after_request(feed_responses.add_preflight_headers)
 
 _JSON = [("Content-Type", "application/json")]
+_HOUR = 3600
 
 
 @blueprint.route("/catalogue.json")
@@ -51,5 +54,33 @@ def catalogue() -> Response:
             freshness=Freshness.of(lookup),
             accel=bool(config.trusted_proxies),
             made_at=now,
+        ),
+    )
+
+
+@blueprint.route("/openapi.json")
+def description() -> Response:
+    """The description of the API (OpenAPI)."""
+    services: Services = current_app.extensions["bridge"]
+    pages: PageCache = current_app.extensions["pages"]
+    config = services.config
+    reject_parameters(request.args.items(multi=True))
+    server = config.public_base_url or root_path(request, None)
+
+    def render() -> Page:
+        document = openapi_document(services.defaults, server=server, catalogue=config.catalog)
+        return Page(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+    now = services.store.now()
+    body = pages.get(("openapi", server), None, datetime.fromtimestamp(now, UTC), 0.0, render)
+    headers = {"Cache-Control": f"public, max-age={_HOUR}", **feed_responses.SHARED_HEADERS}
+    return respond(
+        request,
+        Representation(
+            body,
+            headers=[*headers.items()],
+            content=_JSON,
+            max_age=_HOUR,
+            accel=bool(config.trusted_proxies),
         ),
     )

@@ -28,6 +28,7 @@ from bridge.services import Services, build
 from bridge.store.interface import BACKGROUND_TIMEOUT, REQUEST_TIMEOUT, TIMEOUT
 from bridge.web import api_routes, assets, error_pages, feed_routes, operator_routes
 from bridge.web.asgi import Asgi
+from bridge.web.feed_responses import ID_WITH_SLUG
 from bridge.web.middleware import access_log, security_headers
 from bridge.web.middleware.access_log import AccessLog
 from bridge.web.pages import change_page, embed, routes
@@ -175,7 +176,7 @@ class _Request(Request):
 class _FeedId(BaseConverter):
     """An id with an optional slug, which is ignored. Some clients use it as the calendar's name."""
 
-    regex = r"[0-9]{1,19}(?:-[^/]*)?"
+    regex = ID_WITH_SLUG
 
     def to_python(self, value: str) -> int:
         """Convert to the id, without the slug."""

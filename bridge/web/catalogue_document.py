@@ -7,6 +7,7 @@ from typing import Any
 
 from bridge.feeds.catalogue import CatalogueItem, catalogue_of, visible_sessions
 from bridge.feeds.formats import FORMATS
+from bridge.feeds.formats.json_schema import object_schema
 from bridge.feeds.params import FeedDefaults, feed_spec
 from bridge.feeds.spec import FeedSpec, Kind
 from bridge.model import ClassSession, Status
@@ -31,22 +32,12 @@ _FEED_PROPERTIES: Mapping[str, Any] = {
     },
     **dict.fromkeys(_ADDRESSES, _ADDRESS_SCHEMA),
 }
-_FEED_SCHEMA = {
-    "type": "object",
-    "properties": _FEED_PROPERTIES,
-    "required": [*_FEED_PROPERTIES],
-    "additionalProperties": False,
-}
+_FEED_SCHEMA = object_schema(_FEED_PROPERTIES)
 
 
 def _item_schema(**further: Any) -> Mapping[str, Any]:
-    properties = {
-        "id": {"type": "integer", "minimum": 0},
-        "name": {"type": "string"},
-        **further,
-        **_FEED_PROPERTIES,
-    }
-    return {**_FEED_SCHEMA, "properties": properties, "required": [*properties]}
+    own = {"id": {"type": "integer", "minimum": 0}, "name": {"type": "string"}}
+    return object_schema({**own, **further, **_FEED_PROPERTIES})
 
 
 _GROUP_SCHEMAS = {
@@ -61,15 +52,12 @@ _GROUP_SCHEMAS = {
     ),
     "categories": _item_schema(),
 }
-SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {
+SCHEMA: Mapping[str, Any] = object_schema(
+    {
         "all": _FEED_SCHEMA,
-        **{group: {"type": "array", "items": schema} for group, schema in _GROUP_SCHEMAS.items()},
-    },
-    "required": ["all", *_GROUP_SCHEMAS],
-    "additionalProperties": False,
-}
+        **{group: {"type": "array", "items": item} for group, item in _GROUP_SCHEMAS.items()},
+    }
+)
 """The JSON Schema of the document."""
 
 

@@ -29,7 +29,7 @@ _CODES: dict[type[BridgeError], int] = {
     TooManyRequestsError: 429,
     UnavailableError: 503,
 }
-_TITLES = {
+TITLES = {
     400: "This address is not valid",
     401: "This page is for the operator of the bridge",
     404: "Nothing was found at this address",
@@ -115,7 +115,7 @@ def _respond(
     parameter: str | None = None,
 ) -> Response:
     services: Services = current_app.extensions["bridge"]
-    title = _TITLES.get(code, "The request failed")
+    title = TITLES.get(code, "The request failed")
     path = request.path
     _, dot, suffix = path.rpartition(".")
     form = {**CHANGE_FORMATS, **FORMATS}.get(suffix) if dot else None

@@ -18,6 +18,8 @@ CORS = {"Access-Control-Allow-Origin": "*"}
 EXPOSED = (
     "Age, Bridge-Notice, Cache-Status, Content-Disposition, ETag, Last-Modified, Link, Retry-After"
 )
+ID_WITH_SLUG = r"[0-9]{1,19}(?:-[^/]*)?"
+"""The pattern of an id in an address, with an optional name after it."""
 ALLOWED = "GET, HEAD, OPTIONS"
 SHARED_HEADERS = {
     "Vary": "Accept-Encoding",

@@ -11,3 +11,4 @@ CHANGE_FORMATS: dict[str, Format] = {
 """The formats of changes, by the suffix of ``…/changes.<suffix>``."""
 
 ICS = ics.FORMAT
+JSON = json.FORMAT

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from bridge.feeds.changes import SessionChange
 from bridge.feeds.session_view import SessionView
@@ -64,6 +65,9 @@ def _unchanged(body: bytes, params: Mapping[str, Sequence[str]], now: datetime) 
     return body
 
 
+_TEXT: Mapping[str, Any] = {"type": "string"}
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """A format of feeds.
@@ -75,6 +79,7 @@ class Format:
         error: makes the body of an error response from its title, HTTP status and detail, and from
             the parameter that is wrong, if one is.
         error_type: the media type of that body.
+        schema, error_schema: the JSON Schemas of the two bodies.
         params: the query parameters that only this format has.
         narrow: reduces a rendered feed to the sessions selected by values of *params*, at a time.
         of_changes: whether it contains the feed's changes instead of its sessions; then the address
@@ -86,6 +91,8 @@ class Format:
     render: Callable[[Content], bytes]
     error: Callable[[str, int, str, str | None], str] = plain_text_error
     error_type: str = "text/plain; charset=utf-8"
+    schema: Mapping[str, Any] = field(default_factory=lambda: _TEXT)
+    error_schema: Mapping[str, Any] = field(default_factory=lambda: _TEXT)
     params: Mapping[str, Parameter] = field(default_factory=dict)
     narrow: Callable[[bytes, Mapping[str, Sequence[str]], datetime], bytes] = _unchanged
     of_changes: bool = False

@@ -8,6 +8,7 @@ from typing import Any
 from bridge import times
 from bridge.errors import ParameterError
 from bridge.feeds.event_text import booked, title
+from bridge.feeds.formats import json_schema
 from bridge.feeds.formats.base import Content, Format
 from bridge.feeds.session_view import SessionView
 from bridge.languages import Language
@@ -162,6 +163,8 @@ FORMAT = Format(
     render=render,
     error=_error,
     error_type="application/problem+json",
+    schema=json_schema.SESSIONS,
+    error_schema=json_schema.PROBLEM,
     params=_PARAMS,
     narrow=narrow,
 )
