@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from bridge.feeds.formats import FORMATS, JSON
+from bridge.feeds.formats import CHANGE_FORMATS, FORMATS, JSON
 from bridge.feeds.formats.base import Format
 from bridge.feeds.params import IGNORED, OPTIONS, FeedDefaults, offered_values
 from bridge.feeds.spec import PATH_FIELDS, SINGLE_SESSION_SOURCES, Kind
@@ -89,21 +89,21 @@ def openapi_document(defaults: FeedDefaults, *, server: str, catalogue: bool) ->
         catalogue: whether there is a catalogue.
     """
     filters, options = _offered(PARAMETERS, defaults), _offered(OPTIONS, defaults)
-    forms = FORMATS.values()
+    forms = (*FORMATS.values(), *CHANGE_FORMATS.values())
     paths: dict[str, Any] = {}
     for kind, form in product(Kind, forms):
         own = [] if kind in SINGLE_SESSION_SOURCES else [*filters]
         if kind in PATH_FIELDS:
             own.remove(PATH_FIELDS[kind])
         names = ("id", *own, *options, *form.params)
-        paths[f"/{kind.value}/{{id}}.{form.suffix}"] = _feed(_SUMMARIES[kind], names, form)
+        paths[f"/{kind.value}/{{id}}{_ending(form)}"] = _feed(_SUMMARIES[kind], names, form)
     for form in forms:
         names = (*filters, *options, *form.params)
         summary = "The sessions that all filters select"
-        paths[f"/{Kind.SESSION.value}.{form.suffix}"] = _feed(summary, names, form)
+        paths[f"/{Kind.SESSION.value}{_ending(form)}"] = _feed(summary, names, form)
     for form in forms:
         summary = "A private feed, at the address that its owner was given"
-        paths[f"/private/{{token}}.{form.suffix}"] = _feed(summary, ("token", *form.params), form)
+        paths[f"/private/{{token}}{_ending(form)}"] = _feed(summary, ("token", *form.params), form)
     if catalogue:
         paths["/catalogue.json"] = _get(
             "Everything that there is a feed of", (), _json("Catalogue"), _OF_COPIES, JSON
@@ -137,8 +137,8 @@ def openapi_document(defaults: FeedDefaults, *, server: str, catalogue: bool) ->
                 _error_name(code, form): _error(code, form) for code in _ERRORS for form in forms
             },
             "schemas": {
-                **{f"Feed_{form.suffix}": form.schema for form in forms},
-                **{f"Error_{form.suffix}": form.error_schema for form in forms},
+                **{f"Feed.{form.name}": form.schema for form in forms},
+                **{f"Error.{form.name}": form.error_schema for form in forms},
                 "Catalogue": catalogue_document.SCHEMA,
                 "Description": {"type": "object", "required": ["openapi", "info", "paths"]},
             },
@@ -177,8 +177,13 @@ def _query_parameter(name: str, parameter: Parameter) -> _Object:
 
 def _feed(summary: str, names: Iterable[str], form: Format) -> _Object:
     media_type = form.media_type.partition(";")[0]
-    content = {media_type: {"schema": _reference("schemas", f"Feed_{form.suffix}")}}
-    return _get(f"{summary}, as .{form.suffix}", names, content, _OF_FEEDS, form)
+    content = {media_type: {"schema": _reference("schemas", f"Feed.{form.name}")}}
+    what = f"The changes of: {summary}" if form.of_changes else summary
+    return _get(f"{what}; {form.suffix}", names, content, _OF_FEEDS, form)
+
+
+def _ending(form: Format) -> str:
+    return f"{'/changes' if form.of_changes else ''}.{form.suffix}"
 
 
 def _json(schema: str) -> _Object:
@@ -215,7 +220,7 @@ def _with_ids(paths: Mapping[str, Any]) -> _Object:
 
 
 def _error_name(code: int, form: Format) -> str:
-    return f"{code}_{form.suffix}"
+    return f"{code}.{form.name}"
 
 
 def _error(code: int, form: Format) -> _Object:
@@ -223,7 +228,7 @@ def _error(code: int, form: Format) -> _Object:
     return {
         "description": TITLES[code],
         "headers": {name: _reference("headers", name) for name in _OF_ERRORS.get(code, ())},
-        "content": {media_type: {"schema": _reference("schemas", f"Error_{form.suffix}")}},
+        "content": {media_type: {"schema": _reference("schemas", f"Error.{form.name}")}},
     }
 
 

@@ -12,8 +12,10 @@ import pytest
 from clocks import ManualClock
 from flask.testing import FlaskClient
 from markupsafe import escape
+from openapi_schema_validator import OAS31Validator
 from werkzeug.test import TestResponse
 
+from bridge.feeds.formats.json_schema import CHANGES
 from bridge.model import SourceName
 from bridge.sandbox.studio import Studio
 from bridge.services import Services
@@ -56,7 +58,9 @@ class World:
             assert flight.failure is None
 
     def changes(self, path: str = "/sessions/changes.json") -> list[dict[str, Any]]:
-        return list(json.loads(self.get(path).data))
+        changes: list[dict[str, Any]] = json.loads(self.get(path).data)
+        OAS31Validator(CHANGES).validate(changes)
+        return changes
 
 
 @pytest.fixture(params=["course_session", "event"])

@@ -4,7 +4,7 @@ from typing import Any
 
 from bridge.feeds.change_text import change_text
 from bridge.feeds.changes import ChangeKind, SessionChange
-from bridge.feeds.formats import json
+from bridge.feeds.formats import json, json_schema
 from bridge.feeds.formats.base import Content, Format
 from bridge.languages import Language
 from bridge.model import ClassSession, Room, Venue
@@ -58,5 +58,7 @@ FORMAT = Format(
     render=render,
     error=json.FORMAT.error,
     error_type=json.FORMAT.error_type,
+    schema=json_schema.CHANGES,
+    error_schema=json.FORMAT.error_schema,
     of_changes=True,
 )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from bridge.feeds.changes import ChangeKind
 from bridge.model import SourceName, Status
 
 
@@ -58,6 +59,11 @@ _PUBLIC_PROPERTIES: Mapping[str, Any] = {
     "object": {"type": "string", "enum": [source.object for source in SourceName]},
     "session": {"type": "integer", "description": "TeamUp's id in its list."},
     "room": {"anyOf": [_NAMED, _NULL]},
+    "instead_of": {
+        "anyOf": [{"type": "array", "items": _STRING, "minItems": 1}, _NULL],
+        "description": "The names of the instructors who were announced before a cover.",
+    },
+    "moved_from": {**_OPTIONAL_TIME, "description": "The start before it was moved."},
     "classNames": {
         "type": "array",
         "items": {"type": "string", "enum": ["cancelled", "full"]},
@@ -70,13 +76,34 @@ _PRIVATE_PROPERTIES: Mapping[str, Any] = {
     "join_url": {"type": "string", "description": "Only in private feeds with join links."},
     "staff_url": {"type": "string", "description": "Only in private feeds with staff links."},
 }
-SESSIONS: Mapping[str, Any] = {
-    "type": "array",
-    "items": object_schema(
-        {**_PUBLIC_PROPERTIES, **_PRIVATE_PROPERTIES}, required=[*_PUBLIC_PROPERTIES]
-    ),
+_SESSION = object_schema(
+    {**_PUBLIC_PROPERTIES, **_PRIVATE_PROPERTIES}, required=[*_PUBLIC_PROPERTIES]
+)
+_SIDE = {
+    "anyOf": [
+        object_schema({"start": _TIME, "end": _OPTIONAL_TIME}),
+        {"type": "array", "items": _NAMED},
+        _NAMED,
+        _STRING,
+        _NULL,
+    ]
 }
+_CHANGE = object_schema(
+    {
+        "id": {"type": "string", "description": "Never changes; the same in every feed."},
+        "kind": {"type": "string", "enum": [kind.value for kind in ChangeKind]},
+        "at": _TIME,
+        "text": _STRING,
+        "from": _SIDE,
+        "to": _SIDE,
+        "session": _SESSION,
+    }
+)
+SESSIONS: Mapping[str, Any] = {"type": "array", "items": _SESSION}
 """A feed in JSON."""
+
+CHANGES: Mapping[str, Any] = {"type": "array", "items": _CHANGE}
+"""The changes of a feed in JSON."""
 
 PROBLEM: Mapping[str, Any] = object_schema(
     {
