@@ -34,6 +34,9 @@ def view(start, minutes=60, zone="Europe/London", title="Flow"):
         sequence=1,
         cancelled=False,
         status=Status.ACTIVE,
+        moved_from=None,
+        covering=frozenset(),
+        instead_of=(),
     )
 
 

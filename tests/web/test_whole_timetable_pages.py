@@ -111,6 +111,7 @@ def view(session: ClassSession) -> SessionView:
         join_links=False,
         staff_links=False,
         keep_cancelled=False,
+        change_notes=False,
     )
     return make_view(Published(session, Revision(*[int(NOW.timestamp())] * 7)), options)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-TIMETABLE = 48_000
+TIMETABLE = 44_000
 """Maximum bytes of the timetable in a page, with its filters and structured data."""
 
 STRUCTURED_DATA = 14_000

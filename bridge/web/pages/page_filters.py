@@ -115,6 +115,11 @@ class PageFilters:
         """The approximate size of its choices in the page, in bytes."""
         return sum(choice.size for group in self.lists for choice in group.choices)
 
+    @property
+    def chosen(self) -> bool:
+        """Whether a filter is set that the form offers."""
+        return any(active.parameter in self.parameters for active in self.active)
+
     def title(self, name: str) -> str:
         """The title of a page: its name, and the filters that the name does not state."""
         return " · ".join([name, *(active.text for active in self.active if active.in_title)])

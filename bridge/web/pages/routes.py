@@ -1,6 +1,7 @@
 """The routes of the pages: the start page, timetables, and single classes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from flask import Blueprint, Response, current_app, request
 
@@ -8,7 +9,8 @@ from bridge.config import Availability
 from bridge.feeds.event_text import change_notes
 from bridge.feeds.formats import ICS
 from bridge.feeds.params import feed_spec
-from bridge.feeds.spec import FeedSpec, Kind
+from bridge.feeds.selection import select
+from bridge.feeds.spec import Cancelled, FeedSpec, Kind
 from bridge.feeds.subject import KIND_WORDS
 from bridge.model import Visibility
 from bridge.services import Services
@@ -22,11 +24,12 @@ from bridge.web.pages.change_page import LATEST, change_items
 from bridge.web.pages.embed_builder import EmbedBuilder
 from bridge.web.pages.feed_builder import FeedBuilder, feed_builder
 from bridge.web.pages.fetch_times import FetchTime, fetch_times
+from bridge.web.pages.next_classes import NextClasses
 from bridge.web.pages.page_cache import Page, page_response
 from bridge.web.pages.page_context import AGENDA, PageContext
 from bridge.web.pages.page_filters import page_filters
 from bridge.web.pages.page_title import page_content
-from bridge.web.pages.timetable import Entry
+from bridge.web.pages.timetable import Entry, Timetable
 
 blueprint = Blueprint("pages", __name__, template_folder="templates")
 
@@ -114,11 +117,18 @@ def show_class(kind: Kind, identity: int) -> Response:
 
 
 def _class(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
-    content = page_content(lookup.snapshot, spec, context.language)
+    defaults = context.services.defaults
+    # It tells of places what the studio allows to, and so whether there is a waiting list.
+    shown = replace(spec, availability=defaults.audience.availability)
+    content = page_content(lookup.snapshot, shown, context.language)
     if not content.shown:
         raise UnknownPageError(KIND_WORDS[spec.kind])
     [view] = content.shown
-    entry = timetable.entry(view)
+    substitute = None
+    if view.cancelled:
+        others = select(lookup.snapshot, feed_spec(Kind.SESSION, None, (), defaults))
+        substitute = NextClasses(others.shown).after(view.session)
+    entry = timetable.entry(view, substitute)
     ends, opens = view.session.ends, view.session.booking_opens
     over = ends <= context.now
     html = context.render(
@@ -126,6 +136,7 @@ def _class(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
         page_path=calendar_links.path(spec, ""),
         canonical=context.base + calendar_links.path(spec, ""),
         description=_class_description(context, entry),
+        content=content,
         entry=entry,
         over=over,
         notes=change_notes(view, context.language),
@@ -137,7 +148,7 @@ def _class(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
         left_out=lookup.left_out,
         age=context.age_notice(lookup, entry.zone),
     )
-    changes = [at for at in (opens, ends) if at]
+    changes = [at for at in (opens, ends, substitute and substitute.session.ends) if at]
     return Page(
         html,
         since=max((at for at in changes if at <= context.now), default=None),
@@ -210,6 +221,7 @@ def _timetable(
         view=context.view,
         subscription=CalendarLinks(context.base + path_of(f".{ICS.suffix}"), title),
         path_of=lambda extension: context.root + path_of(extension),
+        cancellations=_cancellations(context, spec, table) if token is None else None,
         fetches=[fetch.words(context.language) for fetch in fetches],
         google_by_url=calendar_links.GOOGLE_BY_URL,
         page_address=page_address,
@@ -230,6 +242,31 @@ def _timetable(
     )
     changes = [fetch.since for fetch in fetches if fetch.since]
     return Page(html, max([table.since, *changes]), table.until)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cancellations:
+    """How the calendar of a page shows cancelled sessions.
+
+    Attributes:
+        path: of the page whose calendar shows them in the other way.
+    """
+
+    now: str
+    path: str
+
+
+def _cancellations(context: PageContext, spec: FeedSpec, table: Timetable) -> _Cancellations | None:
+    """What the page says about cancelled sessions in calendars, if it shows any."""
+    if spec.cancelled is Cancelled.HIDE or not (
+        table.cancelled or spec.cancelled is Cancelled.KEEP
+    ):
+        return None
+    pairs = [pair for pair in spec.query_pairs if pair[0] != "cancelled"]
+    if spec.cancelled is Cancelled.STATUS:
+        pairs.append(("cancelled", Cancelled.KEEP.value))
+    other = feed_spec(spec.kind, spec.identity, pairs, context.services.defaults)
+    return _Cancellations(spec.cancelled.value, calendar_links.path(other, ""))
 
 
 def _granted(spec: FeedSpec) -> list[str]:

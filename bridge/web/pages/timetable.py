@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 from bridge import times
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import session_path
+from bridge.text_cleanup import folded
 from bridge.web.pages import page_budget
+from bridge.web.pages.next_classes import NextClasses
 
 DAYS = 7
 _MAX_ENTRIES = 60
@@ -19,6 +21,7 @@ _MAX_ENTRIES_A_MONTH_DAY = 6
 # Bytes of the markup of an entry and of each link of the class, without names and addresses.
 _ENTRY_MARKUP = 300
 _LINK_MARKUP = 80
+_SUBSTITUTE_MARKUP = 200
 # The same in the page of a month.
 _BRIEF_MARKUP = 170
 _NOON = 12
@@ -33,12 +36,14 @@ class Entry:
     Attributes:
         start, end: in the venue's time zone.
         zone: the name of that zone, if it is not the zone of the whole timetable.
+        substitute: of a cancelled session, the next one of its kind.
     """
 
     session_view: SessionView
     start: datetime
     end: datetime | None
     zone: str | None
+    substitute: "Entry | None" = None
 
     @property
     def cancelled(self) -> bool:
@@ -49,6 +54,11 @@ class Entry:
     def full(self) -> bool:
         """Whether it is marked as full."""
         return self.session_view.availability == "full"
+
+    @property
+    def waitlist(self) -> bool:
+        """Whether it is marked as having a waiting list."""
+        return self.session_view.waitlist
 
     @property
     def spots(self) -> int | None:
@@ -67,6 +77,8 @@ class Entry:
             *self.instructors, *place, *links, frame=_LINK_MARKUP * len(links)
         )
         titles = 1 + len(links)
+        if self.substitute is not None:
+            rest += _SUBSTITUTE_MARKUP
         return rest + page_budget.text_size(session.title, frame=_ENTRY_MARKUP, times=titles)
 
     @property
@@ -147,6 +159,24 @@ class Timetable:
     def entries(self) -> tuple[Entry, ...]:
         """All entries, in order."""
         return tuple(entry for day in self.days for entry in day.entries)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether a session is marked as cancelled."""
+        return any(entry.cancelled for entry in self.entries)
+
+    @property
+    def colours(self) -> tuple[tuple[str, str], ...]:
+        """The names of the class types and their colours, to tell them apart; empty for one."""
+        sessions = (entry.session_view.session for entry in self.entries)
+        types = {
+            (session.offering_type.name or session.title, session.offering_type.colour)
+            for session in sessions
+            if session.offering_type and session.offering_type.colour
+        }
+        return (
+            tuple(sorted(types, key=lambda item: (folded(item[0]), item))) if len(types) > 1 else ()
+        )
 
     @property
     def in_one_zone(self) -> bool:
@@ -337,8 +367,15 @@ def is_in_range(day: date, today: date) -> bool:
 
 def _entries(shown: Iterable[SessionView], common_zone: str | None) -> list[Entry]:
     """The entries of sessions, sorted by local time, even if they are in several zones."""
+    views = [*shown]
+    next_classes = NextClasses(views)
+
+    def entry_of(view: SessionView) -> Entry:
+        substitute = next_classes.after(view.session) if view.cancelled else None
+        return _entry(view, common_zone, _entry(substitute, common_zone) if substitute else None)
+
     return sorted(
-        (_entry(view, common_zone) for view in shown),
+        map(entry_of, views),
         key=lambda entry: (
             entry.start.replace(tzinfo=None),
             entry.session_view.session.start,
@@ -347,7 +384,7 @@ def _entries(shown: Iterable[SessionView], common_zone: str | None) -> list[Entr
     )
 
 
-def _entry(view: SessionView, common_zone: str | None) -> Entry:
+def _entry(view: SessionView, common_zone: str | None, substitute: Entry | None = None) -> Entry:
     session = view.session
     name = (session.venue and session.venue.zone) or "UTC"
     local = times.zone(name) or ZoneInfo("UTC")
@@ -356,12 +393,17 @@ def _entry(view: SessionView, common_zone: str | None) -> Entry:
         start=session.start.astimezone(local),
         end=session.end.astimezone(local) if session.end else None,
         zone=None if name == common_zone else name,
+        substitute=substitute,
     )
 
 
-def entry(view: SessionView) -> Entry:
-    """The entry of a single session, outside of a timetable."""
-    return _entry(view, None)
+def entry(view: SessionView, substitute: SessionView | None = None) -> Entry:
+    """The entry of a single session, outside of a timetable.
+
+    Args:
+        substitute: if it is cancelled, the next one of its kind.
+    """
+    return _entry(view, None, _entry(substitute, None) if substitute else None)
 
 
 def _day(day: date, entries: tuple[Entry, ...], most: int) -> Day:
