@@ -91,13 +91,14 @@ def test_operator_pages_and_errors_are_not_cached(
     assert flask_requests == [address] * 2
 
 
-def test_a_private_feed_is_not_cached(
-    make_bridge: Callable[..., Services], flask_requests: list[str]
+@pytest.mark.parametrize("suffix", [".ics", ""])
+def test_a_private_feed_and_its_page_are_not_cached(
+    make_bridge: Callable[..., Services], flask_requests: list[str], suffix: str
 ) -> None:
     parts = make_bridge(signing_keys=KEYS)
     client = AsgiClient.of(parts)
     token = parts.private.sign(FeedGrant(Kind.VENUE, 12, (), new_audience([Visibility.PUBLIC])))
-    path = f"/private/{token}.ics"
+    path = f"/private/{token}{suffix}"
     tag = client.get(path).headers["ETag"]
     assert client.get(path, headers={"If-None-Match": tag}).status_code == 304
     assert len(flask_requests) == 2
