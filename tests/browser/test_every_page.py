@@ -159,8 +159,9 @@ def test_all_controls_can_be_focused_visibly(live: Bridge, tab: Chromium, name: 
     tab.open(live.url(PAGES[name]))
     unseen = tab.run(
         """
-        const all = [...document.querySelectorAll("a[href], button, input, select, textarea")]
-          .filter((element) => element.checkVisibility() && !element.matches(".skip"));
+        const all = [...document.querySelectorAll(
+          "a[href], button, input, select, textarea, summary"
+        )].filter((element) => element.checkVisibility() && !element.matches(".skip, :disabled"));
         return all.filter((element) => {
           element.focus({focusVisible: true});
           const style = getComputedStyle(element);
@@ -179,7 +180,7 @@ def test_touch_targets_are_large_enough(live: Bridge, tab: Chromium, name: str) 
     small = tab.run(
         """
         const inText = (node) => node.closest(".small, .lead, .who, dd");
-        return [...document.querySelectorAll("a[href], button, select, input, textarea")]
+        return [...document.querySelectorAll("a[href], button, select, input, textarea, summary")]
           .filter((node) => node.checkVisibility() && !node.matches(".skip") && !inText(node))
           .map((node) => [node.closest("label") || node, node.outerHTML])
           .map(([target, html]) => [target.getBoundingClientRect(), html])

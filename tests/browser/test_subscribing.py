@@ -2,16 +2,20 @@
 
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
 from icalendar import Calendar
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from browser.bridges import Bridge
+from browser.builder import address, box, cell, submit
 from browser.chromium import Chromium
-from browser.test_every_page import violations
+from browser.conftest import ARTEFACTS
+from browser.test_every_page import DEVICES, console_messages, violations
 
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"
 PIXEL = "Mozilla/5.0 (Linux; Android 16; Pixel 9) AppleWebKit/537.36 Chrome/140.0 Mobile"
@@ -145,48 +149,130 @@ def test_copying_is_confirmed(live: Bridge, tab: Chromium) -> None:
 def test_the_builder_creates_the_url_of_a_feed(live: Bridge, tab: Chromium) -> None:
     tab.open(live.url("/"))
     tab.wait_for_preview()
-    before = tab.driver.find_element(By.CSS_SELECTOR, ".count").text
     for name, value in (("venues", 12), ("venues", 13), ("offering_types", 31)):
-        tab.driver.find_element(
-            By.CSS_SELECTOR, f"input[name={name}][value='{value}']"
-        ).click()  # fmt: skip
-    tab.wait_until(f"return document.querySelector('.count').textContent !== {before!r}")
-    address = tab.driver.find_element(By.ID, "address").get_attribute("value")
-    assert urlsplit(address).path == "/sessions.ics"
-    assert address.endswith(".ics")
-    assert not set(",;%") & set(address)
-    assert parse_qs(urlsplit(address).query) == {
+        box(tab, name, value)
+    found = address(tab)
+    assert urlsplit(found).path == "/sessions.ics"
+    assert found.endswith(".ics")
+    assert not set(",;%") & set(found)
+    assert parse_qs(urlsplit(found).query) == {
         "venues": ["12", "13"], "offering_types": ["31"], "_": [".ics"],
     }  # fmt: skip
-    titles = summaries(address)
+    titles = summaries(found)
     assert titles
     assert all("Vinyasa Flow" in title for title in titles)
     upcoming = requests.get(
-        f"{live.origin}/sessions.json?venues=12,13&offering_types=31",
-        params={"start": tab.run("return new Date().toISOString().slice(0, 16) + 'Z'")},
+        f"{live.origin}/sessions.json?venues=12,13&offering_types=31&status=active&limit=10000",
         timeout=10,
     ).json()
     assert tab.driver.find_element(By.CSS_SELECTOR, ".count").text.startswith(f"{len(upcoming)} ")
-    assert upcoming[0]["title"] in tab.driver.find_element(By.CSS_SELECTOR, ".next").text
+    tab.wait_until(
+        "return document.querySelectorAll('.next li').length === 3 && "
+        "[...document.querySelectorAll('.next li')].every((row) => row.textContent.includes('Vin'))"
+    )
 
 
 def test_the_builder_uses_the_url_and_page_of_a_single_venue(live: Bridge, tab: Chromium) -> None:
     tab.open(live.url("/"))
-    tab.driver.find_element(By.CSS_SELECTOR, "input[name=venues][value='12']").click()
-    address = tab.driver.find_element(By.ID, "address").get_attribute("value")
-    assert address == f"{live.origin}/venues/12-riverside-studio.ics"
-    tab.driver.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
+    box(tab, "venues", 12)
+    assert address(tab) == f"{live.origin}/venues/12-riverside-studio.ics"
+    submit(tab)
     tab.wait_until("return location.pathname === '/venues/12-riverside-studio'")
+
+
+def test_three_clicks_on_a_phone_lead_to_saturday_mornings_at_a_venue(
+    live: Bridge, tab: Chromium
+) -> None:
+    tab.emulate(width=390, height=844).open(live.url("/"))
+    box(tab, "venues", 13)
+    cell(tab, "sat", 0)
+    submit(tab)
+    tab.wait_until("return location.pathname === '/venues/13-the-old-chapel-cafe-gym'")
+    found = address(tab)
+    assert found.endswith("gym.ics?weekdays=sat&time_until=12:00&_=.ics")
+    events = Calendar.from_ical(requests.get(found, timeout=10).content).walk("VEVENT")
+    london = ZoneInfo("Europe/London")
+    starts = [event["DTSTART"].dt.astimezone(london) for event in events]
+    assert starts
+    assert {(start.weekday(), start.hour < 12) for start in starts} == {(5, True)}
 
 
 @pytest.mark.parametrize("scripts", [True, False])
 def test_three_clicks_lead_to_a_feed_url(live: Bridge, tab: Chromium, scripts: bool) -> None:
     tab.emulate(scripts=scripts).open(live.url("/"))
-    tab.driver.find_element(By.CSS_SELECTOR, "input[name=venues][value='13']").click()
-    tab.driver.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
+    box(tab, "venues", 13)
+    submit(tab)
     tab.wait_until("return document.querySelector('[data-way=apple]') !== null")
-    [address] = [link for link in links(tab) if link.startswith("webcal://")]
-    assert len(summaries(address.replace("webcal://", "http://"))) > 20
+    [found] = [link for link in links(tab) if link.startswith("webcal://")]
+    assert len(summaries(found.replace("webcal://", "http://"))) > 20
+
+
+def test_impossible_combinations_are_grey_and_choices_are_counted(
+    live: Bridge, tab: Chromium
+) -> None:
+    tab.open(live.url("/"))
+
+    def number(selector: str) -> int:
+        return int(tab.run("return document.querySelector(arguments[0]).textContent", selector))
+
+    def disabled(name: str, value: object) -> bool:
+        selector = f"#choose input[name={name}][value='{value}']"
+        return bool(tab.run("return document.querySelector(arguments[0]).disabled", selector))
+
+    whole = number("#choose li:has([name=instructors][value='13']) .n")
+    assert not disabled("venues", 14)
+    box(tab, "instructors", 13)
+    assert number("#choose li:has([name=instructors][value='13']) .n") == whole
+    counted = tab.driver.find_element(By.CSS_SELECTOR, ".chosen .count").text
+    assert counted == f"{whole} upcoming classes"
+    # She does not teach in Brooklyn; another instructor can still be added.
+    assert disabled("venues", 14)
+    assert not disabled("instructors", 11)
+    tab.driver.find_element(By.CSS_SELECTOR, "[type=reset]").click()
+    tab.wait_until("return !document.querySelector('#choose input[value=\"14\"]').disabled")
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_form_is_accessible_while_choices_are_made(
+    live: Bridge, tab: Chromium, packages: Path, device: str
+) -> None:
+    tab.emulate(**DEVICES[device]).open(live.url("/"))
+    box(tab, "instructors", 13)
+    cell(tab, "tue", 2)
+    tab.wait_for_preview()
+    tab.run("for (const list of document.querySelectorAll('details')) list.open = true")
+    tab.screenshot(ARTEFACTS / "pages" / f"start-chosen-{device}.png")
+    assert tab.run("return document.querySelectorAll('#choose :disabled').length") > 10
+    assert tab.run("return document.documentElement.scrollWidth") <= tab.width
+    assert console_messages(tab) == []
+    assert violations(tab, packages) == []
+
+
+def test_the_lists_are_searched_as_one_types(live: Bridge, tab: Chromium) -> None:
+    tab.open(live.url("/"))
+    script = (
+        "return [...document.querySelectorAll('#directory li')]"
+        ".filter((row) => row.checkVisibility()).map((row) => row.textContent.trim())"
+    )
+    before = tab.run(script)
+    field = tab.driver.find_element(By.ID, "find-directory")
+    field.send_keys("lukasz")
+    assert tab.run(script) == ["Łukasz Nowak"]
+    field.send_keys(Keys.ENTER, "x")
+    assert tab.run(script) == []
+    assert "Nothing found" in tab.driver.find_element(By.ID, "directory").text
+    for _ in "lukaszx":
+        field.send_keys(Keys.BACKSPACE)
+    assert tab.run(script) == before
+
+
+def test_choices_are_kept_when_a_visitor_comes_back(live: Bridge, tab: Chromium) -> None:
+    tab.open(live.url("/"))
+    box(tab, "venues", 12)
+    submit(tab)
+    tab.wait_until("return location.pathname === '/venues/12-riverside-studio'")
+    tab.driver.back()
+    tab.wait_until("return document.querySelector('#address')?.value.includes('/venues/12-')")
 
 
 def test_an_outage_of_upstream_is_shown(live: Bridge, tab: Chromium) -> None:

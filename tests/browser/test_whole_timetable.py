@@ -8,25 +8,16 @@ import pytest
 import requests
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.select import Select
 
 from browser.bridges import Bridge, bridge
+from browser.builder import address, box, select, submit
 from browser.chromium import Chromium
 from browser.conftest import ARTEFACTS
 from browser.test_every_page import DEVICES, console_messages, violations
 
 
-def box(tab: Chromium, name: str, value: int) -> None:
-    """Tick a box of the builder."""
-    tab.driver.find_element(By.CSS_SELECTOR, f"input[name={name}][value='{value}']").click()
-
-
-def address(tab: Chromium) -> str:
-    return str(tab.driver.find_element(By.ID, "address").get_attribute("value"))
-
-
 def chosen(tab: Chromium) -> str:
-    return tab.driver.find_element(By.CSS_SELECTOR, "[data-chosen]").text
+    return tab.driver.find_element(By.CSS_SELECTOR, "[data-chosen] bdi").text
 
 
 @pytest.mark.parametrize(
@@ -42,7 +33,7 @@ def test_the_builder_uses_the_url_and_page_of_a_single_room_or_type(
     tab.open(live.url("/"))
     box(tab, name, value)
     assert address(tab) == f"{live.origin}{path}.ics"
-    tab.driver.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
+    submit(tab)
     tab.wait_until(f"return location.pathname === {path!r}")
 
 
@@ -53,8 +44,8 @@ def test_the_builder_creates_the_url_of_rooms_categories_and_one_list(
     for room in (71, 73):
         box(tab, "rooms", room)
     box(tab, "category", 5)
-    Select(tab.driver.find_element(By.ID, "sources")).select_by_value("events")
-    assert chosen(tab) == "River room, Nave, Yoga"
+    select(tab, "sources", "events")
+    assert chosen(tab) == "Yoga, River room, Nave"
     assert parse_qs(urlsplit(address(tab)).query) == {
         "sources": ["events"], "rooms": ["71", "73"], "category": ["5"], "_": [".ics"],
     }  # fmt: skip
@@ -71,21 +62,21 @@ def test_the_builder_names_a_list_that_is_chosen_alone(live: Bridge, tab: Chromi
     tab.wait_for_preview()
     assert chosen(tab) == "All classes"
     everything = address(tab)
-    select = Select(tab.driver.find_element(By.ID, "sources"))
-    select.select_by_visible_text("Courses")
+    select(tab, "sources", "course_sessions")
     assert chosen(tab) == "Courses"
     assert address(tab).endswith("/sessions.ics?sources=course_sessions&_=.ics")
-    select.select_by_visible_text("Everything")
+    select(tab, "sources", "events,course_sessions")
     assert (chosen(tab), address(tab)) == ("All classes", everything)
 
 
 def test_the_builder_shows_the_room_of_each_class(live: Bridge, tab: Chromium) -> None:
     tab.open(live.url("/"))
     box(tab, "rooms", 74)
-    tab.wait_until("return document.querySelector('[data-glance] bdi').textContent === 'Crypt'")
-    tab.wait_until("return document.querySelector('.next')?.textContent.includes('Crypt')")
-    first = tab.driver.find_element(By.CSS_SELECTOR, ".next .at").text
-    assert first.endswith("The Old Chapel; Café & Gym, Crypt")
+    assert tab.run("return document.querySelector('[data-glance] bdi').textContent") == "Crypt"
+    tab.wait_until(
+        "const places = [...document.querySelectorAll('.next .at')].map((at) => at.textContent);"
+        "return places.length && places.every((at) => at.endsWith('Café & Gym, Crypt'))"
+    )
 
 
 def test_the_builder_works_with_the_keyboard(live: Bridge, tab: Chromium) -> None:
@@ -93,7 +84,8 @@ def test_the_builder_works_with_the_keyboard(live: Bridge, tab: Chromium) -> Non
     tab.run("document.querySelector('input[name=rooms]').focus()")
     tab.driver.switch_to.active_element.send_keys(Keys.SPACE)
     assert address(tab).endswith("/rooms/71-river-room.ics")
-    tab.run("document.getElementById('sources').focus()")
+    tab.run("document.querySelector('details:has(#sources) summary').focus()")
+    tab.driver.switch_to.active_element.send_keys(Keys.ENTER, Keys.TAB)
     tab.driver.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
     assert address(tab).endswith("/rooms/71-river-room.ics?sources=events&_=.ics")
 
@@ -102,10 +94,8 @@ def test_the_builder_works_with_the_keyboard(live: Bridge, tab: Chromium) -> Non
 def test_the_form_shows_only_what_was_chosen(live: Bridge, tab: Chromium, scripts: bool) -> None:
     tab.emulate(scripts=scripts).open(live.url("/"))
     box(tab, "category", 5)
-    tab.driver.find_element(
-        By.CSS_SELECTOR, "select[name=sources] option[value=course_sessions]"
-    ).click()
-    tab.driver.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
+    select(tab, "sources", "course_sessions")
+    submit(tab)
     tab.wait_until("return document.querySelector('[data-way=apple]') !== null")
     feed = urlsplit(address(tab))
     assert parse_qs(feed.query) == {

@@ -11,8 +11,8 @@ STRUCTURED_DATA = 14_000
 FILTERS = 10_000
 """Bytes of that for the filters, at most."""
 
-CATALOGUE = 60_000
-"""Maximum bytes of the lists on the start page."""
+CATALOGUE = 38_000
+"""Maximum bytes of the lists on the start page, and of the numbers for its script."""
 
 
 def items_per_group(groups: Sequence[Sequence[int]], limit: int, *, most: int) -> int:

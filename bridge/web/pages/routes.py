@@ -22,7 +22,7 @@ from bridge.web.pages import calendar_links, structured_data, timetable
 from bridge.web.pages.calendar_links import CalendarLinks
 from bridge.web.pages.change_page import LATEST, change_items
 from bridge.web.pages.embed_builder import EmbedBuilder
-from bridge.web.pages.feed_builder import FeedBuilder, feed_builder
+from bridge.web.pages.feed_builder import FeedBuilder, feed_builder, weekdays
 from bridge.web.pages.fetch_times import FetchTime, fetch_times
 from bridge.web.pages.next_classes import NextClasses
 from bridge.web.pages.page_cache import Page, page_response
@@ -46,6 +46,7 @@ def start() -> Response:
     lookup = services.router.find(all_classes.filter_set) if services.config.catalog else None
 
     def render() -> Page:
+        zone = all_classes.studio_zone or (lookup.snapshot.main_zone if lookup else None)
         html = context.render(
             "start.html",
             page_path="/",
@@ -55,7 +56,7 @@ def start() -> Response:
             subscription=CalendarLinks.of(context.base, context.feed_of(all_classes), ""),
             max_availability=services.config.public_availability,
             Availability=Availability,
-            slug=slug,
+            weekdays=weekdays(context.language.first_weekday(zone)),
             left_out=lookup and lookup.left_out,
             age=lookup and context.age_notice(lookup, None),
         )
