@@ -8,13 +8,14 @@ from browser.chromium import ChromiumNotFound, chromium
 
 IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
 SCREENSHOTS = {"start": "/", "venue": "/venues/12"}
+SETTINGS = {"public_base_url": "https://calendar.example.org", "studio_name": "Riverside Movement"}
 MAX_BYTES = 150_000
 
 
 def main() -> int:
     """Save all screenshots and print their paths."""
     try:
-        with bridge(public_base_url="https://calendar.example.org") as live, chromium() as tab:
+        with bridge(**SETTINGS) as live, chromium() as tab:
             for name, path in SCREENSHOTS.items():
                 tab.emulate(width=1280, height=800).open(live.url(path))
                 tab.wait_for_preview()

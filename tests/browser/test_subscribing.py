@@ -1,6 +1,7 @@
 """Subscribing: from the start page to the URL of a calendar."""
 
 from pathlib import Path
+from unittest.mock import ANY
 from urllib.parse import parse_qs, quote, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -264,6 +265,11 @@ def test_the_lists_are_searched_as_one_types(live: Bridge, tab: Chromium) -> Non
     for _ in "lukaszx":
         field.send_keys(Keys.BACKSPACE)
     assert tab.run(script) == before
+    tab.driver.find_element(By.ID, "find-choose").send_keys("crypt")
+    lists = tab.driver.find_elements(By.CSS_SELECTOR, "#choose details[data-group]")
+    assert [found.text.split() for found in lists if found.is_displayed()] == [
+        ["Rooms", "Crypt", "The", "Old", "Chapel;", "Café", "&", "Gym", ANY]
+    ]
 
 
 def test_choices_are_kept_when_a_visitor_comes_back(live: Bridge, tab: Chromium) -> None:

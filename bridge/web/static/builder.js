@@ -21,11 +21,11 @@ for (const field of document.querySelectorAll("[data-find]")) {
     for (const { group, rows, lists } of groups) {
       const shown = rows.filter(([row, text]) => !(row.hidden = !words.every((word) => text.includes(word))));
       found += shown.length;
-      group.hidden = !shown.length;
       for (const list of lists) {
         list.open = words.length > 0 || !list.dataset.closed;
-        list.hidden = list !== group && !list.querySelector("li:not([hidden])");
+        list.hidden = !list.querySelector("li:not([hidden])");
       }
+      group.hidden = !shown.length;
     }
     status.textContent = found ? "" : status.dataset.none;
   });
