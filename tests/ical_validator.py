@@ -23,6 +23,7 @@ _REPEATABLE = frozenset({"CATEGORIES", "X-APPLE-STRUCTURED-LOCATION"})
 _REQUIRED = {
     "VCALENDAR": {"VERSION", "PRODID"},
     "VEVENT": {"UID", "DTSTAMP", "DTSTART", "SUMMARY", "SEQUENCE", "LAST-MODIFIED"},
+    "VALARM": {"ACTION", "TRIGGER", "DESCRIPTION"},
     "VTIMEZONE": {"TZID"},
     "STANDARD": {"DTSTART", "TZOFFSETFROM", "TZOFFSETTO"},
     "DAYLIGHT": {"DTSTART", "TZOFFSETFROM", "TZOFFSETTO"},
@@ -101,6 +102,8 @@ def _event(component: Component, zones: frozenset[str]) -> ParsedEvent:
         raise MalformedError(f"STATUS is {component.value('STATUS')!r}")
     if component.value("DTSTAMP") != component.value("LAST-MODIFIED"):
         raise MalformedError("DTSTAMP and LAST-MODIFIED differ")
+    for alarm in component.all("VALARM"):
+        _check_alarm(alarm, component.value("STATUS"))
     end = _instant(component.line("DTEND"), zones) if "DTEND" in component.names() else None
     return ParsedEvent(
         component.text("UID"),
@@ -108,6 +111,13 @@ def _event(component: Component, zones: frozenset[str]) -> ParsedEvent:
         _instant(component.line("DTSTART"), zones),
         end,
     )
+
+
+def _check_alarm(alarm: Component, status: str) -> None:
+    if alarm.value("ACTION") != "DISPLAY" or not re.fullmatch(r"-PT\d+M", alarm.value("TRIGGER")):
+        raise MalformedError(f"an alarm has the trigger {alarm.value('TRIGGER')!r}")
+    if status == "CANCELLED":
+        raise MalformedError("a cancelled event has an alarm")
 
 
 def _instant(line: Line, zones: frozenset[str]) -> datetime:

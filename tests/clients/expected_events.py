@@ -29,6 +29,9 @@ _EXPANSIONS = {
     "events": "venue,venue_room,instructors,offering_type.category"
     ",offering_type.registration_timelines",
 }
+_CANCELLED = {"en": "CANCELLED: ", "fr": "ANNULÉ\u00a0: "}
+_FULL = {"en": " (Full)", "fr": " (complet)"}
+_LEFT = {"en": " ({0} left)", "fr": " ({0} place{1} restante{1})"}
 
 
 def fetch_rows(url: str, token: str, lists: Iterable[str] = ("course_sessions",)) -> list[Any]:
@@ -126,7 +129,9 @@ def _time(row: Row, name: str) -> datetime | None:
         return None
 
 
-def event_of(row: Row, *, cancelled: str = "status", availability: str = "none") -> Event:
+def event_of(
+    row: Row, *, cancelled: str = "status", availability: str = "none", lang: str = "en"
+) -> Event:
     """The expected event of *row*."""
     title = _title(row)
     people = row.get("instructors")
@@ -134,9 +139,9 @@ def event_of(row: Row, *, cancelled: str = "status", availability: str = "none")
     if any(names.values()):
         title += " – " + ", ".join(filter(None, names.values()))
     if row.get("status") == "cancelled":
-        title = "CANCELLED: " + title
+        title = _CANCELLED[lang] + title
     else:
-        title += _places(row, availability)
+        title += _places(row, availability, lang)
     begins, ends = start(row), end(row)
     assert begins
     assert ends
@@ -182,16 +187,17 @@ def _removed(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cs") or char in "\ufeff\ufffe\uffff"
 
 
-def _places(row: Row, availability: str) -> str:
+def _places(row: Row, availability: str, lang: str) -> str:
     places, attending = row.get("max_occupancy"), row.get("attending_count")
     if availability == "none" or not places:
         return ""
     left = max(0, places - attending)
     if left == 0:
-        return " (Full)"
+        return _FULL[lang]
     if availability == "full":
         return ""
-    return f" ({left if left < 5 else left // 5 * 5} left)"
+    count = left if left < 5 else left // 5 * 5
+    return _LEFT[lang].format(count, "" if count == 1 else "s")
 
 
 def _truncated(text: str) -> str:

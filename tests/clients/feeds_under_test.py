@@ -88,6 +88,7 @@ class FeedUnderTest:
     Attributes:
         where: selects the rows of the feed, apart from its window.
         past, future: the window in days; None for no limit.
+        filters: further parameters that select its sessions, as *where* does.
         options: presentation parameters.
     """
 
@@ -96,6 +97,7 @@ class FeedUnderTest:
     where: Callable[[Row], bool] = lambda row: True
     past: int | None = 30
     future: int | None = 90
+    filters: dict[str, str] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -105,12 +107,13 @@ class FeedUnderTest:
             for name, days, default in (("past", self.past, 30), ("future", self.future, 90))
             if days not in (None, default)
         }
-        query = urlencode({**windows, **self.options})
+        query = urlencode({**windows, **self.filters, **self.options})
         return self.path + (f"?{query}" if query else "")
 
     def expected(self, rows: list[Any]) -> list[Event]:
         """The expected events of this feed, from upstream's *rows*."""
-        options = {name: value for name, value in self.options.items() if name != "tz"}
+        in_titles = ("cancelled", "availability", "lang")
+        options = {name: value for name, value in self.options.items() if name in in_titles}
         matching = public_rows(rows, self.where)
         zones = {_zone(row) for row in matching}
         [shared] = zones if len(zones) == 1 else [None]
@@ -154,6 +157,13 @@ def _of_type(identity: int) -> Callable[[Row], bool]:
     return lambda row: (row.get("offering_type") or {}).get("id") == identity
 
 
+def _weekend_mornings(row: Row) -> bool:
+    begins, zone = start(row), _zone(row)
+    assert begins
+    local = begins.astimezone(ZoneInfo(zone or "UTC"))
+    return local.weekday() >= 5 and 9 <= local.hour < 12
+
+
 # Every value of every option, and all pairs of values.
 _OPTIONS = (
     {"cancelled": "keep", "availability": "full"},
@@ -179,6 +189,15 @@ def _feeds() -> Iterator[tuple[str, FeedUnderTest]]:
     for options in _OPTIONS:
         feed = FeedUnderTest("sandbox", "/sessions.ics", past=7, future=14, options=options)
         yield ", ".join(options.values()), feed
+    french = {"lang": "fr", "availability": "spots", "cancelled": "keep"}
+    yield "French", FeedUnderTest("sandbox", "/sessions.ics", past=7, future=14, options=french)
+    alarms = {"alarm": "30", "lang": "fr"}
+    yield "reminders", FeedUnderTest("sandbox", "/sessions.ics", past=7, future=14, options=alarms)
+    weekend = {"weekdays": "sat,sun", "time_from": "09:00", "time_until": "12:00"}
+    yield (
+        "weekend mornings",
+        FeedUnderTest("sandbox", "/sessions.ics", _weekend_mornings, filters=weekend),
+    )
     yield "awkward", FeedUnderTest("awkward", "/sessions.ics", future=365)
     local = {"tz": "local"}
     yield "awkward, local", FeedUnderTest("awkward", "/sessions.ics", future=365, options=local)

@@ -70,6 +70,13 @@ MUTATIONS = {
         rejects=("vobject",),
         misreads=("ruby-icalendar", *_JAVASCRIPT),
     ),
+    "an alarm without TRIGGER": Mutation(
+        _in_first_event(
+            rb"END:VEVENT",
+            b"BEGIN:VALARM\r\nACTION:DISPLAY\r\nDESCRIPTION:Soon\r\nEND:VALARM\r\nEND:VEVENT",
+        ),
+        rejects=("ical", "ics"),
+    ),
     "a raw newline": Mutation(
         _in_first_event(rb"DESCRIPTION:", b"DESCRIPTION:Bring\r\na mat. "),
         rejects=("ical", "vobject", "ics", *_DEBIAN),

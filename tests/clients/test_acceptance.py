@@ -39,6 +39,14 @@ def test_the_feeds_contain_what_their_names_say(sample):
     assert any(event.title.endswith(" (Full)") for event in shown.expected)
     assert not any(event.title.startswith("CANCELLED: ") for event in hidden.expected)
     assert any(event.title.endswith(" left)") for event in hidden.expected)
+    french, reminders = sample("French").expected, sample("reminders").body
+    assert any(event.title.startswith("ANNULÉ\u00a0: ") for event in french)
+    assert any(event.title.endswith(" (complet)") for event in french)
+    assert any(event.title.endswith(" places restantes)") for event in french)
+    cancelled = reminders.count(b"STATUS:CANCELLED")
+    assert cancelled
+    assert reminders.count(b"BEGIN:VALARM") == reminders.count(b"BEGIN:VEVENT") - cancelled
+    assert 10 < len(sample("weekend mornings").expected) < len(sample("the studio").expected)
     assert b"STATUS:CANCELLED" in sample("the studio").body
     assert b"DTSTART;TZID=" in sample("local").body
 

@@ -7,6 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from ical.calendar_stream import IcsCalendarStream
+from ical.compat import enable_compat_mode
+from icalendar import Calendar
 from samples import HALL, START, content, published, session, snapshot, spec
 
 from bridge import languages
@@ -37,6 +40,18 @@ EVERYTHING = (
 """Sessions that have all of the words between them."""
 
 
+WORDS = {
+    "de": ("ABGESAGT: {}", "{} (ausgebucht)", "{} (noch 7 Plätze)", "Kursleitung: Zoë"),
+    "en": ("CANCELLED: {}", "{} (Full)", "{} (7 left)", "Instructor: Zoë"),
+    "es": ("CANCELADA: {}", "{} (completa)", "{} (quedan 7 plazas)", "Imparte: Zoë"),
+    "fr": ("ANNULÉ : {}", "{} (complet)", "{} (7 places restantes)", "Professeur : Zoë"),
+    "it": ("ANNULLATA: {}", "{} (al completo)", "{} (7 posti rimasti)", "Insegnante: Zoë"),
+    "nl": ("GEANNULEERD: {}", "{} (vol)", "{} (nog 7 plaatsen)", "Docent: Zoë"),
+    "pt": ("CANCELADA: {}", "{} (esgotada)", "{} (restam 7 vagas)", "Com: Zoë"),
+}
+"""Of each language: a cancelled class, a full one, one with places left, and the instructor."""
+
+
 def language(tag: str) -> Language:
     found = languages.translated(tag)
     assert found
@@ -48,6 +63,10 @@ def feed(tag: str, suffix: str = "ics", *, sessions: Any = EVERYTHING, **fields:
     specification = spec(language=language(tag), **fields)
     rendered = FORMATS[suffix].render(content(snapshot(*sessions), specification))
     return rendered.decode().replace("\r\n ", "")
+
+
+def plain_spaces(text: str) -> str:
+    return text.replace("\u00a0", " ")
 
 
 def parsed(*pairs: tuple[str, str], default: str = "en") -> FeedSpec:
@@ -107,6 +126,27 @@ class TestWords:
             "Termine: Zeiten, Orte und Absagen wie im Buchungssystem des Studios.",
         ):
             assert words in text
+
+    @pytest.mark.parametrize("tag", TAGS)
+    def test_the_words_are_read_back_by_clients(self, tag: str) -> None:
+        cancelled, full, left, instructor = WORDS[tag]
+        expected = {
+            cancelled.format("Élan vital – Zoë"),
+            full.format("Vinyasa Flow – Zoë, Jo"),
+            left.format("Vinyasa Flow – Zoë"),
+            "Vinyasa Flow – Zoë",
+        }
+        text = feed(tag, alarm=30)
+        parsed_events = Calendar.from_ical(text).walk("VEVENT")
+        with enable_compat_mode(text) as compatible:
+            events = IcsCalendarStream.calendar_from_ics(compatible).events
+        for titles, descriptions in (
+            ([e["SUMMARY"] for e in parsed_events], [e["DESCRIPTION"] for e in parsed_events]),
+            ([e.summary for e in events], [str(e.description) for e in events]),
+        ):
+            assert {plain_spaces(str(title)) for title in titles} == expected
+            firsts = [plain_spaces(line) for text in descriptions for line in text.splitlines()]
+            assert instructor in firsts
 
     @pytest.mark.parametrize("tag", TAGS)
     def test_only_texts_depend_on_the_language(self, tag: str) -> None:
