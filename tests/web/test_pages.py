@@ -358,6 +358,10 @@ class TestTimetable:
             text = page(site_of(**settings), "/sessions?view=week&lang=en").text
             assert text.index("Sunday") < text.index("Monday")
 
+    def test_a_browser_in_american_english_does_not_change_the_first_day_of_the_week(self, site):
+        text = site.get("/venues/12?view=week", headers={"Accept-Language": "en-US"}).text
+        assert text.index("Monday") < text.index("Sunday")
+
     def test_a_month_links_to_its_days_and_classes(self, site):
         found = page(site, "/venues/12?view=month&lang=de")
         assert "November 2026" in found.text

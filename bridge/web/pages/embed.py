@@ -78,7 +78,7 @@ def _timetable(
     page_path = f"/embed{path}"
     filters = page_filters(
         lookup.snapshot, spec, content, context.language, page_path,
-        first_weekday=context.first_weekday(content), fixed=fixed,
+        first_weekday=context.first_weekday(content.studio_zone), fixed=fixed,
     )  # fmt: skip
     parameters = options.parameters
     if options.filters:

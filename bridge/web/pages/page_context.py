@@ -173,11 +173,18 @@ class PageContext:
             raise ParameterError(name, f"{name}: {quoted(text)} cannot be used; accepted: {values}")
         return text
 
-    def first_weekday(self, content: PageContent) -> int:
-        """The first day of the week, 0 for Monday: as in the visitor's region, or the studio's."""
-        studio = self.services.config.feed_language
-        regional = self.language.has_region or not studio.has_region
-        return (self.language if regional else studio).first_weekday(content.studio_zone)
+    def first_weekday(self, zone: str | None) -> int:
+        """The first day of the week, 0 for Monday, as at the studio.
+
+        A language with a region in the address (``lang=en-US``) takes precedence. The browser's
+        does not: outside of America, too, many browsers ask for American English.
+
+        Args:
+            zone: the studio's time zone.
+        """
+        chosen = self.chosen_language is not None and self.language.has_region
+        language = self.language if chosen else self.services.config.feed_language
+        return language.first_weekday(zone)
 
     def timetable(self, content: PageContent, filters_size: int = 0) -> Timetable:
         """The timetable of a page for the requested view and day.
@@ -193,7 +200,7 @@ class PageContext:
             return timetable.month(shown, zone, self.now, self.first_day, budget=budget)
         return timetable.week(
             shown, zone, self.now, self.first_day,
-            first_weekday=self.first_weekday(content), budget=budget,
+            first_weekday=self.first_weekday(content.studio_zone), budget=budget,
         )  # fmt: skip
 
     def age_notice_key(self, lookup: Lookup) -> str | None:

@@ -56,7 +56,7 @@ def start() -> Response:
             subscription=CalendarLinks.of(context.base, context.feed_of(all_classes), ""),
             max_availability=services.config.public_availability,
             Availability=Availability,
-            weekdays=weekdays(context.language.first_weekday(zone)),
+            weekdays=weekdays(context.first_weekday(zone)),
             left_out=lookup and lookup.left_out,
             age=lookup and context.age_notice(lookup, None),
         )
@@ -203,7 +203,7 @@ def _timetable(
     if token is None:
         filters = page_filters(
             lookup.snapshot, spec, content, context.language, page_path,
-            first_weekday=context.first_weekday(content),
+            first_weekday=context.first_weekday(content.studio_zone),
         )  # fmt: skip
         title = filters.title(content.name)
     table = context.timetable(content, filters.size if filters else 0)
