@@ -56,6 +56,23 @@ def test_the_script_fits_the_frame_to_its_content(
     assert tab.console() == []
 
 
+def test_each_frame_is_fitted_and_messages_of_other_sites_are_ignored(
+    live: Bridge, tab: Chromium, blog: FileServer
+) -> None:
+    message = "parent.postMessage({timetable: {height: 5000}}, '*')"
+    other = blog.put("/other.html", f"<!doctype html><script>{message}</script>".encode())
+    paths = ("/embed/venues/12", "/embed/venues/12?view=month&filters=on", "/embed/venues/999")
+    frames = "".join(f'<iframe src="{live.url(path)}" title="x"></iframe>' for path in paths)
+    script = f'<script src="{live.origin}/embed.js"></script>'
+    tab.open(paste(blog, f'{frames}<iframe src="{other}" title="x"></iframe>{script}'))
+    heights = "[...document.querySelectorAll('iframe')].map((frame) => frame.style.height)"
+    tab.wait_until(f"return {heights}.slice(0, 3).every((height) => parseInt(height) > 200)")
+    *fitted, ignored = tab.run(f"return {heights}")
+    assert len(set(fitted)) == 3
+    assert "5000px" not in fitted
+    assert ignored == ""
+
+
 def test_without_the_script_the_frame_scrolls(
     live: Bridge, tab: Chromium, blog: FileServer
 ) -> None:

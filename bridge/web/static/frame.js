@@ -18,6 +18,8 @@
   };
   const observer = new ResizeObserver(sendHeight);
   parts.forEach((part) => observer.observe(part));
+  // Browsers do not run observers of frames that are out of sight.
+  sendHeight();
   // embed.js requests the height when it has loaded, which may be after this page.
   window.addEventListener("message", (event) => {
     if (event.source === window.parent && event.data === "timetable?") {
