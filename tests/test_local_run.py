@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -113,13 +115,25 @@ class TestWhileTheSandboxIsServed:
         assert done.stdout.encode() == served.replace(b"\r\n", b"\n")
         assert b"BEGIN:VEVENT" in served
 
-    def test_the_other_commands_work_on_its_store(self, server: LocalRun, run: Run) -> None:
-        signed = run("sign", "venues/12.ics", "--visibility", "public,private")
-        address = server.url + signed.stdout.splitlines()[-1]
-        assert SANDBOX in signed.stderr
+    def test_the_commands_of_the_readme_work(self, server: LocalRun, run: Run) -> None:
+        readme = (HOME / "README.md").read_text(encoding="utf-8")
+        lines = re.findall(r"^    .venv/bin/flask --app app ([^#\n]*)", readme, re.MULTILINE)
+        commands = [shlex.split(line) for line in dict.fromkeys(lines)]
+        printed = {
+            " ".join(arguments): run(*arguments).stdout
+            for arguments in commands
+            if arguments[0] != "sandbox"
+        }
+        assert len(printed) > 4
+        assert printed["accept"] == "nothing is held\n"
+        assert json.loads(printed["check --json"])["healthy"]
+        [signed] = [text for command, text in printed.items() if command.startswith("sign")]
+        address = server.url + signed.splitlines()[-1]
         assert get(address).status == 200
         assert run("revoke", address).returncode == 0
-        assert run("accept").stdout == "nothing is held\n"
+        [host] = {*re.findall(r"curl '?(http://[^/]*)", readme)}
+        for path in re.findall(rf"curl '?{host}([^'\n]*)", readme):
+            assert get(server.url + path).status == 200
 
     def test_a_server_without_a_token_does_not_start(self, server: LocalRun, home: Path) -> None:
         done = execute([str(PYTHON), "-m", "bridge.server"], home, PORT=str(free_port()))

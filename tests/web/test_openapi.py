@@ -290,7 +290,7 @@ def test_schemathesis_finds_no_difference_between_description_and_server(tmp_pat
             env={**machine.environment, **variables},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
