@@ -137,12 +137,7 @@ def _serve_locally() -> None:
     if config.has_account(env):
         serve(_settings())
         return
-    studio_url, token, signing_key = _start_sandbox()
-    variables = {
-        "TEAMUP_API_TOKEN": token,
-        "TEAMUP_BASE_URL": studio_url,
-        config.SANDBOX_FLAG: "1",
-    }
+    variables, signing_key = _start_sandbox()
     if not env.str("FEED_SIGNING_KEYS", ""):
         variables["FEED_SIGNING_KEYS"] = signing_key
     os.environ |= variables
@@ -151,7 +146,7 @@ def _serve_locally() -> None:
     commands = "" if lock is None else "  commands      .venv/bin/flask --app app check\n"
     print(  # noqa: T201 - for the person who typed make run
         "TEAMUP_API_TOKEN is not set, so this is the bundled sandbox studio, not yours.\n"
-        f"  studio's API  {studio_url}\n"
+        f"  studio's API  {settings.base_url}\n"
         f"  the bridge    http://{settings.host}:{settings.port}/\n"
         f"{commands}"
         "Set TEAMUP_API_TOKEN, in the environment or in .env, to serve your own timetable.",
@@ -161,11 +156,11 @@ def _serve_locally() -> None:
         serve(settings)
 
 
-def _start_sandbox() -> tuple[str, str, str]:
+def _start_sandbox() -> tuple[dict[str, str], str]:
     """Start the sandbox studio in a child process, which ends with this process.
 
     Returns:
-        The values of TEAMUP_BASE_URL, TEAMUP_API_TOKEN and FEED_SIGNING_KEYS for it.
+        The environment variables of a bridge for it, and a key that signs private feeds.
     """
     # Imported here, because the production server must not import the sandbox.
     from bridge.sandbox import api, demo_timetable, http_server  # noqa: PLC0415
@@ -184,7 +179,13 @@ def _start_sandbox() -> tuple[str, str, str]:
         server.run()
 
     multiprocessing.get_context("fork").Process(target=run, daemon=True).start()
-    return server.url, api.TOKEN, api.SIGNING_KEY
+    variables = {
+        "TEAMUP_API_TOKEN": api.TOKEN,
+        "TEAMUP_BASE_URL": server.url,
+        "TEAMUP_PROVIDER_ID": api.PROVIDER_ID,
+        config.SANDBOX_FLAG: "1",
+    }
+    return variables, api.SIGNING_KEY
 
 
 if __name__ == "__main__":

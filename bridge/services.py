@@ -20,6 +20,7 @@ from bridge.ops.metrics import Metrics
 from bridge.ops.periodic import PeriodicTasks
 from bridge.ops.sender import Sender
 from bridge.ops.status_report import StatusReport
+from bridge.ops.studio_name import StudioName
 from bridge.ops.usage import UsageCounter
 from bridge.ops.webhook import Webhook
 from bridge.snapshots.backoff import Backoff
@@ -62,6 +63,7 @@ class Services:
     feeds: Feeds
     private: PrivateFeeds
     usage: UsageCounter
+    studio_name: StudioName
     report: StatusReport
     metrics: Metrics
     senders: tuple[Sender[Any], ...]
@@ -82,11 +84,13 @@ class Services:
         """Open the store and load the widest snapshot, so that the first request need not wait."""
         self.router.peek_widest()
         self.usage.refresh()
+        self.studio_name.refresh()
 
     def stop_refreshing(self) -> None:
         """Cancel walks, so that no request waits for them, and release their leases."""
         self.prefetcher.close()
         self.refresher.stop()
+        self.studio_name.close()
         self.client.close()
         self.refresher.close()
 
@@ -194,6 +198,14 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         senders=senders,
     )
     metrics.add_gauges(report)
+    studio_name = StudioName(
+        config.studio_name,
+        config.provider_id,
+        client=client,
+        store=store,
+        keys=keys,
+        clock=clock,
+    )
     prefetcher = Prefetcher(
         store=store,
         keys=keys,
@@ -228,6 +240,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         ),
         private=PrivateFeeds(store, keys, clock, keys=config.signing_keys, revoked=config.revoked),
         usage=usage,
+        studio_name=studio_name,
         report=report,
         metrics=metrics,
         senders=senders,
@@ -235,6 +248,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
             clock,
             usage.flush,
             usage.refresh,
+            studio_name.refresh,
             AlertRules(router, alerts, store, clashes).evaluate,
             *(sender.begin for sender in senders),
             instrumentation=metrics,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 TOKEN = "sandbox-token"  # noqa: S105 - made up, and public
 SIGNING_KEY = "sandbox-signing-key"
 """For private feeds of a bridge that serves the sandbox; public as well."""
+PROVIDER_ID, PROVIDER_NAME = "123", "Riverside Movement"
 BASE_PATH = "/api/v2"
 BASE_PATH_SETTING = "SANDBOX_BASE_PATH"
 
@@ -59,6 +60,7 @@ def create_api(
     dialect: Dialect | None = None,
     anonymous: bool = False,
     anonymous_lists: Collection[str] = (EVENTS.path,),
+    provider_name: str = PROVIDER_NAME,
     now: Callable[[], datetime] = _utc_now,
 ) -> Flask:
     """Create the API of one studio, as TeamUp documents it.
@@ -78,6 +80,7 @@ def create_api(
         anonymous: whether a request without a token, but with ``TeamUp-Provider-ID``, is answered
             with what the studio's public page shows.
         anonymous_lists: the paths of the lists that can be read so.
+        provider_name: what ``/providers/<id>`` names the studio.
         now: the current time; decides what customers see, and anonymous readers.
     """
     app = Flask(__name__)
@@ -103,9 +106,15 @@ def create_api(
         serializer = _serializer(tables, params, mode, base_path, includes)
         return active.make_response(_page(rows, params, active, serializer))
 
+    def provider(identity: int) -> Row:
+        authenticator.authorize(request.headers, anonymous=anonymous)
+        rate_limit.hit()
+        return {"object": "provider", "id": identity, "name": provider_name}
+
     for endpoint in ENDPOINTS:
         view = partial(list_rows, endpoint)
         app.add_url_rule(f"{base_path}/{endpoint.path}", endpoint.path, view, methods=["GET"])
+    app.add_url_rule(f"{base_path}/providers/<int:identity>", view_func=provider)
     app.register_blueprint(create_controls(faults))
     app.register_error_handler(ApiError, ApiError.response)
     app.register_error_handler(HTTPException, _http_error)

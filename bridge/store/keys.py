@@ -57,6 +57,11 @@ class Keys:
         """A hint: something that was learned about upstream."""
         return self._key("learnt", name)
 
+    @property
+    def provider_name(self) -> str:
+        """The studio's name as upstream stated it, and until when it is fresh."""
+        return self._key("provider")
+
     def session(self, source: str, identity: int) -> str:
         """The history of one session."""
         return self._key("session", f"{source}:{identity}")

@@ -116,12 +116,12 @@ def page_response(
         context.base,
         context.chosen_language,
     )
-    version: Hashable = None
+    version: Hashable = context.studio.name
     walked = 0.0
     if lookup is not None:
         freshness = Freshness.of(lookup)
         notice = context.age_notice_key(lookup)
-        version = (lookup.version, notice, state)
+        version = (version, lookup.version, notice, state)
         walked = lookup.snapshot.walked
         if notice:
             # The page changed when the notice appeared.

@@ -10,7 +10,6 @@ from urllib.parse import parse_qsl, urlencode
 from flask import Request, current_app, render_template
 
 from bridge import languages, times
-from bridge.config import Config
 from bridge.errors import ParameterError
 from bridge.feeds.params import OPTIONS, feed_spec
 from bridge.feeds.spec import FeedSpec
@@ -49,10 +48,11 @@ class Studio:
     colour: str | None
 
     @classmethod
-    def of(cls, config: Config) -> "Studio":
-        """The studio of the settings."""
+    def of(cls, services: Services) -> "Studio":
+        """The studio of the settings, by the name that TeamUp has if they name none."""
+        config = services.config
         return cls(
-            name=config.studio_name,
+            name=services.studio_name.current,
             url=config.studio_url,
             logo=assets.logo_name(config.studio_logo) if config.studio_logo else None,
             colour=config.studio_color,
@@ -97,6 +97,11 @@ class PageContext:
             base=base_address(request, services.config.public_base_url),
             chosen_language=None if lang is None else language.locale_tag,
         )
+
+    @cached_property
+    def studio(self) -> Studio:
+        """What the page is headed with."""
+        return Studio.of(self.services)
 
     @cached_property
     def now(self) -> datetime:
@@ -270,7 +275,7 @@ class PageContext:
             link=self.link,
             asset=lambda name: self.root + assets.path(name),
             languages=languages.available(),
-            studio=Studio.of(self.services.config),
+            studio=self.studio,
             sandbox=self.services.config.sandbox,
             **{**_OPTIONAL, **variables},
         )
