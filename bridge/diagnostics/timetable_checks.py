@@ -28,7 +28,7 @@ def check_walks(report: CheckReport, walks: Mapping[SourceName, Walk], settings:
     """Check the sessions of complete walks, by source."""
     defaults = FeedDefaults.of(settings)
     snapshot = join([_snapshot(walk, settings) for walk in walks.values()])
-    catalogue = catalogue_of(snapshot, FilterSet(), defaults.audience)
+    catalogue = catalogue_of(snapshot, FilterSet(), defaults.audience, defaults.language)
     sessions = [session for walk in walks.values() for session in walk.sessions]
     report.counts = {
         "sessions": len(sessions),

@@ -4,9 +4,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from bridge.feeds.selection import hidden_reason, horizon_of
-from bridge.feeds.spec import Audience
+from bridge.feeds.spec import Audience, Kind
+from bridge.feeds.subject import unknown_name
 from bridge.filters import FilterSet
-from bridge.model import ClassSession
+from bridge.languages import Language
+from bridge.model import ClassSession, Instructor, Room, Venue
 from bridge.snapshots.snapshot import Snapshot
 from bridge.text_cleanup import folded
 
@@ -48,16 +50,26 @@ def visible_sessions(
     ]
 
 
-def catalogue_of(snapshot: Snapshot, window: FilterSet, audience: Audience) -> Catalogue:
-    """The catalogue of the sessions in *window* that *audience* may see."""
+def catalogue_of(
+    snapshot: Snapshot, window: FilterSet, audience: Audience, language: Language
+) -> Catalogue:
+    """The catalogue of the sessions in *window* that *audience* may see.
+
+    Args:
+        language: of the names of items without a name.
+    """
+
+    def name_of(part: Venue | Room | Instructor, kind: Kind) -> str:
+        return part.name or unknown_name(kind, part.id, language)
+
     venues, rooms, instructors, courses, types, categories = groups = [_Group() for _ in range(6)]
     for session in visible_sessions(snapshot, window, audience):
         if session.venue:
-            venues.add(session.venue.id, session.venue.name or f"Venue {session.venue.id}")
+            venues.add(session.venue.id, name_of(session.venue, Kind.VENUE))
         if session.room:
-            rooms.add(session.room.id, session.room.name or f"Room {session.room.id}")
+            rooms.add(session.room.id, name_of(session.room, Kind.ROOM))
         for person in session.instructors:
-            instructors.add(person.id, person.name or f"Instructor {person.id}")
+            instructors.add(person.id, name_of(person, Kind.INSTRUCTOR))
         if session.course:
             courses.add(session.course.id, session.course.name or session.title)
         kind = session.offering_type

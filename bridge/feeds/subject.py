@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import PATH_FIELDS, FeedSpec, Kind
 from bridge.filters import FilterSet
+from bridge.languages import Language
 from bridge.model import ClassSession
 from bridge.text_cleanup import folded
 
@@ -28,6 +29,11 @@ FIELD_WORDS = {
     "category": "category",
 }
 """The keys of the words for the objects in a filter set, by its fields."""
+
+
+def unknown_name(kind: Kind, identity: int, language: Language) -> str:
+    """What an object is called whose name is not known."""
+    return f"{language.plain(KIND_WORDS[kind])} {identity}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +101,7 @@ class SubjectCollector:
         if label or self._spec.identity is None:
             name = label or chosen or language.plain("classes")
             return Subject(name, zone, self._latest, chosen)
-        word = language.plain(KIND_WORDS[self._spec.kind])
-        name = self._name or f"{word} {self._spec.identity}"
+        name = self._name or unknown_name(self._spec.kind, self._spec.identity, language)
         return Subject(name, zone or self._zone, self._latest)
 
     def _chosen(self) -> str:

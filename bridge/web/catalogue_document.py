@@ -75,8 +75,8 @@ def catalogue_document(snapshot: Snapshot, base: str, defaults: FeedDefaults) ->
         starts_at_lte=now + timedelta(days=defaults.future),
         status=(Status.ACTIVE,),
     )
-    listed = catalogue_of(snapshot, window, audience)
-    ahead = catalogue_of(snapshot, upcoming, audience)
+    listed = catalogue_of(snapshot, window, audience, defaults.language)
+    ahead = catalogue_of(snapshot, upcoming, audience, defaults.language)
     further = _further_values(visible_sessions(snapshot, window, audience))
     document: dict[str, Any] = {
         "all": {

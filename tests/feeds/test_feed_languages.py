@@ -15,10 +15,12 @@ from samples import HALL, START, content, published, session, snapshot, spec
 from bridge import languages
 from bridge.config import Availability
 from bridge.errors import ParameterError
+from bridge.feeds.catalogue import catalogue_of
 from bridge.feeds.formats import FORMATS, ICS
 from bridge.feeds.formats.ics import trim_to_size
 from bridge.feeds.params import FeedDefaults, feed_spec
 from bridge.feeds.spec import Audience, FeedSpec, Kind
+from bridge.filters import FilterSet
 from bridge.languages import Language
 from bridge.model import Instructor, Status, Visibility
 
@@ -197,3 +199,10 @@ class TestWords:
 
     def test_days_of_txt_are_those_of_the_language(self) -> None:
         assert language("de").short_day(date(2026, 10, 20), year=True) in feed("de", "txt")
+
+
+@pytest.mark.parametrize(("tag", "name"), [("en", "Venue 11"), ("fr", "Lieu 11")])
+def test_items_without_a_name_are_named_in_the_language(tag: str, name: str) -> None:
+    nameless = snapshot(session(venue=replace(HALL, name="")))
+    [venue] = catalogue_of(nameless, FilterSet(), STAFF, language(tag)).venues
+    assert venue.name == name

@@ -174,14 +174,14 @@ def test_nothing_public_starts_later_than_the_horizon() -> None:
     assert dict(selection.hidden) == {LATER: 1}
     assert len(select(current, spec(audience=horizon(None))).shown) == 3
     only_later = snapshot(sessions[2])
-    assert catalogue_of(only_later, FilterSet(), horizon(7)).venues == ()
-    assert catalogue_of(only_later, FilterSet(), horizon(None)).venues
+    assert catalogue_of(only_later, FilterSet(), horizon(7), english()).venues == ()
+    assert catalogue_of(only_later, FilterSet(), horizon(None), english()).venues
 
 
 def test_the_catalogue_lists_rooms_and_categories() -> None:
     kind = replace(YOGA, category_id=9)
     catalogue = catalogue_of(
-        snapshot(event(offering_type=kind), session(2)), FilterSet(), horizon(None)
+        snapshot(event(offering_type=kind), session(2)), FilterSet(), horizon(None), english()
     )
     assert [(item.name, item.identity) for item in catalogue.rooms] == [("Studio 1", 71)]
     assert [(item.name, item.identity) for item in catalogue.categories] == [("Yoga", 9)]
@@ -189,7 +189,7 @@ def test_the_catalogue_lists_rooms_and_categories() -> None:
 
 def test_the_catalogue_counts_the_visible_sessions_of_each_item() -> None:
     sessions = [event(n, start=SEEN + timedelta(days=n)) for n in (1, 2, 8)]
-    catalogue = catalogue_of(snapshot(*sessions), FilterSet(), horizon(7))
+    catalogue = catalogue_of(snapshot(*sessions), FilterSet(), horizon(7), english())
     assert [(item.identity, item.sessions) for item in catalogue.rooms] == [(71, 2)]
 
 

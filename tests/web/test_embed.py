@@ -224,10 +224,10 @@ class TestBuilder:
             ("embed_accent", "#ff8800"),
         }  # fmt: skip
         selected = [tag["value"] for tag in found.all("option") if "selected" in tag]
-        assert {"week", "light", "mono"} <= set(selected)
+        assert {"week", "light", "mono", "de"} <= set(selected)
         [preview] = [tag for tag in found.all("a") if "data-embed-preview" in tag]
         assert preview["href"] == (
-            "/embed/sessions?venues=12&venues=13&view=week&font=mono&accent=ff8800"
+            "/embed/sessions?venues=12&venues=13&view=week&font=mono&accent=ff8800&lang=de"
         )
 
     def test_fields_that_are_unchanged_are_not_in_the_code(self, site):

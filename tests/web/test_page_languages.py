@@ -87,3 +87,18 @@ def test_visitors_whose_language_has_no_translation_get_the_studios_language(sit
     assert "CANCELLED" in german.get("/sessions.ics?lang=en").text
     found = page(german, "/sessions?lang=en")
     assert [link for link in found.links if ".ics?lang=en&_=.ics" in link]
+
+
+def test_the_embed_code_of_a_page_has_the_language_of_its_address(site):
+    def frame(query):
+        source = page(site, f"/venues/12{query}").source
+        return re.search("&lt;iframe src=&#34;(.+?)&#34;", source)[1]
+
+    assert frame("?lang=fr").endswith("/embed/venues/12-riverside-studio?lang=fr")
+    for query in ("", "?lang=ja", "?lang=fr&embed_lang="):
+        assert "lang=" not in frame(query)
+
+
+def test_the_changes_of_a_page_have_the_language_of_its_address(site):
+    found = page(site, "/venues/12/changes?lang=fr")
+    assert "/venues/12/changes.atom?lang=fr&_=.atom" in found.links

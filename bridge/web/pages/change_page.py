@@ -95,6 +95,7 @@ def _page(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
     content = page_content(lookup.snapshot, spec, context.language)
     if not content.exists:
         raise UnknownPageError(KIND_WORDS[spec.kind])
+    feed = context.feed_of(spec)
     html = context.render(
         "changes.html",
         page_path=_path(spec, content),
@@ -108,7 +109,7 @@ def _page(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
                 content.has_page,
             )
         ),
-        path_of=lambda extension: context.root + spec.path(f"/changes{extension}"),
+        path_of=lambda extension: context.root + feed.path(f"/changes{extension}"),
         canonical=context.base + _path(spec, content),
         description=context.language("changes_title", name=content.name).unescape(),
         left_out=lookup.left_out,

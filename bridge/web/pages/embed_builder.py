@@ -46,7 +46,9 @@ class EmbedBuilder:
 
     @classmethod
     def of(cls, context: PageContext) -> "EmbedBuilder":
-        """The settings in the query of a request for a page; by default the view of the page.
+        """The settings in the query of a request for a page.
+
+        By default the view of the page, and its language if its address names one.
 
         Raises:
             ParameterError: a value is not accepted.
@@ -60,7 +62,7 @@ class EmbedBuilder:
             used=any(name.startswith(PREFIX) for name in args),
             view=context.one_of(view, VIEWS) if args.get(view) else context.view,
             options=options,
-            language=context.one_of(lang, (*languages.available(),)) if args.get(lang) else None,
+            language=_language(context, lang),
             height=_height(context),
         )
 
@@ -104,6 +106,13 @@ class EmbedBuilder:
         if self.height:
             return frame
         return f'{frame}\n<script src="{base}/embed.js" async></script>'
+
+
+def _language(context: PageContext, name: str) -> str | None:
+    if name not in context.request.args:
+        return context.feed_language
+    tags = (*languages.available(),)
+    return context.one_of(name, tags) if context.request.args[name] else None
 
 
 def _default_accent(context: PageContext) -> str:

@@ -9,6 +9,7 @@ from bridge import times
 from bridge.feeds.catalogue import Catalogue, CatalogueItem, catalogue_of, visible_sessions
 from bridge.feeds.spec import PATH_FIELDS, Audience, Kind
 from bridge.filters import FilterSet, Weekday, Window, in_window
+from bridge.languages import Language
 from bridge.model import ClassSession, Identity, SourceName
 from bridge.snapshots.snapshot import Snapshot
 from bridge.text_cleanup import folded
@@ -106,10 +107,14 @@ class FeedBuilder:
         return sum(len(group.items) for group in self.groups) > _SEARCHED
 
 
-def feed_builder(snapshot: Snapshot, window: FilterSet, audience: Audience) -> FeedBuilder:
+def feed_builder(
+    snapshot: Snapshot, window: FilterSet, audience: Audience, language: Language
+) -> FeedBuilder:
     """The lists of the sessions in *window* that *audience* may see."""
     sessions = visible_sessions(snapshot, window, audience)
-    groups = _within_budget([*_groups(catalogue_of(snapshot, window, audience), sessions)])
+    groups = _within_budget(
+        [*_groups(catalogue_of(snapshot, window, audience, language), sessions)]
+    )
     listed = {session.source for session in sessions}
     sources = tuple(source for source in SourceName if source.object in listed)
     now = datetime.fromtimestamp(snapshot.changed_at, UTC)

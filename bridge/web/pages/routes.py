@@ -52,7 +52,7 @@ def start() -> Response:
             page_path="/",
             canonical=f"{context.base}/",
             description=context.language("start_lead").unescape(),
-            builder=lookup and _builder(lookup, all_classes),
+            builder=lookup and _builder(context, lookup, all_classes),
             subscription=CalendarLinks.of(context.base, context.feed_of(all_classes), ""),
             max_availability=services.config.public_availability,
             Availability=Availability,
@@ -278,5 +278,7 @@ def _granted(spec: FeedSpec) -> list[str]:
     return [*shown, *(name for name in options if getattr(audience, name))]
 
 
-def _builder(lookup: Lookup, all_classes: FeedSpec) -> FeedBuilder:
-    return feed_builder(lookup.snapshot, all_classes.filter_set, all_classes.audience)
+def _builder(context: PageContext, lookup: Lookup, all_classes: FeedSpec) -> FeedBuilder:
+    return feed_builder(
+        lookup.snapshot, all_classes.filter_set, all_classes.audience, context.language
+    )
