@@ -1,9 +1,14 @@
 """A strict parser of iCalendar content lines and components (RFC 5545, 3.1 to 3.6)."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _MAX_LINE = 75
+_TEXT = re.compile(r"(?:[^\\,;\x00-\x08\x0a-\x1f]+|\\[\\;,nN])*+")
+_ESCAPED = re.compile(r"\\(.)")
+# The name, the parameters, and the value after the first colon outside of quotes.
+_LINE = re.compile(r'([^";:]*)(?:;((?:[^":]|"[^"]*")*+))?:(.*)', re.DOTALL)
 
 
 class MalformedError(ValueError):
@@ -25,9 +30,12 @@ class Line:
         Raises:
             MalformedError: it is not valid as TEXT.
         """
-        return "".join(self._characters())
+        if not _TEXT.fullmatch(self.value):
+            return "".join(self._characters())
+        return unescaped(self.value)
 
     def _characters(self) -> Iterator[str]:
+        """One character after the other, up to the first that is not valid."""
         characters = iter(self.value)
         for character in characters:
             if character in ",;" or (character != "\t" and ord(character) < 32):
@@ -79,6 +87,11 @@ class Component:
     def walk(self) -> list["Component"]:
         """The component and all components below it."""
         return [self, *(component for part in self.parts for component in part.walk())]
+
+
+def unescaped(value: str) -> str:
+    """*value* without the escapes of TEXT (RFC 5545, 3.3.11)."""
+    return _ESCAPED.sub(lambda found: "\n" if found[1] in "nN" else found[1], value)
 
 
 def content_lines(body: bytes) -> list[str]:
@@ -135,13 +148,10 @@ def read(body: bytes) -> Component:
 
 
 def _split(text: str) -> Line:
-    """Split at the first colon outside of quotes."""
-    quoted = False
-    for at, character in enumerate(text):
-        quoted ^= character == '"'
-        if character == ":" and not quoted:
-            name, _, params = text[:at].partition(";")
-            if not name.isascii() or name != name.upper():
-                raise MalformedError(f"{name!r} is not the name of a property")
-            return Line(name, params, text[at + 1 :])
-    raise MalformedError(f"{text[:60]!r} is not a content line")
+    match = _LINE.fullmatch(text)
+    if match is None:
+        raise MalformedError(f"{text[:60]!r} is not a content line")
+    name, params, value = match.groups("")
+    if not name.isascii() or name != name.upper():
+        raise MalformedError(f"{name!r} is not the name of a property")
+    return Line(name, params, value)

@@ -104,11 +104,11 @@ def _event(component: Component, zones: frozenset[str]) -> ParsedEvent:
         raise MalformedError("DTSTAMP and LAST-MODIFIED differ")
     for alarm in component.all("VALARM"):
         _check_alarm(alarm, component.value("STATUS"))
-    end = _instant(component.line("DTEND"), zones) if "DTEND" in component.names() else None
+    end = instant(component.line("DTEND"), zones) if "DTEND" in component.names() else None
     return ParsedEvent(
         component.text("UID"),
         component.text("SUMMARY"),
-        _instant(component.line("DTSTART"), zones),
+        instant(component.line("DTSTART"), zones),
         end,
     )
 
@@ -120,7 +120,15 @@ def _check_alarm(alarm: Component, status: str) -> None:
         raise MalformedError("a cancelled event has an alarm")
 
 
-def _instant(line: Line, zones: frozenset[str]) -> datetime:
+def instant(line: Line, zones: frozenset[str]) -> datetime:
+    """The time of DTSTART or DTEND in UTC.
+
+    Args:
+        zones: the time zones that the calendar defines.
+
+    Raises:
+        MalformedError: it is not a time, or its zone is not defined.
+    """
     match = re.fullmatch(r"(\d{8}T\d{6})(Z?)", line.value)
     name, _, zone = line.params.partition("=") if line.params else ("TZID", "", "UTC")
     if match is None or name != "TZID" or bool(match[2]) == bool(line.params):

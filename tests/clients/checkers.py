@@ -1,7 +1,7 @@
-"""The clients by name, each as a function from a calendar's bytes to its events."""
+"""The clients by name: functions from a calendar's bytes, or from those of several, to events."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import ics
@@ -15,6 +15,7 @@ from clients import programs, strict
 from clients.events import Event, Rejected
 
 Load = Callable[[bytes], list[Event]]
+LoadAll = Callable[[Sequence[bytes]], list[programs.Result]]
 
 # ics parses each line separately, at half a millisecond; most lines are repeated.
 _grammar = ics.grammar.parse.GRAMMAR
@@ -88,7 +89,7 @@ IN_PROCESS: dict[str, Load] = {
     "icalendar": icalendar_,
     "strict": strict.load,
 }
-PROGRAMS: dict[str, Load] = {
+PROGRAMS: dict[str, LoadAll] = {
     "libical": programs.libical,
     "ruby-icalendar": programs.ruby_icalendar,
     "recurring-ical-events": programs.open_web_calendar,

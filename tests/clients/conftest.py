@@ -2,7 +2,7 @@
 
 import gc
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -22,8 +22,8 @@ from bridge.sandbox.http_server import SandboxServer
 from bridge.web import create_app
 from clients import programs
 from clients.browser import Browser, browser
-from clients.checkers import IN_PROCESS, PROGRAMS, Load
-from clients.events import Event
+from clients.checkers import IN_PROCESS, PROGRAMS, Load, LoadAll
+from clients.events import Event, Rejected
 from clients.expected_events import fetch_rows
 from clients.feeds_under_test import FEEDS, SOURCES, UPSTREAMS
 from clients.web import FileServer, calendar_page, get_with_retries
@@ -100,18 +100,52 @@ def chromium() -> Iterator[Browser]:
         yield tab
 
 
-@pytest.fixture
-def load(request: pytest.FixtureRequest) -> Callable[[str], Load]:
-    """Returns a client by its name, as a function from bytes to events."""
+@pytest.fixture(scope="session")
+def programs_by_name(file_server: FileServer) -> dict[str, LoadAll]:
+    """The clients that run as separate programs."""
 
-    def by_name(client: str) -> Load:
-        if client in ("fullcalendar", "vdirsyncer"):
+    def vdirsyncer(bodies: Sequence[bytes]) -> list[programs.Result]:
+        urls = [file_server.put(f"/{number}.ics", body) for number, body in enumerate(bodies)]
+        return programs.vdirsyncer(urls)
+
+    return {**PROGRAMS, "vdirsyncer": vdirsyncer}
+
+
+@pytest.fixture(scope="session")
+def read_by_programs() -> dict[tuple[str, tuple[bytes, ...]], list[programs.Result]]:
+    """What programs have read, by their name and all calendars that they got."""
+    return {}
+
+
+@pytest.fixture
+def load(
+    request: pytest.FixtureRequest,
+    programs_by_name: dict[str, LoadAll],
+    read_by_programs: dict[tuple[str, tuple[bytes, ...]], list[programs.Result]],
+) -> Callable[..., Load]:
+    """Returns a client by its name, as a function from bytes to events.
+
+    A client that is a program reads the other calendars of *among* at the same time.
+    """
+
+    def by_name(client: str, among: Sequence[bytes] = ()) -> Load:
+        if client == "fullcalendar":
             server: FileServer = request.getfixturevalue("file_server")
-            if client == "vdirsyncer":
-                return lambda body: programs.vdirsyncer(server.put("/feed.ics", body))
             chromium: Browser = request.getfixturevalue("chromium")
             return lambda body: chromium.everything(server.put("/feed.ics", body), *_days(body))
-        return PROGRAMS[client] if client in PROGRAMS else _without_gc(IN_PROCESS[client])
+        if client in IN_PROCESS:
+            return _without_gc(IN_PROCESS[client])
+
+        def load_with_others(body: bytes) -> list[Event]:
+            bodies = tuple(among) or (body,)
+            if (client, bodies) not in read_by_programs:
+                read_by_programs[client, bodies] = programs_by_name[client](bodies)
+            result = read_by_programs[client, bodies][bodies.index(body)]
+            if isinstance(result, Rejected):
+                raise result
+            return result
+
+        return load_with_others
 
     return by_name
 

@@ -97,7 +97,7 @@ MUTATIONS = {
     ),
     "REFRESH-INTERVAL misspelled": Mutation(
         _replaced(b"INTERVAL;VALUE=DURATION:", b"INTERVAL;DURATION:"),
-        rejects=tuple(client for client in _EVERY if client != "vobject"),
+        rejects=tuple(client for client in _EVERY if client not in ("vobject", "vdirsyncer")),
     ),
     "a fold within a character": Mutation(
         lambda body: re.sub(rb"([\xc2-\xf4])([\x80-\xbf])", rb"\1\r\n \2", body, count=1),

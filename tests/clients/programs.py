@@ -1,26 +1,32 @@
 """Clients that run as separate programs.
 
-A reader in `readers/` gets a calendar on standard input and writes one JSON object: either
-`{"events": [[uid, title, start, end], …]}`, with times in seconds since 1970, null for none and
-"floating" for a time without a zone; or `{"rejected": reason}`. A reader that exits with an error
-is broken, which says nothing about the calendar.
+Starting a program takes longer than reading most calendars, so each reads several. A reader in
+`readers/` gets a JSON array of calendars, in base64, on standard input, and writes an array with an
+object for each: either `{"events": [[uid, title, start, end], …]}`, with times in seconds since
+1970, null for none and "floating" for a time without a zone; or `{"rejected": reason}`. A reader
+that exits with an error is broken, which says nothing about the calendars.
 """
 
+import base64
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import ical_lines
+import ical_validator
 import pytest
-from icalendar import Calendar
 
 from clients.events import Event, Rejected
+
+Result = list[Event] | Rejected
 
 HERE = Path(__file__).parent
 READERS = HERE / "readers"
@@ -41,11 +47,11 @@ def skip_without(requirement: str, command: str) -> None:
     pytest.skip(f"{requirement} is missing: `{command}` installs it")
 
 
-def libical(body: bytes) -> list[Event]:
+def libical(bodies: Sequence[bytes]) -> list[Result]:
     """libical (GNOME Calendar, Evolution, KDE): strict about components and properties."""
     if not _has_libical():
         skip_without("libical (gir1.2-ical-3.0, python3-gi)", "make test-deps")
-    return _read([SYSTEM_PYTHON, str(READERS / "libical.py")], body)
+    return _read([SYSTEM_PYTHON, str(READERS / "libical.py")], bodies)
 
 
 @cache
@@ -61,11 +67,11 @@ def _succeeds(*command: str) -> bool:
         return False
 
 
-def ruby_icalendar(body: bytes) -> list[Event]:
+def ruby_icalendar(bodies: Sequence[bytes]) -> list[Result]:
     """Ruby's icalendar in its strict mode."""
     if not _has_ruby_icalendar():
         skip_without("Ruby's icalendar (ruby, ruby-icalendar)", "make test-deps")
-    return _read([_RUBY, str(READERS / "ruby_icalendar.rb")], body)
+    return _read([_RUBY, str(READERS / "ruby_icalendar.rb")], bodies)
 
 
 @cache
@@ -73,36 +79,36 @@ def _has_ruby_icalendar() -> bool:
     return _succeeds(_RUBY, "-r", "icalendar", "-e", "")
 
 
-def open_web_calendar(body: bytes) -> list[Event]:
+def open_web_calendar(bodies: Sequence[bytes]) -> list[Result]:
     """The latest icalendar, x-wr-timezone and recurring-ical-events."""
     if not _CLIENTS_PYTHON.exists():
         skip_without("Open Web Calendar's libraries (.venv-clients)", "make clients")
-    return _read([str(_CLIENTS_PYTHON), str(READERS / "open_web_calendar.py")], body)
+    return _read([str(_CLIENTS_PYTHON), str(READERS / "open_web_calendar.py")], bodies)
 
 
-def thunderbird(body: bytes) -> list[Event]:
+def thunderbird(bodies: Sequence[bytes]) -> list[Result]:
     """ical.js 2."""
-    return _javascript("ical.js-2", body)
+    return _javascript("ical.js-2", bodies)
 
 
-def ical_js_1(body: bytes) -> list[Event]:
+def ical_js_1(bodies: Sequence[bytes]) -> list[Result]:
     """ical.js 1, which FullCalendar and many widgets use."""
-    return _javascript("ical.js", body)
+    return _javascript("ical.js", bodies)
 
 
-def ical_expander(body: bytes) -> list[Event]:
+def ical_expander(bodies: Sequence[bytes]) -> list[Result]:
     """ical-expander: ical.js 1 with its own table of time zones, used by many widgets."""
-    return _javascript("ical-expander", body)
+    return _javascript("ical-expander", bodies)
 
 
-def nextcloud(body: bytes) -> list[Event]:
+def nextcloud(bodies: Sequence[bytes]) -> list[Result]:
     """Nextcloud's calendar: ical.js 1 after repairs of its own, with its own time zones."""
-    return _javascript("@nextcloud/calendar-js", body)
+    return _javascript("@nextcloud/calendar-js", bodies)
 
 
-def _javascript(library: str, body: bytes) -> list[Event]:
+def _javascript(library: str, bodies: Sequence[bytes]) -> list[Result]:
     needs_npm()
-    return _read([_node(), str(READERS / "javascript.cjs"), library], body)
+    return _read([_node(), str(READERS / "javascript.cjs"), library], bodies)
 
 
 def needs_npm() -> None:
@@ -118,10 +124,10 @@ def _node() -> str:
     return shutil.which("node") or ""
 
 
-def _read(command: Sequence[str], body: bytes) -> list[Event]:
+def _read(command: Sequence[str], bodies: Sequence[bytes]) -> list[Result]:
     done = subprocess.run(
         command,
-        input=body,
+        input=json.dumps([base64.b64encode(body).decode() for body in bodies]).encode(),
         capture_output=True,
         check=False,
         cwd=HERE,
@@ -129,13 +135,19 @@ def _read(command: Sequence[str], body: bytes) -> list[Event]:
         timeout=_SECONDS,
     )
     assert done.returncode == 0, done.stderr.decode()
-    result = json.loads(done.stdout)
+    return [_result(result) for result in json.loads(done.stdout)]
+
+
+def _result(result: Mapping[str, Any]) -> Result:
     if "rejected" in result:
-        raise Rejected(result["rejected"])
-    return [
-        Event.of(uid, title, _instant(start), None if end is None else _instant(end))
-        for uid, title, start, end in result["events"]
-    ]
+        return Rejected(result["rejected"])
+    try:
+        return [
+            Event.of(uid, title, _instant(start), None if end is None else _instant(end))
+            for uid, title, start, end in result["events"]
+        ]
+    except Rejected as error:
+        return error
 
 
 def _instant(seconds: float | str) -> datetime:
@@ -161,27 +173,46 @@ fileext = ".ics"
 """
 
 
-def vdirsyncer(url: str) -> list[Event]:
-    """Synchronise the calendar at *url* to files, one per event, and read the files."""
+def vdirsyncer(urls: Sequence[str]) -> list[Result]:
+    """Synchronise each calendar to files, one per event, and read the files."""
     with TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "files").mkdir()
-        settings = folder / "settings"
-        settings.write_text(_SETTINGS.format(folder=folder, url=url))
-        command = [sys.executable, str(READERS / "synchronise.py"), str(settings)]
+        folders = [Path(name, str(number)) for number in range(len(urls))]
+        for folder, url in zip(folders, urls, strict=True):
+            (folder / "files").mkdir(parents=True)
+            (folder / "settings").write_text(_SETTINGS.format(folder=folder, url=url))
+        settings = [str(folder / "settings") for folder in folders]
         done = subprocess.run(
-            command, capture_output=True, check=False, env=_ENVIRONMENT, timeout=_SECONDS
+            [sys.executable, str(READERS / "synchronise.py"), *settings],
+            capture_output=True,
+            check=False,
+            env=_ENVIRONMENT,
+            timeout=_SECONDS,
         )
-        if done.returncode:
-            raise Rejected(done.stderr.decode()[-500:])
-        return [_item(path.read_bytes()) for path in sorted((folder / "files").glob("*.ics"))]
+        assert done.returncode == 0, done.stderr.decode()
+        errors = json.loads(done.stdout.splitlines()[-1])
+        return [
+            Rejected(error) if error else _items(folder / "files")
+            for folder, error in zip(folders, errors, strict=True)
+        ]
+
+
+def _items(folder: Path) -> Result:
+    try:
+        return [_item(path.read_bytes()) for path in sorted(folder.glob("*.ics"))]
+    except ValueError as error:
+        return Rejected(str(error))
+    except Rejected as error:
+        return error
 
 
 def _item(body: bytes) -> Event:
-    events = Calendar.from_ical(body).walk("VEVENT")
+    calendar = ical_lines.read(body + b"\r\n")
+    events = calendar.all("VEVENT")
     if len(events) != 1:
         raise Rejected(f"a file of {len(events)} events")
     [event] = events
-    end = event["DTEND"].dt if "DTEND" in event else None
+    zones = frozenset(zone.value("TZID") for zone in calendar.all("VTIMEZONE"))
+    title = ical_lines.unescaped(event.value("SUMMARY"))
+    start, end = (ical_validator.instant(event.line(name), zones) for name in ("DTSTART", "DTEND"))
     # No UID: the http storage replaces it by a hash of the content.
-    return Event.of("", str(event["SUMMARY"]), event["DTSTART"].dt, end)
+    return Event.of("", title, start, end)

@@ -1,5 +1,5 @@
-// Reads a calendar from standard input with ical.js, in Thunderbird's or in FullCalendar's version,
-// with ical-expander or with Nextcloud's library. See `clients.programs` for the protocol.
+// Reads calendars with ical.js, in Thunderbird's or in FullCalendar's version, with ical-expander or
+// with Nextcloud's library. See `clients.programs` for the protocol.
 "use strict";
 
 const library = process.argv[2];
@@ -26,6 +26,7 @@ function events(ics) {
   }
   const ICAL = require(library);
   const calendar = new ICAL.Component(ICAL.parse(ics));
+  ICAL.TimezoneService.reset(); // It still has the time zones of the calendar before.
   for (const zone of calendar.getAllSubcomponents("vtimezone")) {
     ICAL.TimezoneService.register(zone);
   }
@@ -48,4 +49,6 @@ function read(ics) {
   }
 }
 
-process.stdout.write(JSON.stringify(read(require("fs").readFileSync(0).toString("utf8"))));
+const calendars = JSON.parse(require("fs").readFileSync(0).toString("utf8"));
+const results = calendars.map((base64) => read(Buffer.from(base64, "base64").toString("utf8")));
+process.stdout.write(JSON.stringify(results));

@@ -1,8 +1,9 @@
-"""Reads a calendar from standard input with libical, as GNOME uses it; needs the system's Python.
+"""Reads calendars with libical, as GNOME uses it; needs the system's Python.
 
 See `clients.programs` for the protocol.
 """
 
+import base64
 import json
 import sys
 
@@ -46,10 +47,12 @@ def published(root):
     return copy
 
 
-def read(text):
-    root = ICalGLib.Component.new_from_string(text)
-    if root is None:
-        return {"rejected": "no calendar"}
+def read(body):
+    try:
+        root = ICalGLib.Component.new_from_string(body.decode())
+    except (UnicodeDecodeError, TypeError) as error:
+        # TypeError: libical returned no component.
+        return {"rejected": str(error)}
     if root.isa() != ICalGLib.ComponentKind.VCALENDAR_COMPONENT:
         return {"rejected": "not one calendar"}
     for form in (root, published(root)):
@@ -65,4 +68,4 @@ def read(text):
     }
 
 
-json.dump(read(sys.stdin.buffer.read().decode()), sys.stdout)
+json.dump([read(base64.b64decode(body)) for body in json.load(sys.stdin)], sys.stdout)

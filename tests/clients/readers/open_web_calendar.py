@@ -1,8 +1,9 @@
-"""Reads a calendar from standard input with the libraries of Open Web Calendar.
+"""Reads calendars with the libraries of Open Web Calendar.
 
 See `clients.programs` for the protocol.
 """
 
+import base64
 import json
 import sys
 
@@ -36,4 +37,4 @@ def read(body):
     }
 
 
-json.dump(read(sys.stdin.buffer.read()), sys.stdout)
+json.dump([read(base64.b64decode(body)) for body in json.load(sys.stdin)], sys.stdout)

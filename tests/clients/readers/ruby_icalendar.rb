@@ -1,8 +1,8 @@
-# Reads a calendar from standard input with Ruby's icalendar in its strict mode. See
-# `clients.programs` for the protocol.
+# Reads calendars with Ruby's icalendar in its strict mode. See `clients.programs` for the protocol.
 
 require "icalendar"
 require "json"
+require "stringio"
 
 def seconds(time)
   time && (time.ical_params["tzid"] ? time.to_time.to_i : "floating")
@@ -23,4 +23,5 @@ rescue StandardError => error
   { rejected: error.to_s[0, 500] }
 end
 
-print JSON.generate(read($stdin.set_encoding("UTF-8")))
+calendars = JSON.parse($stdin.read).map { |base64| base64.unpack1("m").force_encoding("UTF-8") }
+print JSON.generate(calendars.map { |source| read(source) })
