@@ -165,7 +165,14 @@ def test_nginx_caches_feeds_pages_and_assets(
 ) -> None:
     for path in (
         *("/venues/12.ics", "/sessions.json?venues=12", "/venues/12", "/", "/embed/venues/12"),
-        *("/embed.js", "/embed/accent/336699.css", "/static/old/embed.js", "/robots.txt"),
+        *(
+            "/catalogue.json",
+            "/openapi.json",
+            "/embed.js",
+            "/embed/accent/336699.css",
+            "/static/old/embed.js",
+            "/robots.txt",
+        ),
     ):
         assert nginx.get(path)[0] == 200
         assert from_cache(nginx, path), path
