@@ -54,6 +54,7 @@ def start() -> Response:
             description=context.language("start_lead").unescape(),
             builder=lookup and _builder(context, lookup, all_classes),
             subscription=CalendarLinks.of(context.base, context.feed_of(all_classes), ""),
+            feed_path=context.feed_of(all_classes).path(f".{ICS.suffix}"),
             max_availability=services.config.public_availability,
             Availability=Availability,
             weekdays=weekdays(context.first_weekday(zone)),
