@@ -19,6 +19,7 @@ from bridge.feeds.catalogue import catalogue_of
 from bridge.feeds.formats import FORMATS, ICS
 from bridge.feeds.formats.ics import trim_to_size
 from bridge.feeds.params import FeedDefaults, feed_spec
+from bridge.feeds.private import FeedGrant, new_audience
 from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.filters import FilterSet
 from bridge.languages import Language
@@ -95,6 +96,10 @@ class TestParameter:
 
     def test_all_regions_of_a_language_are_one_feed(self) -> None:
         assert parsed(("lang", "de-AT")) == parsed(("lang", "DE")) == parsed(("lang", "de"))
+
+    def test_it_can_be_signed_with_a_private_feed(self) -> None:
+        grant = FeedGrant(Kind.VENUE, 12, (("lang", "fr"),), new_audience(Visibility))
+        assert grant.spec(FeedDefaults(30, 90, STAFF)).language == language("fr")
 
     @pytest.mark.parametrize("tag", ["ja", "xx", "english", "", "de,en"])
     def test_languages_without_a_translation_are_refused(self, tag: str) -> None:
