@@ -109,6 +109,8 @@ class Config:
     public_availability: Availability
     shrink_hold: int
     alert_url: str | None = field(repr=False)
+    changes_url: str | None = field(repr=False)
+    changes_key: str | None = field(repr=False)
     public_base_url: str | None
     signing_keys: tuple[str, ...] = field(repr=False)
     revoked: frozenset[str]
@@ -217,6 +219,8 @@ def load(env: Env | None = None) -> Config:
         public_availability=read("PUBLIC_AVAILABILITY", member(Availability), Availability.FULL),
         shrink_hold=read("SHRINK_HOLD", whole(), 21600),
         alert_url=read("ALERT_URL", webhook, None),
+        changes_url=read("CHANGES_URL", webhook, None),
+        changes_key=read("CHANGES_KEY", str, None),
         public_base_url=read("PUBLIC_BASE_URL", base_url, None),
         signing_keys=read("FEED_SIGNING_KEYS", values, none),
         revoked=frozenset(read("FEED_REVOKED", values, none) or ()),
@@ -287,7 +291,18 @@ _VENDORS_LIMIT = 250
 _SHORT = 16
 
 
+def _receiver_warnings(config: Config) -> Iterator[str]:
+    if config.changes_url and not config.changes_key:
+        yield (
+            "CHANGES_URL is set without CHANGES_KEY, so its receiver cannot tell whether changes"
+            " come from this bridge"
+        )
+    if config.changes_key and not config.changes_url:
+        yield "CHANGES_KEY is not used, because CHANGES_URL is not set"
+
+
 def _warnings(config: Config) -> Iterator[str]:
+    yield from _receiver_warnings(config)
     if config.ephemeral_disk and config.cache_url.startswith("sqlite:"):
         yield (
             "the disk of this machine is emptied at each restart, and the store with it: the"
@@ -300,6 +315,7 @@ def _warnings(config: Config) -> Iterator[str]:
         "TEAMUP_API_TOKEN": () if config.sandbox or not config.token else (config.token,),
         "FEED_SIGNING_KEYS": config.signing_keys,
         "OPERATOR_TOKEN": (config.operator_token,) if config.operator_token else (),
+        "CHANGES_KEY": (config.changes_key,) if config.changes_key else (),
     }
     for name, secret in secrets.items():
         if any(len(value) < _SHORT for value in secret):

@@ -1,7 +1,7 @@
 """Wiring: creates all parts of the bridge and passes each its dependencies."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from bridge.filters import FilterSet
 from bridge.model import SourceName
 from bridge.ops.alert_rules import AlertRules
 from bridge.ops.alerts import AlertOutbox, Alerts
+from bridge.ops.change_counts import ChangeCounts
+from bridge.ops.change_outbox import ChangeOutbox
 from bridge.ops.clashes import ClashReport
 from bridge.ops.metrics import Metrics
 from bridge.ops.periodic import PeriodicTasks
@@ -26,7 +28,7 @@ from bridge.ops.webhook import Webhook
 from bridge.snapshots.backoff import Backoff
 from bridge.snapshots.bulkhead import Bulkhead
 from bridge.snapshots.cache import SnapshotCache
-from bridge.snapshots.change_log import ChangeLogs
+from bridge.snapshots.change_log import ChangeLog, ChangeLogs
 from bridge.snapshots.freshness import FreshnessPolicy
 from bridge.snapshots.key_registry import KeyRegistry
 from bridge.snapshots.local_cache import LocalCache
@@ -66,7 +68,8 @@ class Services:
     studio_name: StudioName
     report: StatusReport
     metrics: Metrics
-    senders: tuple[Sender[Any], ...]
+    senders: Sequence[Sender[Any]]
+    change_outbox: ChangeOutbox
     periodic: PeriodicTasks
     defaults: FeedDefaults
 
@@ -85,6 +88,8 @@ class Services:
         self.router.peek_widest()
         self.usage.refresh()
         self.studio_name.refresh()
+        if self.config.changes_url is None:
+            self.change_outbox.forget()
 
     def stop_refreshing(self) -> None:
         """Cancel walks, so that no request waits for them, and release their leases."""
@@ -143,12 +148,13 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         for source in sources
     }
     freshness = FreshnessPolicy.of(config)
-    alert_sender = None
+    senders: list[Sender[Any]] = []
+    alerts = Alerts(store, keys, None)
     if config.alert_url is not None:
         webhook = Webhook(config.alert_url)
         alert_sender = Sender(AlertOutbox(store, keys), webhook, store, keys, metrics)
-    alerts = Alerts(store, keys, alert_sender)
-    senders = tuple(filter(None, (alert_sender,)))
+        alerts = Alerts(store, keys, alert_sender)
+        senders.append(alert_sender)
     local_cache = LocalCache(store, keys, clock)
     backoff = Backoff(store, keys)
     publisher = Publisher(
@@ -185,6 +191,24 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
     last_modified = LastModified(store, keys)
     change_logs = ChangeLogs(store, keys)
     defaults = FeedDefaults.of(config)
+
+    def load_change_logs() -> list[ChangeLog]:
+        return [change_logs.load(name) for name in walkers]
+
+    change_outbox = ChangeOutbox(
+        store,
+        keys,
+        logs=change_logs,
+        sources=list(walkers),
+        router=router,
+        defaults=defaults,
+        signing_key=config.changes_key,
+    )
+    change_sender = None
+    if config.changes_url is not None:
+        webhook = Webhook(config.changes_url)
+        change_sender = Sender(change_outbox, webhook, store, keys, metrics)
+        senders.append(change_sender)
     clashes = ClashReport(router)
     report = StatusReport(
         router=router,
@@ -194,6 +218,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         freshness=freshness,
         store=store,
         audience=defaults.audience,
+        changes=ChangeCounts(router, load_change_logs),
         clashes=clashes,
         senders=senders,
     )
@@ -235,7 +260,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
             feed_max_bytes=config.feed_max_bytes,
             base_url=config.public_base_url,
             first_renders=first_renders,
-            change_logs=lambda: [change_logs.load(name) for name in walkers],
+            change_logs=load_change_logs,
             instrumentation=metrics,
         ),
         private=PrivateFeeds(store, keys, clock, keys=config.signing_keys, revoked=config.revoked),
@@ -244,12 +269,15 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         report=report,
         metrics=metrics,
         senders=senders,
+        change_outbox=change_outbox,
         periodic=PeriodicTasks(
             clock,
             usage.flush,
             usage.refresh,
             studio_name.refresh,
-            AlertRules(router, alerts, store, clashes).evaluate,
+            AlertRules(
+                router, alerts, store, clashes=clashes, change_sender=change_sender
+            ).evaluate,
             *(sender.begin for sender in senders),
             instrumentation=metrics,
         ),

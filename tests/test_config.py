@@ -64,6 +64,8 @@ DEFAULTS: dict[str, tuple[str, Any]] = {
     "PUBLIC_AVAILABILITY": ("public_availability", Availability.FULL),
     "SHRINK_HOLD": ("shrink_hold", 21600),
     "ALERT_URL": ("alert_url", None),
+    "CHANGES_URL": ("changes_url", None),
+    "CHANGES_KEY": ("changes_key", None),
     "PUBLIC_BASE_URL": ("public_base_url", None),
     "FEED_SIGNING_KEYS": ("signing_keys", ()),
     "FEED_REVOKED": ("revoked", frozenset()),
@@ -172,6 +174,7 @@ def test_every_setting_is_looked_at_here() -> None:
         ("SHRINK_HOLD", "0", 0),
         ("ALERT_URL", "https://hooks.example/x/?y=z", "https://hooks.example/x/?y=z"),
         ("ALERT_URL", "http://hooks.example/x", "http://hooks.example/x"),
+        ("CHANGES_URL", "https://hooks.example/x", "https://hooks.example/x"),
         ("PUBLIC_BASE_URL", "https://cal.example.org/", "https://cal.example.org"),
         ("PUBLIC_BASE_URL", "http://localhost:8000", "http://localhost:8000"),
         ("PUBLIC_BASE_URL", "https://example.org/calendars/", "https://example.org/calendars"),
@@ -548,6 +551,8 @@ def test_no_secret_is_in_the_repr_of_the_settings(load: Load) -> None:
         ALERT_URL=f"https://hooks.example/{CANARY}-3",
         FEED_SIGNING_KEYS=f"{CANARY}-4,{CANARY}-5",
         OPERATOR_TOKEN=f"{CANARY}-6",
+        CHANGES_URL=f"https://hooks.example/{CANARY}-7",
+        CHANGES_KEY=f"{CANARY}-8",
     )
     assert settings.token == f"{CANARY}-1"
     for text in (repr(settings), str(settings), f"{settings}"):
@@ -571,6 +576,7 @@ def test_no_secret_is_in_the_repr_of_the_settings(load: Load) -> None:
         ("REDIS_URL", f"http://user:{CANARY}@cache/0"),
         ("ALERT_URL", f"hooks.example/{CANARY}"),
         ("ALERT_URL", f"ftp://hooks.example/{CANARY}"),
+        ("CHANGES_URL", f"hooks.example/{CANARY}"),
         ("PUBLIC_BASE_URL", f"https://user:{CANARY}@cal.example.org"),
         ("PUBLIC_BASE_URL", f"https://:{CANARY}@cal.example.org"),
     ],
@@ -598,6 +604,8 @@ SETTLED = {
     "OPERATOR_TOKEN": "o" * 16,
     "FEED_SIGNING_KEYS": f"{'k' * 16},{'l' * 16}",
     "TEAMUP_REQUESTS_PER_MINUTE": "250",
+    "CHANGES_URL": "https://hooks.example/x",
+    "CHANGES_KEY": "c" * 16,
 }
 
 
@@ -614,6 +622,9 @@ def test_settled_settings_warn_of_nothing(load: Load) -> None:
         ("FEED_SIGNING_KEYS", f"{'k' * 16},hunter2", "FEED_SIGNING_KEYS 16"),
         ("TEAMUP_API_TOKEN", '"hunter2-hunter2-h"', "TEAMUP_API_TOKEN quotation"),
         ("OPERATOR_TOKEN", "'hunter2-hunter2-h'", "OPERATOR_TOKEN quotation"),
+        ("CHANGES_KEY", "hunter2", "CHANGES_KEY 16"),
+        ("CHANGES_KEY", "", "CHANGES_URL CHANGES_KEY receiver"),
+        ("CHANGES_URL", "", "CHANGES_KEY not used"),
         ("PUBLIC_BASE_URL", "", "PUBLIC_BASE_URL"),
         ("BRIDGE_SANDBOX", "1", "sandbox TEAMUP_API_TOKEN"),
         ("DYNO", "web.1", "restart REDIS_URL"),

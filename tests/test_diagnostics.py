@@ -19,10 +19,11 @@ from tls import TlsFront
 from valkey import Valkey
 from werkzeug.serving import make_server
 
-from bridge import config, network_errors
+from bridge import config, network_errors, services
 from bridge.clock import SystemClock
-from bridge.diagnostics import run_checks
+from bridge.diagnostics import run_checks, timetable_checks
 from bridge.diagnostics.findings import CheckReport, Finding, Level
+from bridge.feeds.changes import ChangeKind
 from bridge.feeds.feed import tag_of
 from bridge.sandbox.api import create_api
 from bridge.sandbox.demo_timetable import demo_studio
@@ -776,3 +777,45 @@ class TestClashes:
             report = check(TEAMUP_BASE_URL=server.url)
         [finding] = [finding for finding in report.findings if finding.topic == "clashes"]
         assert finding.level is Level.GOOD
+
+
+class TestReceivers:
+    URL = "http://127.0.0.1:9/a-secret"
+
+    def test_what_a_receiver_has_not_accepted_is_a_warning(
+        self, check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = {"CACHE_URL": f"sqlite:///{tmp_path}/store.sqlite3", "ALERT_URL": self.URL}
+        [before] = [each for each in check(**settings).findings if each.topic == "alerts"]
+        assert before == Finding(Level.GOOD, "alerts", "sent to ALERT_URL; 0 messages wait")
+        # with the environment of the check
+        bridge = services.build(config.load(Env(eager=False)))
+        [sender] = bridge.senders
+        writes, expect = sender.outbox.addition("TeamUp fails")
+        bridge.store.commit(writes, expect=expect)
+        sender.deliver()
+        bridge.close()
+        report = check(**settings)
+        [after] = [each for each in report.findings if each.topic == "alerts"]
+        assert report.healthy
+        assert after == Finding(
+            Level.WARNING,
+            "alerts",
+            "ALERT_URL has not accepted 1 messages, after 1 tries: nothing listens there",
+            "ALERT_URL",
+        )
+        assert "a-secret" not in report.as_text()
+
+    def test_a_missing_key_is_a_warning(self, check: Check) -> None:
+        report = check(CHANGES_URL=self.URL)
+        texts = [each.text for each in report.findings if each.level is Level.WARNING]
+        assert any("CHANGES_URL is set without CHANGES_KEY" in text for text in texts)
+        assert "a-secret" not in report.as_text()
+
+
+def test_the_changes_of_the_last_week_are_counted() -> None:
+    report = CheckReport()
+    timetable_checks.check_changes(report, {ChangeKind.ADDED: 3, ChangeKind.COVER: 1})
+    timetable_checks.check_changes(report, {})
+    texts = [finding.text for finding in report.findings]
+    assert texts == ["3 added, 1 with another instructor", "no changes were seen"]

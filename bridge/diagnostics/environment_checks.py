@@ -2,6 +2,8 @@
 
 import re
 import uuid
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from bridge.clock import Clock
@@ -10,6 +12,9 @@ from bridge.diagnostics import network_checks
 from bridge.diagnostics.findings import CheckReport
 from bridge.errors import StoreError
 from bridge.feeds.feed import tag_of
+from bridge.ops.alerts import AlertOutbox
+from bridge.ops.change_outbox import ChangeOutbox
+from bridge.ops.sender import Sender
 from bridge.store.interface import Store, Write
 
 SKEW_SECONDS = 60
@@ -78,6 +83,25 @@ def check_keys(report: CheckReport, settings: Config) -> None:
             " hexadecimal digits; sign and revoke print them",
             "FEED_REVOKED",
         )
+
+
+_RECEIVERS = {AlertOutbox.name: "ALERT_URL", ChangeOutbox.name: "CHANGES_URL"}
+
+
+def check_receivers(report: CheckReport, senders: Sequence[Sender[Any]]) -> None:
+    """Report what the receivers of alerts and of changes have not accepted. Nothing is sent."""
+    for sender in senders:
+        name = sender.outbox.name
+        setting, failure = _RECEIVERS[name], sender.failure()
+        if failure is None:
+            report.good(name, f"sent to {setting}; {sender.outbox.waiting()} messages wait")
+        else:
+            report.warning(
+                name,
+                f"{setting} has not accepted {sender.outbox.waiting()} messages, after"
+                f" {failure.count} tries: {failure.text}",
+                setting,
+            )
 
 
 def check_address(report: CheckReport, settings: Config, clock: Clock) -> None:

@@ -38,6 +38,7 @@ def run_checks(env: Env | None = None, *, clock: Clock | None = None) -> CheckRe
     try:
         environment_checks.check_store(report, settings, store, clock)
         environment_checks.check_keys(report, settings)
+        environment_checks.check_receivers(report, bridge.senders)
         _check_upstream(report, bridge, clock)
         environment_checks.check_address(report, settings, clock)
     finally:
@@ -78,6 +79,7 @@ def _check_upstream(report: CheckReport, bridge: Services, clock: Clock) -> None
     _check_clock(report, bridge)
     if walks:
         timetable_checks.check_walks(report, walks, settings)
+        timetable_checks.check_changes(report, bridge.report.status().changes)
 
 
 def _check_clock(report: CheckReport, bridge: Services) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from bridge.config import Config, UpstreamPlan
 from bridge.diagnostics.findings import CheckReport
 from bridge.feeds.catalogue import Catalogue, CatalogueItem, catalogue_of
+from bridge.feeds.changes import ChangeKind
 from bridge.feeds.formats import ics
 from bridge.feeds.formats.base import Content
 from bridge.feeds.params import FeedDefaults, feed_spec
@@ -116,6 +117,25 @@ def _check_clashes(report: CheckReport, snapshot: Snapshot) -> None:
         report.warning("clashes", clash.text)
     if len(clashes) > _CLASHES_LISTED:
         report.warning("clashes", f"and {len(clashes) - _CLASHES_LISTED} more")
+
+
+def check_changes(report: CheckReport, counts: Mapping[ChangeKind, int]) -> None:
+    """Report how many sessions changed in the last week."""
+    listed = ", ".join(f"{number} {_CHANGES[kind]}" for kind, number in counts.items())
+    report.good("last 7 days", listed or "no changes were seen")
+
+
+_CHANGES = {
+    ChangeKind.ADDED: "added",
+    ChangeKind.CANCELLED: "cancelled",
+    ChangeKind.REINSTATED: "reinstated",
+    ChangeKind.MOVED: "moved",
+    ChangeKind.COVER: "with another instructor",
+    ChangeKind.VENUE: "at another venue",
+    ChangeKind.ROOM: "in another room",
+    ChangeKind.RENAMED: "renamed",
+    ChangeKind.GONE: "deleted",
+}
 
 
 def _hidden_counts(snapshot: Snapshot, audience: Audience) -> dict[str, int]:

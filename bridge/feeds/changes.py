@@ -5,11 +5,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from itertools import islice
 
 from bridge.feeds.selection import hidden_reason, horizon_of
 from bridge.feeds.session_view import SessionView, ViewOptions, make_view
-from bridge.feeds.spec import FeedSpec
-from bridge.filters import Window
+from bridge.feeds.spec import Audience, FeedSpec, Kind
+from bridge.filters import FilterSet, Window
+from bridge.languages import Language
 from bridge.model import ClassSession, Published, Status
 from bridge.snapshots.change_log import LOG_SECONDS, ChangeLog, LoggedChange
 from bridge.snapshots.merge import offering_types_by_id, with_current_visibility
@@ -66,15 +68,39 @@ def changes_of(
         logs: of the sources of *snapshot*.
         window: the feed's window at the time of the snapshot.
     """
-    feed = _ChangeFeed(snapshot, spec, window)
-    entries = [entry for log in logs for entry in log.changes if feed.includes_time(entry.at)]
+    # Those that are newer than the snapshot appear with the next one, so that all workers with the
+    # same snapshot render the same bytes.
+    now = snapshot.changed_at
+    entries = [
+        entry for log in logs for entry in log.changes if now - LOG_SECONDS < entry.at <= now
+    ]
     entries.sort(key=lambda entry: (-entry.at, entry.change.identity, -entry.publication))
-    changes: list[SessionChange] = []
-    for entry in entries:
-        changes.extend(feed.changes(entry))
-        if len(changes) >= MAX_CHANGES:
-            break
-    return changes[:MAX_CHANGES]
+    return list(islice(_changes(entries, snapshot, spec, window), MAX_CHANGES))
+
+
+def timetable_changes(
+    entries: Iterable[LoggedChange], snapshot: Snapshot, audience: Audience, language: Language
+) -> Iterator[SessionChange]:
+    """The changes of *entries* of a log that *audience* may see, in their order.
+
+    Args:
+        language: of the words that the bridge adds to sessions.
+    """
+    spec = FeedSpec(
+        kind=Kind.SESSION,
+        identity=None,
+        filter_set=FilterSet(),
+        audience=audience,
+        language=language,
+    )
+    return _changes(entries, snapshot, spec, (None, None))
+
+
+def _changes(
+    entries: Iterable[LoggedChange], snapshot: Snapshot, spec: FeedSpec, window: Window
+) -> Iterator[SessionChange]:
+    feed = _ChangeFeed(snapshot, spec, window)
+    return (change for entry in entries for change in feed.changes(entry))
 
 
 class _ChangeFeed:
@@ -85,15 +111,6 @@ class _ChangeFeed:
         self._horizon = horizon_of(snapshot, spec.audience)
         self._options = ViewOptions.of(spec)
         self._types = offering_types_by_id(entry.session for entry in snapshot.published)
-
-    def includes_time(self, at: int) -> bool:
-        """Whether the feed shows changes of that time.
-
-        Those that are newer than the snapshot appear with the next one, so that all workers with
-        the same snapshot render the same bytes.
-        """
-        now = self._snapshot.changed_at
-        return now - LOG_SECONDS < at <= now
 
     def changes(self, entry: LoggedChange) -> Iterator[SessionChange]:
         """The changes of one entry of the log."""

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 
 from bridge.errors import ProblemArea
 from bridge.ops.alerts import Alerts
+from bridge.ops.change_outbox import ChangeOutbox
 from bridge.ops.clashes import Clashes, ClashReport
+from bridge.ops.sender import Sender
 from bridge.snapshots.backoff import Failure
 from bridge.snapshots.router import SnapshotRouter, SourceState
 from bridge.store.interface import Store
 
-REFUSED, FAILING, OLD, LEFT_OUT, CLASHES = "refused", "failing", "old", "left out", "clashes"
+REFUSED, FAILING, OLD, LEFT_OUT = "refused", "failing", "old", "left out"
+CLASHES, UNDELIVERED = "clashes", "undelivered"
 FAILING_AFTER = 3600.0
 """Seconds of failure after which an alert fires."""
 OLD_AFTER = 86400.0
@@ -29,17 +32,25 @@ class AlertRules:
     """
 
     def __init__(
-        self, router: SnapshotRouter, alerts: Alerts, store: Store, clashes: ClashReport
+        self,
+        router: SnapshotRouter,
+        alerts: Alerts,
+        store: Store,
+        *,
+        clashes: ClashReport,
+        change_sender: Sender[ChangeOutbox] | None,
     ) -> None:
         self._router = router
         self._alerts = alerts
         self._store = store
         self._clashes = clashes
+        self._change_sender = change_sender
         self._evaluated_clashes: Clashes | None = None
 
     def evaluate(self) -> None:
         """Fire an alert for each condition that is true, and resolve the alert when it is false."""
         self._evaluate_clashes()
+        self._evaluate_changes()
         states = self._router.states()
         for state in states:
             self._evaluate_left_out(state)
@@ -89,6 +100,19 @@ class AlertRules:
         ends = {identity: clash.until.timestamp() for identity, clash in by_identity.items()}
         self._alerts.fire_new(CLASHES, ends, text)
         self._evaluated_clashes = clashes
+
+    def _evaluate_changes(self) -> None:
+        if self._change_sender is None:
+            return
+        failure = self._change_sender.failure()
+        if failure is None:
+            self._alerts.resolve(UNDELIVERED, "CHANGES_URL accepts changes again.")
+        elif self._store.now() - failure.since >= FAILING_AFTER:
+            self._alerts.fire(
+                UNDELIVERED,
+                f"CHANGES_URL has not accepted changes for an hour: {failure.text}. They are kept"
+                " for 30 days.",
+            )
 
     def _evaluate_left_out(self, state: SourceState) -> None:
         topic, name = f"{LEFT_OUT} {state.source.value}", state.source.value

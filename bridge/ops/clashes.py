@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import NamedTuple
 
-from bridge.model import ClassSession, Identity, Published, Status
+from bridge.model import ClassSession, Identity, Published, Status, Visibility
 from bridge.snapshots.router import SnapshotRouter
 from bridge.snapshots.snapshot import Snapshot
 
@@ -34,6 +34,13 @@ class ClashKind(Enum):
     """Two classes are at once in one venue, of which TeamUp lists no rooms."""
     NO_INSTRUCTOR = "no_instructor"
     """A class has no instructor."""
+
+
+_HIDDEN_SUBJECTS = {
+    ClashKind.INSTRUCTOR: "an instructor",
+    ClashKind.ROOM: "a room",
+    ClashKind.VENUE: "a venue",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +71,15 @@ class Clash:
 
     @property
     def text(self) -> str:
-        """One line in English, for the log, alerts and commands."""
+        """One line in English for alerts, the log and commands, without names that are hidden."""
         first = _described(self.first)
         if self.second is None:
             text = f"{first} has no instructor"
         else:
-            text = f"{self.subject}: {first} and {_described(self.second)} are at the same time"
+            # What a public class tells of its instructor and place, everybody may know.
+            is_public = _is_public(self.first) or _is_public(self.second)
+            subject = self.subject if is_public else _HIDDEN_SUBJECTS[self.kind]
+            text = f"{subject}: {first} and {_described(self.second)} are at the same time"
         return f"{text}, {self.times} times" if self.times > 1 else text
 
 
@@ -285,8 +295,14 @@ def _week_time(session: ClassSession) -> tuple[int, int, int]:
     return (start.weekday(), start.hour, start.minute)
 
 
+def _is_public(session: ClassSession) -> bool:
+    return session.visibility is Visibility.PUBLIC
+
+
 def _described(session: ClassSession) -> str:
     start = session.local_start
+    if not _is_public(session):
+        return f"a hidden class ({start:%a} {start.day} {start:%b, %H:%M})"
     place = session.venue.name if session.venue else ""
     room = session.room.name if session.room else ""
     where = ", ".join(filter(None, (place, room)))

@@ -165,7 +165,7 @@ class Sender(Generic[OutboxT]):
         Raises:
             LostLeaseError: another process has taken over.
         """
-        if not self._due() or self.outbox.first() is None:
+        if not self._due() or not self.outbox.waiting():
             return
         name = f"delivery {self.outbox.name}"
         lease = acquire(self._store, self._keys, name)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.errors import ParameterError
+from bridge.feeds.changes import ChangeKind
 from bridge.feeds.selection import HIDDEN_REASONS, hidden_reason, horizon_of
 from bridge.feeds.spec import Audience
 from bridge.filters import FilterSet
 from bridge.model import SourceName
+from bridge.ops.change_counts import ChangeCounts
 from bridge.ops.clashes import Clashes, ClashKind, ClashReport
 from bridge.ops.sender import DeliveryFailure, Sender
 from bridge.ops.usage import FeedUsage, ReadCount, UsageCounter
@@ -103,6 +105,7 @@ class BridgeStatus:
         counts: of the widest snapshot, if it exists.
         feeds: the most recently read feed comes first.
         families: reads by client family.
+        changes: how many sessions changed in the last week, by kind of change.
         clashes: in the timetable to come.
         deliveries: by receiver, of those that are set.
         store_failing: whether this process uses its own memory instead of the store.
@@ -116,6 +119,7 @@ class BridgeStatus:
     counts: SnapshotCounts | None
     feeds: tuple[FeedStatus, ...]
     families: Mapping[str, ReadCount]
+    changes: Mapping[ChangeKind, int]
     clashes: Clashes
     deliveries: Mapping[str, DeliveryStatus]
     store_failing: bool
@@ -138,6 +142,7 @@ class StatusReport:
         freshness: FreshnessPolicy,
         store: Store,
         audience: Audience,
+        changes: ChangeCounts,
         clashes: ClashReport,
         senders: Sequence[Sender[Any]],
     ) -> None:
@@ -148,6 +153,7 @@ class StatusReport:
         self._freshness = freshness
         self._store = store
         self._audience = audience
+        self._changes = changes
         self._clashes = clashes
         self._senders = senders
         self._cached_counts: tuple[Snapshot, SnapshotCounts] | None = None
@@ -166,6 +172,7 @@ class StatusReport:
             counts=self._counts(snapshot) if snapshot else None,
             feeds=tuple(map(self._feed, self._usage.feeds())),
             families=self._usage.families(),
+            changes=self._changes.current(now),
             clashes=self._clashes.current(now),
             deliveries={
                 sender.outbox.name: DeliveryStatus(sender.outbox.waiting(), sender.failure())
@@ -208,6 +215,11 @@ class StatusReport:
                 if state.snapshot is not None
             )
             yield from self._snapshot_gauges(snapshot, fresh_for, now)
+            changes = self._changes.current(now)
+            for change_kind in ChangeKind:
+                labels = {"kind": change_kind.value}
+                count = changes.get(change_kind, 0)
+                yield "bridge_changes_week", "Changes in the last seven days.", labels, count
             clashes = self._clashes.current(now)
             for kind in ClashKind:
                 help_text = "Clashes in the timetable to come."

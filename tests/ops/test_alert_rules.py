@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import webhook
 from clocks import ManualClock
-from conftest import NOW
 from structlog.testing import capture_logs
+from walking import NOW
 from webhook import WebHook
 
 from bridge.errors import StoreError

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from walking import AT, CHAPEL, HOUR, NOW, RIVERSIDE, TOMORROW, YOGA, session
 
-from bridge.model import ClassSession, Instructor, OfferingType, Published, Room, Status, Venue
+from bridge.model import (
+    ClassSession,
+    Instructor,
+    OfferingType,
+    Published,
+    Room,
+    Status,
+    Venue,
+    Visibility,
+)
 from bridge.ops.clashes import Clash, Clashes, ClashKind, find_clashes
 from bridge.snapshots.revisions import with_revision
 from bridge.snapshots.snapshot import ordered
@@ -207,3 +216,22 @@ def test_ten_thousand_classes_take_a_fraction_of_a_second(spacing: int, seconds:
     began = time.process_time()
     find_clashes(timetable, NOW)
     assert time.process_time() - began < seconds
+
+
+HIDDEN = replace(YOGA, visibility=Visibility.PRIVATE)
+
+
+def test_the_text_does_not_contain_names_of_hidden_classes() -> None:
+    hidden = session(1, TOMORROW, title="Secret", room=SKY, offering_type=HIDDEN)
+    other = replace(hidden, id=2)
+    public = session(2, TOMORROW, room=SKY)
+    at = "Tue 24 Nov, 12:00"
+    assert only(clashes(hidden, public)).text == (
+        f"Riverside, Sky: a hidden class ({at}) and Vinyasa ({at}, Riverside, Sky)"
+        " are at the same time"
+    )
+    assert only(clashes(hidden, other)).text == (
+        f"a room: a hidden class ({at}) and a hidden class ({at}) are at the same time"
+    )
+    alone = replace(hidden, instructors=())
+    assert only(clashes(alone)).text == f"a hidden class ({at}) has no instructor"

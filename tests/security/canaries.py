@@ -11,6 +11,7 @@ TOKEN = "canary-token-Q7xV2mRk9Lw4"
 KEYS = ("canary-newkey-8sHd02kqPz", "canary-oldkey-f91kXxz7Tt")
 OPERATOR = "canary-operator-0hT5yybE3n"
 WEBHOOK = "canary-hook-41jdKw8v"
+CHANGES_KEY = "canary-changeskey-6kLp20wQzX"
 PASSWORD = "canary-password-77gRt5"
 """The password of the store's server."""
 

@@ -36,6 +36,8 @@ def fleet() -> Iterator[Any]:
         "FEED_SIGNING_KEYS": ",".join(canaries.KEYS),
         "OPERATOR_TOKEN": canaries.OPERATOR,
         "ALERT_URL": f"http://127.0.0.1:9/{canaries.WEBHOOK}",
+        "CHANGES_URL": f"http://127.0.0.1:9/{canaries.WEBHOOK}",
+        "CHANGES_KEY": canaries.CHANGES_KEY,
         "LOG_LEVEL": "debug",
         "LOG_REQUESTS": "all",
     }

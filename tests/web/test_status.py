@@ -1,13 +1,13 @@
 """The status report for the operator, as a page and as JSON."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from clocks import ManualClock, wait_until
-from conftest import NOW
 from flask.testing import FlaskClient
+from walking import NOW
 from webhook import wait_for_deliveries
 
 from bridge.feeds.private import FeedGrant, new_audience
@@ -411,3 +411,38 @@ def test_it_shows_what_the_receiver_of_alerts_does_not_accept(
     assert 'bridge_deliveries_waiting{receiver="alerts"} 1.0' in metrics
     assert 'bridge_deliveries_total{outcome="unreachable",receiver="alerts"} 1.0' in metrics
     assert "a-secret" not in text + metrics
+
+
+def test_it_shows_how_many_sessions_changed_in_the_last_week(
+    parts: Services, site: FlaskClient, studio: Studio, clock: ManualClock
+) -> None:
+    def refresh() -> None:
+        clock.move(400)
+        site.get("/sessions.ics")
+        wait_until(lambda: "stale" not in site.get("/sessions.ics").headers["Cache-Status"])
+
+    refresh()
+    assert "nothing" in page(site)
+    later = clock.now() + 86_400
+    upcoming = [
+        row["id"]
+        for row in studio.sessions
+        if datetime.fromisoformat(row["starts_at"]).timestamp() > later
+        and row["status"] == "active"
+    ]
+    studio.cancel(upcoming[0])
+    studio.cancel(upcoming[1])
+    refresh()
+    clock.move(5 * 86_400)
+    studio.rename(upcoming[-1], "Renamed")
+    refresh()
+    changes = {kind: count for kind, count in status_of(site)["changes"].items() if count}
+    assert changes == {"cancelled": 2, "renamed": 1}
+    assert "2 cancelled, 1 renamed" in page(site)
+    metrics = site.get("/metrics", auth=("anybody", PASSWORD)).text
+    assert 'bridge_changes_week{kind="cancelled"} 2.0' in metrics
+    assert 'bridge_changes_week{kind="moved"} 0.0' in metrics
+    clock.move(3 * 86_400)
+    refresh()
+    assert status_of(site)["changes"]["cancelled"] == 0
+    assert status_of(site)["changes"]["renamed"] == 1

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from bridge.feeds.changes import ChangeKind
 from bridge.ops.clashes import Clash, ClashKind
 from bridge.ops.status_report import BridgeStatus, FeedStatus, SourceStatus
 from bridge.ops.usage import ReadCount
@@ -72,6 +73,7 @@ def as_json(status: BridgeStatus) -> dict[str, Any]:
             "dropped": _nonzero(counts.dropped),
             "repaired": _nonzero(counts.repaired),
         },
+        "changes": {kind.value: status.changes.get(kind, 0) for kind in ChangeKind},
         "clashes": {
             **{kind.value: status.clashes.count(kind) for kind in ClashKind},
             "next": [_clash(clash) for clash in status.clashes.all[:_CLASHES_SHOWN]],
