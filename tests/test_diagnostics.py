@@ -766,7 +766,7 @@ class TestClashes:
         texts = [finding.text for finding in report.findings if finding.topic == "clashes"]
         assert report.healthy
         assert len(texts) == 6
-        assert all("are at the same time" in text for text in texts[:5])
+        assert all("in two places at once" in text for text in texts[:5])
         assert texts[5] == "and 3 more"
 
     def test_without_any_this_is_reported(self, check: Check) -> None:

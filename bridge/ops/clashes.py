@@ -36,6 +36,11 @@ class ClashKind(Enum):
     """A class has no instructor."""
 
 
+_TEXTS = {
+    ClashKind.INSTRUCTOR: "{} teaches {} and {} in two places at once",
+    ClashKind.ROOM: "{} has {} and {} at once",
+    ClashKind.VENUE: "{}, which has no rooms in TeamUp, has {} and {} at once",
+}
 _HIDDEN_SUBJECTS = {
     ClashKind.INSTRUCTOR: "an instructor",
     ClashKind.ROOM: "a room",
@@ -44,11 +49,46 @@ _HIDDEN_SUBJECTS = {
 
 
 @dataclass(frozen=True, slots=True)
+class ClashingClass:
+    """What operators are told of a class that clashes.
+
+    Attributes:
+        title, location: empty for a class that is not public.
+        start: in the time of its venue.
+    """
+
+    source: str
+    id: int
+    title: str
+    location: str
+    start: datetime
+
+    @classmethod
+    def of(cls, session: ClassSession) -> "ClashingClass":
+        """What is told of *session*."""
+        public = _is_public(session)
+        return cls(
+            source=session.source,
+            id=session.id,
+            title=session.title if public else "",
+            location=session.location if public else "",
+            start=session.local_start,
+        )
+
+    @property
+    def text(self) -> str:
+        """Title and start in English."""
+        start = self.start
+        return f"{self.title or 'a hidden class'} ({start:%a} {start.day} {start:%b, %H:%M})"
+
+
+@dataclass(frozen=True, slots=True)
 class Clash:
     """A clash, with its repetitions at the same weekday and time.
 
     Attributes:
-        subject: the name of the instructor, room or venue; empty for a missing instructor.
+        subject: the name of the instructor, room or venue; empty for a missing instructor, and if
+            no public class tells it.
         first: the class that begins first, of the next time.
         second: the other class; None for a missing instructor.
         times: how often it happens.
@@ -58,8 +98,8 @@ class Clash:
 
     kind: ClashKind
     subject: str
-    first: ClassSession
-    second: ClassSession | None
+    first: ClashingClass
+    second: ClashingClass | None
     times: int
     until: datetime
     key: tuple[object, ...]
@@ -71,15 +111,12 @@ class Clash:
 
     @property
     def text(self) -> str:
-        """One line in English for alerts, the log and commands, without names that are hidden."""
-        first = _described(self.first)
+        """One line in English."""
         if self.second is None:
-            text = f"{first} has no instructor"
+            text = f"{self.first.text} has no instructor"
         else:
-            # What a public class tells of its instructor and place, everybody may know.
-            is_public = _is_public(self.first) or _is_public(self.second)
-            subject = self.subject if is_public else _HIDDEN_SUBJECTS[self.kind]
-            text = f"{subject}: {first} and {_described(self.second)} are at the same time"
+            subject = self.subject or _HIDDEN_SUBJECTS[self.kind]
+            text = _TEXTS[self.kind].format(subject, self.first.text, self.second.text)
         return f"{text}, {self.times} times" if self.times > 1 else text
 
 
@@ -172,9 +209,10 @@ def _clash(key: tuple[object, ...], occurrences: Sequence[_Occurrence]) -> Clash
     following = occurrences[0]
     return Clash(
         kind=following.kind,
-        subject=following.subject,
-        first=following.first,
-        second=following.second,
+        # What a public class tells of its instructor and place, everybody may know.
+        subject=following.subject if any(map(_is_public, following.sessions)) else "",
+        first=ClashingClass.of(following.first),
+        second=ClashingClass.of(following.second) if following.second else None,
         times=len(occurrences),
         until=max(occurrence.until for occurrence in occurrences),
         key=key,
@@ -297,13 +335,3 @@ def _week_time(session: ClassSession) -> tuple[int, int, int]:
 
 def _is_public(session: ClassSession) -> bool:
     return session.visibility is Visibility.PUBLIC
-
-
-def _described(session: ClassSession) -> str:
-    start = session.local_start
-    if not _is_public(session):
-        return f"a hidden class ({start:%a} {start.day} {start:%b, %H:%M})"
-    place = session.venue.name if session.venue else ""
-    room = session.room.name if session.room else ""
-    where = ", ".join(filter(None, (place, room)))
-    return f"{session.title} ({start:%a} {start.day} {start:%b, %H:%M}{where and f', {where}'})"

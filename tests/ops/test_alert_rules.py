@@ -325,7 +325,7 @@ def test_new_clashes_fire_one_alert_once_for_the_fleet_and_their_end_fires_none(
     evaluate(fleet)
     text = only_alert(hook)
     assert text.startswith("The timetable has new clashes. ")
-    assert text.count("are at the same time") == 3
+    assert text.count("in two places at once") == 3
     assert "; and 9 more, which /status and check list." in text
     for id in ids:
         studio.cancel(id)
@@ -338,4 +338,4 @@ def test_new_clashes_fire_one_alert_once_for_the_fleet_and_their_end_fires_none(
     clock.move(400)
     refresh(fleet)
     evaluate(fleet)
-    assert only_alert(hook).count("are at the same time") == 1
+    assert only_alert(hook).count("in two places at once") == 1

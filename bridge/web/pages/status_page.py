@@ -111,9 +111,9 @@ def _clash(clash: Clash) -> dict[str, Any]:
             {
                 "object": each.source,
                 "session": each.id,
-                "title": each.title,
+                "title": each.title or None,
                 "start": _time(each.start.timestamp()),
-                "location": each.location,
+                "location": each.location or None,
             }
             for each in sessions
         ],
