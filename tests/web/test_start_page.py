@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from web.conftest import NOW
 from web.pages import Page, page
+from web.test_feeds import until
 from web.test_whole_timetable_pages import in_hours, inputs, served, studio_of
 
 from bridge.sandbox import records
@@ -24,6 +25,8 @@ DAYS = "mon tue wed thu fri sat sun".split()
 def whole() -> Iterator[FlaskClient]:
     """A client of a bridge with the demo studio, which tests must not change."""
     with served(demo_studio(NOW.date()), studio_name="Riverside Movement") as client:
+        # On a busy machine the walk may take longer than a request waits.
+        until(lambda: client.get("/sessions.json").status_code == 200, "a timetable", 60)
         yield client
 
 
@@ -234,6 +237,7 @@ def test_a_studio_with_80_instructors_is_listed_completely_with_counts():
                 kind="event", starts_at=in_hours(24 + n + 7 * 24 * week), instructors=[n % 80 + 1]
             )
     with served(studio) as client:
+        until(lambda: client.get("/sessions.json").status_code == 200, "a timetable", 60)
         found = page(client, "/")
         assert len(inputs(found, "instructors")) == 80
         assert len([link for link in found.links if link.startswith("/instructors/")]) == 80
