@@ -57,7 +57,10 @@ def _remove_abandoned(parent: Path) -> None:
     """Remove the directories of servers that no longer run."""
     for directory in parent.glob(f"{_PREFIX}*"):
         pid = directory.name.removeprefix(_PREFIX).partition("-")[0]
-        own = directory.stat().st_uid == os.getuid()
+        try:
+            own = directory.stat().st_uid == os.getuid()
+        except FileNotFoundError:
+            continue  # another server that starts has removed it
         if own and pid.isdecimal() and not _other_process_runs(int(pid)):
             shutil.rmtree(directory, ignore_errors=True)
 

@@ -65,6 +65,8 @@ def all_paths(app: Flask) -> list[str]:
         filled = [rule.rule]
         for argument in _ARGUMENT.findall(rule.rule):
             values = _IDS[kind] if argument == "identity" and kind else _ARGUMENT_VALUES[argument]
+            if "<change_format:" in rule.rule and argument == "form":
+                values = ("atom", "json")
             filled = [
                 re.sub(rf"<(?:[a-z_]+:)?{argument}>", str(value), path)
                 for path in filled

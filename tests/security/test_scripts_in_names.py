@@ -30,7 +30,8 @@ const all = (selector) => [...document.querySelectorAll(selector)];
 all('script[type="application/ld+json"]').forEach((script) => JSON.parse(script.textContent));
 return {
   ran: window.xss === undefined ? null : "ran",
-  foreign: all(`iframe, object, embed, base, meta[http-equiv], style, img, math, form[action^="//"],
+  foreign: all(`iframe:not(.stage > iframe), object, embed, base, meta[http-equiv], style, img,
+    math, form[action^="//"],
     script:not([src]):not([type="application/ld+json"]), [srcdoc], [autofocus]`)
     .map((node) => node.outerHTML),
   handlers: all("*").filter((node) => [...node.attributes]

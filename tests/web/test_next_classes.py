@@ -97,7 +97,7 @@ class TestCancelledClass:
         kept = page(client, link.replace("&amp;", "&"))
         assert kept.value("address").endswith("?weekdays=mon&cancelled=keep&lang=de&_=.ics")
         assert "behält abgesagte Termine" in kept.text
-        [back] = re.findall(r'href="([^"]*)">Zum Kalender ohne', kept.source)
+        [back] = re.findall(r'href="([^"]*)">Zum Kalender, der sie nicht', kept.source)
         assert page(client, back.replace("&amp;", "&")).source == found.source
 
     @pytest.mark.parametrize("path", ["/sessions?cancelled=hide", "/venues/2"])

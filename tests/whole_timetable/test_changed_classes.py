@@ -128,7 +128,8 @@ def test_a_moved_class_is_at_its_new_time(site: Bridge, teamup: FakeTeamUp) -> N
     moved = rows.class_row(CLASS, NOW + timedelta(days=9, hours=5))
     times = {name: moved[name] for name in ("starts_at", "ends_at", "late_cancel_deadline")}
     change = Change(site, lambda: teamup.events.change(CLASS, **times))
-    change.assert_only("DTSTART", "DTEND", revised=True)
+    change.assert_only("DTSTART", "DTEND", "DESCRIPTION", revised=True)
+    assert change.new["DESCRIPTION"].startswith("Moved from ")
     assert change.new["DTSTART"] == _utc((NOW + timedelta(days=9, hours=5)).timestamp())
 
 
@@ -136,8 +137,9 @@ def test_a_cover_shows_the_new_teacher(site: Bridge, teamup: FakeTeamUp) -> None
     change = Change(site, lambda: teamup.events.change(CLASS, instructors=[CHLOE]))
     assert change.uids == {UID}
     assert change.names - {"SEQUENCE"} == {"SUMMARY", "DESCRIPTION", "DTSTAMP", "LAST-MODIFIED"}
-    assert change.new["SUMMARY"] == "Morning Flow – Chloé Martin"
-    assert "Zoë" not in change.new["DESCRIPTION"]
+    assert change.new["SUMMARY"] == "Morning Flow – Chloé Martin (cover)"
+    assert change.new["DESCRIPTION"].startswith("Instead of Zoë Adeyemi\\n")
+    assert change.new["DESCRIPTION"].count("Zoë") == 1
     assert int(change.new["SEQUENCE"]) >= int(change.old["SEQUENCE"])
 
 
