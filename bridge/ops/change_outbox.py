@@ -124,7 +124,7 @@ class ChangeOutbox:
         cursors, _ = self._load()
         for source in self._sources:
             log = self._logs.load(source)
-            cursor = cursors.get(source.value, log.publications)
+            cursor = cursors[source.value]
             if cursor > log.publications:  # the log began anew
                 cursor = 0
             waiting = (entry for entry in log.changes if entry.publication > cursor)
