@@ -77,7 +77,8 @@ cold-feed: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -q tests/whole_timetable/cold_feed.py
 
 # Branch coverage, also of servers that tests start. Excludes tests of timing, which coverage slows
-# down, and the tests of faults, browsers and clients, which add little coverage.
+# down, and the tests of faults, browsers and clients, which add little coverage. Takes as long as
+# `make test`.
 coverage: $(VENV)/dev.stamp
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -q -n 2 --dist loadfile -k 'not under_50_ms and not at_once' \
