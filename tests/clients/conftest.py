@@ -19,13 +19,14 @@ from bridge.config import Availability, Config
 from bridge.sandbox.api import create_api
 from bridge.sandbox.demo_timetable import demo_studio
 from bridge.sandbox.http_server import SandboxServer
+from bridge.services import Services
 from bridge.web import create_app
 from clients import programs
 from clients.browser import Browser, browser
 from clients.checkers import IN_PROCESS, PROGRAMS, Load, LoadAll
 from clients.events import Event, Rejected
-from clients.expected_events import fetch_rows
-from clients.feeds_under_test import FEEDS, SOURCES, UPSTREAMS
+from clients.expected_events import fetch_rows, mark_covers
+from clients.feeds_under_test import FEEDS, SOURCES, UPSTREAMS, ChangedStudio
 from clients.web import FileServer, calendar_page, get_with_retries
 
 
@@ -53,10 +54,12 @@ def sample_cache() -> Iterator[_Cache]:
 
 
 @pytest.fixture
-def sample(sample_cache: _Cache, settings: Callable[..., Config]) -> Callable[[str], Sample]:
-    """Returns a feed by its name in FEEDS."""
+def bridge(
+    sample_cache: _Cache, settings: Callable[..., Config]
+) -> Callable[[str], tuple[FlaskClient, list[Any]]]:
+    """Returns a client of the bridge in front of an upstream of UPSTREAMS, and all its rows."""
 
-    def bridge(name: str) -> tuple[FlaskClient, list[Any]]:
+    def make(name: str) -> tuple[FlaskClient, list[Any]]:
         if name not in sample_cache.bridges:
             upstream = sample_cache.stack.enter_context(UPSTREAMS[name]())
             config = settings(
@@ -67,12 +70,30 @@ def sample(sample_cache: _Cache, settings: Callable[..., Config]) -> Callable[[s
                 public_base_url="https://bridge.example",
                 requests_per_minute=100_000,
             )
-            parts = services.build(config, clock=ManualClock(NOW))
+            clock = ManualClock(NOW)
+            parts = services.build(config, clock=clock)
             sample_cache.stack.callback(parts.close)
             client = create_app(parts).test_client()
             lists = [source.value for source in SOURCES[name]]
-            sample_cache.bridges[name] = client, fetch_rows(upstream.url, TOKEN, lists)
+            rows = fetch_rows(upstream.url, TOKEN, lists)
+            if isinstance(upstream, ChangedStudio):
+                _publish(parts)
+                upstream.change()
+                clock.move(config.cache_ttl + 60.0)
+                _publish(parts)
+                before, rows = rows, fetch_rows(upstream.url, TOKEN, lists)
+                mark_covers(rows, before)
+            sample_cache.bridges[name] = client, rows
         return sample_cache.bridges[name]
+
+    return make
+
+
+@pytest.fixture
+def sample(
+    sample_cache: _Cache, bridge: Callable[[str], tuple[FlaskClient, list[Any]]]
+) -> Callable[[str], Sample]:
+    """Returns a feed by its name in FEEDS."""
 
     def make(name: str) -> Sample:
         if name not in sample_cache.samples:
@@ -84,6 +105,16 @@ def sample(sample_cache: _Cache, settings: Callable[..., Config]) -> Callable[[s
         return sample_cache.samples[name]
 
     return make
+
+
+def _publish(parts: Services) -> None:
+    for key in parts.router.widest_keys:
+        rules = parts.router.merge_rules(key)
+        assert rules is not None
+        flight = parts.refresher.refresh(key, rules, None)
+        assert flight is not None
+        assert flight.wait(60)
+        assert flight.failure is None
 
 
 @pytest.fixture(scope="session")

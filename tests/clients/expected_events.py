@@ -31,6 +31,7 @@ _EXPANSIONS = {
 }
 _CANCELLED = {"en": "CANCELLED: ", "fr": "ANNULÉ\u00a0: "}
 _FULL = {"en": " (Full)", "fr": " (complet)"}
+_COVER = {"en": " (cover)", "fr": " (remplacement)"}
 _LEFT = {"en": " ({0} left)", "fr": " ({0} place{1} restante{1})"}
 
 
@@ -65,6 +66,23 @@ def _fetch_list(url: str, token: str, name: str) -> list[Any]:
         if body["next"] is None:
             return fetched
     raise AssertionError
+
+
+def mark_covers(rows: Iterable[Row], before: Iterable[Row]) -> None:
+    """Add the ids of those who cover for others to *rows*, as ``covering``.
+
+    Args:
+        before: the rows as a bridge read them first.
+    """
+    first = {(row["object"], row["id"]): _people_ids(row) for row in before}
+    for row in rows:
+        announced = first.get((row["object"], row["id"]), set())
+        if announced - _people_ids(row):
+            row["covering"] = _people_ids(row) - announced
+
+
+def _people_ids(row: Row) -> set[int]:
+    return {person["id"] for person in _people(row.get("instructors"))}
 
 
 def public_rows(rows: Iterable[Any], where: Callable[[Row], bool] = lambda row: True) -> list[Row]:
@@ -136,6 +154,8 @@ def event_of(
     title = _title(row)
     people = row.get("instructors")
     names = {person["id"]: _line(person.get("name")) for person in _people(people)}
+    for covering in row.get("covering", ()):
+        names[covering] += _COVER[lang]
     if any(names.values()):
         title += " – " + ", ".join(filter(None, names.values()))
     if row.get("status") == "cancelled":

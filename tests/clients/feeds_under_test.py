@@ -37,6 +37,31 @@ def sandbox() -> AbstractContextManager[Upstream]:
     return SandboxServer(create_api(studio, token=TOKEN, requests_per_minute=100_000))
 
 
+class ChangedStudio(SandboxServer):
+    """The demo studio, some of whose classes change after a bridge has read it."""
+
+    def __init__(self) -> None:
+        self._studio = demo_studio(NOW.date())
+        super().__init__(create_api(self._studio, token=TOKEN, requests_per_minute=100_000))
+
+    def change(self) -> None:
+        """Cover, move, rename and cancel classes of both lists."""
+        studio, hour = self._studio, timedelta(hours=1)
+        awkward = {
+            "id": 99,
+            "name": "Ann; O\u2019Neill, \\novak & <Söhne> \U0001f9d8\u200d♀\ufe0f",
+        }
+        studio.move(73994404, instructors=[11])  # Of Priya.
+        studio.move(73994605, instructors=[awkward])  # type: ignore[list-item]
+        studio.move(73994502, instructors=[13, 14])  # Priya has a colleague.
+        studio.reschedule(73994508, NOW + 30 * hour, NOW + 31 * hour)
+        studio.move(73994522, instructors=[12, 16], kind="event")  # Of Ines.
+        studio.reschedule(73994522, NOW + 50 * hour, NOW + 51 * hour, kind="event")
+        studio.rename(73994523, '<b>Kettlebells</b> & "more"; a, b\\c', kind="event")
+        studio.cancel(73994524, kind="event")
+        studio.move(73994529, instructors=[12], kind="event")  # Of somebody in New York.
+
+
 def awkward() -> AbstractContextManager[Upstream]:
     """Sessions with every kind of difficult name, time and number."""
     return _served([awkward.row for awkward in awkward_rows(NOW)])
@@ -65,6 +90,7 @@ UPSTREAMS: dict[str, Callable[[], AbstractContextManager[Upstream]]] = {
     "awkward": awkward,
     "awkward classes": awkward_classes,
     "many": many,
+    "changed": ChangedStudio,
 }
 
 
@@ -73,6 +99,7 @@ SOURCES: dict[str, tuple[SourceName, ...]] = {
     "awkward": (SourceName.COURSE_SESSIONS,),
     "awkward classes": (SourceName.EVENTS,),
     "many": (SourceName.COURSE_SESSIONS,),
+    "changed": tuple(SourceName),
 }
 """The sources of the feeds of each upstream."""
 
@@ -203,6 +230,12 @@ def _feeds() -> Iterator[tuple[str, FeedUnderTest]]:
     yield "awkward, local", FeedUnderTest("awkward", "/sessions.ics", future=365, options=local)
     classes = FeedUnderTest("awkward classes", "/sessions.ics", future=365)
     yield "awkward classes", classes
+    yield "changed", FeedUnderTest("changed", "/sessions.ics", past=0, future=4)
+    options = {"lang": "fr", "tz": "local", "alarm": "60"}
+    yield (
+        "changed, French",
+        FeedUnderTest("changed", "/sessions.ics", past=0, future=4, options=options),
+    )
     yield "many", FeedUnderTest("many", "/sessions.ics", future=365)
 
 

@@ -39,7 +39,7 @@ _CLIENTS_PYTHON = HOME / ".venv-clients" / "bin" / "python"
 # A zone far from all zones in the tests, so that a time read as local is wrong; and the time zones
 # of PyPI's tzdata, since those of the system may be years old.
 _ENVIRONMENT = {**os.environ, "TZ": "Pacific/Marquesas", "PYTHONTZPATH": ""}
-_SECONDS = 120
+_SECONDS = 300
 
 
 def skip_without(requirement: str, command: str) -> None:
@@ -104,6 +104,27 @@ def ical_expander(bodies: Sequence[bytes]) -> list[Result]:
 def nextcloud(bodies: Sequence[bytes]) -> list[Result]:
     """Nextcloud's calendar: ical.js 1 after repairs of its own, with its own time zones."""
     return _javascript("@nextcloud/calendar-js", bodies)
+
+
+def rss_parser(bodies: Sequence[bytes]) -> list[Result]:
+    """rss-parser for Node.js: the entries of Atom feeds, as :func:`ruby_rss` returns them."""
+    needs_npm()
+    return _read([_node(), str(READERS / "rss_parser.cjs")], bodies)
+
+
+def ruby_rss(bodies: Sequence[bytes]) -> list[Result]:
+    """Ruby's rss, which validates Atom feeds: their entries as events.
+
+    An event has the entry's id, its title and the instant when it was updated.
+    """
+    if not _has_ruby_rss():
+        skip_without("Ruby's rss (ruby)", "make test-deps")
+    return _read([_RUBY, str(READERS / "ruby_rss.rb")], bodies)
+
+
+@cache
+def _has_ruby_rss() -> bool:
+    return _succeeds(_RUBY, "-r", "rss", "-e", "")
 
 
 def _javascript(library: str, bodies: Sequence[bytes]) -> list[Result]:
