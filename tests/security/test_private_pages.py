@@ -89,8 +89,9 @@ def test_a_page_without_sessions_is_an_empty_timetable(site: Site) -> None:
     assert canaries.leaks(found.source) == set()
 
 
-def test_a_page_is_not_shared_indexed_or_described(site: Site) -> None:
-    address = page_of(sign(site, "venues/11.ics", *EVERYTHING))
+@pytest.mark.parametrize("below", ["", "/changes"])
+def test_a_page_is_not_shared_indexed_or_described(site: Site, below: str) -> None:
+    address = page_of(sign(site, "venues/11.ics", *EVERYTHING)) + below
     first = site.client.get(address)
     for headers in ({}, {"If-None-Match": first.headers["ETag"]}, {"Accept-Encoding": "gzip"}):
         answer = site.client.get(address, headers=headers)
@@ -135,7 +136,8 @@ def test_all_unknown_and_revoked_addresses_get_the_same_404(
     token = page_of(forged).rpartition("/")[2]
     unknown = (page_of(revoked), page_of(forged), "/private/x", "/private/1", f"/private/{token}/x",
                f"/private/{'a' * 3_000}", "/private/%ff%00%0d%0aX", "/private/..",
-               f"{page_of(revoked)}?lang=klingon!", f"{page_of(revoked)}?view=x")  # fmt: skip
+               f"{page_of(revoked)}?lang=klingon!", f"{page_of(revoked)}?view=x",
+               f"{page_of(revoked)}/changes", f"/private/{token}/changes")  # fmt: skip
     answers: list[TestResponse] = [site.client.get(path) for path in unknown]
     assert {answer.status_code for answer in answers} == {404}
     assert {answer.headers["Cache-Control"] for answer in answers} == {"no-store"}

@@ -1,6 +1,7 @@
 """The changes of feeds at …/changes: a page, Atom and JSON, after changes of the studio."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -229,7 +230,18 @@ def test_a_private_feed_has_private_changes(
     world.refresh()
     result = create_app(parts).test_cli_runner().invoke(args=["sign", "sessions.ics"])
     address = result.stdout.strip().removesuffix(".ics")
-    response = world.get(f"{address}/changes.atom")
-    assert response.headers["Cache-Control"].startswith("private")
-    assert "Link" not in response.headers
+    studio.cancel(next(row["id"] for row in studio.sessions if row["starts_at"] > "2026-12-01"))
+    world.refresh()
+    [change] = world.changes(f"{address}/changes.json")
+    for ending in ("", ".atom"):
+        response = world.get(f"{address}/changes{ending}")
+        assert response.headers["Cache-Control"].startswith("private")
+        assert response.headers["X-Robots-Tag"] == "noindex"
+        assert "Link" not in response.headers
+        assert escape(change["text"]) in response.text
+        assert f"{address}.ics" not in response.text
     assert b"<link" not in response.data
+    links = re.findall('href="(/[^"]*)"', world.get(f"{address}/changes").text)
+    assert {address, f"{address}/changes.atom", f"{address}/changes.json"} <= {*links}
+    assert f'href="{address}/changes"' in world.get(address).text
+    world.get("/private/1x/changes", 404)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 
 from bridge import times
 from bridge.feeds.change_text import change_text
@@ -14,12 +14,13 @@ from bridge.feeds.params import feed_spec
 from bridge.feeds.spec import FeedSpec, Kind, session_path
 from bridge.feeds.subject import KIND_WORDS
 from bridge.model import ClassSession
+from bridge.services import Services
 from bridge.snapshots.cache import Lookup
 from bridge.web.error_pages import UnknownPageError
 from bridge.web.pages import calendar_links, page_budget
 from bridge.web.pages.page_cache import Page, page_response
 from bridge.web.pages.page_context import PageContext
-from bridge.web.pages.page_title import PageContent, page_content
+from bridge.web.pages.page_title import page_content
 
 blueprint = Blueprint("changes", __name__)
 
@@ -80,6 +81,22 @@ def _show(kind: Kind, identity: int | None) -> Response:
     return page_response(context, lookup, key, lambda: _page(context, spec, lookup), indexed=False)
 
 
+@blueprint.route("/private/<path:token>/changes")
+def show_private(token: str) -> Response:
+    """What changed in a private feed. All errors in its address get the same response."""
+    services: Services = current_app.extensions["bridge"]
+    spec = services.private.verify(token).spec(services.defaults)
+    context = PageContext.of(request)
+    lookup = services.router.find(spec.filter_set)
+    return page_response(
+        context,
+        lookup,
+        ("private changes", spec),
+        lambda: _page(context, spec, lookup, token),
+        private=True,
+    )
+
+
 def _add_routes() -> None:
     for kind in Kind:
         path = f"/{kind.value}/<feed_id:identity>/changes"
@@ -91,35 +108,41 @@ def _add_routes() -> None:
 _add_routes()
 
 
-def _page(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
-    content = page_content(lookup.snapshot, spec, context.language)
-    if not content.exists:
+def _page(context: PageContext, spec: FeedSpec, lookup: Lookup, token: str | None = None) -> Page:
+    """The page of changes.
+
+    Args:
+        token: of a private feed. It is in the links of the page only: a private page has no
+            previews.
+    """
+    public = context.services.defaults.audience
+    content = page_content(lookup.snapshot, spec, context.language, public)
+    if not content.exists and token is None:
         raise UnknownPageError(KIND_WORDS[spec.kind])
-    feed = context.feed_of(spec)
+    feed = context.feed_of(spec) if token is None else spec
+
+    def path_of(extension: str) -> str:
+        if token is not None:
+            return f"/private/{token}{extension}"
+        if extension in ("", "/changes"):
+            return calendar_links.path(spec, content.name, extension)
+        return feed.path(extension)
+
+    changes = context.services.feeds.changes(lookup, spec)
     html = context.render(
         "changes.html",
-        page_path=_path(spec, content),
+        page_path=path_of("/changes"),
+        private=token is not None,
         content=content,
-        timetable=calendar_links.path(spec, content.name),
-        changes=_fitting(
-            change_items(
-                context,
-                context.services.feeds.changes(lookup, spec),
-                content.subject.zone,
-                content.has_page,
-            )
-        ),
-        path_of=lambda extension: context.root + feed.path(f"/changes{extension}"),
-        canonical=context.base + _path(spec, content),
+        timetable=path_of(""),
+        changes=_fitting(change_items(context, changes, content.subject.zone, content.has_page)),
+        path_of=lambda extension: context.root + path_of(f"/changes{extension}"),
+        canonical=context.base + path_of("/changes") if token is None else None,
         description=context.language("changes_title", name=content.name).unescape(),
         left_out=lookup.left_out,
         age=context.age_notice(lookup, content.subject.zone),
     )
     return Page(html)
-
-
-def _path(spec: FeedSpec, content: PageContent) -> str:
-    return calendar_links.path(spec, content.name, "/changes")
 
 
 def _fitting(items: Sequence[ChangeItem]) -> Sequence[ChangeItem]:
