@@ -33,7 +33,7 @@ HOMES: Mapping[str, frozenset[str]] = {
     "selectolax": frozenset({"html_text"}),
     "itsdangerous": frozenset({"feeds.private"}),
     "babel": frozenset({"languages"}),
-    "prometheus_client": frozenset({"ops.metrics"}),
+    "prometheus_client": frozenset({"ops.metrics", "ops.request_durations"}),
     "segno": frozenset({"web.pages.calendar_links"}),
     "granian": frozenset({"server"}),
     "a2wsgi": frozenset({"web.asgi"}),

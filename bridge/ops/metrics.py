@@ -3,18 +3,26 @@
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
-from prometheus_client.registry import Collector
 
 from bridge.errors import public_code
 from bridge.instrumentation import Instrumentation
 from bridge.ops.metrics_dir import DIR_VARIABLE
+from bridge.ops.request_durations import Durations, RequestDurations, with_histogram
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 COMPLETE = "complete"
@@ -46,6 +54,7 @@ class Metrics(Instrumentation):
             ("route", "method", "status", "cache"),
             registry=self._registry,
         )
+        self._durations = RequestDurations(self._registry)
         self._walks = Counter(
             "bridge_walks",
             "Walks through all of TeamUp's pages, by outcome.",
@@ -118,6 +127,14 @@ class Metrics(Instrumentation):
         """The counter for these labels. Each label must come from a fixed set of values."""
         return self._requests.labels(route, method, status, cache)
 
+    def durations(self, route: str, status_class: str) -> Durations:
+        """The histogram for these labels. Each label must come from a fixed set of values."""
+        return self._durations.labels(route, status_class)
+
+    def flush(self) -> None:
+        """Share the durations of this process with the other workers."""
+        self._durations.flush()
+
     def page_requested(self, outcome: str) -> None:
         """See :class:`~bridge.instrumentation.Instrumentation`."""
         self._attempts.labels(_outcome_label(outcome)).inc()
@@ -162,31 +179,53 @@ class Metrics(Instrumentation):
 
     def exposition(self) -> bytes:
         """The metrics of all workers of this machine, in Prometheus' text format."""
-        registry = self._registry
+        self.flush()
+        workers, counts = [os.getpid()], self._registry.collect()
         if directory := os.environ.get(DIR_VARIABLE):
-            _remove_dead_workers(Path(directory))
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has no types
-        gauges = CollectorRegistry()
+            workers = _living_workers(Path(directory))
+            # The library has no types for it.
+            counts = MultiProcessCollector(None).collect()  # type: ignore[no-untyped-call]
+        families = [*with_histogram(counts), *_processes(workers)]
         if self._gauge_source is not None:
-            gauges.register(_GaugeCollector(self._gauge_source))
-        return generate_latest(registry) + generate_latest(gauges)
+            families += _gauges(self._gauge_source)
+        return generate_latest(_Families(families))
 
 
-class _GaugeCollector(Collector):
-    def __init__(self, source: GaugeSource) -> None:
-        self._source = source
+class _Families(CollectorRegistry):
+    """Metric families that were collected already."""
 
-    def collect(self) -> Iterator[Metric]:
-        family: GaugeMetricFamily | None = None
-        for name, help_text, labels, value in self._source.gauges():
-            if family is None or family.name != name:
-                if family is not None:
-                    yield family
-                family = GaugeMetricFamily(name, help_text, labels=list(labels))
-            family.add_metric(list(labels.values()), value)
-        if family is not None:
-            yield family
+    def __init__(self, families: Iterable[Metric]) -> None:
+        super().__init__()
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _gauges(source: GaugeSource) -> Iterator[Metric]:
+    family: GaugeMetricFamily | None = None
+    for name, help_text, labels, value in source.gauges():
+        if family is None or family.name != name:
+            if family is not None:
+                yield family
+            family = GaugeMetricFamily(name, help_text, labels=list(labels))
+        family.add_metric(list(labels.values()), value)
+    if family is not None:
+        yield family
+
+
+def _processes(pids: Iterable[int]) -> Iterable[Metric]:
+    """CPU time, memory and open files of these processes, which any of them can read."""
+    families: dict[str, Metric] = {}
+    for pid in pids:
+        collector = ProcessCollector(namespace="bridge", pid=partial(int, pid), registry=None)
+        for metric in collector.collect():
+            family = Metric(metric.name, metric.documentation, metric.type)
+            for sample in metric.samples:
+                families.setdefault(metric.name, family).add_sample(
+                    sample.name, {**sample.labels, "pid": str(pid)}, sample.value
+                )
+    return families.values()
 
 
 def _outcome_label(code: str) -> str:
@@ -194,11 +233,20 @@ def _outcome_label(code: str) -> str:
     return code if code == COMPLETE else public_code(code)
 
 
-def _remove_dead_workers(directory: Path) -> None:
-    """Remove the live gauges of workers that no longer run; their counts are kept."""
-    for pid in {int(file.stem.rpartition("_")[2]) for file in directory.glob("gauge_live*_*.db")}:
+def _living_workers(directory: Path) -> list[int]:
+    """The workers of this machine that run.
+
+    The live gauges of others are removed; their counts are kept.
+    """
+    # Each worker has a live gauge from its start.
+    files = directory.glob("gauge_live*_*.db")
+    living = []
+    for pid in sorted({int(file.stem.rpartition("_")[2]) for file in files}):
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
             with suppress(FileNotFoundError):  # another worker has removed them already
                 mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
+        else:
+            living.append(pid)
+    return living

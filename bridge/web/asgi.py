@@ -8,6 +8,7 @@ go to the Flask application, which runs in threads (a2wsgi).
 
 import asyncio
 import atexit
+import time
 from collections.abc import Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from bridge.web import operator_routes
 from bridge.web.middleware.access_log import (
     PROBES,
     REQUEST_ID_HEADER,
+    STARTED_KEY,
     AccessLog,
     RouteInfo,
     new_request_id,
@@ -79,6 +81,7 @@ class Asgi:
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Handle one request, or the lifespan of the worker."""
+        started = time.monotonic()
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
@@ -88,7 +91,7 @@ class Asgi:
         request = self._request(scope)
         prepared = self._prepared_response(scope["path"], request)
         if prepared is None:
-            await self._flask(_sanitised(scope), receive, send)
+            await self._flask(_sanitised(scope) | {STARTED_KEY: started}, receive, send)
             return
         request_id = new_request_id()
         self._access_log.record(
@@ -98,6 +101,7 @@ class Asgi:
             user_agent=request.user_agent,
             status=prepared.status,
             outcome=prepared.outcome,
+            started=started,
             request_id=request_id,
         )
         headers = [*prepared.headers, (_REQUEST_ID, request_id.encode())]
@@ -117,6 +121,7 @@ class Asgi:
 
     def _wsgi(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Call the Flask application in a thread, and cache its response."""
+        environ[STARTED_KEY] = environ["asgi.scope"][STARTED_KEY]
         token = self.cache.token()
         chunks = self._app(environ, start_response)
         request = self._request(environ["asgi.scope"])

@@ -52,7 +52,11 @@ def samples(machine: Machine) -> Counter[str]:
 
 
 def requests(metrics: Counter[str], route: str = RULE) -> float:
-    return sum(value for name, value in metrics.items() if f'route="{route}"' in name)
+    return sum(
+        value
+        for name, value in metrics.items()
+        if name.startswith("bridge_requests_total") and f'route="{route}"' in name
+    )
 
 
 class TestMetrics:
@@ -64,6 +68,14 @@ class TestMetrics:
         assert [requests(metrics, "/metrics") for metrics in results] == [
             requests(before, "/metrics") + 1 + later for later in range(6)
         ]
+
+    def test_both_workers_report_the_processes_of_both(self, machine: Machine) -> None:
+        name = "bridge_process_resident_memory_bytes"
+        expected = {f'{name}{{pid="{pid}"}}' for pid in machine.workers()}
+        for _ in range(6):
+            reported = samples(machine)
+            assert {sample for sample in reported if sample.startswith(name)} == expected
+            assert min(reported[sample] for sample in expected) > 10_000_000
 
     def test_both_workers_write_their_counters(self, machine: Machine) -> None:
         folders = [path for path in Path("/dev/shm").glob(f"*-{machine.pid}-*") if path.is_dir()]

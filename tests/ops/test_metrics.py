@@ -4,11 +4,14 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from asgi_client import AsgiClient
 from clocks import ManualClock
+from prometheus_client import Counter
 from walking import key
 
 from bridge.errors import StoreError
@@ -16,14 +19,17 @@ from bridge.filters import FilterSet
 from bridge.model import SourceName
 from bridge.ops import metrics_dir
 from bridge.ops.metrics import DIR_VARIABLE, Metrics
+from bridge.ops.request_durations import Durations
 from bridge.sandbox.faults import Faults
 from bridge.services import Services
 from bridge.store.fallback import COOL_DOWN_SECONDS, FallbackStore
 from bridge.store.interface import Write
 from bridge.store.memory import MemoryStore
 from bridge.web import create_app
+from bridge.web.middleware.access_log import STARTED_KEY
 
 HOME = Path(__file__).parent.parent.parent
+RULE = "/venues/<feed_id:identity>.<feed_format:form>"
 
 
 def samples_of(metrics: Metrics) -> dict[str, float]:
@@ -54,6 +60,81 @@ def test_walks_and_rendered_feeds_are_counted(
     assert samples["bridge_snapshot_expiry_seconds"] == fresh_for + 604_800
     assert samples["bridge_sessions"] > 100
     assert samples['bridge_sessions_withheld{reason="draft"}'] > 0
+
+
+def test_durations_of_cached_and_other_responses_are_in_one_histogram(
+    make_bridge: Callable[..., Services],
+) -> None:
+    parts = make_bridge()
+    client = AsgiClient.of(parts)
+    for _ in range(20):
+        assert client.get("/venues/12.ics").status_code == 200
+    assert client.get("/venues/12.ics?past=x").status_code == 400
+    labels = f'{{route="{RULE}",status_class="2xx"}}'
+    samples = samples_of(parts.metrics)
+    assert samples[f"bridge_request_duration_seconds_count{labels}"] == 20
+    assert samples[f"bridge_request_duration_seconds_sum{labels}"] > 0
+    buckets = [
+        value
+        for name, value in samples.items()
+        if name.startswith("bridge_request_duration_seconds_bucket") and "2xx" in name
+    ]
+    assert buckets == sorted(buckets)
+    assert buckets[-1] == 20
+    labels = labels.replace("2xx", "4xx")
+    assert samples[f"bridge_request_duration_seconds_count{labels}"] == 1
+    assert not any("bridge_request_duration_parts" in name for name in samples)
+
+
+def test_a_duration_is_in_the_bucket_of_the_next_bound() -> None:
+    metrics = Metrics()
+    durations = metrics.durations("/", "2xx")
+    for seconds in (0.001, 0.0011, 4.0, 60.0):
+        durations.observe(seconds, now=0.0)
+    samples = samples_of(metrics)
+
+    def bucket(bound: str) -> float:
+        labels = f'le="{bound}",route="/",status_class="2xx"'
+        return samples[f"bridge_request_duration_seconds_bucket{{{labels}}}"]
+
+    assert [bucket(bound) for bound in ("0.001", "0.005", "2.5", "5.0", "10.0", "+Inf")] == [
+        *(1, 2, 2, 3, 3, 4)
+    ]
+    assert samples['bridge_request_duration_seconds_sum{route="/",status_class="2xx"}'] == (
+        pytest.approx(64.0021)
+    )
+
+
+def test_durations_are_shared_once_a_second() -> None:
+    counters = [Counter("parts", "", registry=None) for _ in range(12)]
+    durations = Durations(counters)
+    # The first counter is that of the durations up to a millisecond.
+    for now, shared in ((100.0, 1), (100.5, 1), (100.9, 1), (101.0, 4), (101.1, 4)):
+        durations.observe(0.0005, now=now)
+        [total, _] = counters[0].collect()[0].samples
+        assert total.value == shared
+
+
+def test_the_wait_for_a_thread_is_a_part_of_the_duration(
+    make_bridge: Callable[..., Services],
+) -> None:
+    parts = make_bridge()
+    app = create_app(parts)
+    arrived = time.monotonic() - 100
+    app.test_client().get("/robots.txt", environ_overrides={STARTED_KEY: arrived})
+    labels = '{route="/robots.txt",status_class="2xx"}'
+    assert samples_of(parts.metrics)[f"bridge_request_duration_seconds_sum{labels}"] >= 100
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="process metrics need Linux")
+def test_each_worker_reports_its_process() -> None:
+    samples = samples_of(Metrics())
+    label = f'{{pid="{os.getpid()}"}}'
+    assert samples[f"bridge_process_cpu_seconds_total{label}"] > 0
+    assert samples[f"bridge_process_resident_memory_bytes{label}"] > 1_000_000
+    assert (
+        0 < samples[f"bridge_process_open_fds{label}"] < samples[f"bridge_process_max_fds{label}"]
+    )
 
 
 def test_failures_are_counted_by_cause(
@@ -111,7 +192,9 @@ def test_unknown_upstream_codes_share_one_series() -> None:
     for number in range(500):
         metrics.page_requested(f"made_up_{number}")
         metrics.walk_finished(f"made_up_{number}", 1.0, 0)
-    counts = {name: value for name, value in samples_of(metrics).items() if "_total{" in name}
+    counts = {
+        name: value for name, value in samples_of(metrics).items() if "_total{outcome=" in name
+    }
     assert list(counts.values()) == [500, 500]
 
 

@@ -13,6 +13,7 @@ import structlog
 from bridge.config import LogRequests
 from bridge.ops import log_config
 from bridge.ops.metrics import Metrics
+from bridge.ops.request_durations import Durations
 from bridge.ops.usage import UsageCounter
 from bridge.snapshots.cache import CacheOutcome
 from bridge.web.representation import OUTCOME_KEY
@@ -26,6 +27,10 @@ log = structlog.get_logger()
 #: Keys of the WSGI environment. The routes set the first two: the URL rule, and the feed that the
 #: response contains. The access log sets the request's id.
 ROUTE_KEY, FEED_KEY, REQUEST_ID_KEY = "bridge.route", "bridge.feed", "bridge.request_id"
+
+STARTED_KEY = "bridge.started"
+"""Key of the ASGI scope and of the WSGI environment: when the request arrived, by
+:func:`time.monotonic`. Without it the time of waiting for a thread does not count."""
 
 REQUEST_ID_HEADER = "X-Request-Id"
 """The response header with the id that the request's log lines contain."""
@@ -72,12 +77,15 @@ class _Series:
     """Responses with the same route, method, status and cache outcome.
 
     Attributes:
+        counter: counts them.
+        durations: the histogram of their durations.
         cached: whether they are summarised in the log instead of logged one by one.
         counts_as_read: whether they count as reads of a feed or a page.
         pending: how many the next summary will contain.
     """
 
     counter: Any
+    durations: Durations
     cached: bool
     counts_as_read: bool
     pending: int = 0
@@ -116,7 +124,7 @@ class AccessLog:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Call the application, and record its response."""
-        started = time.monotonic()
+        started: float = environ.get(STARTED_KEY) or time.monotonic()
         request_id = new_request_id()
         environ[REQUEST_ID_KEY] = request_id
         status = 500
@@ -137,7 +145,7 @@ class AccessLog:
                 user_agent=environ.get("HTTP_USER_AGENT", ""),
                 status=status,
                 outcome=environ.get(OUTCOME_KEY),
-                seconds=time.monotonic() - started,
+                started=started,
             )
             log_config.request_id.reset(token)
 
@@ -150,19 +158,21 @@ class AccessLog:
         user_agent: str,
         status: int,
         outcome: CacheOutcome | None,
-        seconds: float = 0.0,
+        started: float,
         request_id: str | None = None,
     ) -> None:
         """Record a response.
 
         Args:
             outcome: how the snapshot cache answered; None if the route does not use it.
-            seconds: the time that the response took.
+            started: when the request arrived, by :func:`time.monotonic`.
             request_id: if it is not set in the context.
         """
+        now = time.monotonic()
         key = (route_info.route, method, status, outcome)
         series = self._series.get(key) or self._new_series(key)
         series.counter.inc()
+        series.durations.observe(now - started, now=now)
         if series.counts_as_read:
             self._usage.record(family(user_agent), route_info.feed)
         if series.cached and not self._log_all:
@@ -177,12 +187,13 @@ class AccessLog:
             path=_loggable_path(path),
             status=status,
             cache=None if outcome is None else _CACHE_LABELS[outcome],
-            milliseconds=round(seconds * 1000, 1),
+            milliseconds=round((now - started) * 1000, 1),
             **extra,
         )
 
     def log_summary(self) -> None:
         """Log the number of responses since the last summary that were not logged one by one."""
+        self._metrics.flush()
         counts: dict[str, int] = {}
         with self._lock:
             for (route, _, _, outcome), series in self._series.items():
@@ -202,6 +213,7 @@ class AccessLog:
         label = method if method in _METHODS else "other"
         series = _Series(
             self._metrics.requests(route or "none", label, str(status), _CACHE_LABELS[outcome]),
+            self._metrics.durations(route or "none", f"{status // 100}xx"),
             cached=(outcome in _CACHED or route in PROBES) and status < 400,
             # Only feeds and pages have an outcome.
             counts_as_read=method in ("GET", "HEAD")
