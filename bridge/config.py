@@ -1,6 +1,8 @@
 """The settings: environment variables, read once and validated. All defaults are here."""
 
-from collections.abc import Callable, Iterator, Mapping
+import difflib
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -16,9 +18,11 @@ from bridge.setting_parsers import (
     MODES,
     base_url,
     colour,
+    content_of,
     header,
     interface,
     language,
+    lines,
     link,
     logo,
     member,
@@ -132,6 +136,7 @@ class Config:
     workers: int
     sandbox: bool
     ephemeral_disk: bool
+    unknown_variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -151,17 +156,25 @@ def environment() -> Env:
     """
     env = Env(eager=False)
     try:
-        env.read_env(Path(__file__).parent.parent / ".env", recurse=False)
+        env.read_env(_settings_file(), recurse=False)
     except (OSError, UnicodeDecodeError) as err:
         raise ConfigError({".env": "cannot be read; accepted: a text file in UTF-8"}) from err
     return env
 
 
+def _settings_file() -> Path:
+    return Path(__file__).parent.parent / ".env"
+
+
+def is_set(env: Env, name: str) -> bool:
+    """Whether *env* has a value for the secret *name*, or the file of one."""
+    return any((env.str(variable, "") or "").strip() for variable in (name, f"{name}_FILE"))
+
+
 def has_account(env: Env) -> bool:
     """Whether *env* has a token, or says that TeamUp is asked without one."""
-    names = ("TEAMUP_API_TOKEN", "TEAMUP_AUTH_SCHEME")
-    token, scheme = ((env.str(name, "") or "").strip() for name in names)
-    return token != "" or scheme.lower() == "none"
+    scheme = (env.str("TEAMUP_AUTH_SCHEME", "") or "").strip()
+    return is_set(env, "TEAMUP_API_TOKEN") or scheme.lower() == "none"
 
 
 def load(env: Env | None = None) -> Config:
@@ -173,24 +186,33 @@ def load(env: Env | None = None) -> Config:
     Raises:
         ConfigError: it names every setting that cannot be used, and what would be accepted.
     """
+    file = _settings_file() if env is None else None
     env = env or environment()
+    in_file = _names_in(file) if file else []
     env.add_parser("setting", parse_setting)
+    names: set[str] = set()
 
     def read(name: str, parse: Callable[[str], T], default: T) -> T:
+        names.add(name)
         # where the value cannot be used, environs keeps the error for seal() and returns None
         return cast(T, env.setting(name, None, parse=parse, default_value=default))
 
-    token = read("TEAMUP_API_TOKEN", secret_header, "")
+    def read_secret(name: str, parse: Callable[[str], T], default: T) -> T:
+        given = read(name, str, "")
+        content = read(f"{name}_FILE", content_of(name, parse, given=bool(given)), default)
+        return read(name, parse, default) if given else content
+
     # Heroku's dynos, and platforms like it, start with an empty disk each time.
     dyno = read("DYNO", str, "") != ""
-    own, platform = ((name, read(name, str, "")) for name in ("CACHE_URL", "REDIS_URL"))
-    store_variable = "REDIS_URL" if platform[1] and not own[1] else "CACHE_URL"
-    cache_url = read(store_variable, store, "sqlite:///var/bridge.sqlite3")
+    names |= {"REDIS_URL", "REDIS_URL_FILE"}
+    by_platform = is_set(env, "REDIS_URL") and not is_set(env, "CACHE_URL")
+    store_variable = "REDIS_URL" if by_platform else "CACHE_URL"
+    cache_url = read_secret(store_variable, store, "sqlite:///var/bridge.sqlite3")
     if cache_url and dyno and store_variable == "REDIS_URL":
         cache_url = _unverified(cache_url)
     none: tuple[str, ...] = ()
     config = Config(
-        token=token,
+        token=read_secret("TEAMUP_API_TOKEN", secret_header, ""),
         schemes=read("TEAMUP_AUTH_SCHEME", schemes, AUTO_SCHEMES),
         sources=read("TEAMUP_SOURCES", members(SourceName), frozenset(SourceName)),
         base_url=read("TEAMUP_BASE_URL", upstream, "https://goteamup.com/api/v2"),
@@ -218,11 +240,11 @@ def load(env: Env | None = None) -> Config:
         ),
         public_availability=read("PUBLIC_AVAILABILITY", member(Availability), Availability.FULL),
         shrink_hold=read("SHRINK_HOLD", whole(), 21600),
-        alert_url=read("ALERT_URL", webhook, None),
-        changes_url=read("CHANGES_URL", webhook, None),
-        changes_key=read("CHANGES_KEY", str, None),
+        alert_url=read_secret("ALERT_URL", webhook, None),
+        changes_url=read_secret("CHANGES_URL", webhook, None),
+        changes_key=read_secret("CHANGES_KEY", str, None),
         public_base_url=read("PUBLIC_BASE_URL", base_url, None),
-        signing_keys=read("FEED_SIGNING_KEYS", values, none),
+        signing_keys=read_secret("FEED_SIGNING_KEYS", lines, none),
         revoked=frozenset(read("FEED_REVOKED", values, none) or ()),
         log_level=read("LOG_LEVEL", word("debug", "info", "warning", "error", "critical"), "info"),
         log_format=read("LOG_FORMAT", word("json", "console"), "json"),
@@ -236,12 +258,13 @@ def load(env: Env | None = None) -> Config:
         studio_timezone=read("STUDIO_TIMEZONE", zone_name, None),
         feed_language=read("FEED_LANGUAGE", language, english()),
         trusted_proxies=read("TRUSTED_PROXIES", whole(most=16), 0),
-        operator_token=read("OPERATOR_TOKEN", str, None),
+        operator_token=read_secret("OPERATOR_TOKEN", str, None),
         host=read("HOST", interface, "0.0.0.0"),  # noqa: S104 - a platform's router must reach it
         port=read("PORT", whole(most=65535), 8000),
         workers=read("WEB_CONCURRENCY", whole(least=1, most=256), 1),
         sandbox=read(SANDBOX_FLAG, str, "") != "",
         ephemeral_disk=dyno,
+        unknown_variables=_unknown(in_file, names),
     )
     _check(env, config)
     return config
@@ -265,12 +288,39 @@ def _check(env: Env, config: Config) -> None:
             "is not set, and TEAMUP_AUTH_SCHEME=none needs it; accepted: the id of your studio"
         )
     if not found and config.cache_url == "memory://" and config.workers > 1:
-        found["CACHE_URL"] = (
+        found[config.store_variable] = (
             f"memory:// serves one process only, and WEB_CONCURRENCY is {config.workers};"
             " accepted: WEB_CONCURRENCY=1, or a store that processes share"
         )
     if found:
-        raise ConfigError(found)
+        # one of them may be what was meant
+        raise ConfigError({**found, **config.unknown_variables})
+
+
+_LIKELY = 0.8
+"""How similar the name of a setting is to its misspelling (:mod:`difflib`, from 0 to 1)."""
+
+
+def _names_in(file: Path) -> list[str]:
+    """The variables of a settings file."""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    return re.findall(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=", text, re.MULTILINE)
+
+
+def _unknown(in_file: Collection[str], names: Collection[str]) -> dict[str, str]:
+    """What to say of variables *in_file* that look like settings, and are not among the *names*.
+
+    The file may hold other programs' variables too: those that look like no setting are left alone.
+    """
+    prefixes = tuple({f"{name.partition('_')[0]}_" for name in names if "_" in name})
+    found: dict[str, str] = {}
+    for name in dict.fromkeys(in_file):
+        likely = difflib.get_close_matches(name.upper(), sorted(names), 1, _LIKELY)
+        if name in names or not (likely or name.upper().startswith(prefixes)):
+            continue
+        hint = f"did you mean {likely[0]}?" if likely else "README.md lists them"
+        found[name] = f"is in .env, and is not a setting of the bridge; {hint}"
+    return found
 
 
 _CERTIFICATES = "ssl_cert_reqs="
@@ -302,6 +352,7 @@ def _receiver_warnings(config: Config) -> Iterator[str]:
 
 
 def _warnings(config: Config) -> Iterator[str]:
+    yield from (f"{name} {text}" for name, text in config.unknown_variables.items())
     yield from _receiver_warnings(config)
     if config.ephemeral_disk and config.cache_url.startswith("sqlite:"):
         yield (

@@ -69,4 +69,4 @@ def adopt() -> None:
 
 def _has_own_store(env: Env) -> bool:
     """Whether a store is set: then commands work with that store, and need a token as well."""
-    return any((env.str(name, "") or "").strip() for name in ("CACHE_URL", "REDIS_URL"))
+    return any(config.is_set(env, name) for name in ("CACHE_URL", "REDIS_URL"))

@@ -138,7 +138,7 @@ def _serve_locally() -> None:
         serve(_settings())
         return
     variables, signing_key = _start_sandbox()
-    if not env.str("FEED_SIGNING_KEYS", ""):
+    if not config.is_set(env, "FEED_SIGNING_KEYS"):
         variables["FEED_SIGNING_KEYS"] = signing_key
     os.environ |= variables
     settings = _settings()

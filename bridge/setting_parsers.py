@@ -31,8 +31,12 @@ MODES = ("provider", "customer")
 MAX_IMAGE_BYTES = 100_000
 """The largest image that a setting may name."""
 
+MAX_SECRET_BYTES = 65_536
+"""The largest file of a secret."""
+
 _ACCEPTED_IMAGES = f"an .svg or .png file of at most {MAX_IMAGE_BYTES // 1000} kB"
 _LONGEST_TITLE = 100
+_HOME = Path(__file__).parent.parent
 
 _SCHEMES: Mapping[str, tuple[str, ...]] = {
     **{scheme.lower(): (scheme,) for scheme in AUTO_SCHEMES},
@@ -62,6 +66,51 @@ def header(text: str) -> str:
 def secret_header(text: str) -> str:
     """The same for a secret, which no error may quote."""
     return _header(text, "its value")
+
+
+def content_of(name: str, parse: Callable[[str], T], *, given: bool) -> Callable[[str], T]:
+    """The value of the secret *name* in a file; a relative path is below the directory of app.py.
+
+    Blanks and line breaks at its ends are removed, as from a variable. No error quotes the content.
+
+    Args:
+        parse: the parser of the value.
+        given: whether the secret has a value beside the file.
+    """
+    accepted = f"a text file in UTF-8 with the value of {name}"
+
+    def parse_file(path: str) -> T:
+        quoted = repr(path[:200])
+        if given:
+            raise _refused(f"is set, and {name} as well", "one of the two")
+        try:
+            content = _read_regular_file(_HOME / path, MAX_SECRET_BYTES)
+            text = content.decode("utf-8").strip()
+        except UnicodeDecodeError:
+            # without the cause, which contains the content
+            raise _refused(f"{quoted} is not UTF-8", accepted) from None
+        except (OSError, ValueError) as err:
+            reason = getattr(err, "strerror", None) or err
+            raise _refused(f"{quoted} cannot be read: {reason}", accepted) from err
+        if not text:
+            raise _refused(f"{quoted} is empty", accepted)
+        try:
+            return parse(text)
+        except EnvError as err:
+            raise EnvError(f"{quoted}: {err}") from err
+
+    return parse_file
+
+
+def _read_regular_file(path: Path, most: int) -> bytes:
+    """The content of a file; others, such as pipes, could block, and are read once only."""
+    if path.exists() and not path.is_file():
+        raise ValueError("it is not a regular file")
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it has more than {most} bytes")
+    return content
 
 
 def whole(*, least: int = 0, most: int = 10**12) -> Callable[[str], int]:
@@ -110,6 +159,11 @@ schemes = choice(_SCHEMES, f"auto, {', '.join(AUTO_SCHEMES)}, none")
 def values(text: str) -> tuple[str, ...]:
     """Values separated by commas."""
     return tuple(value.strip() for value in text.split(",") if value.strip())
+
+
+def lines(text: str) -> tuple[str, ...]:
+    """Values separated by commas or line breaks."""
+    return values(text.replace("\n", ","))
 
 
 def members(kind: type[E]) -> Callable[[str], frozenset[E]]:
@@ -196,7 +250,7 @@ def colour(text: str) -> str:
 
 def logo(text: str) -> Path:
     """The file of an image, SVG or PNG; a relative path is below the directory of app.py."""
-    path = Path(__file__).parent.parent / text
+    path = _HOME / text
     test = _IMAGE_TESTS.get(path.suffix)
     if test is None:
         raise _unusable(text, _ACCEPTED_IMAGES)
@@ -250,7 +304,9 @@ def upstream(text: str) -> str:
 def store(text: str) -> str:
     """The address of a store, which may hold a password."""
     if not re.match(r"memory://$|sqlite:///.+|rediss?://.+", text):
-        scheme = text.split(":", 1)[0] if "://" in text else "value"
+        # anything else before the colon may be a part of a secret
+        named = re.match(r"([a-z]{1,12}):", text)
+        scheme = named[1] if named else "value"
         raise _refused(
             f"its {scheme!r} address cannot be used",
             "sqlite:///relative/path, sqlite:////absolute/path, redis://…, rediss://…, memory://",

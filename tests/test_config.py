@@ -110,8 +110,9 @@ def test_empty_is_as_good_as_unset(
 
 
 def test_every_setting_is_looked_at_here() -> None:
-    documented = {field for field, _ in DEFAULTS.values()} | {"token", "store_variable"}
-    assert documented == set(Config.__dataclass_fields__)
+    documented = {field for field, _ in DEFAULTS.values()}
+    others = {"token", "store_variable", "unknown_variables"}
+    assert documented | others == set(Config.__dataclass_fields__)
 
 
 @pytest.mark.parametrize(
@@ -592,6 +593,124 @@ def test_a_secret_that_cannot_be_used_is_refused_without_being_told(
     assert CANARY not in told
 
 
+# Secrets in files
+
+SECRETS: dict[str, tuple[str, str, Any]] = {
+    "TEAMUP_API_TOKEN": ("token", "a-secret", "a-secret"),
+    "FEED_SIGNING_KEYS": ("signing_keys", "key-1, key-2\nkey-3", ("key-1", "key-2", "key-3")),
+    "OPERATOR_TOKEN": ("operator_token", "a-secret", "a-secret"),
+    "ALERT_URL": ("alert_url", "https://hooks.example/a", "https://hooks.example/a"),
+    "CHANGES_URL": ("changes_url", "https://hooks.example/c", "https://hooks.example/c"),
+    "CHANGES_KEY": ("changes_key", "a-secret", "a-secret"),
+    "CACHE_URL": ("cache_url", "redis://:pw@cache/0", "redis://:pw@cache/0"),
+    "REDIS_URL": ("cache_url", "rediss://:pw@cache/0", "rediss://:pw@cache/0"),
+}
+
+secrets = pytest.mark.parametrize("name", list(SECRETS))
+
+
+def _load_file(load: Load, name: str, path: Path | str, **variables: str) -> Config:
+    token = {"TEAMUP_API_TOKEN": ""} if name == "TEAMUP_API_TOKEN" else {}
+    return load(**token | {f"{name}_FILE": str(path)} | variables)
+
+
+@secrets
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"], ids=["bare", "newline", "crlf"])
+def test_a_secret_can_be_read_from_a_file(load: Load, tmp_path: Path, name: str, end: str) -> None:
+    field, content, expected = SECRETS[name]
+    (tmp_path / "secret").write_bytes(f"{content}{end}".encode())
+    assert getattr(_load_file(load, name, tmp_path / "secret"), field) == expected
+    # an empty variable is an unset one
+    assert getattr(_load_file(load, name, tmp_path / "secret", **{name: ""}), field) == expected
+
+
+@secrets
+def test_a_secret_given_twice_is_refused(load: Load, tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret").write_text(CANARY)
+    text = refusal(load, **{name: SECRETS[name][1], f"{name}_FILE": str(tmp_path / "secret")})
+    assert text == f"{name}_FILE: is set, and {name} as well; accepted: one of the two"
+
+
+@secrets
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "No such file or directory"),
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (f"{CANARY}é".encode("latin-1"), "is not UTF-8"),
+        (f"{CANARY} ".encode() * 10_000, "more than 65536 bytes"),
+    ],
+    ids=["missing", "empty", "blank", "latin-1", "large"],
+)
+def test_a_file_without_a_usable_secret_is_named_and_not_quoted(
+    load: Load, tmp_path: Path, name: str, content: bytes | None, problem: str
+) -> None:
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        _load_file(load, name, path)
+    assert list(caught.value.problems) == [f"{name}_FILE"]
+    text = str(caught.value)
+    assert repr(str(path)) in text
+    assert problem in text
+    assert text.endswith(f"a text file in UTF-8 with the value of {name}")
+    assert CANARY not in "".join(traceback.format_exception(caught.value, chain=True))
+
+
+def test_a_secret_in_a_pipe_or_folder_is_refused_at_once(load: Load, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(ConfigError, match="is not a regular file"):
+            _load_file(load, "OPERATOR_TOKEN", path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("TEAMUP_API_TOKEN", f"{CANARY} {CANARY}"),
+        ("ALERT_URL", f"{CANARY}://hooks"),
+        ("CACHE_URL", f"{CANARY}://cache"),
+        ("CACHE_URL", f"{CANARY}://cache".upper()),
+        ("REDIS_URL", f"-----BEGIN KEY\n{CANARY}://"),
+    ],
+)
+def test_a_file_with_another_content_is_named_and_not_quoted(
+    load: Load, tmp_path: Path, name: str, content: str
+) -> None:
+    (tmp_path / "secret").write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        _load_file(load, name, tmp_path / "secret")
+    told = "".join(traceback.format_exception(caught.value, chain=True))
+    assert str(caught.value).startswith(f"{name}_FILE: '{tmp_path}/secret': ")
+    assert CANARY not in told.lower()
+
+
+def test_a_store_of_ones_own_in_a_file_comes_before_the_platforms(
+    load: Load, tmp_path: Path
+) -> None:
+    (tmp_path / "own").write_text("redis://own/0\n")
+    settings = load(CACHE_URL_FILE=str(tmp_path / "own"), REDIS_URL="redis://platform/0")
+    assert settings.cache_url == "redis://own/0"
+
+
+def test_a_file_with_a_token_is_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not config.has_account(Env(eager=False))
+    monkeypatch.setenv("TEAMUP_API_TOKEN_FILE", "/run/secrets/token")
+    assert config.has_account(Env(eager=False))
+
+
+def test_quotation_marks_in_a_file_are_a_warning(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text('"hunter2-hunter2-h"\n')
+    [warning] = [
+        text
+        for text in _load_file(load, "OPERATOR_TOKEN", tmp_path / "secret").warnings
+        if "OPERATOR_TOKEN" in text
+    ]
+    assert "quotation marks" in warning
+
+
 def test_a_bad_setting_beside_it_does_not_tell_the_token(load: Load) -> None:
     assert CANARY not in refusal(load, TEAMUP_API_TOKEN=CANARY, CACHE_TTL="soon")
 
@@ -675,6 +794,57 @@ def test_the_environment_comes_before_the_file(
     _with_file(monkeypatch, tmp_path, "TEAMUP_API_TOKEN=from-the-file\nCACHE_TTL=60\n")
     monkeypatch.setenv("CACHE_TTL", "120")
     assert config.load().cache_ttl == 120
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("TEAMUP_TOKEN=x", "did you mean TEAMUP_API_TOKEN?"),
+        ("teamup_base_url=x", "did you mean TEAMUP_BASE_URL?"),
+        ("CASHE_TTL=60", "did you mean CACHE_TTL?"),
+        ("export CACHE_TLL=60", "did you mean CACHE_TTL?"),
+        ("PUBLIC_BASEURL=x", "did you mean PUBLIC_BASE_URL?"),
+        ("FEED_SIGNING_KEY_FILE=x", "did you mean FEED_SIGNING_KEYS_FILE?"),
+        ("STUDIO_LOGO_FILE=x", "did you mean STUDIO_LOGO?"),
+        ("CHANGES_RECEIVER=x", "README.md lists them"),
+    ],
+)
+def test_a_misspelt_variable_of_the_file_is_a_warning_with_the_likely_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, words: str
+) -> None:
+    _with_file(monkeypatch, tmp_path, f"TEAMUP_API_TOKEN=a-token\n  {line}\n")
+    [warning] = [text for text in config.load().warnings if ".env" in text]
+    name = line.removeprefix("export ").partition("=")[0]
+    assert warning == f"{name} is in .env, and is not a setting of the bridge; {words}"
+
+
+def test_other_programs_variables_in_the_file_are_no_warning(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lines = [
+        "TEAMUP_API_TOKEN=x",
+        "COMPOSE_PROJECT_NAME=x",
+        "POSTGRES_PORT=1",
+        "TZ=UTC",
+        "#CACHE_X=1",
+    ]
+    _with_file(monkeypatch, tmp_path, "\n".join(lines))
+    assert config.load().unknown_variables == {}
+
+
+def test_a_misspelt_variable_of_the_environment_is_no_warning(load: Load) -> None:
+    assert load(**SETTLED, CACHE_TLL="60").warnings == ()
+
+
+def test_a_misspelt_variable_is_named_beside_the_setting_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _with_file(monkeypatch, tmp_path, "TEAMUP_TOKEN=canary\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load()
+    assert list(caught.value.problems) == ["TEAMUP_API_TOKEN", "TEAMUP_TOKEN"]
+    assert "did you mean TEAMUP_API_TOKEN?" in str(caught.value)
+    assert "canary" not in str(caught.value)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])

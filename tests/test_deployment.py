@@ -46,13 +46,23 @@ _NOT_FOR_OPERATORS = {config.SANDBOX_FLAG, "DYNO"}
 """Set by ``make run`` and by a platform."""
 
 
-def settings() -> set[str]:
-    """The variables that an operator may set."""
+def variables() -> set[str]:
+    """The variables that an operator may set, with those of files with secrets."""
     env = Env(eager=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "environ", {"TEAMUP_API_TOKEN": "a-token-of-the-tests"})
         config.load(env)
     return set(env.dump()) - _NOT_FOR_OPERATORS
+
+
+def secrets() -> set[str]:
+    """The settings whose value may be in a file."""
+    return {name.removesuffix("_FILE") for name in variables() if name.endswith("_FILE")}
+
+
+def settings() -> set[str]:
+    """The settings, each by one variable."""
+    return variables() - {f"{name}_FILE" for name in secrets()}
 
 
 def example() -> list[tuple[str, str]]:
@@ -95,6 +105,12 @@ def test_the_readme_explains_every_setting_and_nothing_else() -> None:
     assert {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)} == settings()
 
 
+def test_the_readme_names_the_secrets_that_files_may_hold() -> None:
+    text = (HOME / "README.md").read_text(encoding="utf-8")
+    [row] = re.findall(r"^\| `<NAME>_FILE` \|.*", text, re.MULTILINE)
+    assert set(re.findall(r"`([A-Z_]+)`", row)) == secrets()
+
+
 def test_the_deployment_files_set_only_existing_variables() -> None:
     app = json.loads((HOME / "app.json").read_text(encoding="utf-8"))
     service = (HOME / "deploy" / "teamup-feed-bridge.service").read_text(encoding="utf-8")
@@ -108,7 +124,7 @@ def test_the_deployment_files_set_only_existing_variables() -> None:
     }
     assert len(used) > 10
     of_python = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PATH"}
-    assert used - of_python <= settings()
+    assert used - of_python <= variables()
 
 
 def shipped() -> str:

@@ -69,9 +69,11 @@ def server(home: Path) -> Iterator[LocalRun]:
                 return get(f"{server.url}/readyz").status == 200
             return False
 
-        wait_until(is_ready)
-        yield server
-        process.terminate()
+        try:
+            wait_until(is_ready)
+            yield server
+        finally:
+            process.terminate()
 
 
 @pytest.fixture
