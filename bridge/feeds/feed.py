@@ -240,7 +240,7 @@ class Feeds:
             form.render(content),
             previous=previous.body if previous is not None else None,
             changed=walked,
-            name=selection.subject.name,
+            name=content.name,
             sessions=count,
             trimmed=trimmed,
             hidden=selection.hidden,

@@ -144,6 +144,9 @@ def _named(session: ClassSession, spec: FeedSpec) -> tuple[str, str | None]:
     }[spec.kind]
     names = [part.name for part in candidates if part is not None and part.id == spec.identity]
     name = names[0] if names else ""
+    if names and not name and spec.kind in (Kind.COURSE, Kind.TYPE):
+        # As in the catalogue and in filters.
+        name = session.title
     if spec.kind is Kind.ROOM and name and venue and venue.name:
         # Rooms of two venues may have equal names.
         name = f"{venue.name}, {name}"

@@ -161,6 +161,11 @@ class TestCalendarProperties:
         assert feed.text("DESCRIPTION") == feed.text("X-WR-CALDESC") != ""
         assert "\n" not in feed.text("DESCRIPTION")
 
+    def test_a_course_without_a_name_is_called_like_its_classes(self) -> None:
+        nameless = session(course=Course(60, ""), title="Trial week")
+        feed = read(calendar(nameless, kind=Kind.COURSE, identity=60))
+        assert feed.text("NAME") == "Trial week"
+
     def test_it_has_the_zone_that_all_sessions_share(self) -> None:
         feed = read(calendar(session(1), session(2, start=START + timedelta(days=1))))
         assert feed.value("X-WR-TIMEZONE") == "Europe/London"

@@ -1,14 +1,21 @@
 """Relative windows count days of the feed's zone; weekdays and times of day are the venue's."""
 
-from datetime import UTC, datetime, time, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from samples import session, snapshot, spec
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from ical_lines import read
+from samples import calendar, content, session, snapshot, spec
 
+from bridge import languages
 from bridge.errors import ParameterError
+from bridge.feeds.formats import FORMATS
 from bridge.feeds.selection import select
+from bridge.feeds.spec import Kind
 from bridge.filters import FilterSet, Weekday
 from bridge.model import ClassSession, Venue
 
@@ -109,6 +116,44 @@ def test_the_widest_window_contains_that_of_every_zone(zone: str, hour: int, day
     assert latest <= last
 
 
+@settings(max_examples=60)
+@given(
+    zone=st.sampled_from(sorted(available_timezones() - {"localtime", "Factory"})),
+    at=st.datetimes(datetime(2026, 6, 1), datetime(2027, 6, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    shared=st.booleans(),
+)
+# The days on which the clocks change; in Cairo and Santiago they do so at midnight.
+@example(zone="Europe/London", at=datetime(2026, 10, 25, 0, 30, tzinfo=UTC), shared=True)
+@example(zone="Europe/London", at=datetime(2027, 3, 28, 22, 30, tzinfo=UTC), shared=False)
+@example(zone="Africa/Cairo", at=datetime(2026, 4, 24, 12, tzinfo=UTC), shared=True)
+@example(zone="Africa/Cairo", at=datetime(2026, 10, 29, 20, 30, tzinfo=UTC), shared=False)
+@example(zone="America/Santiago", at=datetime(2026, 9, 6, 12, tzinfo=UTC), shared=True)
+@example(zone="America/Santiago", at=datetime(2027, 4, 4, 2, tzinfo=UTC), shared=False)
+@example(zone="Australia/Lord_Howe", at=datetime(2026, 10, 4, 3, tzinfo=UTC), shared=True)
+def test_today_is_exactly_the_local_day_in_every_zone(
+    zone: str, at: datetime, *, shared: bool
+) -> None:
+    venue = Venue(51, "Here", zone=zone)
+    quarter, first = timedelta(minutes=15), at.replace(minute=0, second=0, microsecond=0)
+    sessions = [
+        session(number, start=(start := first + (number - 128) * quarter), end=start + quarter,
+                venue=venue)
+        for number in range(256)
+    ]  # fmt: skip
+    elsewhere = [] if shared else [session(999, start=at + timedelta(days=30), venue=NOWHERE)]
+    today = at.astimezone(ZoneInfo(zone)).date()
+
+    def local_day(instant: datetime) -> date:
+        return instant.astimezone(ZoneInfo(zone)).date()
+
+    expected = [
+        each.id for each in sessions if local_day(each.start) <= today <= local_day(each.ends)
+    ]
+    shown = ids(*sessions, *elsewhere, walked=at, studio_zone=None if shared else zone,
+                filters={"past": 0, "future": 0})  # fmt: skip
+    assert shown == expected
+
+
 WEEK = tuple(at(n, LONDON, f"2026-11-{22 + n}T{6 + n:02}:30") for n in range(1, 8))
 
 
@@ -185,3 +230,40 @@ def test_other_values_are_refused_and_named(name: str, text: str) -> None:
 def test_a_range_without_length_is_refused() -> None:
     with pytest.raises(ParameterError, match="time_until"):
         parse(time_from="08:00", time_until="08:00")
+
+
+@pytest.mark.parametrize(
+    ("filters", "lang", "name"),
+    [
+        ({}, "en", "Kings Cross"),
+        (
+            {"weekdays": {Weekday.SAT}, "time_until": time(12)},
+            "en",
+            "Kings Cross, Saturday before 12:00",
+        ),
+        (
+            {"weekdays": {Weekday.SAT}, "time_until": time(12)},
+            "de",
+            "Kings Cross, Samstag vor 12:00",
+        ),
+        ({"weekdays": {Weekday.SUN, Weekday.SAT}}, "fr", "Kings Cross, samedi, dimanche"),
+        ({"weekdays": {*Weekday} - {Weekday.SUN}}, "es", "Kings Cross, lunes–sábado"),
+        ({"time_from": time(17, 30)}, "en", "Kings Cross, from 17:30"),
+        ({"time_from": time(22), "time_until": time(2)}, "it", "Kings Cross, 22:00–02:00"),
+    ],
+)
+def test_the_name_of_a_calendar_says_on_which_days_and_at_which_times(
+    filters: dict[str, Any], lang: str, name: str
+) -> None:
+    language = languages.translated(lang)
+    assert language is not None
+    feed = spec(Kind.VENUE, LONDON.id, language=language, filters=filters)
+    assert read(calendar(*WEEK, feed=feed)).text("NAME") == name
+    text = FORMATS["txt"].render(content(snapshot(*WEEK), feed)).decode()
+    assert text.splitlines()[0] == name
+
+
+def test_the_label_of_a_private_feed_is_its_name() -> None:
+    audience = replace(spec().audience, private="x", label="For the team")
+    feed = spec(filters={"weekdays": {Weekday.MON}}, audience=audience)
+    assert read(calendar(*WEEK, feed=feed)).text("NAME") == "For the team"

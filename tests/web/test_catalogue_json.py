@@ -68,8 +68,7 @@ def test_all_addresses_lead_to_what_they_name(
             if event["status"] == "active" and event["end"] >= now and event["start"] <= last
         ]
         assert feed["upcoming"] == len(upcoming)
-        # The feed of a course without a name is called "Course 60".
-        if group not in ("all", "courses"):
+        if group != "all":
             assert feed["name"] in client.get(path_of(feed["txt"])).text.splitlines()[0]
 
 

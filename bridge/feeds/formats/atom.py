@@ -24,7 +24,7 @@ def render(content: Content) -> bytes:
     spec, language = content.spec, content.spec.language
     feed = ElementTree.Element("feed", {"xmlns": _ATOM, "xml:lang": language.tag})
     _add(feed, "id", uuid.uuid5(_NAMESPACE, spec.name).urn)
-    _add(feed, "title", language.plain("changes_title", name=content.subject.name))
+    _add(feed, "title", language.plain("changes_title", name=content.name))
     newest = content.changes[0].at if content.changes else _NO_CHANGES
     _add(feed, "updated", _time(newest))
     author = ElementTree.SubElement(feed, "author")

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from bridge.feeds.changes import SessionChange
+from bridge.feeds.filter_text import weekdays_and_times
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import FeedSpec
 from bridge.feeds.subject import FIELD_WORDS, KIND_WORDS, Subject
@@ -33,6 +34,16 @@ class Content:
     base_url: str | None = None
     trim_note: str = ""
     changes: Sequence[SessionChange] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the feed, with the weekdays and times of day that it is filtered by.
+
+        The owner's name for a private feed stays as it is.
+        """
+        spec = self.spec
+        when = "" if spec.audience.label else weekdays_and_times(spec.filter_set, spec.language)
+        return ", ".join(filter(None, (self.subject.name, when)))
 
     @property
     def notice(self) -> str:

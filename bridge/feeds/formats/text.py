@@ -13,15 +13,15 @@ _INDENT = "  "
 
 def render(content: Content) -> bytes:
     """The sessions by day, each at its venue's local time."""
-    shown, subject, language = content.shown, content.subject, content.spec.language
+    shown, language = content.shown, content.spec.language
     zones = {_zone(view.session) for view in shown}
     single = zones.pop() if len(zones) == 1 else None
     if not shown:
-        lines = [subject.name, language.plain("text_nothing")]
+        lines = [content.name, language.plain("text_nothing")]
     elif single:
-        lines = [subject.name, language.plain("text_zone", zone=single)]
+        lines = [content.name, language.plain("text_zone", zone=single)]
     else:
-        lines = [subject.name, language.plain("text_zones")]
+        lines = [content.name, language.plain("text_zones")]
     if notice := content.notice_in(language):
         lines.append(f"{notice[0].upper()}{notice[1:]}.")
     day: date | None = None

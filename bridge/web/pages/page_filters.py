@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import time
 
+from bridge.feeds.filter_text import time_range
 from bridge.feeds.params import OPTIONS
 from bridge.feeds.selection import select
 from bridge.feeds.spec import PATH_FIELDS, FeedSpec
@@ -305,7 +306,7 @@ def _active(
         if name in OPTIONS or (name in _TIMES and (name, value) != times[0]):
             continue
         if name in _TIMES:
-            yield ActiveFilter(name, _time_range(spec.filter_set, language), without(*times), True)
+            yield ActiveFilter(name, time_range(spec.filter_set, language), without(*times), True)
         elif name == "weekdays":
             text = language.weekday(Weekday(value).number)
             yield ActiveFilter(name, text, without((name, value)), True)
@@ -324,14 +325,6 @@ def _name(
 ) -> str:
     known = names[field].get(identity)
     return known or f"{language(FIELD_WORDS[field])} {identity}"
-
-
-def _time_range(filter_set: FilterSet, language: Language) -> str:
-    start, end = filter_set.time_from, filter_set.time_until
-    if start and end:
-        return f"{language.time(start)}–{language.time(end)}"
-    at = language.time(start or end or time())
-    return language("time_after" if start else "time_before", time=at).unescape()
 
 
 def _clock(at: time | None) -> str:

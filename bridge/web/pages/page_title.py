@@ -70,8 +70,6 @@ def page_content(
     name = subject.name
     if spec.identity is None:
         name = _filter_set_title(spec, subject, language)
-    elif latest and _is_unnamed(spec.kind, latest):
-        name = latest.title
     sessions = [view.session for view in selection.shown]
     venues = {session.venue.id: session.venue for session in sessions if session.venue}
     venue = next(iter(venues.values())) if len(venues) == 1 else None
@@ -94,12 +92,6 @@ def page_content(
         studio_zone=spec.studio_zone or snapshot.main_zone,
         has_page=lambda session: hidden_reason(session, public, horizon) is None,
     )
-
-
-def _is_unnamed(kind: Kind, session: ClassSession) -> bool:
-    """Whether the course or type that a page is about has no name."""
-    part = {Kind.COURSE: session.course, Kind.TYPE: session.offering_type}.get(kind)
-    return part is not None and not part.name
 
 
 def _filter_set_title(spec: FeedSpec, subject: Subject, language: Language) -> str:

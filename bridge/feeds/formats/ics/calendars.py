@@ -119,7 +119,7 @@ def calendar_without_events(content: Content) -> Calendar:
 
 def _calendar(content: Content) -> Calendar:
     spec, subject, base_url = content.spec, content.subject, content.base_url
-    name = clip(subject.name, MAX_LINE)
+    name = clip(content.name, MAX_LINE)
     description = spec.language.plain("calendar_description", name=name) + content.trim_note
     colour, value = _COLOURS[hashlib.sha256(spec.name.encode()).digest()[0] % len(_COLOURS)]
     calendar = Calendar()
