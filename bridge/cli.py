@@ -1,4 +1,4 @@
-"""The command line: check, feed, sign, revoke, accept and sandbox, as commands of ``flask``."""
+"""The bridge's commands of ``flask``: check, feed, sign, revoke, accept, sandbox and version."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 from werkzeug.exceptions import HTTPException
 
-from bridge import config
+from bridge import __version__, config
 from bridge.diagnostics import run_checks
 from bridge.errors import BridgeError, StoreError
 from bridge.feeds.formats import FORMATS
@@ -33,7 +33,7 @@ from bridge.upstream.pagination import WALK_SECONDS
 
 def register(app: Flask) -> None:
     """Add the bridge's commands to ``flask``."""
-    for command in (check, feed, sign, revoke, accept, sandbox):
+    for command in (check, feed, sign, revoke, accept, sandbox, version):
         app.cli.add_command(command)
 
 
@@ -193,3 +193,9 @@ def sandbox(port: int) -> None:
         http_server.serve_forever(studio, port=port, announce=click.echo)
     except OSError as err:
         raise click.ClickException(f"--port {port}: {err.strerror}") from err
+
+
+@click.command()
+def version() -> None:
+    """Print the version of the bridge."""
+    click.echo(f"teamup-feed-bridge {__version__}")

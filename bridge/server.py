@@ -2,6 +2,7 @@
 
 python -m bridge.server            in production
 python -m bridge.server --local    for ``make run``
+python -m bridge.server --version
 """
 
 import contextlib
@@ -21,7 +22,7 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from bridge import config, local_run
+from bridge import __version__, config, local_run
 from bridge.config import Config
 from bridge.errors import ConfigError
 from bridge.ops import log_config, metrics_dir
@@ -79,8 +80,11 @@ def main(arguments: Sequence[str]) -> None:
     With ``--local`` (``make run``) it listens on the loopback address, logs in readable form and,
     if no token is set, serves the bundled sandbox studio. Otherwise a missing token is an error.
     """
+    if list(arguments) == ["--version"]:
+        print(f"teamup-feed-bridge {__version__}")  # noqa: T201 - for the person who asked
+        return
     if list(arguments) not in ([], ["--local"]):
-        sys.exit("usage: python -m bridge.server [--local]")
+        sys.exit("usage: python -m bridge.server [--local | --version]")
     try:
         if arguments:
             _serve_locally()

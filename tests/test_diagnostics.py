@@ -707,7 +707,7 @@ class TestPublicAddress:
         self, check: Check, other_server: str, kind: str, body: bytes
     ) -> None:
         OtherServer.responses = {
-            "/healthz": (200, "text/plain", b"ok\n"),
+            "/healthz": (200, "text/plain", b"ok 1.2.3\n"),
             "/sessions.ics": (200, kind, body),
         }
         report = check(PUBLIC_BASE_URL=other_server)

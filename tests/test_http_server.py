@@ -417,7 +417,7 @@ def test_other_methods_are_answered_and_the_connection_stays_usable(
 ) -> None:
     """``head`` gets a body, with Content-Length, so the next response is not misread."""
     assert client.ask(target, method=method) == status
-    assert client.page("/healthz") == b"ok\n"
+    assert client.page("/healthz").startswith(b"ok ")
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def check_address(report: CheckReport, settings: Config, clock: Clock) -> None:
             name,
         )
     probe = network_checks.fetch(f"{base}/healthz", clock)
-    if probe.status == 200 and probe.body == b"ok\n":
+    if probe.status == 200 and probe.body.split()[:1] == [b"ok"]:
         _check_feed(report, base, clock)
         return
     if probe.status == 0:

@@ -19,6 +19,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from bridge import __version__
 from bridge.errors import public_code
 from bridge.instrumentation import Instrumentation
 from bridge.ops.metrics_dir import DIR_VARIABLE
@@ -185,7 +186,7 @@ class Metrics(Instrumentation):
             workers = _living_workers(Path(directory))
             # The library has no types for it.
             counts = MultiProcessCollector(None).collect()  # type: ignore[no-untyped-call]
-        families = [*with_histogram(counts), *_processes(workers)]
+        families = [_build_info(), *with_histogram(counts), *_processes(workers)]
         if self._gauge_source is not None:
             families += _gauges(self._gauge_source)
         return generate_latest(_Families(families))
@@ -200,6 +201,12 @@ class _Families(CollectorRegistry):
 
     def collect(self) -> Iterable[Metric]:
         return self._families
+
+
+def _build_info() -> Metric:
+    family = GaugeMetricFamily("bridge_build_info", "1, with the version.", labels=("version",))
+    family.add_metric((__version__,), 1)
+    return family
 
 
 def _gauges(source: GaugeSource) -> Iterator[Metric]:

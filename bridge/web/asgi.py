@@ -20,6 +20,7 @@ import structlog
 from a2wsgi import WSGIMiddleware
 from flask import Flask
 
+from bridge import __version__
 from bridge.languages import Language
 from bridge.ops import watchdog
 from bridge.ops.log_stream import STDERR
@@ -138,7 +139,7 @@ class Asgi:
         """Start and stop the worker (the ASGI lifespan protocol)."""
         await receive()
         watchdog_task = asyncio.create_task(watchdog.watch())
-        log.info("worker started")
+        log.info("worker started", version=__version__)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         # Release leases and store counts now, not when the process exits.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from flask import Blueprint, Response, abort, current_app, request
 
+from bridge import __version__
 from bridge.feeds.feed import Body
 from bridge.ops.metrics import CONTENT_TYPE
 from bridge.services import Services
@@ -20,6 +21,7 @@ _NO_STORE = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Language, Auth
 _HTML = "text/html; charset=utf-8"
 _PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
 _PROBE = {**security_headers.SAFE, **_PLAIN, "Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
+_ALIVE = f"ok {__version__}\n".encode()
 _DAY = 86_400
 _ROBOTS = Representation(
     Body.of(b"User-agent: *\nDisallow:\n", changed=0.0, name="robots.txt", sessions=0),
@@ -36,10 +38,10 @@ _ROBOTS = Representation(
 def probe(path: str) -> tuple[int, bytes, Mapping[str, str]]:
     """The status, body and headers of the response to a probe.
 
-    ``/healthz`` is liveness: the process responds. ``/readyz`` is readiness: it can serve feeds,
-    even if upstream is down.
+    ``/healthz`` is liveness: the process responds, with its version. ``/readyz`` is readiness: it
+    can serve feeds, even if upstream is down.
     """
-    return 200, {"/healthz": b"ok\n", "/readyz": b"ready\n"}[path], _PROBE
+    return 200, {"/healthz": _ALIVE, "/readyz": b"ready\n"}[path], _PROBE
 
 
 @blueprint.route("/healthz")
