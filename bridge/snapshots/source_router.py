@@ -14,7 +14,7 @@ from cachetools import LRUCache
 from bridge.clock import Clock
 from bridge.errors import TooManyRequestsError, UnavailableError
 from bridge.filters import FilterSet
-from bridge.model import ClassSession, Identity
+from bridge.model import ClassSession, Identity, SourceName
 from bridge.snapshots.cache import Lookup, Pending, SnapshotCache
 from bridge.snapshots.local_cache import LocalEntry
 from bridge.snapshots.merge import MergeRules, offering_types_by_id, with_current_visibility
@@ -119,7 +119,7 @@ class NarrowRouter:
         return self._cache.peek(self._key(self._default if is_session else filter_set))
 
     def _key(self, filter_set: FilterSet) -> SnapshotKey:
-        return SnapshotKey(self._source, filter_set)
+        return _own_key(self._source, filter_set)
 
 
 class WideRouter:
@@ -186,7 +186,7 @@ class WideRouter:
         return bound is not None and bound.timestamp() >= snapshot.covers_from
 
     def _key(self, filter_set: FilterSet) -> SnapshotKey:
-        return SnapshotKey(self._source.name, filter_set)
+        return _own_key(self._source.name, filter_set)
 
     def _with_archive(self, filter_set: FilterSet, wide: Lookup, timeout: float) -> Lookup:
         """*wide* joined with an archive: the older sessions of *filter_set*, fetched only once."""
@@ -202,6 +202,15 @@ class WideRouter:
             with self._lock:
                 self._joined[version] = snapshot
         return replace(wide, snapshot=snapshot, version=version)
+
+
+def _own_key(source: SourceName, filter_set: FilterSet) -> SnapshotKey:
+    """The key of a filter set's own snapshot.
+
+    Upstream knows no weekdays and times of day, so one walk serves all of them.
+    """
+    everything = filter_set.with_changes(weekdays=(), time_from=None, time_until=None)
+    return SnapshotKey(source, everything)
 
 
 def _contains(entry: LocalEntry | None, session: ClassSession) -> bool:

@@ -1,6 +1,6 @@
 """Timetables: days, sessions and their order."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
@@ -101,6 +101,10 @@ class TestAgenda:
         [day] = timetable.agenda(several, LONDON, NOW, None).days
         assert len(day.entries) + day.left_out == 99
         assert day.left_out == 39
+        assert day.rest_from is None, "the list from that time on would be the same"
+        several.append(view("2026-11-24T09:59"))
+        [day] = timetable.agenda(several, LONDON, NOW, None).days
+        assert (day.left_out, day.rest_from) == (40, time(10))
 
     def test_classes_in_several_zones_are_sorted_by_local_time(self):
         table = timetable.agenda(

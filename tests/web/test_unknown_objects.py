@@ -1,9 +1,14 @@
 """Feeds of objects that are not known: an empty 200 that says so."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskClient
+
+from bridge.config import UpstreamPlan
+from bridge.services import Services
+from bridge.web import create_app
 
 UNKNOWN = {
     "/venues/999": "no class of venue 999 is known",
@@ -45,6 +50,18 @@ def test_a_feed_of_an_unknown_object_says_so(
 )
 def test_other_feeds_have_no_notice(site: FlaskClient, path: str) -> None:
     assert "Bridge-Notice" not in site.get(path).headers
+
+
+@pytest.mark.parametrize("plan", UpstreamPlan)
+def test_a_known_venue_stays_known_where_weekday_and_time_leave_nothing(
+    make_bridge: Callable[..., Services], plan: UpstreamPlan
+) -> None:
+    client = create_app(make_bridge(plan=plan)).test_client()
+    for query in ("weekdays=sun", "time_from=03:00&time_until=04:00"):
+        response = client.get(f"/venues/12.txt?{query}")
+        assert "Bridge-Notice" not in response.headers
+        assert response.text.startswith("Riverside Studio, ")
+        assert client.get(f"/venues/12?{query}").status_code == 200
 
 
 def test_scripts_of_other_sites_may_read_the_notice(site: FlaskClient) -> None:

@@ -1,5 +1,6 @@
 """The pages of a timetable of two lists: ordinary classes and sessions of courses."""
 
+import html
 import os
 import re
 from collections import Counter
@@ -668,3 +669,19 @@ def test_every_page_is_below_100_kb(crowded: FlaskClient, path: str) -> None:
     assets |= {link for link in found.links if link.startswith("/static/")}
     bodies = [crowded.get(asset).data for asset in assets]
     assert len(found.source.encode()) + sum(map(len, bodies)) < 100_000
+
+
+def test_every_class_of_a_long_day_is_reached_through_the_link_to_the_rest(
+    crowded: FlaskClient,
+) -> None:
+    address: str | None = "/sessions?from=2026-11-24&weekdays=tue&time_from=06:00"
+    found: set[str] = set()
+    while address:
+        [day] = re.findall('<section class="day" aria-labelledby="d2026-11-24">.*?</section>',
+                           crowded.get(address).text, re.DOTALL)  # fmt: skip
+        new = {*re.findall('href="(/(?:sessions|classes)/[^"]*)"', day)}
+        assert new - found, address
+        found |= new
+        rest = re.search('<p class="more"><a href="([^"]*)"', day)
+        address = html.unescape(rest[1]) if rest else None
+    assert len(found) == 18 * 6 * 2

@@ -26,7 +26,7 @@ from bridge.web.site_address import base_address, root_path
 
 # What only some pages have.
 _OPTIONAL = dict.fromkeys(
-    ("age", "canonical", "data", "description", "embedded", "left_out", "table", "view")
+    ("age", "canonical", "data", "description", "embedded", "left_out", "private", "table", "view")
 )
 VIEWS = (AGENDA, WEEK, MONTH) = ("agenda", "week", "month")
 
@@ -236,14 +236,17 @@ class PageContext:
 
         Args:
             path: the path, with or without a query.
-            parameters: query parameters of that page; those that are None are left out. A trailing
-                underscore is removed from the name (``from_``).
+            parameters: query parameters of that page, which replace those of *path*; those that
+                are None are left out. A trailing underscore is removed from the name (``from_``).
         """
         query = {name.rstrip("_"): value for name, value in parameters.items() if value is not None}
         if self.chosen_language and "lang" not in query:
             query["lang"] = self.chosen_language
         if not query:
             return self.root + path
+        path, _, own = path.partition("?")
+        kept = [pair for pair in own.split("&") if pair and pair.partition("=")[0] not in query]
+        path += f"?{'&'.join(kept)}" if kept else ""
         return f"{self.root}{path}{'&' if '?' in path else '?'}{urlencode(query)}"
 
     def form_action(self, path: str) -> str:

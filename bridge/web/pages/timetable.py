@@ -110,11 +110,13 @@ class Day:
 
     Attributes:
         left_out: how many sessions do not fit into the page.
+        rest_from: the time of day from which a list shows those; None if it would be the same list.
     """
 
     date: date
     entries: tuple[Entry, ...]
     left_out: int = 0
+    rest_from: time | None = None
 
     @property
     def count(self) -> int:
@@ -407,7 +409,11 @@ def entry(view: SessionView, substitute: SessionView | None = None) -> Entry:
 
 
 def _day(day: date, entries: tuple[Entry, ...], most: int) -> Day:
-    return Day(day, entries[:most], max(0, len(entries) - most))
+    shown, rest = entries[:most], entries[most:]
+    rest_from = (
+        rest[0].start.time() if rest and rest[0].start.time() != shown[0].start.time() else None
+    )
+    return Day(day, shown, len(rest), rest_from)
 
 
 def _by_day(entries: Iterable[Entry]) -> list[tuple[date, tuple[Entry, ...]]]:
