@@ -25,7 +25,6 @@ from bridge.feeds.private import FeedGrant, new_audience
 from bridge.feeds.spec import Kind
 from bridge.model import Visibility
 from bridge.param_values import choice, without_html_entities
-from bridge.services import Services, build
 from bridge.store.memory import MemoryStore
 from bridge.text_cleanup import one_line
 from bridge.upstream.pagination import WALK_SECONDS
@@ -50,26 +49,40 @@ def _one_line_errors(function: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+_of_studio = click.option("--studio", "slug", help="With STUDIOS: the slug of the studio.")
+
+
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def check(as_json: bool) -> None:
-    """Check the settings and what TeamUp answers, and suggest changes."""
-    report = run_checks()
+@_of_studio
+def check(as_json: bool, slug: str | None) -> None:
+    """Check the settings and what TeamUp answers, and suggest changes.
+
+    With STUDIOS it checks all studios, or the one with the given slug.
+    """
+    reports = run_checks(only=slug)
     if as_json:
-        click.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
+        found = {name: report.as_dict() for name, report in reports.items()}
+        click.echo(json.dumps(found.get("", {"studios": found}), indent=2, ensure_ascii=False))
     else:
-        click.echo(report.as_text())
-    sys.exit(0 if report.healthy else 1)
+        texts = (
+            f"{name}:\n{report.as_text()}" if name else report.as_text()
+            for name, report in reports.items()
+        )
+        click.echo("\n\n".join(texts))
+    sys.exit(0 if all(report.healthy for report in reports.values()) else 1)
 
 
 @click.command()
 @click.argument("path")
+@_of_studio
 @with_appcontext
 @_one_line_errors
-def feed(path: str) -> None:
+def feed(path: str, slug: str | None) -> None:
     """Print the feed at PATH, the address without the host: 'venues/12.ics?past=7'."""
-    services = _services()
-    kind, identity, form, pairs = _feed_address(path)
+    site = _site(slug)
+    services = site.services
+    kind, identity, form, pairs = _feed_address(site, path)
     spec = feed_spec(kind, identity, pairs, services.defaults, extra_params=form.params)
     click.echo("requesting the timetable …", err=True)
     whole = services.feeds.get(spec, form, timeout=WALK_SECONDS)
@@ -86,14 +99,22 @@ def feed(path: str) -> None:
 @click.option("--join-links", is_flag=True, help="Show the links of online classes.")
 @click.option("--staff-links", is_flag=True, help="Show the links with which staff manage classes.")
 @click.option("--label", default="", help="Name of the calendar.")
+@_of_studio
 @with_appcontext
 @_one_line_errors
 def sign(  # noqa: PLR0917 - one parameter for each option
-    path: str, visibility: str, counts: bool, join_links: bool, staff_links: bool, label: str
+    path: str,
+    visibility: str,
+    counts: bool,
+    join_links: bool,
+    staff_links: bool,
+    label: str,
+    slug: str | None,
 ) -> None:
     """Print the address of a private feed of PATH. Everybody with this address can read it."""
-    services = _services()
-    kind, identity, form, pairs = _feed_address(path)
+    site = _site(slug)
+    services = site.services
+    kind, identity, form, pairs = _feed_address(site, path)
     names = [name.strip() for name in visibility.split(",")]
     visibilities = [choice("--visibility", name, Visibility) for name in names]
     audience = new_audience(
@@ -106,7 +127,8 @@ def sign(  # noqa: PLR0917 - one parameter for each option
     grant = FeedGrant(kind, identity, tuple(pairs), audience)
     # Report mistakes now, not to the subscribers.
     grant.spec(services.defaults)
-    address = f"{services.config.public_base_url or ''}/private/{services.private.sign(grant)}"
+    base = services.config.public_base_url or site.prefix
+    address = f"{base}/private/{services.private.sign(grant)}"
     click.echo(f"The feed's id, by which it can be revoked: {audience.private}", err=True)
     click.echo(f"The page with its timetable, for people: {address}", err=True)
     click.echo(f"{address}.{form.suffix}")
@@ -114,11 +136,12 @@ def sign(  # noqa: PLR0917 - one parameter for each option
 
 @click.command()
 @click.argument("address")
+@_of_studio
 @with_appcontext
 @_one_line_errors
-def revoke(address: str) -> None:
+def revoke(address: str, slug: str | None) -> None:
     """Revoke a private feed, given its address or id, on every machine within a minute."""
-    services = _services()
+    services = _site(slug).services
     identity = address
     if not re.fullmatch(r"[0-9a-f]{16}", address):
         path = urlsplit(address).path
@@ -134,25 +157,39 @@ def revoke(address: str) -> None:
     click.echo("revoked; set the line above to keep it revoked even if the store is lost", err=True)
 
 
-def _services() -> Services:
-    """The services of the application; a line on standard error tells if they use the sandbox."""
-    services: Services | None = current_app.extensions.get("bridge")
-    services = services or build(config.load())
-    if services.config.sandbox:
+def _site(slug: str | None) -> Any:
+    """The :class:`~bridge.web.sites.Site` of the only studio, or of the one with this slug.
+
+    A line on standard error tells if it is the sandbox.
+
+    Raises:
+        ConfigError: the settings cannot be used.
+        ClickException: there is no such studio.
+    """
+    sites: Any = current_app.extensions.get("sites")
+    if sites is None:
+        config.load()  # raises what is wrong
+        raise click.ClickException("the settings could not be used when the command began")
+    site = sites.by_slug.get(slug or "")
+    if site is None:
+        known = ", ".join(sites.by_slug)
+        hint = f"give --studio with one of {known}" if sites.many else "leave --studio out"
+        raise click.ClickException(f"there is no studio {slug!r}: {hint}" if slug else hint)
+    if site.services.config.sandbox:
         click.echo(
             "TEAMUP_API_TOKEN is not set: this is the sandbox studio of the running `make run`",
             err=True,
         )
-    return services
+    return site
 
 
-def _feed_address(path: str) -> tuple[Kind, int | None, Format, list[tuple[str, str]]]:
+def _feed_address(site: Any, path: str) -> tuple[Kind, int | None, Format, list[tuple[str, str]]]:
     """Parse a feed's address without the host: kind, id, format and query parameters."""
     route, _, query = f"/{path.removeprefix('/')}".partition("?")
     endpoint: Any = None
     values: Mapping[str, Any] = {}
     with suppress(HTTPException):  # reported below
-        endpoint, values = current_app.url_map.bind("localhost").match(route, method="GET")
+        endpoint, values = site.app.url_map.bind("localhost").match(route, method="GET")
     if endpoint != "feeds.show":
         raise click.ClickException(
             f"{route} is not a feed; feeds are venues/<id>.ics, and so for rooms, instructors,"
@@ -163,11 +200,12 @@ def _feed_address(path: str) -> tuple[Kind, int | None, Format, list[tuple[str, 
 
 
 @click.command()
+@_of_studio
 @with_appcontext
 @_one_line_errors
-def accept() -> None:
+def accept(slug: str | None) -> None:
     """Accept that sessions which TeamUp suddenly stopped listing are gone, and publish that."""
-    services = _services()
+    services = _site(slug).services
     try:
         removed = services.refresher.accept()
         if isinstance(services.store, MemoryStore):

@@ -15,9 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from environs import Env
-
 from bridge import config
+from bridge.config.variables import environment, is_set
 
 FILE = Path(__file__).parent.parent / "var" / "sandbox.json"
 
@@ -31,7 +30,7 @@ def share(settings: Mapping[str, str]) -> IO[str] | None:
     Returns:
         The locked file; closing it, or the end of the process, withdraws the settings.
     """
-    if _has_own_store(config.environment()):
+    if _has_own_store(environment()):
         return None
     try:
         FILE.parent.mkdir(mode=0o700, exist_ok=True)
@@ -57,7 +56,7 @@ def adopt() -> None:
     Raises:
         ConfigError: ``.env`` cannot be read.
     """
-    env = config.environment()
+    env = environment()
     if config.has_account(env) or _has_own_store(env):
         return
     with suppress(OSError, ValueError), FILE.open(encoding="utf-8") as file:
@@ -67,6 +66,6 @@ def adopt() -> None:
             os.environ |= json.load(file)
 
 
-def _has_own_store(env: Env) -> bool:
+def _has_own_store(values: Mapping[str, str]) -> bool:
     """Whether a store is set: then commands work with that store, and need a token as well."""
-    return any(config.is_set(env, name) for name in ("CACHE_URL", "REDIS_URL"))
+    return any(is_set(values, name) for name in ("CACHE_URL", "REDIS_URL"))

@@ -13,10 +13,14 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
+import structlog
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
@@ -24,8 +28,11 @@ from granian.log import LogLevels
 
 from bridge import __version__, config, local_run
 from bridge.config import Config
+from bridge.config.variables import environment, is_set
 from bridge.errors import ConfigError
 from bridge.ops import log_config, metrics_dir
+
+log = structlog.get_logger()
 
 _HOME = Path(__file__).parent.parent
 _LOCAL = {"HOST": "127.0.0.1", "LOG_FORMAT": "console"}
@@ -52,7 +59,7 @@ def serve(settings: Config, target: str = "app:asgi") -> None:
     log_config.configure(settings.log_format, settings.log_level)
     _raise_file_limit()
     metrics_dir.begin(settings.workers)
-    Granian(
+    server = Granian(
         target,
         address=settings.host,
         port=settings.port,
@@ -71,7 +78,41 @@ def serve(settings: Config, target: str = "app:asgi") -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=_STOP_SECONDS,
         working_dir=_HOME,
-    ).serve()
+    )
+    with _reloaded_studios(server.on_reload) if settings.studios else nullcontext():
+        server.serve()
+
+
+@contextmanager
+def _reloaded_studios(on_reload: Callable[[Callable[[], None]], object]) -> Iterator[None]:
+    """Let the workers read a copy of the file ``STUDIOS``, which SIGHUP replaces by a valid one.
+
+    granian replaces the workers on SIGHUP, one by one. Without the copy a mistake in the file would
+    end all of them.
+    """
+    original = environment()["STUDIOS"]
+    with tempfile.NamedTemporaryFile("w", prefix="bridge-studios-", encoding="utf-8") as copy:
+
+        def reload() -> None:
+            try:
+                settings = config.load({**environment(), "STUDIOS": original})
+            except ConfigError as err:
+                log.error("studios not reloaded", problem=str(err))
+                return
+            _write(copy, (_HOME / original).read_text(encoding="utf-8"))
+            log.info("studios reloaded", count=len(settings.studios))
+
+        _write(copy, (_HOME / original).read_text(encoding="utf-8"))
+        os.environ["STUDIOS"] = copy.name
+        on_reload(reload)
+        yield
+
+
+def _write(file: IO[str], text: str) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(text)
+    file.flush()
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -135,14 +176,14 @@ def _raise_file_limit() -> None:
 
 
 def _serve_locally() -> None:
-    env = config.environment()
+    values = environment()
     for name, value in _LOCAL.items():
-        os.environ.setdefault(name, env.str(name, value))
-    if config.has_account(env):
+        os.environ.setdefault(name, values.get(name, value))
+    if config.has_account(values):
         serve(_settings())
         return
     variables, signing_key = _start_sandbox()
-    if not config.is_set(env, "FEED_SIGNING_KEYS"):
+    if not is_set(values, "FEED_SIGNING_KEYS"):
         variables["FEED_SIGNING_KEYS"] = signing_key
     os.environ |= variables
     settings = _settings()
@@ -156,7 +197,7 @@ def _serve_locally() -> None:
         "Set TEAMUP_API_TOKEN, in the environment or in .env, to serve your own timetable.",
         flush=True,
     )
-    with lock or contextlib.nullcontext():
+    with lock or nullcontext():
         serve(settings)
 
 

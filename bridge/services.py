@@ -1,10 +1,11 @@
 """Wiring: creates all parts of the bridge and passes each its dependencies."""
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.background import daemon_thread
+from bridge.bounded_cache import CacheMemory
 from bridge.clock import Clock, SystemClock
 from bridge.config import Config, UpstreamPlan
 from bridge.feeds.feed import Feeds, FirstRenders
@@ -26,7 +27,7 @@ from bridge.ops.studio_name import StudioName
 from bridge.ops.usage import UsageCounter
 from bridge.ops.webhook import Webhook
 from bridge.snapshots.backoff import Backoff
-from bridge.snapshots.bulkhead import Bulkhead
+from bridge.snapshots.bulkhead import WAITING, Bulkhead
 from bridge.snapshots.cache import SnapshotCache
 from bridge.snapshots.change_log import ChangeLog, ChangeLogs
 from bridge.snapshots.freshness import FreshnessPolicy
@@ -47,12 +48,64 @@ from bridge.upstream.client import Client
 from bridge.upstream.pagination import Walker, WalkLimits
 from bridge.upstream.sources import SOURCES, Source
 
+_PAGE_BYTES = 8 * 1024 * 1024
+SHARE = 4
+"""No studio takes more than one in so many of the places and threads that studios share."""
+
+
+@dataclass(frozen=True)
+class SharedServices:
+    """What all studios of this process share.
+
+    Attributes:
+        waiting: the limit on threads that wait for upstream.
+        feed_memory, page_memory, response_memory: for what is rendered.
+    """
+
+    clock: Clock
+    store: Store
+    metrics: Metrics
+    waiting: Bulkhead
+    feed_memory: CacheMemory
+    page_memory: CacheMemory
+    response_memory: CacheMemory
+
+    @classmethod
+    def of(
+        cls,
+        config: Config,
+        *,
+        clock: Clock | None = None,
+        store: Store | None = None,
+    ) -> "SharedServices":
+        """Create them from the settings, which all studios have in common.
+
+        Args:
+            clock: replaces the system clock.
+            store: replaces the store of the settings.
+
+        Raises:
+            ConfigError: the store of the settings cannot be used.
+        """
+        clock = clock or SystemClock()
+        metrics = Metrics(by_studio=bool(config.studios))
+        return cls(
+            clock=clock,
+            store=store or open_store(config, clock, metrics),
+            metrics=metrics,
+            waiting=Bulkhead(),
+            feed_memory=CacheMemory(config.cache_max_bytes // 2),
+            page_memory=CacheMemory(_PAGE_BYTES),
+            response_memory=CacheMemory(config.cache_max_bytes // 2),
+        )
+
 
 @dataclass(frozen=True)
 class Services:
-    """The parts of a running bridge."""
+    """The parts of a running bridge for one studio."""
 
     config: Config
+    shared: SharedServices
     clock: Clock
     first_renders: FirstRenders
     last_modified: LastModified
@@ -75,7 +128,7 @@ class Services:
 
     def start(self) -> None:
         """Start the background threads of a server."""
-        threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+        daemon_thread(self._warm_up, "warm-up").start()
         if self.config.refresh_ahead:
             self.prefetcher.start()
         # Send what the last process left.
@@ -100,27 +153,37 @@ class Services:
         self.refresher.close()
 
     def close(self) -> None:
-        """Stop the background threads, and close connections and files."""
+        """Stop the background threads, and close connections and files.
+
+        The store stays open if studios share it.
+        """
         self.stop_refreshing()
         self.periodic.close()
         for sender in self.senders:
             sender.close()
-        self.store.close()
+        if not self.config.studio:
+            self.store.close()
 
 
-def build(config: Config, *, clock: Clock | None = None, store: Store | None = None) -> Services:
-    """Create all services.
+def build(
+    config: Config,
+    *,
+    clock: Clock | None = None,
+    store: Store | None = None,
+    shared: SharedServices | None = None,
+) -> Services:
+    """Create all services of one studio.
 
     Args:
-        clock: replaces the system clock.
-        store: replaces the store of the settings.
+        clock, store: as for :meth:`SharedServices.of`.
+        shared: what it shares with other studios.
 
     Raises:
         ConfigError: the store of the settings cannot be used.
     """
-    clock = clock or SystemClock()
-    metrics = Metrics()
-    store = store or open_store(config, clock, metrics)
+    shared = shared or SharedServices.of(config, clock=clock, store=store)
+    clock, store = shared.clock, shared.store
+    metrics = shared.metrics.of(config.studio)
     account = Account.of(config)
     keys = Keys(account.name)
     budget = SharedRequestBudget(store, keys, per_minute=config.requests_per_minute)
@@ -149,12 +212,12 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
     }
     freshness = FreshnessPolicy.of(config)
     senders: list[Sender[Any]] = []
-    alerts = Alerts(store, keys, None)
+    alert_sender: Sender[AlertOutbox] | None = None
     if config.alert_url is not None:
         webhook = Webhook(config.alert_url)
         alert_sender = Sender(AlertOutbox(store, keys), webhook, store, keys, metrics)
-        alerts = Alerts(store, keys, alert_sender)
         senders.append(alert_sender)
+    alerts = Alerts(store, keys, alert_sender, config.studio)
     local_cache = LocalCache(store, keys, clock)
     backoff = Backoff(store, keys)
     publisher = Publisher(
@@ -182,7 +245,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         registry=registry,
         budget=budget,
         clock=clock,
-        bulkhead=Bulkhead(),
+        bulkhead=Bulkhead(WAITING // SHARE, shared.waiting) if config.studio else shared.waiting,
     )
     routers = {source.name: _source_router(config, source, cache, clock) for source in sources}
     router = SnapshotRouter(routers, cache, clock)
@@ -243,6 +306,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
     )
     return Services(
         config=config,
+        shared=shared,
         clock=clock,
         first_renders=first_renders,
         last_modified=last_modified,
@@ -255,8 +319,7 @@ def build(config: Config, *, clock: Clock | None = None, store: Store | None = N
         feeds=Feeds(
             router,
             last_modified,
-            # The other half is for the response cache (web/application.py).
-            max_bytes=config.cache_max_bytes // 2,
+            memory=shared.feed_memory,
             feed_max_bytes=config.feed_max_bytes,
             base_url=config.public_base_url,
             first_renders=first_renders,

@@ -11,7 +11,6 @@ import hypothesis
 import pytest
 import structlog
 from clocks import ManualClock
-from environs import Env
 from flask import Flask, request
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
@@ -103,7 +102,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
         monkeypatch.setenv("TEAMUP_API_TOKEN", TOKEN)
         fields.setdefault("cache_url", "memory://")
         fields.setdefault("sources", frozenset({TESTED_LIST}))
-        return replace(config.load(Env(eager=False)), **fields)
+        return replace(config.load(os.environ), **fields)
 
     return make
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from bridge.bounded_cache import BoundedCache
+from bridge.bounded_cache import BoundedCache, CacheMemory
 
 
 @pytest.fixture
 def cache() -> BoundedCache[bytes]:
-    return BoundedCache(100, len)
+    return BoundedCache(CacheMemory(100), len)
 
 
 def test_values_are_kept_up_to_the_byte_limit(cache: BoundedCache[bytes]) -> None:
@@ -66,7 +66,24 @@ def test_a_value_above_the_limit_is_not_kept_and_removes_the_old_one(
 
 
 def test_a_cache_of_zero_bytes_keeps_nothing() -> None:
-    cache: BoundedCache[bytes] = BoundedCache(0, len)
+    cache: BoundedCache[bytes] = BoundedCache(CacheMemory(0), len)
     cache.put("a", b"x")
     cache.put("a", b"x")
     assert cache.get("a") is None
+
+
+def test_the_cache_that_takes_the_most_of_a_shared_memory_makes_room() -> None:
+    memory = CacheMemory(100)
+    small: BoundedCache[bytes] = BoundedCache(memory, len)
+    large: BoundedCache[bytes] = BoundedCache(memory, len)
+    small.put("used", bytes(10))
+    for number in range(1_000):
+        for _ in range(2):
+            large.put(number, bytes(10))
+    assert small.get("used") is not None
+    assert (small.size, large.size) == (10, 90)
+    for _ in range(2):
+        small.put("new", bytes(20))
+    assert (small.size, large.size) == (30, 70)
+    assert large.get(999) is not None
+    assert large.get(991) is None

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from environs import Env
 
 from bridge import config
-from bridge.config import Availability, Config, ListStyle, LogRequests, UpstreamPlan
+from bridge.config import Availability, Config, ListStyle, LogRequests, UpstreamPlan, variables
 from bridge.errors import ConfigError
 from bridge.languages import english, translated
 from bridge.model import SourceName, Visibility
@@ -26,7 +25,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Load:
     def load(**variables: str) -> Config:
         for name, value in {"TEAMUP_API_TOKEN": "a-token", **variables}.items():
             monkeypatch.setenv(name, value)
-        return config.load(Env(eager=False))
+        return config.load(os.environ)
 
     return load
 
@@ -111,7 +110,7 @@ def test_empty_is_as_good_as_unset(
 
 def test_every_setting_is_looked_at_here() -> None:
     documented = {field for field, _ in DEFAULTS.values()}
-    others = {"token", "store_variable", "unknown_variables"}
+    others = {"token", "store_variable", "unknown_variables", "studio", "hosts", "studios"}
     assert documented | others == set(Config.__dataclass_fields__)
 
 
@@ -403,7 +402,7 @@ def test_without_a_token_the_start_is_refused_and_the_variable_named(
     if value is None:
         monkeypatch.delenv("TEAMUP_API_TOKEN", raising=False)
         with pytest.raises(ConfigError) as caught:
-            config.load(Env(eager=False))
+            config.load(os.environ)
         text = str(caught.value)
     else:
         text = refusal(load, TEAMUP_API_TOKEN=value)
@@ -696,9 +695,9 @@ def test_a_store_of_ones_own_in_a_file_comes_before_the_platforms(
 
 
 def test_a_file_with_a_token_is_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not config.has_account(Env(eager=False))
+    assert not config.has_account(os.environ)
     monkeypatch.setenv("TEAMUP_API_TOKEN_FILE", "/run/secrets/token")
-    assert config.has_account(Env(eager=False))
+    assert config.has_account(os.environ)
 
 
 def test_quotation_marks_in_a_file_are_a_warning(load: Load, tmp_path: Path) -> None:
@@ -772,7 +771,7 @@ def test_a_store_elsewhere_survives_an_empty_disk(load: Load) -> None:
 
 def _with_file(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
     (folder / ".env").write_text(text, encoding="utf-8")
-    monkeypatch.setattr(config, "__file__", str(folder / "bridge" / "config.py"))
+    monkeypatch.setattr(variables, "FILE", folder / ".env")
     for line in text.splitlines():
         # what the file sets in this process is undone with the rest
         name = line.partition("=")[0]
@@ -852,7 +851,7 @@ def test_a_settings_file_that_is_not_utf_8_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
 ) -> None:
     (tmp_path / ".env").write_bytes("# für uns\nTEAMUP_API_TOKEN=canary\n".encode(encoding))
-    monkeypatch.setattr(config, "__file__", str(tmp_path / "bridge" / "config.py"))
+    monkeypatch.setattr(variables, "FILE", tmp_path / ".env")
     with pytest.raises(ConfigError, match=r"\.env: cannot be read; accepted: .*UTF-8"):
         config.load()
 

@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from environs import Env
 from test_deployment import settings
 from tls import TlsFront
 from valkey import Valkey
@@ -90,7 +89,7 @@ def check(studio_url: str, monkeypatch: pytest.MonkeyPatch) -> Check:
         }
         for name, value in environment.items():
             monkeypatch.setenv(name, value or "")
-        report = run_checks(Env(eager=False), clock=clock)
+        [report] = run_checks(os.environ, clock=clock).values()
         assert TOKEN not in report.as_text() + json.dumps(report.as_dict())
         return report
 
@@ -547,7 +546,7 @@ class TestStore:
     def test_the_test_value_is_deleted(self, check: Check, tmp_path: Path) -> None:
         address = f"sqlite:///{tmp_path}/store.db"
         check(CACHE_URL=address)
-        store = open_backend(config.load(Env(eager=False)), SystemClock())
+        store = open_backend(config.load(os.environ), SystemClock())
         try:
             assert store.names("check") == []
         finally:
@@ -789,7 +788,7 @@ class TestReceivers:
         [before] = [each for each in check(**settings).findings if each.topic == "alerts"]
         assert before == Finding(Level.GOOD, "alerts", "sent to ALERT_URL; 0 messages wait")
         # with the environment of the check
-        bridge = services.build(config.load(Env(eager=False)))
+        bridge = services.build(config.load(os.environ))
         [sender] = bridge.senders
         writes, expect = sender.outbox.addition("TeamUp fails")
         bridge.store.commit(writes, expect=expect)

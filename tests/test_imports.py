@@ -16,8 +16,8 @@ LAYERS = ("values", "upstream", "store", "snapshots", "feeds", "ops", "web")
 """Each may import those before it, never those after it."""
 
 VALUES = frozenset(
-    "bounded_cache clock config errors filters html_text instrumentation languages model"
-    " network_errors param_values setting_parsers text_cleanup times".split()
+    "background bounded_cache clock config errors filters html_text instrumentation languages model"
+    " network_errors param_values text_cleanup times".split()
 )
 """The modules of the lowest layer."""
 
@@ -33,6 +33,7 @@ HOMES: Mapping[str, frozenset[str]] = {
     "selectolax": frozenset({"html_text"}),
     "itsdangerous": frozenset({"feeds.private"}),
     "babel": frozenset({"languages"}),
+    "dotenv": frozenset({"config.variables"}),
     "prometheus_client": frozenset({"ops.metrics", "ops.request_durations"}),
     "segno": frozenset({"web.pages.calendar_links"}),
     "granian": frozenset({"server"}),

@@ -63,7 +63,7 @@ class WebHook:
 def wait_for_deliveries() -> None:
     """Wait until no delivery is running."""
     for thread in threading.enumerate():
-        if "_deliver" in thread.name:
+        if thread.name == "delivery":
             thread.join(LONG_ENOUGH)
 
 

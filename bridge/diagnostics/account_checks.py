@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bridge.config import Config
+from bridge.config.parsers import AUTO_SCHEMES, MODES
 from bridge.diagnostics import network_checks
 from bridge.diagnostics.findings import CheckReport
 from bridge.errors import Cause, ProblemArea
 from bridge.model import SourceName
 from bridge.services import Services
-from bridge.setting_parsers import AUTO_SCHEMES, MODES
 from bridge.store.keys import Keys
 from bridge.store.memory import MemoryStore
 from bridge.store.rate_limit import SharedRequestBudget

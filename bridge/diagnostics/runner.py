@@ -1,6 +1,6 @@
 """Runs all checks, one area after the other, and collects the findings in a report."""
 
-from environs import Env
+from collections.abc import Mapping
 
 from bridge import config, services
 from bridge.clock import Clock, SystemClock
@@ -10,7 +10,7 @@ from bridge.diagnostics.findings import CheckReport
 from bridge.errors import Cause, ConfigError, UpstreamError
 from bridge.filters import FilterSet
 from bridge.model import SourceName
-from bridge.services import Services
+from bridge.services import Services, SharedServices
 from bridge.store.opening import open_backend
 from bridge.upstream.pagination import Walk
 
@@ -18,20 +18,45 @@ from bridge.upstream.pagination import Walk
 _MAX_SKEW_SECONDS = 600
 
 
-def run_checks(env: Env | None = None, *, clock: Clock | None = None) -> CheckReport:
-    """Run all checks.
+def run_checks(
+    values: Mapping[str, str] | None = None,
+    *,
+    clock: Clock | None = None,
+    only: str | None = None,
+) -> dict[str, CheckReport]:
+    """Run all checks; the result has the report of each studio, by its slug.
+
+    Without ``STUDIOS``, or if the settings cannot be used, it has one report, whose key is empty.
 
     Args:
-        env: the source of the settings; by default the environment and ``.env``.
+        values: the variables of the settings; by default the environment and ``.env``.
+        only: the slug of the only studio to check.
+    """
+    clock = clock or SystemClock()
+    try:
+        server = config.load(values)
+    except ConfigError as err:
+        report = CheckReport()
+        _report_problems(report, err)
+        return {"": report}
+    studios = [studio for studio in server.studios if only in (None, studio.studio)]
+    return {settings.studio: _check(settings, server, clock) for settings in studios or [server]}
+
+
+def _check(settings: Config, server: Config, clock: Clock) -> CheckReport:
+    """Check one studio.
+
+    Args:
+        server: the settings of the whole deployment.
     """
     report = CheckReport()
-    clock = clock or SystemClock()
-    settings = _check_settings(report, env)
-    if settings is None:
-        return report
+    report.good("settings", "all are valid")
+    for warning in dict.fromkeys((*server.warnings, *settings.warnings)):
+        report.warning("settings", warning)
     try:
         store = open_backend(settings, clock)
-        bridge = services.build(settings, clock=clock)
+        shared = SharedServices.of(server, clock=clock)
+        bridge = services.build(settings, shared=shared)
     except ConfigError as err:
         _report_problems(report, err)
         return report
@@ -44,19 +69,8 @@ def run_checks(env: Env | None = None, *, clock: Clock | None = None) -> CheckRe
     finally:
         store.close()
         bridge.close()
+        shared.store.close()
     return report
-
-
-def _check_settings(report: CheckReport, env: Env | None) -> Config | None:
-    try:
-        settings = config.load(env)
-    except ConfigError as err:
-        _report_problems(report, err)
-        return None
-    report.good("settings", "all are valid")
-    for warning in settings.warnings:
-        report.warning("settings", warning)
-    return settings
 
 
 def _report_problems(report: CheckReport, err: ConfigError) -> None:

@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from bridge.bounded_cache import BoundedCache
+from bridge.bounded_cache import BoundedCache, CacheMemory
 from bridge.feeds.changes import SessionChange, changes_of
 from bridge.feeds.formats.base import Content, Format
 from bridge.feeds.formats.ics import trim_to_size
@@ -150,7 +150,7 @@ class Feeds:
     """Renders feeds, and keeps each in memory while its snapshot is current.
 
     Args:
-        max_bytes: memory for rendered feeds in this worker, in bytes.
+        memory: for rendered feeds.
         feed_max_bytes: maximum size of a calendar, which is trimmed to it; 0 for no limit.
         base_url: the bridge's own address, if it is set.
         first_renders: serialises the renders of feeds that are not in memory.
@@ -162,7 +162,7 @@ class Feeds:
         router: SnapshotRouter,
         last_modified: LastModified,
         *,
-        max_bytes: int,
+        memory: CacheMemory,
         feed_max_bytes: int,
         base_url: str | None,
         first_renders: FirstRenders,
@@ -180,7 +180,7 @@ class Feeds:
         # Weak references: a lock disappears once no thread holds it or waits for it.
         self._render_locks: WeakValueDictionary[_RenderKey, _RenderLock] = WeakValueDictionary()
         self._bodies: BoundedCache[_CachedBody] = BoundedCache(
-            max_bytes, lambda entry: entry.body.size
+            memory, lambda entry: entry.body.size
         )
 
     def get(self, spec: FeedSpec, form: Format, *, timeout: float = COLD_TIMEOUT) -> Feed:

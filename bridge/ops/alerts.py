@@ -71,12 +71,16 @@ class Alerts:
 
     Args:
         sender: sends ``{"text": …}`` to the webhook; None: alerts are only logged.
+        studio: named at the beginning of each text; empty if the bridge serves only one.
     """
 
-    def __init__(self, store: Store, keys: Keys, sender: Sender[AlertOutbox] | None) -> None:
+    def __init__(
+        self, store: Store, keys: Keys, sender: Sender[AlertOutbox] | None, studio: str = ""
+    ) -> None:
         self._store = store
         self._keys = keys
         self._sender = sender
+        self._prefix = f"{studio}: " if studio else ""
 
     def fire(self, topic: str, text: str) -> None:
         """Send *text*, unless *topic* has already fired and is not resolved."""
@@ -138,7 +142,9 @@ class Alerts:
             Whether this process made the change, and the change is visible to the whole fleet.
         """
         for _ in range(_TRIES):
-            added, versions = self._sender.outbox.addition(text) if self._sender else ({}, {})
+            added, versions = (
+                self._sender.outbox.addition(self._prefix + text) if self._sender else ({}, {})
+            )
             done = self._store.commit({**writes, **added}, expect={**expect, **versions})
             if done is not None:
                 break

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from bridge import background
 from bridge.ops.log_stream import STDERR
 
 if TYPE_CHECKING:
@@ -156,4 +157,6 @@ def _with_request(
     current_id = request_id.get(None)
     if current_id is not None:
         event["request_id"] = current_id
+    if studio := background.studio.get():
+        event["studio"] = studio
     return event

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -32,6 +33,9 @@ _WAIT_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40)
 _RENDER_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 
+AnyMetric = TypeVar("AnyMetric", Counter, Histogram)
+
+
 class GaugeSource(Protocol):
     """Provides gauges of state that the whole fleet shares; they are read at each scrape."""
 
@@ -44,55 +48,63 @@ class Metrics(Instrumentation):
 
     All workers of a machine count in files of the directory that :data:`DIR_VARIABLE` names.
     Without it each process has its own counts.
+
+    Args:
+        by_studio: whether the metrics of a studio have the label ``studio``. :meth:`of` sets it;
+            it is empty for requests that belong to no studio.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_studio: bool = False) -> None:
         self._registry = CollectorRegistry(auto_describe=True)
-        self._gauge_source: GaugeSource | None = None
+        self._studio = ("",) if by_studio else ()
+        labels = ("studio",) if by_studio else ()
+        self._gauge_sources: list[tuple[tuple[str, ...], GaugeSource]] = []
         self._requests = Counter(
             "bridge_requests",
             "Responses, by route and by the outcome of the cache.",
-            ("route", "method", "status", "cache"),
+            ("route", "method", "status", "cache", *labels),
             registry=self._registry,
         )
         self._durations = RequestDurations(self._registry)
         self._walks = Counter(
             "bridge_walks",
             "Walks through all of TeamUp's pages, by outcome.",
-            ("outcome",),
+            ("outcome", *labels),
             registry=self._registry,
         )
         self._attempts = Counter(
             "bridge_upstream_attempts",
             "Requests to TeamUp, by outcome.",
-            ("outcome",),
+            ("outcome", *labels),
             registry=self._registry,
         )
         self._pages = Counter(
-            "bridge_pages", "Pages read by complete walks.", registry=self._registry
+            "bridge_pages", "Pages read by complete walks.", labels, registry=self._registry
         )
         self._walk_seconds = Histogram(
             "bridge_walk_seconds",
             "Duration of complete walks.",
+            labels,
             buckets=_WALK_BUCKETS,
             registry=self._registry,
         )
         self._lease_waits = Histogram(
             "bridge_lease_wait_seconds",
             "How long refreshes waited for another process that was refreshing the same key.",
+            labels,
             buckets=_WAIT_BUCKETS,
             registry=self._registry,
         )
         self._background_errors = Counter(
             "bridge_background_errors",
             "Unexpected errors of background work; the log has their tracebacks.",
-            ("work",),
+            ("work", *labels),
             registry=self._registry,
         )
         self._deliveries = Counter(
             "bridge_deliveries",
             "Requests to the receivers of alerts and of changes, by outcome.",
-            ("receiver", "outcome"),
+            ("receiver", "outcome", *labels),
             registry=self._registry,
         )
         self._store_errors = Counter(
@@ -115,10 +127,24 @@ class Metrics(Instrumentation):
         self._render_seconds = Histogram(
             "bridge_render_seconds",
             "Duration of rendering feeds and pages.",
-            ("form",),
+            ("form", *labels),
             buckets=_RENDER_BUCKETS,
             registry=self._registry,
         )
+
+    def of(self, studio: str) -> "Metrics":
+        """These metrics, counted for one studio.
+
+        Args:
+            studio: its slug; empty without one.
+        """
+        metrics = copy(self)
+        metrics._studio = (studio,) if self._studio else ()
+        return metrics
+
+    def _of_studio(self, metric: AnyMetric) -> AnyMetric:
+        """A metric without labels of its own, for the studio."""
+        return metric.labels(*self._studio) if self._studio else metric
 
     def log_line_dropped(self) -> None:
         """A log line could not be written."""
@@ -126,7 +152,7 @@ class Metrics(Instrumentation):
 
     def requests(self, route: str, method: str, status: str, cache: str) -> Counter:
         """The counter for these labels. Each label must come from a fixed set of values."""
-        return self._requests.labels(route, method, status, cache)
+        return self._requests.labels(route, method, status, cache, *self._studio)
 
     def durations(self, route: str, status_class: str) -> Durations:
         """The histogram for these labels. Each label must come from a fixed set of values."""
@@ -138,26 +164,26 @@ class Metrics(Instrumentation):
 
     def page_requested(self, outcome: str) -> None:
         """See :class:`~bridge.instrumentation.Instrumentation`."""
-        self._attempts.labels(_outcome_label(outcome)).inc()
+        self._attempts.labels(_outcome_label(outcome), *self._studio).inc()
 
     def walk_finished(self, outcome: str, seconds: float, pages: int) -> None:
         """See :class:`~bridge.instrumentation.Instrumentation`."""
-        self._walks.labels(_outcome_label(outcome)).inc()
-        self._pages.inc(pages)
+        self._walks.labels(_outcome_label(outcome), *self._studio).inc()
+        self._of_studio(self._pages).inc(pages)
         if outcome == COMPLETE:
-            self._walk_seconds.observe(seconds)
+            self._of_studio(self._walk_seconds).observe(seconds)
 
     def lease_waited(self, seconds: float) -> None:
         """See :class:`~bridge.instrumentation.Instrumentation`."""
-        self._lease_waits.observe(seconds)
+        self._of_studio(self._lease_waits).observe(seconds)
 
     def background_failed(self, work: str) -> None:
         """See :class:`~bridge.instrumentation.Instrumentation`."""
-        self._background_errors.labels(work).inc()
+        self._background_errors.labels(work, *self._studio).inc()
 
     def delivery_ended(self, receiver: str, outcome: str) -> None:
         """See :class:`~bridge.instrumentation.Instrumentation`."""
-        self._deliveries.labels(receiver, outcome).inc()
+        self._deliveries.labels(receiver, outcome, *self._studio).inc()
 
     def store_failed(self, operation: str) -> None:
         """See :class:`~bridge.instrumentation.Instrumentation`."""
@@ -171,12 +197,12 @@ class Metrics(Instrumentation):
     @contextmanager
     def rendering(self, form: str) -> Iterator[None]:
         """See :class:`~bridge.instrumentation.Instrumentation`."""
-        with self._render_seconds.labels(form).time():
+        with self._render_seconds.labels(form, *self._studio).time():
             yield
 
     def add_gauges(self, source: GaugeSource) -> None:
         """Include the gauges of *source* in each scrape."""
-        self._gauge_source = source
+        self._gauge_sources.append((self._studio, source))
 
     def exposition(self) -> bytes:
         """The metrics of all workers of this machine, in Prometheus' text format."""
@@ -187,8 +213,7 @@ class Metrics(Instrumentation):
             # The library has no types for it.
             counts = MultiProcessCollector(None).collect()  # type: ignore[no-untyped-call]
         families = [_build_info(), *with_histogram(counts), *_processes(workers)]
-        if self._gauge_source is not None:
-            families += _gauges(self._gauge_source)
+        families += _gauges(self._gauge_sources)
         return generate_latest(_Families(families))
 
 
@@ -209,16 +234,16 @@ def _build_info() -> Metric:
     return family
 
 
-def _gauges(source: GaugeSource) -> Iterator[Metric]:
-    family: GaugeMetricFamily | None = None
-    for name, help_text, labels, value in source.gauges():
-        if family is None or family.name != name:
-            if family is not None:
-                yield family
-            family = GaugeMetricFamily(name, help_text, labels=list(labels))
-        family.add_metric(list(labels.values()), value)
-    if family is not None:
-        yield family
+def _gauges(sources: Iterable[tuple[tuple[str, ...], GaugeSource]]) -> Iterable[Metric]:
+    """The gauges of all sources, each with its studio as a further label."""
+    families: dict[str, GaugeMetricFamily] = {}
+    for studio, source in sources:
+        for name, help_text, labels, value in source.gauges():
+            if name not in families:
+                names = [*labels, *(["studio"] if studio else [])]
+                families[name] = GaugeMetricFamily(name, help_text, labels=names)
+            families[name].add_metric([*labels.values(), *studio], value)
+    return families.values()
 
 
 def _processes(pids: Iterable[int]) -> Iterable[Metric]:

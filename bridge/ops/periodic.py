@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
+from bridge.background import daemon_thread
 from bridge.clock import Clock
 from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
 
@@ -38,7 +39,7 @@ class PeriodicTasks:
 
     def start(self) -> None:
         """Start the thread; the tasks run for the first time after a minute."""
-        self._thread = threading.Thread(target=self._run, name="periodic", daemon=True)
+        self._thread = daemon_thread(self._run, "periodic")
         self._thread.start()
 
     def close(self) -> None:

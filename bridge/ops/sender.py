@@ -16,6 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
+from bridge.background import daemon_thread
 from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
 from bridge.ops.webhook import DeliveryError, Webhook
 from bridge.store.interface import Store, Write
@@ -121,7 +122,7 @@ class Sender(Generic[OutboxT]):
         with self._lock:
             self._requested = True
             if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._deliver, daemon=True)
+                self._thread = daemon_thread(self._deliver, "delivery")
                 self._thread.start()
 
     def close(self) -> None:

@@ -18,17 +18,25 @@ class Bulkhead:
 
     Args:
         limit: number of threads that may wait.
+        within: a limit for several bulkheads together.
     """
 
-    def __init__(self, limit: int = WAITING) -> None:
-        self._places = threading.BoundedSemaphore(limit)
+    def __init__(self, limit: int = WAITING, within: "Bulkhead | None" = None) -> None:
+        own = threading.BoundedSemaphore(limit)
+        self._limits: tuple[threading.BoundedSemaphore, ...] = (own,)
+        if within is not None:
+            self._limits += within._limits
 
     @contextmanager
     def place(self) -> Iterator[bool]:
         """Occupy a place for the duration of the block; yields False if all are taken."""
-        acquired = self._places.acquire(blocking=False)
+        acquired: list[threading.BoundedSemaphore] = []
         try:
-            yield acquired
+            for limit in self._limits:
+                if not limit.acquire(blocking=False):
+                    break
+                acquired.append(limit)
+            yield len(acquired) == len(self._limits)
         finally:
-            if acquired:
-                self._places.release()
+            for limit in acquired:
+                limit.release()

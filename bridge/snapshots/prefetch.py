@@ -4,6 +4,7 @@ import threading
 
 import structlog
 
+from bridge.background import daemon_thread
 from bridge.clock import Clock
 from bridge.errors import ParameterError
 from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
@@ -56,7 +57,7 @@ class Prefetcher:
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread = threading.Thread(target=self._run, name="refresh-ahead", daemon=True)
+        self._thread = daemon_thread(self._run, "refresh-ahead")
         self._thread.start()
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 
+from bridge.background import daemon_thread
 from bridge.clock import Clock
 from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
 from bridge.snapshots.backoff import Failure
@@ -120,7 +121,7 @@ class _DaemonPool:
         self._jobs.put(job)
         if self._unstarted:
             self._unstarted -= 1
-            threading.Thread(target=self._work, name="refresh", daemon=True).start()
+            daemon_thread(self._work, "refresh").start()
 
     def _work(self) -> None:
         while True:

@@ -18,6 +18,7 @@ class Account:
         base_url: the base URL without a trailing slash.
         provider_id: the value of the ``TeamUp-Provider-ID`` header, or None.
         request_mode: the value of the ``Teamup-Request-Mode`` header, or None.
+        studio: the slug of the studio; empty if the bridge serves only one.
     """
 
     token: str = field(repr=False)
@@ -25,6 +26,7 @@ class Account:
     base_url: str
     provider_id: str | None = None
     request_mode: str | None = None
+    studio: str = ""
 
     @classmethod
     def of(cls, config: Config) -> "Account":
@@ -35,6 +37,7 @@ class Account:
             base_url=config.base_url,
             provider_id=config.provider_id,
             request_mode=config.request_mode,
+            studio=config.studio,
         )
 
     @property
@@ -47,9 +50,11 @@ class Account:
         """The prefix of the account's keys in the store.
 
         It does not depend on the token: a new token continues the history of the old one, and if
-        it has access to fewer sessions, that is detected.
+        it has access to fewer sessions, that is detected. It depends on the studio, because
+        several tokens may belong to one provider, or name none.
         """
-        text = "\n".join((self.base_url, self.provider_id or "", self.request_mode or ""))
+        parts = (self.base_url, self.provider_id or "", self.request_mode or "")
+        text = "\n".join((*parts, self.studio) if self.studio else parts)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from bridge.background import daemon_thread
+
 T = TypeVar("T")
 
 
@@ -39,8 +41,7 @@ class ThreadPool(Generic[T]):
         # None: a thread has ended.
         self._results: queue.SimpleQueue[tuple[int, T] | None] = queue.SimpleQueue()
         self._threads = [
-            threading.Thread(target=self._run, name="page", daemon=True)
-            for _ in range(min(max_workers, len(numbers)))
+            daemon_thread(self._run, "page") for _ in range(min(max_workers, len(numbers)))
         ]
 
     def __enter__(self) -> Self:

@@ -16,7 +16,8 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
-from bridge import cli, config, local_run
+from bridge import background, cli, config, local_run
+from bridge.config import Config
 from bridge.errors import ConfigError
 from bridge.feeds.formats import CHANGE_FORMATS, FORMATS
 from bridge.feeds.formats.base import Format
@@ -24,7 +25,7 @@ from bridge.filters import MAX_ID
 from bridge.ops import log_config
 from bridge.ops.log_stream import STDERR
 from bridge.param_values import without_html_entities
-from bridge.services import Services, build
+from bridge.services import Services, SharedServices, build
 from bridge.store.interface import BACKGROUND_TIMEOUT, REQUEST_TIMEOUT, TIMEOUT
 from bridge.web import api_routes, assets, error_pages, feed_routes, operator_routes
 from bridge.web.asgi import Asgi
@@ -33,6 +34,7 @@ from bridge.web.middleware import access_log, security_headers
 from bridge.web.middleware.access_log import AccessLog
 from bridge.web.pages import change_page, embed, routes
 from bridge.web.pages.page_cache import PageCache
+from bridge.web.sites import Site, SiteDispatcher, Sites
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -47,48 +49,88 @@ def create_app(services: Services | None = None) -> Flask:
     ``flask`` the commands are available all the same, because ``check`` reports what is wrong.
 
     Args:
-        services: the services to use; by default they are built from the settings.
+        services: the services of one studio; by default they are built from the settings.
     """
     app = Flask("bridge.web", static_folder=None)
-    app.request_class = _Request
     cli.register(app)
     if services is not None:
-        _configure(app, services)
+        _serve_one(app, services)
         return app
     try:
         if _commands_only():
             local_run.adopt()
-        services = build(config.load())
+        server = config.load()
+        shared = SharedServices.of(server)
+        studios = [build(studio, shared=shared) for studio in server.studios or (server,)]
     except ConfigError as err:
         if not _commands_only():
             sys.exit(f"the bridge cannot start. {err}")
         return app
-    log_config.configure(services.config.log_format, services.config.log_level)
-    STDERR.on_drop = services.metrics.log_line_dropped
-    _configure(app, services)
+    log_config.configure(server.log_format, server.log_level)
+    STDERR.on_drop = shared.metrics.log_line_dropped
+    if server.studios:
+        _serve_many(app, server, shared, studios)
+    else:
+        _serve_one(app, studios[0])
     if not _commands_only():
-        _start(services)
+        _start(server, app.extensions["sites"])
     return app
 
 
 def create_asgi(app: Flask) -> Asgi | None:
     """The ASGI application for *app*; None if *app* has no services, only its commands."""
-    return Asgi(app) if "bridge" in app.extensions else None
+    return Asgi(app) if "sites" in app.extensions else None
 
 
-def _start(services: Services) -> None:
+def _start(server: Config, sites: Sites) -> None:
     """Start the background tasks, and stop them when the process exits."""
-    for warning in services.config.warnings:
-        log.warning("settings", text=warning)
+    for settings in (server, *server.studios):
+        with background.working_for(settings.studio):
+            for warning in settings.warnings:
+                if settings is server or warning not in server.warnings:
+                    log.warning("settings", text=warning)
     # Exclude the objects created so far from garbage collection, which would delay responses.
     gc.collect()
     gc.freeze()
-    services.start()
-    atexit.register(services.close)
+    sites.start()
+    atexit.register(sites.close)
+
+
+def _serve_one(app: Flask, services: Services) -> None:
+    """Make *app* the application of the only studio."""
+    app.extensions["sites"] = Sites([Site(services, lambda _: app)])
+    app.extensions["server"] = services.config
+    app.register_blueprint(operator_routes.server)
+    _configure(app, services)
+    app.wsgi_app = _behind_proxies(app.wsgi_app, services.config)  # type: ignore[assignment, method-assign]  # as Flask documents it
+
+
+def _serve_many(
+    app: Flask, server: Config, shared: SharedServices, studios: Iterable[Services]
+) -> None:
+    """Make *app* answer for the server, and call the applications of the studios."""
+    sites = Sites(Site(services, _studio_app) for services in studios)
+    app.extensions["sites"] = sites
+    app.extensions["server"] = server
+    app.register_blueprint(operator_routes.server)
+    error_pages.register_plain(app)
+    security_headers.register(app)
+    _record_routes(app)
+    access_logger = AccessLog(
+        app.wsgi_app, metrics=shared.metrics, usage=None, log_requests=server.log_requests
+    )
+    app.wsgi_app = _behind_proxies(SiteDispatcher(sites, access_logger), server)  # type: ignore[assignment, method-assign]  # as above
+
+
+def _studio_app(services: Services) -> Flask:
+    app = Flask("bridge.web", static_folder=None)
+    _configure(app, services)
+    return app
 
 
 def _configure(app: Flask, services: Services) -> None:
-    """Add routes, error pages and middleware to *app*."""
+    """Add the routes, error pages and middleware of one studio to *app*."""
+    app.request_class = _Request
     app.extensions["bridge"] = services
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
@@ -96,7 +138,9 @@ def _configure(app: Flask, services: Services) -> None:
     app.url_map.converters.update(
         feed_id=_FeedId, feed_format=_FeedFormat, change_format=_ChangeFormat
     )
-    app.extensions["pages"] = PageCache(services.first_renders, services.last_modified)
+    app.extensions["pages"] = PageCache(
+        services.shared.page_memory, services.first_renders, services.last_modified
+    )
     # Otherwise half of a page would be the indentation of its template.
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.undefined = StrictUndefined
@@ -115,16 +159,17 @@ def _configure(app: Flask, services: Services) -> None:
     )
     services.periodic.add(access_logger.log_summary)
     app.extensions["access_log"] = access_logger
-    app.wsgi_app = access_logger  # type: ignore[method-assign]  # as Flask documents it
-    if hops := services.config.trusted_proxies:
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as above
-            _lower_case_scheme(app.wsgi_app),
-            x_for=hops,
-            x_proto=hops,
-            x_host=hops,
-            x_port=hops,
-            x_prefix=hops,
-        )
+    app.wsgi_app = access_logger  # type: ignore[method-assign]  # as above
+
+
+def _behind_proxies(app: "WSGIApplication", settings: Config) -> "WSGIApplication":
+    """*app* with the addresses that the trusted proxies state."""
+    hops = settings.trusted_proxies
+    if not hops:
+        return app
+    return ProxyFix(
+        _lower_case_scheme(app), x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops
+    )
 
 
 def _lower_case_scheme(app: "WSGIApplication") -> "WSGIApplication":

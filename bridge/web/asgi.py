@@ -9,8 +9,9 @@ go to the Flask application, which runs in threads (a2wsgi).
 import asyncio
 import atexit
 import time
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -19,19 +20,18 @@ from urllib.parse import quote
 import structlog
 from a2wsgi import WSGIMiddleware
 from flask import Flask
+from werkzeug.http import parse_list_header
 
 from bridge import __version__
-from bridge.languages import Language
 from bridge.ops import watchdog
 from bridge.ops.log_stream import STDERR
-from bridge.services import Services
+from bridge.services import SHARE
 from bridge.snapshots.bulkhead import THREADS
 from bridge.web import operator_routes
 from bridge.web.middleware.access_log import (
     PROBES,
     REQUEST_ID_HEADER,
     STARTED_KEY,
-    AccessLog,
     RouteInfo,
     new_request_id,
 )
@@ -40,10 +40,10 @@ from bridge.web.middleware.response_cache import (
     CacheRequest,
     PreparedResponse,
     RawHeaders,
-    ResponseCache,
 )
 from bridge.web.negotiation import accepts_gzip, preferred_language
 from bridge.web.representation import REPRESENTATION_KEY
+from bridge.web.sites import Site, Sites
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -61,24 +61,17 @@ class Asgi:
     """The ASGI application, around the bridge's Flask application."""
 
     def __init__(self, app: Flask) -> None:
-        self._services: Services = app.extensions["bridge"]
-        self._access_log: AccessLog = app.extensions["access_log"]
+        self._sites: Sites = app.extensions["sites"]
         self._app = app.wsgi_app
         self._flask = WSGIMiddleware(self._wsgi, workers=THREADS)  # type: ignore[arg-type]  # a2wsgi has its own WSGI types
-        config = self._services.config
-        parse = partial(
-            _parse,
-            forwarded=_FORWARDED if config.trusted_proxies else (),
-            fallback=config.feed_language,
-        )
+        parse = partial(_parse, self._sites)
         # Clients poll with identical requests, so each is parsed once.
         self._parse = lru_cache(maxsize=256)(parse)
-        # The other half of CACHE_MAX_BYTES is for rendered feeds (services.py).
-        self.cache = ResponseCache(
-            self._services.clock,
-            max_bytes=config.cache_max_bytes // 2,
-            change_token=lambda: self._services.refresher.changes,
-        )
+        # No studio takes all threads.
+        self._places = {
+            site: asyncio.Semaphore(THREADS // SHARE if self._sites.many else THREADS)
+            for site in self._sites.all
+        }
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Handle one request, or the lifespan of the worker."""
@@ -90,12 +83,14 @@ class Asgi:
             return
         method: str = scope["method"]
         request = self._request(scope)
+        site = request.site
         prepared = self._prepared_response(scope["path"], request)
-        if prepared is None:
-            await self._flask(_sanitised(scope) | {STARTED_KEY: started}, receive, send)
+        if site is None or prepared is None:
+            async with nullcontext() if site is None else self._places[site]:
+                await self._flask(_sanitised(scope) | {STARTED_KEY: started}, receive, send)
             return
         request_id = new_request_id()
-        self._access_log.record(
+        site.access_log.record(
             prepared.route_info,
             method=method,
             path=scope["path"],
@@ -116,23 +111,26 @@ class Asgi:
         return self._parse(version, scope["method"], address, headers)
 
     def _prepared_response(self, path: str, request: "_Request") -> PreparedResponse | None:
-        if request.cache_request is None:
+        if request.cache_request is None or request.site is None:
             return None
-        return _probe_response(path) if path in PROBES else self.cache.get(request.cache_request)
+        if path in PROBES:
+            return _probe_response(path)
+        return request.site.responses.get(request.cache_request)
 
     def _wsgi(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Call the Flask application in a thread, and cache its response."""
         environ[STARTED_KEY] = environ["asgi.scope"][STARTED_KEY]
-        token = self.cache.token()
-        chunks = self._app(environ, start_response)
         request = self._request(environ["asgi.scope"])
-        if request.cache_request is not None and not request.no_store:
-            self.cache.put(
-                request.cache_request,
-                environ.get(REPRESENTATION_KEY),
-                token=token,
-                route_info=RouteInfo.of(environ),
-            )
+        if request.site is None or request.cache_request is None or request.no_store:
+            return self._app(environ, start_response)
+        token = request.site.responses.token()
+        chunks = self._app(environ, start_response)
+        request.site.responses.put(
+            request.cache_request,
+            environ.get(REPRESENTATION_KEY),
+            token=token,
+            route_info=RouteInfo.of(environ),
+        )
         return chunks
 
     async def _lifespan(self, receive: "Receive", send: "Send") -> None:
@@ -143,7 +141,7 @@ class Asgi:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         # Release leases and store counts now, not when the process exits.
-        atexit.unregister(self._services.close)
+        atexit.unregister(self._sites.close)
         with ThreadPoolExecutor(1) as thread:
             await asyncio.get_running_loop().run_in_executor(thread, self._close)
         watchdog_task.cancel()
@@ -155,9 +153,9 @@ class Asgi:
 
         The server does not wait for these threads, and they need the running event loop.
         """
-        self._services.stop_refreshing()
+        self._sites.stop_refreshing()
         self._flask.executor.shutdown()
-        self._services.close()
+        self._sites.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,31 +163,30 @@ class _Request:
     """The parsed headers of an HTTP request.
 
     Attributes:
+        site: the site of the studio; None if the address belongs to no studio.
         cache_request: for the response cache; None if the response cannot be cached.
         no_store: whether the response must not be stored (RFC 9111, 5.2.1.5).
     """
 
+    site: Site | None
     cache_request: CacheRequest | None
     user_agent: str
     no_store: bool
 
 
 def _parse(
+    sites: Sites,
     version: str,
     method: str,
-    address: tuple[Hashable, ...],
+    address: tuple[str, str, bytes],
     headers: tuple[tuple[bytes, bytes], ...],
-    *,
-    forwarded: tuple[str, ...],
-    fallback: Language,
 ) -> _Request:
     """Parse a request.
 
     Args:
         address: scheme, path and query.
-        forwarded: names of the headers of a trusted proxy.
-        fallback: the language of pages for clients that accept none of the translations.
     """
+    hops = sites.all[0].services.config.trusted_proxies
     length = sum(len(name) + len(value) for name, value in headers)
     values: dict[str, str] = {}
     for raw_name, raw_value in headers:
@@ -198,25 +195,39 @@ def _parse(
     languages = values.get("accept-language", "")
     cache_request: CacheRequest | None = None
     host = values.get("host", "")
+    site, _ = sites.find(_proxied_host(host, values.get("x-forwarded-host", ""), hops), address[1])
     # All other requests go to the Flask application, which may reject them (limits.py).
     if (
-        method in ("GET", "HEAD")
+        site is not None
+        and method in ("GET", "HEAD")
         and is_host(host, f"HTTP/{version}")
         and length <= MAX_HEADER
         and len(languages) <= _MAX_ACCEPT_LANGUAGE
     ):
         cache_request = CacheRequest(
-            address=(*address, host, *map(values.get, forwarded)),
-            language=preferred_language(languages, fallback),
+            address=(*address, host, *map(values.get, _FORWARDED if hops else ())),
+            language=preferred_language(languages, site.services.config.feed_language),
             gzipped=accepts_gzip(values.get("accept-encoding", "")),
             if_none_match=values.get("if-none-match"),
             if_modified_since=values.get("if-modified-since"),
         )
     return _Request(
+        site=site,
         cache_request=cache_request,
         user_agent=values.get("user-agent", ""),
         no_store="no-store" in values.get("cache-control", "").lower(),
     )
+
+
+def _proxied_host(host: str, forwarded: str, hops: int) -> str:
+    """The host that the visitor asked for.
+
+    Args:
+        forwarded: X-Forwarded-Host, as werkzeug's ProxyFix reads it.
+        hops: the number of trusted proxies.
+    """
+    values = parse_list_header(forwarded) if hops else []
+    return (values[-hops] if len(values) >= hops > 0 else "") or host
 
 
 def _sanitised(scope: "HTTPScope") -> Any:

@@ -42,6 +42,7 @@ TITLES = {
 }
 # The translated page explains these completely; for others it also shows the English text.
 _WITHOUT_DETAIL = (404, 405, 414, 431)
+_PLAIN = "text/plain; charset=utf-8"
 _AUTHENTICATE = 'Basic realm="operator", charset="UTF-8"'
 _ADVICE = {
     404: "Check the address. Feeds are at /venues/<id>.ics, /rooms/<id>.ics, /instructors/<id>.ics,"
@@ -104,6 +105,17 @@ def register(app: Flask) -> None:
         return _respond(
             500, f"The error is logged with the ID {request_id}; try again in a moment."
         )
+
+
+def register_plain(app: Flask) -> None:
+    """Register a handler for errors outside of any studio: short texts that name none."""
+
+    @app.errorhandler(HTTPException)
+    def http_error(err: HTTPException) -> Response:
+        code = err.code or 500
+        text = f"{TITLES.get(code, 'The request failed')}.\n"
+        headers = {405: {"Allow": ALLOWED}, 401: {"WWW-Authenticate": _AUTHENTICATE}}.get(code, {})
+        return Response(text, code, {"Cache-Control": "no-store", **headers}, content_type=_PLAIN)
 
 
 def _respond(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from flask import Blueprint, Response, abort, current_app, request
 
 from bridge import __version__
+from bridge.config import Config
 from bridge.feeds.feed import Body
 from bridge.ops.metrics import CONTENT_TYPE
 from bridge.services import Services
@@ -14,8 +15,13 @@ from bridge.web.middleware import security_headers
 from bridge.web.pages import status_page
 from bridge.web.pages.page_context import PageContext
 from bridge.web.representation import Representation, respond
+from bridge.web.sites import Sites
 
 blueprint = Blueprint("operations", __name__)
+"""The routes of a studio."""
+
+server = Blueprint("server", __name__)
+"""The routes of the whole server."""
 
 _NO_STORE = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Language, Authorization"}
 _HTML = "text/html; charset=utf-8"
@@ -44,15 +50,15 @@ def probe(path: str) -> tuple[int, bytes, Mapping[str, str]]:
     return 200, {"/healthz": _ALIVE, "/readyz": b"ready\n"}[path], _PROBE
 
 
-@blueprint.route("/healthz")
-@blueprint.route("/readyz")
+@server.route("/healthz")
+@server.route("/readyz")
 def probes() -> Response:
     """Liveness and readiness, if the ASGI application does not respond itself."""
     status, body, headers = probe(request.path)
     return Response(body, status, headers)
 
 
-@blueprint.route("/robots.txt")
+@server.route("/robots.txt")
 def robots() -> Response:
     """Allows everything: Google's calendar importer obeys robots.txt."""
     return respond(request, _ROBOTS)
@@ -61,7 +67,8 @@ def robots() -> Response:
 @blueprint.route("/status")
 def status() -> Response:
     """The status report, as a page or as JSON; 404 if no operator token is set."""
-    services = _for_operators()
+    services: Services = current_app.extensions["bridge"]
+    _require_operator(services.config)
     bridge_status = services.report.status()
     if _wants_json():
         body = json.dumps(status_page.as_json(bridge_status), ensure_ascii=False, indent=1) + "\n"
@@ -80,24 +87,23 @@ def _wants_json() -> bool:
     return request.accept_mimetypes.best_match(kinds, kinds[0]) == kinds[1]
 
 
-@blueprint.route("/metrics")
+@server.route("/metrics")
 def metrics() -> Response:
     """The metrics for Prometheus; 404 if no operator token is set."""
-    services = _for_operators()
+    _require_operator(current_app.extensions["server"])
     headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
-    return Response(services.metrics.exposition(), headers=headers)
+    sites: Sites = current_app.extensions["sites"]
+    return Response(sites.shared.metrics.exposition(), headers=headers)
 
 
-def _for_operators() -> Services:
-    """The services, if the request has the operator's token. The sandbox requires no token."""
-    services: Services = current_app.extensions["bridge"]
-    token = services.config.operator_token
+def _require_operator(config: Config) -> None:
+    """Abort unless the request has the operator's token. The sandbox requires no token."""
+    token = config.operator_token
     if token is None:
-        if services.config.sandbox:
-            return services
+        if config.sandbox:
+            return
         abort(404)
     credentials = request.authorization
     given = (credentials.token or credentials.password or "") if credentials else ""
     if not hmac.compare_digest(given.encode(), token.encode()):
         abort(401)
-    return services

@@ -8,6 +8,9 @@ from werkzeug.exceptions import BadRequest
 
 from bridge.web.middleware.limits import is_host
 
+STUDIO_PREFIX = "bridge.studio_prefix"
+"""Key of the WSGI environment: the part of the path that names the studio, such as /s/<slug>."""
+
 # Not //…, which browsers would read as a host.
 _ROOT = re.compile(r"(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
 
@@ -17,13 +20,16 @@ def root_path(request: Request, base_url: str | None) -> str:
 
     Args:
         base_url: the bridge's own address, if set. Its path takes precedence over the header of a
-            proxy, which a visitor can send if the proxy passes it on.
+            proxy, which a visitor can send if the proxy passes it on; but not over the path of a
+            studio that has its own host, and was requested elsewhere.
 
     Raises:
         BadRequest: the prefix in the header is not a path.
     """
     if base_url is not None:
-        return urlsplit(base_url).path
+        path = urlsplit(base_url).path
+        if path.endswith(request.environ.get(STUDIO_PREFIX, "")):
+            return path
     if not _ROOT.fullmatch(request.script_root):
         raise BadRequest
     return request.script_root

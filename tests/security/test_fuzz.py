@@ -5,13 +5,11 @@ import json
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
-from unittest.mock import patch
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import ical_validator
 import pytest
 from clocks import ManualClock, wait_until
-from environs import Env
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pace import at_once
@@ -68,8 +66,7 @@ def site(teamup: RawUpstream) -> Iterator[Site]:
         "CACHE_URL": "memory://",
         "TEAMUP_REQUESTS_PER_MINUTE": "1000000",
     }
-    with patch.dict("os.environ", variables, clear=True):
-        parts = services.build(config.load(Env(eager=False)), clock=clock)
+    parts = services.build(config.load(variables), clock=clock)
     site = Site(parts, io.StringIO())
     wait_until(lambda: site.client.get("/sessions.ics").status_code == 200)
     yield site

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 from urllib.parse import quote
 
 import pytest
@@ -12,7 +11,6 @@ from browser.bridges import serve
 from browser.chromium import Chromium
 from browser.conftest import _browser, tab  # noqa: F401 - fixtures
 from clients import strict
-from environs import Env
 from security import studios
 from security.names import LINKS, NAMES
 from upstreams.raw import RawUpstream
@@ -102,8 +100,7 @@ def bridge() -> Iterator[Any]:
     ]
     variables = {"TEAMUP_API_TOKEN": TOKEN, "CACHE_URL": "memory://"}
     with RawUpstream(studios.healthy(rows)) as teamup:
-        with patch.dict("os.environ", {**variables, "TEAMUP_BASE_URL": teamup.url}, clear=True):
-            parts = services.build(config.load(Env(eager=False)))
+        parts = services.build(config.load({**variables, "TEAMUP_BASE_URL": teamup.url}))
         app = create_app(parts)
         try:
             with serve(app) as origin:

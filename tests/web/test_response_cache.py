@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from clocks import ManualClock
 
+from bridge.bounded_cache import CacheMemory
 from bridge.feeds.feed import Body
 from bridge.snapshots.cache import CacheOutcome
 from bridge.web.middleware.response_cache import CacheRequest, PreparedResponse, ResponseCache
@@ -26,7 +27,9 @@ class Cached:
     def __init__(self, clock: ManualClock, max_bytes: int = 1_000_000) -> None:
         self.clock = clock
         self.token = 0
-        self.cache = ResponseCache(clock, max_bytes=max_bytes, change_token=lambda: self.token)
+        self.cache = ResponseCache(
+            clock, memory=CacheMemory(max_bytes), change_token=lambda: self.token
+        )
 
     def representation(self, plain: bytes = PLAIN, **fields: Any) -> Representation:
         """A representation of *plain*; by default it is fresh for 300 seconds."""

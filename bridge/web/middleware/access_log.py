@@ -102,6 +102,7 @@ class AccessLog:
         app: calls ``start_response`` before it returns, as Flask does.
         log_requests: whether all responses are logged one by one, or cached ones are only counted
             for :meth:`log_summary`.
+        usage: counts the reads of feeds and pages, if there are any.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class AccessLog:
         app: "WSGIApplication",
         *,
         metrics: Metrics,
-        usage: UsageCounter,
+        usage: UsageCounter | None,
         log_requests: LogRequests,
     ) -> None:
         self._app = app
@@ -173,7 +174,7 @@ class AccessLog:
         series = self._series.get(key) or self._new_series(key)
         series.counter.inc()
         series.durations.observe(now - started, now=now)
-        if series.counts_as_read:
+        if series.counts_as_read and self._usage is not None:
             self._usage.record(family(user_agent), route_info.feed)
         if series.cached and not self._log_all:
             with self._lock:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.bounded_cache import BoundedCache
+from bridge.bounded_cache import BoundedCache, CacheMemory
 from bridge.clock import Clock
 from bridge.snapshots.cache import CacheOutcome
 from bridge.web.negotiation import is_not_modified
@@ -144,17 +144,17 @@ class ResponseCache:
     """Keeps the newest response for each address; evicts the least recently used.
 
     Args:
-        max_bytes: memory for the entries.
+        memory: for the entries.
         change_token: a new value forces revalidation of stale entries, because this process may
             have a newer snapshot.
     """
 
     def __init__(
-        self, clock: Clock, *, max_bytes: int, change_token: Callable[[], Hashable]
+        self, clock: Clock, *, memory: CacheMemory, change_token: Callable[[], Hashable]
     ) -> None:
         self._clock = clock
         self._change_token = change_token
-        self._entries: BoundedCache[_Entry] = BoundedCache(max_bytes, lambda entry: entry.size)
+        self._entries: BoundedCache[_Entry] = BoundedCache(memory, lambda entry: entry.size)
 
     @property
     def size(self) -> int:

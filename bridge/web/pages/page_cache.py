@@ -6,7 +6,7 @@ from datetime import datetime
 
 from flask import Response, current_app
 
-from bridge.bounded_cache import BoundedCache
+from bridge.bounded_cache import BoundedCache, CacheMemory
 from bridge.feeds.feed import Body, FirstRenders
 from bridge.feeds.last_modified import LastModified
 from bridge.feeds.spec import FeedSpec
@@ -17,7 +17,6 @@ from bridge.web.middleware import security_headers
 from bridge.web.pages.page_context import PageContext
 from bridge.web.representation import Freshness, Representation
 
-_MAX_BYTES = 8 * 1024 * 1024
 _HTML = {"Content-Type": "text/html; charset=utf-8"}
 VARY = "Accept-Encoding, Accept-Language"
 
@@ -44,14 +43,14 @@ class _CachedPage:
 
 
 class PageCache:
-    """The rendered pages of this worker."""
+    """The rendered pages of one studio in this worker."""
 
-    def __init__(self, first_renders: FirstRenders, last_modified: LastModified) -> None:
+    def __init__(
+        self, memory: CacheMemory, first_renders: FirstRenders, last_modified: LastModified
+    ) -> None:
         self._first_renders = first_renders
         self._last_modified = last_modified
-        self._pages: BoundedCache[_CachedPage] = BoundedCache(
-            _MAX_BYTES, lambda entry: entry.body.size
-        )
+        self._pages: BoundedCache[_CachedPage] = BoundedCache(memory, lambda entry: entry.body.size)
 
     def get(
         self,

@@ -1,7 +1,7 @@
 """Parsers for the values of environment variables.
 
 A parser takes the text of a value, without surrounding blanks, and returns what it stands for. It
-raises :class:`environs.EnvError` with what is wrong and what would be accepted.
+raises :class:`SettingError` with what is wrong and what would be accepted.
 """
 
 import re
@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 from xml.parsers import expat
-
-from environs import EnvError
 
 from bridge import times
 from bridge.languages import Language, available, translated
@@ -36,7 +34,7 @@ MAX_SECRET_BYTES = 65_536
 
 _ACCEPTED_IMAGES = f"an .svg or .png file of at most {MAX_IMAGE_BYTES // 1000} kB"
 _LONGEST_TITLE = 100
-_HOME = Path(__file__).parent.parent
+_HOME = Path(__file__).parent.parent.parent
 
 _SCHEMES: Mapping[str, tuple[str, ...]] = {
     **{scheme.lower(): (scheme,) for scheme in AUTO_SCHEMES},
@@ -45,17 +43,8 @@ _SCHEMES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def parse_setting(text: str | None, *, parse: Callable[[str], T], default_value: T) -> T:
-    """The value of a setting; an unset or empty one has its default.
-
-    Forms and compose files write an empty value for "not set".
-    """
-    value = (text or "").strip()
-    try:
-        value.encode()
-    except UnicodeEncodeError as err:
-        raise _refused("its value is not UTF-8", "text in UTF-8") from err
-    return parse(value) if value else default_value
+class SettingError(Exception):
+    """A value cannot be used; the text says what is wrong, and what is accepted."""
 
 
 def header(text: str) -> str:
@@ -96,8 +85,8 @@ def content_of(name: str, parse: Callable[[str], T], *, given: bool) -> Callable
             raise _refused(f"{quoted} is empty", accepted)
         try:
             return parse(text)
-        except EnvError as err:
-            raise EnvError(f"{quoted}: {err}") from err
+        except SettingError as err:
+            raise SettingError(f"{quoted}: {err}") from err
 
     return parse_file
 
@@ -314,11 +303,11 @@ def store(text: str) -> str:
     return text
 
 
-def _refused(problem: str, accepted: str) -> EnvError:
-    return EnvError(f"{problem}; accepted: {accepted}")
+def _refused(problem: str, accepted: str) -> SettingError:
+    return SettingError(f"{problem}; accepted: {accepted}")
 
 
-def _unusable(text: str, accepted: str) -> EnvError:
+def _unusable(text: str, accepted: str) -> SettingError:
     return _refused(f"{text[:80]!r} cannot be used", accepted)
 
 

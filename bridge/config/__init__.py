@@ -1,24 +1,16 @@
 """The settings: environment variables, read once and validated. All defaults are here."""
 
 import difflib
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import TypeVar, cast
 
-from environs import Env, EnvValidationError
-
-from bridge.errors import ConfigError
-from bridge.languages import Language, english
-from bridge.model import SourceName, Visibility
-from bridge.setting_parsers import (
+from bridge.config.parsers import (
     AUTO_SCHEMES,
     MODES,
     base_url,
     colour,
-    content_of,
     header,
     interface,
     language,
@@ -28,7 +20,6 @@ from bridge.setting_parsers import (
     member,
     members,
     origins,
-    parse_setting,
     schemes,
     secret_header,
     store,
@@ -41,8 +32,11 @@ from bridge.setting_parsers import (
     word,
     zone_name,
 )
-
-T = TypeVar("T")
+from bridge.config.studio_tables import StudioTable, misplaced, studio_tables
+from bridge.config.variables import Variables, environment, is_set, names_in_file
+from bridge.errors import ConfigError
+from bridge.languages import Language, english
+from bridge.model import SourceName, Visibility
 
 
 class Availability(Enum):
@@ -84,8 +78,17 @@ class Config:
     """All settings (names and defaults: README, "Configuration").
 
     Secrets are left out of ``repr``. Times are seconds, sizes bytes, windows whole days.
+
+    Attributes:
+        studio: the slug of the studio in the file ``STUDIOS``; empty without one.
+        hosts: the host names at which this studio is served.
+        studios: the studios in the file; the other settings are those of the server, and the
+            defaults of the studios.
     """
 
+    studio: str = ""
+    hosts: tuple[str, ...] = ()
+    studios: "tuple[Config, ...]" = ()
     token: str = field(repr=False)
     schemes: tuple[str, ...]
     sources: frozenset[SourceName]
@@ -148,70 +151,74 @@ SANDBOX_FLAG = "BRIDGE_SANDBOX"
 """Set by ``make run`` when it serves the bundled studio; nobody else sets it."""
 
 
-def environment() -> Env:
-    """The environment variables, and below them those of ``.env`` beside ``app.py``.
-
-    Raises:
-        ConfigError: ``.env`` cannot be read.
-    """
-    env = Env(eager=False)
-    try:
-        env.read_env(_settings_file(), recurse=False)
-    except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError({".env": "cannot be read; accepted: a text file in UTF-8"}) from err
-    return env
+def has_account(values: Mapping[str, str]) -> bool:
+    """Whether *values* have a token, or studios, or say that TeamUp is asked without a token."""
+    scheme = values.get("TEAMUP_AUTH_SCHEME", "").strip()
+    with_token = is_set(values, "TEAMUP_API_TOKEN") or is_set(values, "STUDIOS")
+    return with_token or scheme.lower() == "none"
 
 
-def _settings_file() -> Path:
-    return Path(__file__).parent.parent / ".env"
-
-
-def is_set(env: Env, name: str) -> bool:
-    """Whether *env* has a value for the secret *name*, or the file of one."""
-    return any((env.str(variable, "") or "").strip() for variable in (name, f"{name}_FILE"))
-
-
-def has_account(env: Env) -> bool:
-    """Whether *env* has a token, or says that TeamUp is asked without one."""
-    scheme = (env.str("TEAMUP_AUTH_SCHEME", "") or "").strip()
-    return is_set(env, "TEAMUP_API_TOKEN") or scheme.lower() == "none"
-
-
-def load(env: Env | None = None) -> Config:
-    """Read the settings.
+def load(values: Mapping[str, str] | None = None) -> Config:
+    """Read the settings of the bridge, and of all studios if there are several.
 
     Args:
-        env: one that collects errors (``eager=False``); by default :func:`environment`.
+        values: by default those of :func:`~bridge.config.variables.environment`.
 
     Raises:
         ConfigError: it names every setting that cannot be used, and what would be accepted.
     """
-    file = _settings_file() if env is None else None
-    env = env or environment()
-    in_file = _names_in(file) if file else []
-    env.add_parser("setting", parse_setting)
-    names: set[str] = set()
+    in_file = names_in_file() if values is None else []
+    values = environment() if values is None else values
+    variables = Variables(values)
+    no_tables: tuple[StudioTable, ...] = ()
+    tables = variables.read("STUDIOS", studio_tables, no_tables)
+    config = _read(variables)
+    unknown = _unknown(in_file, variables.names)
+    if not tables:
+        _check(variables, config, unknown)
+        return replace(config, unknown_variables=unknown)
+    problems = {**variables.problems, **misplaced(values)}
+    studios = []
+    for table in tables:
+        own = Variables(table.values_among(values))
+        studio = _read(own)
+        try:
+            own.problems |= table.unknown_keys(own.names)
+            _check(own, studio, {})
+        except ConfigError as err:
+            problems |= {table.key_of(name): text for name, text in err.problems.items()}
+        studios.append(replace(studio, studio=table.slug, hosts=table.hosts))
+    problems |= _shared_keys(studios)
+    if problems:
+        raise ConfigError({**problems, **unknown})
+    return replace(config, studios=tuple(studios), unknown_variables=unknown)
 
-    def read(name: str, parse: Callable[[str], T], default: T) -> T:
-        names.add(name)
-        # where the value cannot be used, environs keeps the error for seal() and returns None
-        return cast(T, env.setting(name, None, parse=parse, default_value=default))
 
-    def read_secret(name: str, parse: Callable[[str], T], default: T) -> T:
-        given = read(name, str, "")
-        content = read(f"{name}_FILE", content_of(name, parse, given=bool(given)), default)
-        return read(name, parse, default) if given else content
+def _shared_keys(studios: Iterable[Config]) -> dict[str, str]:
+    """What to say of studios that sign private feeds with the key of another one."""
+    owners: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for studio in studios:
+        for key in studio.signing_keys or ():
+            if owners.setdefault(key, studio.studio) != studio.studio:
+                found[f"STUDIOS, {studio.studio}, feed_signing_keys"] = (
+                    f"{owners[key]} has the same key; accepted: keys that no other studio has"
+                )
+    return found
 
+
+def _read(variables: Variables) -> Config:
+    """Read one value of each setting."""
+    read, read_secret = variables.read, variables.read_secret
     # Heroku's dynos, and platforms like it, start with an empty disk each time.
     dyno = read("DYNO", str, "") != ""
-    names |= {"REDIS_URL", "REDIS_URL_FILE"}
-    by_platform = is_set(env, "REDIS_URL") and not is_set(env, "CACHE_URL")
+    by_platform = variables.is_set("REDIS_URL") and not variables.is_set("CACHE_URL")
     store_variable = "REDIS_URL" if by_platform else "CACHE_URL"
     cache_url = read_secret(store_variable, store, "sqlite:///var/bridge.sqlite3")
     if cache_url and dyno and store_variable == "REDIS_URL":
         cache_url = _unverified(cache_url)
     none: tuple[str, ...] = ()
-    config = Config(
+    return Config(
         token=read_secret("TEAMUP_API_TOKEN", secret_header, ""),
         schemes=read("TEAMUP_AUTH_SCHEME", schemes, AUTO_SCHEMES),
         sources=read("TEAMUP_SOURCES", members(SourceName), frozenset(SourceName)),
@@ -264,20 +271,16 @@ def load(env: Env | None = None) -> Config:
         workers=read("WEB_CONCURRENCY", whole(least=1, most=256), 1),
         sandbox=read(SANDBOX_FLAG, str, "") != "",
         ephemeral_disk=dyno,
-        unknown_variables=_unknown(in_file, names),
     )
-    _check(env, config)
-    return config
 
 
-def _check(env: Env, config: Config) -> None:
-    """Raise ConfigError if a setting, or a combination of settings, cannot be used."""
-    found: dict[str, str] = {}
-    try:
-        env.seal()
-    except EnvValidationError as err:
-        by_name = cast(Mapping[str, list[str]], err.error_messages)
-        found = {name: texts[0] for name, texts in by_name.items()}
+def _check(variables: Variables, config: Config, unknown: Mapping[str, str]) -> None:
+    """Raise ConfigError if a setting, or a combination of settings, cannot be used.
+
+    Args:
+        unknown: what to say of unknown variables, one of which may be what was meant.
+    """
+    found = dict(variables.problems)
     # None: its value cannot be used
     anonymous = config.schemes == ()
     if config.token == "" and not anonymous:
@@ -293,18 +296,11 @@ def _check(env: Env, config: Config) -> None:
             " accepted: WEB_CONCURRENCY=1, or a store that processes share"
         )
     if found:
-        # one of them may be what was meant
-        raise ConfigError({**found, **config.unknown_variables})
+        raise ConfigError({**found, **unknown})
 
 
 _LIKELY = 0.8
 """How similar the name of a setting is to its misspelling (:mod:`difflib`, from 0 to 1)."""
-
-
-def _names_in(file: Path) -> list[str]:
-    """The variables of a settings file."""
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    return re.findall(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=", text, re.MULTILINE)
 
 
 def _unknown(in_file: Collection[str], names: Collection[str]) -> dict[str, str]:

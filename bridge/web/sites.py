@@ -1,0 +1,156 @@
+"""Sites: the web application of each studio, chosen by the host or the path of a request.
+
+    site, prefix = sites.find("calendar.studio.example", "/venues/12.ics")
+    app = SiteDispatcher(sites, fallback)  # WSGI
+
+A bridge of one studio has one site, which answers every request. With ``STUDIOS`` a site answers
+at the host names of its studio, and elsewhere below ``/s/<slug>``. At a studio's host there is no
+other studio.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from flask import Flask
+
+from bridge import background
+from bridge.services import Services, SharedServices
+from bridge.web.middleware.access_log import AccessLog
+from bridge.web.middleware.response_cache import ResponseCache
+from bridge.web.site_address import STUDIO_PREFIX
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+PREFIX = "/s/"
+SERVER_PATHS = frozenset(("/metrics",))
+"""Paths at every host that belong to no studio."""
+
+
+class Site:
+    """One studio's services, web application and cached responses.
+
+    Args:
+        make_app: creates the application, for the first request that needs it.
+    """
+
+    def __init__(self, services: Services, make_app: Callable[[Services], Flask]) -> None:
+        self.services = services
+        self.responses = ResponseCache(
+            services.clock,
+            memory=services.shared.response_memory,
+            change_token=lambda: services.refresher.changes,
+        )
+        self._make_app = make_app
+        self._lock = threading.Lock()
+        self._app: Flask | None = None
+
+    @property
+    def app(self) -> Flask:
+        """The Flask application."""
+        if self._app is None:
+            with self._lock:
+                if self._app is None:
+                    self._app = self._make_app(self.services)
+        return self._app
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of its paths at hosts that are not its own."""
+        slug = self.services.config.studio
+        return PREFIX + slug if slug else ""
+
+    @property
+    def access_log(self) -> AccessLog:
+        """The access log of the application."""
+        access_log: AccessLog = self.app.extensions["access_log"]
+        return access_log
+
+
+class Sites:
+    """All sites of this process."""
+
+    def __init__(self, sites: Iterable[Site]) -> None:
+        self.all: Sequence[Site] = tuple(sites)
+        self.by_slug = {site.services.config.studio: site for site in self.all}
+        self._by_host = {host: site for site in self.all for host in site.services.config.hosts}
+
+    @property
+    def shared(self) -> SharedServices:
+        """What the studios share."""
+        return self.all[0].services.shared
+
+    @property
+    def many(self) -> bool:
+        """Whether several studios may share this process."""
+        return "" not in self.by_slug
+
+    def find(self, host: str, path: str) -> tuple[Site | None, str]:
+        """The site of a request, and the part of *path* that names it.
+
+        Args:
+            host: the value of the ``Host`` header, or of the header that a trusted proxy sets.
+        """
+        if not self.many:
+            return self.by_slug[""], ""
+        if path in SERVER_PATHS:
+            return None, ""
+        site = self._by_host.get(_host_name(host))
+        if site is not None:
+            return site, ""
+        if path.startswith(PREFIX):
+            slug = path.removeprefix(PREFIX).partition("/")[0]
+            return self.by_slug.get(slug), PREFIX + slug
+        return None, ""
+
+    def start(self) -> None:
+        """Start the background threads of all sites."""
+        for site in self.all:
+            with background.working_for(site.services.config.studio):
+                site.services.start()
+
+    def stop_refreshing(self) -> None:
+        """Cancel all walks, so that no request waits for them."""
+        for site in self.all:
+            site.services.stop_refreshing()
+
+    def close(self) -> None:
+        """Stop the services of all sites."""
+        self.stop_refreshing()
+        for site in self.all:
+            site.services.close()
+        if self.many:
+            self.shared.store.close()
+
+
+class SiteDispatcher:
+    """A WSGI application that calls the one of the studio of each request.
+
+    Args:
+        fallback: for requests that belong to no studio.
+    """
+
+    def __init__(self, sites: Sites, fallback: "WSGIApplication") -> None:
+        self._sites = sites
+        self._fallback = fallback
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Answer one request; the part of the path that names the studio becomes its prefix."""
+        path = environ.get("PATH_INFO", "")
+        site, prefix = self._sites.find(environ.get("HTTP_HOST", ""), path)
+        if site is None:
+            return self._fallback(environ, start_response)
+        environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + prefix
+        environ["PATH_INFO"] = path.removeprefix(prefix) or "/"
+        environ[STUDIO_PREFIX] = prefix
+        with background.working_for(site.services.config.studio):
+            return site.app.wsgi_app(environ, start_response)
+
+
+def _host_name(host: str) -> str:
+    """*host* without a port, in lower case."""
+    return re.sub(r":[0-9]*$", "", host).rstrip(".").lower()
