@@ -40,6 +40,11 @@ def is_certificate_date_error(err: BaseException) -> bool:
     )
 
 
+def is_tls_error(err: BaseException) -> bool:
+    """Whether TLS, such as a certificate, is the cause."""
+    return any(isinstance(error, ssl.SSLError) for error in _chain(err))
+
+
 def _chain(err: BaseException) -> Iterator[BaseException]:
     """The causes of *err*, the root cause first, then *err* itself."""
     cause = err.__cause__ or err.__context__

@@ -16,7 +16,6 @@ import pytest
 from test_deployment import settings
 from tls import TlsFront
 from valkey import Valkey
-from werkzeug.serving import make_server
 
 from bridge import config, network_errors, services
 from bridge.clock import SystemClock
@@ -31,7 +30,6 @@ from bridge.sandbox.faults import Faults
 from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.studio import Studio
 from bridge.store.opening import open_backend
-from bridge.web import create_app
 
 TOKEN = "canary-token-of-these-tests"
 
@@ -657,20 +655,6 @@ def other_server() -> Iterator[str]:
 
 
 class TestPublicAddress:
-    def test_the_bridge_serves_feeds(self, check: Check, make_bridge: Callable[..., Any]) -> None:
-        app = create_app(make_bridge(at=SystemClock()))
-        server = make_server("127.0.0.1", 0, app, threaded=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            report = check(PUBLIC_BASE_URL=f"http://127.0.0.1:{server.server_port}")
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
-        assert report.healthy
-        assert any("serves feeds" in finding.text for finding in report.findings)
-
     @pytest.mark.parametrize(
         ("response", "text"),
         [

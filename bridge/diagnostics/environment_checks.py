@@ -1,4 +1,4 @@
-"""Environment checks: the store, the signing keys and the public address."""
+"""Environment checks: the store, the signing keys and the receivers."""
 
 import re
 import uuid
@@ -8,10 +8,8 @@ from urllib.parse import urlsplit
 
 from bridge.clock import Clock
 from bridge.config import Config
-from bridge.diagnostics import network_checks
 from bridge.diagnostics.findings import CheckReport
 from bridge.errors import StoreError
-from bridge.feeds.feed import tag_of
 from bridge.ops.alerts import AlertOutbox
 from bridge.ops.change_outbox import ChangeOutbox
 from bridge.ops.sender import Sender
@@ -19,7 +17,6 @@ from bridge.store.interface import Store, Write
 
 SKEW_SECONDS = 60
 _TTL_SECONDS = 60.0
-_LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
 
 
 def check_store(report: CheckReport, settings: Config, store: Store, clock: Clock) -> None:
@@ -102,53 +99,3 @@ def check_receivers(report: CheckReport, senders: Sequence[Sender[Any]]) -> None
                 f" {failure.count} tries: {failure.text}",
                 setting,
             )
-
-
-def check_address(report: CheckReport, settings: Config, clock: Clock) -> None:
-    """Fetch a feed from the public address, and check that it arrives unchanged."""
-    base, name = settings.public_base_url, "PUBLIC_BASE_URL"
-    if base is None:
-        return  # the settings already contain a warning
-    parts = urlsplit(base)
-    if _LOOPBACK.fullmatch(parts.hostname or ""):
-        report.warning(
-            "public address", f"{name} is {base}, which other machines cannot reach", name
-        )
-    elif parts.scheme == "http":
-        report.warning(
-            "public address",
-            f"{name} is plain http: everybody on the network path can read private feeds",
-            name,
-        )
-    probe = network_checks.fetch(f"{base}/healthz", clock)
-    if probe.status == 200 and probe.body.split()[:1] == [b"ok"]:
-        _check_feed(report, base, clock)
-        return
-    if probe.status == 0:
-        text = f"{base} cannot be reached from here: {probe.text}; is the bridge running?"
-    elif 300 <= probe.status < 400:
-        text = f"{base} redirects, which some calendars do not follow; set {name} to its target"
-    else:
-        text = f"{base} answers with {probe.status}, and is not the bridge"
-    report.warning("public address", text, name)
-
-
-def _check_feed(report: CheckReport, base: str, clock: Clock) -> None:
-    name = "PUBLIC_BASE_URL"
-    feed = network_checks.fetch(f"{base}/sessions.ics?past=0&future=6&_=.ics", clock)
-    if feed.status != 200:
-        report.warning(
-            "public address", f"{base} answers, but a feed there has the status {feed.status}", name
-        )
-    elif feed.kind != "text/calendar":
-        report.error("public address", f"a feed at {base} arrives as {feed.kind}", name)
-    elif tag_of(feed.body) not in feed.etag:
-        # The ETag is a digest of the bytes that the bridge sent.
-        report.error(
-            "public address",
-            f"a feed at {base} does not arrive as it was sent: a proxy or CDN changes it",
-            name,
-        )
-    else:
-        count = feed.body.count(b"BEGIN:VEVENT")
-        report.good("public address", f"{base} serves feeds ({count} sessions this week)")

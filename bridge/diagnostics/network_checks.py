@@ -48,13 +48,17 @@ class FetchResult:
         status: 0 if there was no response; *text* contains the reason.
         kind: the media type.
         etag: the ETag header.
+        link: the Link header.
+        tls_failed: whether there was no response because of the certificate, or of TLS.
     """
 
     status: int
     kind: str = ""
     etag: str = ""
+    link: str = ""
     body: bytes = b""
     text: str = ""
+    tls_failed: bool = False
 
 
 def fetch(address: str, clock: Clock) -> FetchResult:
@@ -63,16 +67,26 @@ def fetch(address: str, clock: Clock) -> FetchResult:
         address, headers={"User-Agent": "teamup-feed-bridge check"}
     )
     try:
-        with _opener.open(request, timeout=_TIMEOUT) as response:
-            body = _read(response, Deadline(clock, _TIMEOUT))
+        with _open(request) as response:
             headers = response.headers
-            kind, etag = headers.get_content_type(), headers.get("ETag", "")
-            return FetchResult(response.status, kind, etag, body)
-    except urllib.error.HTTPError as err:
-        with err:
-            return FetchResult(err.code)
+            return FetchResult(
+                response.status,
+                kind=headers.get_content_type(),
+                etag=headers.get("ETag", ""),
+                link=headers.get("Link", ""),
+                body=_read(response, Deadline(clock, _TIMEOUT)),
+            )
     except (OSError, HTTPException, ValueError) as err:
-        return FetchResult(0, text=network_errors.describe(err))
+        text = f"{network_errors.describe(err)}{_clock_hint(err, clock)}"
+        return FetchResult(0, text=text, tls_failed=network_errors.is_tls_error(err))
+
+
+def _open(request: urllib.request.Request) -> HTTPResponse:
+    try:
+        response: HTTPResponse = _opener.open(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as err:
+        return err  # type: ignore[return-value]  # it has the methods of a response
+    return response
 
 
 def _read(response: HTTPResponse, deadline: Deadline) -> bytes:

@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from bridge import config, services
 from bridge.clock import Clock, SystemClock
 from bridge.config import Config
-from bridge.diagnostics import account_checks, environment_checks, timetable_checks
+from bridge.diagnostics import (
+    account_checks,
+    address_checks,
+    environment_checks,
+    timetable_checks,
+)
 from bridge.diagnostics.findings import CheckReport
 from bridge.errors import Cause, ConfigError, UpstreamError
 from bridge.filters import FilterSet
@@ -65,7 +70,7 @@ def _check(settings: Config, server: Config, clock: Clock) -> CheckReport:
         environment_checks.check_keys(report, settings)
         environment_checks.check_receivers(report, bridge.senders)
         _check_upstream(report, bridge, clock)
-        environment_checks.check_address(report, settings, clock)
+        address_checks.check_address(report, settings, clock)
     finally:
         store.close()
         bridge.close()

@@ -13,7 +13,7 @@ from bridge.web.catalogue_document import catalogue_document
 from bridge.web.openapi import openapi_document
 from bridge.web.pages.page_cache import Page, PageCache
 from bridge.web.representation import Freshness, Representation, respond
-from bridge.web.site_address import base_address, root_path
+from bridge.web.site_address import base_address, link_base
 
 blueprint = Blueprint("api", __name__)
 blueprint.after_request(feed_responses.add_preflight_headers)
@@ -65,7 +65,7 @@ def description() -> Response:
     pages: PageCache = current_app.extensions["pages"]
     config = services.config
     reject_parameters(request.args.items(multi=True))
-    server = config.public_base_url or root_path(request, None)
+    server = link_base(request, config.public_base_url)
 
     def render() -> Page:
         document = openapi_document(services.defaults, server=server, catalogue=config.catalog)

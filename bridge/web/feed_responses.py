@@ -12,7 +12,7 @@ from bridge.services import Services
 from bridge.text_cleanup import folded
 from bridge.web.middleware.security_headers import SAFE
 from bridge.web.representation import Freshness, Representation, respond
-from bridge.web.site_address import root_path
+from bridge.web.site_address import link_base
 
 CORS = {"Access-Control-Allow-Origin": "*"}
 EXPOSED = (
@@ -43,9 +43,8 @@ def feed_response(
     if feed.body.notice:
         headers["Bridge-Notice"] = feed.body.notice
     if not private:
-        base = config.public_base_url
         of = "/changes" if form.of_changes else ""
-        page = (root_path(request, None) if base is None else base) + spec.path(of)
+        page = link_base(request, config.public_base_url) + spec.path(of)
         headers["Link"] = f'<{page}>; rel="alternate"; type="text/html"'
     filename = f"{_filename(feed.body)}{'-changes' if form.of_changes else ''}.{form.suffix}"
     content = {

@@ -50,3 +50,13 @@ def base_address(request: Request, base_url: str | None) -> str:
     if not is_host(request.host) or request.scheme not in ("http", "https"):
         raise BadRequest
     return f"{request.scheme}://{request.host}{root_path(request, None)}"
+
+
+def link_base(request: Request, base_url: str | None) -> str:
+    """What precedes the paths in links of responses that are the same for all hosts: the bridge's
+    own address if it is set, else the prefix of its paths.
+
+    Raises:
+        BadRequest: the prefix in the header is not a path.
+    """
+    return root_path(request, None) if base_url is None else base_url

@@ -1,5 +1,6 @@
 """Addresses as proxies and clients change them, and the dates of responses."""
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from bridge.web import create_app
 
 SiteOf = Callable[..., FlaskClient]
 EXPIRED = 400
+OURS = "host.example/cal"
 # Click ids of advertisers and mailers, and what clients add to get past caches.
 ADDED = (
     "_ fbclid gclid msclkid mc_cid mc_eid gad_source gbraid wbraid nocache v t ts cb rand"
@@ -30,15 +32,34 @@ def test_the_scheme_from_a_proxy_may_have_any_case(site_of: SiteOf, scheme: str)
     assert "https://localhost/venues/12" in response.text
 
 
-def test_a_path_in_the_base_url_is_enough_for_all_links(site_of: SiteOf) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/venues/12", "/venues/12/changes", "/sessions?venues=12&view=month", "/nowhere"),
+        *("/embed/venues/12", "/embed/sessions?filters=on"),
+    ],
+)
+def test_a_path_in_the_base_url_is_enough_for_all_links_of_a_page(
+    site_of: SiteOf, path: str
+) -> None:
     site = site_of(public_base_url="https://host.example/cal")
-    for path in ("/", "/venues/12", "/embed/venues/12"):
-        text = site.get(path).text
-        assert 'href="/cal/static/' in text
-        assert 'href="/static/' not in text
-        assert 'href="/venues/' not in text
-    link = site.get("/venues/12.ics").headers["Link"]
-    assert link.startswith("<https://host.example/cal/venues/12>")
+    text = site.get(path).text
+    links = re.findall(r'(?:href|src|action|content|data-[a-z-]+)="(/[^"]*)"', text)
+    assert any(link.startswith("/cal/static/") for link in links)
+    assert [link for link in links if not f"{link}/".startswith("/cal/")] == []
+    absolute = re.findall(r"(?:https?|webcal)://host\.example[^\"'<& ]*", text)
+    assert [link for link in absolute if not link.partition("://")[2].startswith(OURS)] == []
+    for link in links:
+        if link.startswith("/cal/static/"):
+            assert site.get(link.removeprefix("/cal")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/venues/12.ics", "/venues/12.json", "/venues/12/changes.atom"])
+def test_a_path_in_the_base_url_is_enough_for_the_link_of_a_feed(
+    site_of: SiteOf, path: str
+) -> None:
+    site = site_of(public_base_url="https://host.example/cal")
+    assert site.get(path).headers["Link"].startswith("<https://host.example/cal/venues/12")
 
 
 def test_the_link_of_a_feed_has_the_prefix_from_a_proxy(site_of: SiteOf) -> None:
