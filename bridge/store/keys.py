@@ -3,8 +3,14 @@
 from dataclasses import dataclass
 
 FORMAT = "1"
-"""The version of the stored format. Increase it when the format of a value changes; values of other
-versions are never read."""
+"""The version of the stored format. Values of other versions are never read or changed, so that an
+older version of the bridge finds its own again after a rollback; they expire.
+
+It need not be increased if the readers of a value accept those that earlier versions stored, and
+earlier versions ignore what was added (rows of sessions: ``snapshots/encoding``)."""
+
+_PERMANENT = "1"
+"""In place of the format, in keys whose values have none and must never be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +22,8 @@ class Keys:
 
     account: str
 
-    def _key(self, kind: str, rest: str = "") -> str:
-        return f"{self.account}:{FORMAT}:{kind}:{rest}"
+    def _key(self, kind: str, rest: str = "", *, form: str | None = None) -> str:
+        return f"{self.account}:{form or FORMAT}:{kind}:{rest}"
 
     def snapshot(self, filter_key: str) -> str:
         """The published snapshot of a filter set."""
@@ -80,7 +86,7 @@ class Keys:
 
     def revoked(self, identity: str) -> str:
         """Set when a private feed is revoked."""
-        return self._key("revoked", identity)
+        return self._key("revoked", identity, form=_PERMANENT)
 
     def alert(self, topic: str) -> str:
         """Set while an alert is raised."""
