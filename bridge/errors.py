@@ -98,6 +98,10 @@ _PUBLIC_CODES = frozenset(
 )
 
 
+UNREACHABLE = "the studio's booking system cannot be reached"
+"""What the public learns of a failure of upstream. Its cause is for the operator."""
+
+
 def public_code(code: str) -> str:
     """The code of a cause as shown to the public; ``refused`` for any code that is not listed."""
     return code if code in _PUBLIC_CODES or re.fullmatch("http_[0-9]{3}", code) else "refused"

@@ -23,8 +23,8 @@ class Instrumentation:
         """A refresh waited for another process that was refreshing the same key."""
 
     def background_failed(self, work: str) -> None:
-        """An unexpected error ended background work: ``periodic``, ``delivery``, ``prefetch``
-        or ``refresh``.
+        """An unexpected error ended background work: ``periodic``, ``delivery``, ``prefetch``,
+        ``readiness`` or ``refresh``.
         """
 
     def delivery_ended(self, receiver: str, outcome: str) -> None:

@@ -21,6 +21,7 @@ from bridge.ops.change_outbox import ChangeOutbox
 from bridge.ops.clashes import ClashReport
 from bridge.ops.metrics import Metrics
 from bridge.ops.periodic import PeriodicTasks
+from bridge.ops.readiness import Readiness
 from bridge.ops.sender import Sender
 from bridge.ops.status_report import StatusReport
 from bridge.ops.studio_name import StudioName
@@ -124,6 +125,7 @@ class Services:
     senders: Sequence[Sender[Any]]
     change_outbox: ChangeOutbox
     periodic: PeriodicTasks
+    readiness: Readiness
     defaults: FeedDefaults
 
     def start(self) -> None:
@@ -139,6 +141,7 @@ class Services:
     def _warm_up(self) -> None:
         """Open the store and load the widest snapshot, so that the first request need not wait."""
         self.router.peek_widest()
+        self.readiness.start()
         self.usage.refresh()
         self.studio_name.refresh()
         if self.config.changes_url is None:
@@ -146,6 +149,7 @@ class Services:
 
     def stop_refreshing(self) -> None:
         """Cancel walks, so that no request waits for them, and release their leases."""
+        self.readiness.close()
         self.prefetcher.close()
         self.refresher.stop()
         self.studio_name.close()
@@ -342,6 +346,13 @@ def build(
                 router, alerts, store, clashes=clashes, change_sender=change_sender
             ).evaluate,
             *(sender.begin for sender in senders),
+            instrumentation=metrics,
+        ),
+        readiness=Readiness(
+            router=router,
+            cache=cache,
+            clock=clock,
+            eager=config.refresh_ahead,
             instrumentation=metrics,
         ),
         defaults=defaults,

@@ -6,12 +6,18 @@ lookup.snapshot, lookup.outcome, lookup.fresh_for
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
 from bridge.clock import Clock
-from bridge.errors import TooManyRequestsError, UnavailableError, public_code
+from bridge.errors import (
+    UNREACHABLE,
+    ParameterError,
+    TooManyRequestsError,
+    UnavailableError,
+)
 from bridge.model import Identity, SourceName
 from bridge.snapshots.backoff import Backoff, Failure
 from bridge.snapshots.bulkhead import Bulkhead
@@ -202,10 +208,26 @@ class SnapshotCache:
         fresh_for = self._freshness.fresh_for(key.filter_set.key, walked, now)
         return fresh_for <= seconds and not 0 <= now - walked < not_before
 
-    def prefetch(self, key: SnapshotKey, rules: MergeRules) -> bool:
+    def can_serve(self, key: SnapshotKey) -> bool:
+        """Whether there is a copy of *key* that requests get, at least while upstream fails."""
+        entry = self._local_cache.revalidate_if_due(key.text)
+        return entry is not None and self._state(key, entry) is not CopyState.EXPIRED
+
+    def recently_requested(self, source: SourceName) -> Iterator[SnapshotKey]:
+        """The filter sets with snapshots of their own that were requested lately."""
+        for text in self._registry.recent(()):
+            # Another version of the program may have recorded a key that this one cannot read.
+            with suppress(ParameterError):
+                key = SnapshotKey.parse(text)
+                if key.source is source:
+                    yield key
+
+    def prefetch(
+        self, key: SnapshotKey, rules: MergeRules, purpose: Purpose = Purpose.AHEAD
+    ) -> bool:
         """Start a refresh in the background, unless a failure prevents it."""
         failure = self._backoff.current(key)
-        return self._refresher.refresh(key, rules, failure, Purpose.AHEAD) is not None
+        return self._refresher.refresh(key, rules, failure, purpose) is not None
 
     def _begin_stale(
         self, key: SnapshotKey, rules: MergeRules, entry: LocalEntry, state: CopyState
@@ -262,8 +284,7 @@ class SnapshotCache:
                 retry_after=_RETRY_AFTER,
             )
         return UnavailableError(
-            "TeamUp does not provide the timetable right now"
-            f" ({public_code(failure.code)}), and there is no earlier copy; try again later",
+            f"{UNREACHABLE}, and there is no earlier copy of the timetable; try again later",
             retry_after=failure.retry_after(self._store.now()),
         )
 

@@ -35,6 +35,7 @@ class SourceState:
         snapshot: the widest copy, if there is one.
         failure: why it cannot be refreshed at present, if that is so.
         left_out: whether feeds do without the source: the account may not read it, and never could.
+        servable: whether feeds can be served without another walk of the source.
     """
 
     source: SourceName
@@ -42,6 +43,7 @@ class SourceState:
     snapshot: Snapshot | None
     failure: Failure | None
     left_out: bool
+    servable: bool
 
 
 class SnapshotRouter:
@@ -127,7 +129,7 @@ class SnapshotRouter:
         states = [self._state(source, router) for source, router in self._routers.items()]
         if all(state.left_out for state in states):
             # Feeds cannot do without all of them.
-            return [replace(state, left_out=False) for state in states]
+            return [replace(state, left_out=False, servable=False) for state in states]
         return states
 
     def _begin(self, source: SourceName, filter_set: FilterSet) -> Pending:
@@ -176,12 +178,17 @@ class SnapshotRouter:
 
     def _state(self, source: SourceName, router: SourceRouter) -> SourceState:
         entry = self._cache.peek(router.widest_key)
+        failure = self._cache.failure(router.widest_key)
+        left_out = entry is None and self._cache.is_refused(source)
         return SourceState(
             source=source,
             key=router.widest_key,
             snapshot=entry.snapshot if entry else None,
-            failure=self._cache.failure(router.widest_key),
-            left_out=entry is None and self._cache.is_refused(source),
+            failure=failure,
+            left_out=left_out,
+            servable=left_out
+            or router.can_serve(failure)
+            or (entry is None and self._cache.is_older_than(source)),
         )
 
     def _join(self, lookups: Sequence[Lookup]) -> Lookup:

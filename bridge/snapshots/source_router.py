@@ -7,14 +7,16 @@ provider-wide snapshot, :class:`NarrowRouter` keeps a snapshot for each filter s
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Protocol
 
 from cachetools import LRUCache
 
 from bridge.clock import Clock
-from bridge.errors import TooManyRequestsError, UnavailableError
+from bridge.errors import ProblemArea, TooManyRequestsError, UnavailableError
 from bridge.filters import FilterSet
 from bridge.model import ClassSession, Identity, SourceName
+from bridge.snapshots.backoff import Failure
 from bridge.snapshots.cache import Lookup, Pending, SnapshotCache
 from bridge.snapshots.local_cache import LocalEntry
 from bridge.snapshots.merge import MergeRules, offering_types_by_id, with_current_visibility
@@ -24,6 +26,8 @@ from bridge.upstream.sources import Source
 
 _MAX_UTC_OFFSET = timedelta(hours=14)
 _MAX_JOINED = 32
+# Of the narrow snapshots, to find out whether any can be served.
+_MAX_CHECKED = 50
 
 
 class SourceRouter(Protocol):
@@ -48,6 +52,13 @@ class SourceRouter(Protocol):
 
     def peek(self, filter_set: FilterSet) -> LocalEntry | None:
         """The existing copy that answers *filter_set*; never contacts upstream."""
+
+    def can_serve(self, failure: Failure | None) -> bool:
+        """Whether feeds can be served without a walk of the widest snapshot.
+
+        Args:
+            failure: why that cannot be refreshed at present, if that is so.
+        """
 
 
 class NarrowRouter:
@@ -118,6 +129,15 @@ class NarrowRouter:
         is_session = filter_set.session is not None
         return self._cache.peek(self._key(self._default if is_session else filter_set))
 
+    def can_serve(self, failure: Failure | None) -> bool:
+        """Whether there is any copy, or the default window alone is too large for one walk."""
+        if self._cache.can_serve(self.widest_key):
+            return True
+        if failure is not None and failure.problem_area is ProblemArea.SIZE:
+            return True
+        recent = islice(self._cache.recently_requested(self._source), _MAX_CHECKED)
+        return any(map(self._cache.can_serve, recent))
+
     def _key(self, filter_set: FilterSet) -> SnapshotKey:
         return _own_key(self._source, filter_set)
 
@@ -172,6 +192,10 @@ class WideRouter:
             if unbounded or filter_set.session or self._covers(wide.snapshot, filter_set):
                 return wide
         return self._cache.peek(self._key(filter_set))
+
+    def can_serve(self, failure: Failure | None) -> bool:
+        """Whether there is a copy of the wide snapshot."""
+        return self._cache.can_serve(self.widest_key)
 
     def _is_local(self, filter_set: FilterSet) -> bool:
         """Whether the filters can be evaluated on the sessions' data, without upstream."""

@@ -113,12 +113,14 @@ def _serve_many(
     app.extensions["sites"] = sites
     app.extensions["server"] = server
     app.register_blueprint(operator_routes.server)
+    app.register_blueprint(operator_routes.elsewhere)
     error_pages.register_plain(app)
     security_headers.register(app)
     _record_routes(app)
     access_logger = AccessLog(
         app.wsgi_app, metrics=shared.metrics, usage=None, log_requests=server.log_requests
     )
+    app.extensions["access_log"] = access_logger
     app.wsgi_app = _behind_proxies(SiteDispatcher(sites, access_logger), server)  # type: ignore[assignment, method-assign]  # as above
 
 

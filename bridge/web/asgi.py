@@ -12,17 +12,19 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import structlog
 from a2wsgi import WSGIMiddleware
 from flask import Flask
+from werkzeug.datastructures import Authorization
 from werkzeug.http import parse_list_header
 
 from bridge import __version__
+from bridge.config import Config
 from bridge.ops import watchdog
 from bridge.ops.log_stream import STDERR
 from bridge.services import SHARE
@@ -32,6 +34,7 @@ from bridge.web.middleware.access_log import (
     PROBES,
     REQUEST_ID_HEADER,
     STARTED_KEY,
+    AccessLog,
     RouteInfo,
     new_request_id,
 )
@@ -62,6 +65,8 @@ class Asgi:
 
     def __init__(self, app: Flask) -> None:
         self._sites: Sites = app.extensions["sites"]
+        self._server: Config = app.extensions["server"]
+        self._access_log: AccessLog = app.extensions["access_log"]
         self._app = app.wsgi_app
         self._flask = WSGIMiddleware(self._wsgi, workers=THREADS)  # type: ignore[arg-type]  # a2wsgi has its own WSGI types
         parse = partial(_parse, self._sites)
@@ -84,13 +89,13 @@ class Asgi:
         method: str = scope["method"]
         request = self._request(scope)
         site = request.site
-        prepared = self._prepared_response(scope["path"], request)
-        if site is None or prepared is None:
+        prepared = self._prepared_response(request)
+        if prepared is None:
             async with nullcontext() if site is None else self._places[site]:
                 await self._flask(_sanitised(scope) | {STARTED_KEY: started}, receive, send)
             return
         request_id = new_request_id()
-        site.access_log.record(
+        (site.access_log if site else self._access_log).record(
             prepared.route_info,
             method=method,
             path=scope["path"],
@@ -110,12 +115,29 @@ class Asgi:
         version, headers = scope["http_version"], tuple(scope["headers"])
         return self._parse(version, scope["method"], address, headers)
 
-    def _prepared_response(self, path: str, request: "_Request") -> PreparedResponse | None:
+    def _prepared_response(self, request: "_Request") -> PreparedResponse | None:
+        if request.probe is not None:
+            return self._probe_response(request.probe, request)
         if request.cache_request is None or request.site is None:
             return None
-        if path in PROBES:
-            return _probe_response(path)
         return request.site.responses.get(request.cache_request)
+
+    def _probe_response(self, path: str, request: "_Request") -> PreparedResponse:
+        sites = self._sites.all if request.site is None else (request.site,)
+        status, body, headers = operator_routes.probe(
+            path,
+            [site.services for site in sites],
+            request.site.services.config if request.site else self._server,
+            Authorization.from_header(request.authorization),
+        )
+        return PreparedResponse(
+            status=status,
+            headers=[(name.lower().encode(), value.encode()) for name, value in headers.items()]
+            + [(b"content-length", b"%d" % len(body))],
+            body=body,
+            outcome=None,
+            route_info=RouteInfo(path, None),
+        )
 
     def _wsgi(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Call the Flask application in a thread, and cache its response."""
@@ -165,13 +187,17 @@ class _Request:
     Attributes:
         site: the site of the studio; None if the address belongs to no studio.
         cache_request: for the response cache; None if the response cannot be cached.
+        probe: the path of a probe below the studio's prefix; None for other requests.
         no_store: whether the response must not be stored (RFC 9111, 5.2.1.5).
+        authorization: the header's value; empty without it.
     """
 
     site: Site | None
     cache_request: CacheRequest | None
+    probe: str | None
     user_agent: str
     no_store: bool
+    authorization: str = field(repr=False)
 
 
 def _parse(
@@ -194,28 +220,35 @@ def _parse(
         values[name] = f"{values[name]},{value}" if name in values else value
     languages = values.get("accept-language", "")
     cache_request: CacheRequest | None = None
+    probe: str | None = None
     host = values.get("host", "")
-    site, _ = sites.find(_proxied_host(host, values.get("x-forwarded-host", ""), hops), address[1])
+    site, prefix = sites.find(
+        _proxied_host(host, values.get("x-forwarded-host", ""), hops), address[1]
+    )
     # All other requests go to the Flask application, which may reject them (limits.py).
     if (
-        site is not None
-        and method in ("GET", "HEAD")
+        method in ("GET", "HEAD")
         and is_host(host, f"HTTP/{version}")
         and length <= MAX_HEADER
         and len(languages) <= _MAX_ACCEPT_LANGUAGE
     ):
-        cache_request = CacheRequest(
-            address=(*address, host, *map(values.get, _FORWARDED if hops else ())),
-            language=preferred_language(languages, site.services.config.feed_language),
-            gzipped=accepts_gzip(values.get("accept-encoding", "")),
-            if_none_match=values.get("if-none-match"),
-            if_modified_since=values.get("if-modified-since"),
-        )
+        path = address[1].removeprefix(prefix)
+        probe = path if path in PROBES else None
+        if site is not None:
+            cache_request = CacheRequest(
+                address=(*address, host, *map(values.get, _FORWARDED if hops else ())),
+                language=preferred_language(languages, site.services.config.feed_language),
+                gzipped=accepts_gzip(values.get("accept-encoding", "")),
+                if_none_match=values.get("if-none-match"),
+                if_modified_since=values.get("if-modified-since"),
+            )
     return _Request(
         site=site,
         cache_request=cache_request,
+        probe=probe,
         user_agent=values.get("user-agent", ""),
         no_store="no-store" in values.get("cache-control", "").lower(),
+        authorization=values.get("authorization", ""),
     )
 
 
@@ -245,16 +278,3 @@ def _sanitised(scope: "HTTPScope") -> Any:
     if not query.isascii():
         query = quote(query, safe="!$%&'()*+,-./:;=?@_~").encode()
     return {**scope, "headers": headers, "query_string": query}
-
-
-@cache
-def _probe_response(path: str) -> PreparedResponse:
-    status, body, headers = operator_routes.probe(path)
-    return PreparedResponse(
-        status=status,
-        headers=[(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        + [(b"content-length", b"%d" % len(body))],
-        body=body,
-        outcome=None,
-        route_info=RouteInfo(path, None),
-    )

@@ -2,9 +2,10 @@
 
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from flask import Blueprint, Response, abort, current_app, request
+from werkzeug.datastructures import Authorization
 
 from bridge import __version__
 from bridge.config import Config
@@ -22,6 +23,9 @@ blueprint = Blueprint("operations", __name__)
 
 server = Blueprint("server", __name__)
 """The routes of the whole server."""
+
+elsewhere = Blueprint("elsewhere", __name__)
+"""The routes of a server of several studios at addresses that belong to none."""
 
 _NO_STORE = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Language, Authorization"}
 _HTML = "text/html; charset=utf-8"
@@ -41,24 +45,54 @@ _ROBOTS = Representation(
 )
 
 
-def probe(path: str) -> tuple[int, bytes, Mapping[str, str]]:
-    """The status, body and headers of the response to a probe.
+def probe(
+    path: str, studios: Iterable[Services], config: Config, authorization: Authorization | None
+) -> tuple[int, bytes, Mapping[str, str]]:
+    """The status, body and headers of the response to a probe; never blocks.
 
     ``/healthz`` is liveness: the process responds, with its version. ``/readyz`` is readiness: it
-    can serve feeds, even if upstream is down.
+    can serve feeds of any of the studios, even if upstream is down. Only the operator learns why it
+    cannot.
+
+    Args:
+        config: the settings with the operator's token.
     """
-    return 200, {"/healthz": _ALIVE, "/readyz": b"ready\n"}[path], _PROBE
+    if path == "/healthz":
+        return 200, _ALIVE, _PROBE
+    states = {services.config.studio: services.readiness.probe() for services in studios}
+    if any(state.ready for state in states.values()):
+        return 200, b"ready\n", _PROBE
+    texts = dict.fromkeys(state.public for state in states.values())
+    if _is_operator(config, authorization):
+        names = {slug: f"{slug}: " if slug else "" for slug in states}
+        texts = dict.fromkeys(f"{names[slug]}{state.detail}" for slug, state in states.items())
+    return 503, "".join(f"{text}\n" for text in texts).encode(), {**_PROBE, "Retry-After": "5"}
 
 
-@server.route("/healthz")
-@server.route("/readyz")
+@blueprint.route("/healthz")
+@blueprint.route("/readyz")
 def probes() -> Response:
     """Liveness and readiness, if the ASGI application does not respond itself."""
-    status, body, headers = probe(request.path)
+    services: Services = current_app.extensions["bridge"]
+    return _probed([services], services.config)
+
+
+@elsewhere.route("/healthz")
+@elsewhere.route("/readyz")
+def probes_of_all() -> Response:
+    """Liveness and readiness of all studios, as above."""
+    sites: Sites = current_app.extensions["sites"]
+    studios = [site.services for site in sites.all]
+    return _probed(studios, current_app.extensions["server"])
+
+
+def _probed(studios: Iterable[Services], config: Config) -> Response:
+    status, body, headers = probe(request.path, studios, config, request.authorization)
     return Response(body, status, headers)
 
 
-@server.route("/robots.txt")
+@blueprint.route("/robots.txt")
+@elsewhere.route("/robots.txt")
 def robots() -> Response:
     """Allows everything: Google's calendar importer obeys robots.txt."""
     return respond(request, _ROBOTS)
@@ -98,12 +132,13 @@ def metrics() -> Response:
 
 def _require_operator(config: Config) -> None:
     """Abort unless the request has the operator's token. The sandbox requires no token."""
-    token = config.operator_token
-    if token is None:
-        if config.sandbox:
-            return
-        abort(404)
-    credentials = request.authorization
-    given = (credentials.token or credentials.password or "") if credentials else ""
-    if not hmac.compare_digest(given.encode(), token.encode()):
-        abort(401)
+    if not _is_operator(config, request.authorization):
+        abort(404 if config.operator_token is None else 401)
+
+
+def _is_operator(config: Config, authorization: Authorization | None) -> bool:
+    """Whether the credentials of a request are the operator's. The sandbox requires none."""
+    if config.operator_token is None:
+        return config.sandbox
+    given = (authorization.token or authorization.password or "") if authorization else ""
+    return hmac.compare_digest(given.encode(), config.operator_token.encode())
