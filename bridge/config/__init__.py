@@ -283,7 +283,7 @@ def _check(variables: Variables, config: Config, unknown: Mapping[str, str]) -> 
     found = dict(variables.problems)
     # None: its value cannot be used
     anonymous = config.schemes == ()
-    if config.token == "" and not anonymous:
+    if config.token == "" and not anonymous and "STUDIOS" not in found:
         accepted = "the API token of your TeamUp provider account"
         found = {"TEAMUP_API_TOKEN": f"is not set; accepted: {accepted}", **found}
     if anonymous and config.provider_id is None and "TEAMUP_PROVIDER_ID" not in found:

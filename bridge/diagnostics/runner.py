@@ -45,6 +45,11 @@ def run_checks(
         _report_problems(report, err)
         return {"": report}
     studios = [studio for studio in server.studios if only in (None, studio.studio)]
+    if only is not None and not studios:
+        report = CheckReport()
+        known = ", ".join(studio.studio for studio in server.studios) or "STUDIOS is not set"
+        report.error("settings", f"there is no studio {only!r}; accepted by --studio: {known}")
+        return {"": report}
     return {settings.studio: _check(settings, server, clock) for settings in studios or [server]}
 
 

@@ -1,0 +1,80 @@
+"""The commands of a deployment of several studios."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import Result
+from studios.conftest import SLUGS, Deploy, Deployment, canary
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def bridge(deploy: Deploy) -> Deployment:
+    return deploy(PUBLIC_BASE_URL="https://calendars.example")
+
+
+@pytest.fixture
+def run(bridge: Deployment) -> Run:
+    return lambda *arguments: bridge.app.test_cli_runner().invoke(args=arguments)
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_feed_prints_the_feed_of_the_studio(run: Run, slug: str) -> None:
+    result = run("feed", "--studio", slug, "venues/12.ics")
+    assert result.exit_code == 0, result.stderr
+    assert canary(slug) in result.stdout
+    assert not any(canary(other) in result.stdout for other in SLUGS if other != slug)
+
+
+def test_a_signed_address_is_that_of_the_studio_and_can_be_revoked(
+    bridge: Deployment, run: Run
+) -> None:
+    result = run("sign", "--studio", "riverside", "venues/12.ics")
+    address = result.stdout.splitlines()[-1]
+    assert address.startswith("https://calendars.example/s/riverside/private/1")
+    path = address.removeprefix("https://calendars.example")
+    assert bridge.get(path).status_code == 200
+    private = bridge.site("riverside").services.private
+    token = path.rpartition("/")[2].removesuffix(".ics")
+    private.revoke(str(private.decode(token).audience.private))
+    assert bridge.get(path + "?_=1").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("feed", "venues/12.ics"),
+        ("sign", "venues/12.ics"),
+        ("revoke", "0123456789abcdef"),
+        ("accept",),
+        ("feed", "--studio", "none", "venues/12.ics"),
+    ],
+)
+def test_a_command_without_its_studio_lists_the_studios(
+    run: Run, arguments: tuple[str, ...]
+) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert "give --studio with one of riverside, old-chapel" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_check_reports_each_studio(run: Run, bridge: Deployment) -> None:
+    bridge.faults["old-chapel"].set("status", 401)
+    result = run("check", "--json")
+    report: dict[str, Any] = json.loads(result.stdout)
+    healthy = {slug: found["healthy"] for slug, found in report["studios"].items()}
+    assert healthy == {"riverside": True, "old-chapel": False}
+    assert result.exit_code == 1
+    assert canary("old-chapel") not in json.dumps(report["studios"]["riverside"])
+    alone = run("check", "--studio", "riverside")
+    assert alone.exit_code == 0, alone.stdout
+    assert alone.stdout.startswith("riverside:\n")
+    unknown = run("check", "--studio", "none")
+    assert unknown.exit_code == 1
+    assert (
+        "there is no studio 'none'; accepted by --studio: riverside, old-chapel" in unknown.stdout
+    )

@@ -1,0 +1,62 @@
+"""SIGHUP: a real server reads the file of studios again."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clocks import wait_until
+from faults.fleet import Machine
+from studios.conftest import token, toml
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "studios.toml"
+
+
+@pytest.fixture
+def machine(upstreams: Any, tmp_path: Path, file: Path) -> Iterator[Machine]:
+    """A server with the studio ``riverside``."""
+    urls, _ = upstreams
+    write(file, urls, "riverside")
+    with Machine(
+        "",
+        f"sqlite:///{tmp_path}/store.sqlite3",
+        STUDIOS=str(file),
+        TEAMUP_API_TOKEN="",
+        TEAMUP_BASE_URL="",
+        TEAMUP_SOURCES="",
+    ) as machine:
+        yield machine
+
+
+def write(file: Path, urls: dict[str, str], *slugs: str, **fields: object) -> None:
+    """Write the file of these studios."""
+    rows = {slug: {"token": token(slug), "teamup_base_url": urls[slug], **fields} for slug in slugs}
+    file.write_text(toml(rows), encoding="utf-8")
+
+
+def test_the_file_is_read_again_on_sighup_and_a_mistake_in_it_changes_nothing(
+    machine: Machine, upstreams: Any, file: Path
+) -> None:
+    urls, _ = upstreams
+    assert machine.get("/s/riverside/venues/12.ics").status == 200
+    assert machine.get("/s/old-chapel/venues/12.ics").status == 404
+
+    write(file, urls, "riverside", "old-chapel")
+    machine.send_signal(signal.SIGHUP)
+    wait_until(lambda: machine.get("/s/old-chapel/venues/12.ics").status == 200)
+    assert machine.get("/s/riverside/venues/12.ics").status == 200
+
+    workers = machine.workers_started()
+    write(file, urls, "riverside", cache_tll=1)
+    machine.send_signal(signal.SIGHUP)
+    wait_until(lambda: any("studios not reloaded" in line for line in machine.log))
+    wait_until(lambda: machine.workers_started() > workers)
+    for slug in ("riverside", "old-chapel"):
+        wait_until(lambda: machine.get(f"/s/{slug}/venues/12.ics").status == 200)  # noqa: B023
+    [problem] = [line for line in machine.log if "studios not reloaded" in line]
+    assert "STUDIOS, riverside, cache_tll: is not a setting; did you mean cache_ttl?" in problem
+    assert token("riverside") not in "".join(machine.log)

@@ -1,0 +1,164 @@
+"""The file of studios: what is accepted, and how each mistake is named."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge import config
+from bridge.config import Availability, Config
+from bridge.errors import ConfigError
+
+SECRET = "a-secret-that-no-error-may-quote"
+ONE = f'[[studio]]\nslug = "one"\ntoken = "{SECRET}"\n'
+TWO = f'[[studio]]\nslug = "two"\ntoken = "{SECRET}2"\n'
+
+
+def load(folder: Path, text: str, **variables: str) -> dict[str, Config]:
+    """The settings of the studios by slug."""
+    path = folder / "studios.toml"
+    path.write_text(text, encoding="utf-8")
+    server = config.load({"STUDIOS": str(path), "CACHE_URL": "memory://", **variables})
+    return {studio.studio: studio for studio in server.studios}
+
+
+def problems(folder: Path, text: str, **variables: str) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        load(folder, text, **variables)
+    assert SECRET not in str(caught.value)
+    return dict(caught.value.problems)
+
+
+def test_each_table_is_a_studio_with_its_own_settings(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("from-a-file\n", encoding="utf-8")
+    studios = load(
+        tmp_path,
+        f"""
+        [[studio]]
+        slug = "riverside"
+        name = "Riverside Yoga"
+        token_file = "{tmp_path / "token"}"
+        provider = 123
+        mode = "provider"
+        hosts = ["Classes.Riverside.example"]
+        cache_ttl = 600
+        refresh_ahead = false
+        feed_signing_keys = ["one key", "another"]
+        {TWO}
+        """,
+        CACHE_TTL="900",
+        PUBLIC_AVAILABILITY="none",
+        OPERATOR_TOKEN="of the server",
+    )
+    riverside, two = studios["riverside"], studios["two"]
+    assert (riverside.token, riverside.provider_id) == ("from-a-file", "123")
+    assert (riverside.studio_name, riverside.request_mode) == ("Riverside Yoga", "provider")
+    assert riverside.hosts == ("classes.riverside.example",)
+    assert (riverside.cache_ttl, two.cache_ttl) == (600, 900)
+    assert (riverside.refresh_ahead, two.refresh_ahead) == (False, True)
+    assert (riverside.signing_keys, two.signing_keys) == (("one key", "another"), ())
+    assert (two.studio_name, two.provider_id, two.hosts) == ("", None, ())
+    for studio in (riverside, two):
+        assert studio.public_availability is Availability.NONE
+        assert studio.operator_token == "of the server"
+
+
+def test_a_secret_of_the_table_replaces_the_file_of_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "alerts").write_text("https://hooks.example/server", encoding="utf-8")
+    text = f'{ONE}alert_url = "https://hooks.example/one"\n{TWO}'
+    studios = load(tmp_path, text, ALERT_URL_FILE=str(tmp_path / "alerts"))
+    assert studios["one"].alert_url == "https://hooks.example/one"
+    assert studios["two"].alert_url == "https://hooks.example/server"
+
+
+def test_without_a_token_a_studio_needs_its_provider(tmp_path: Path) -> None:
+    text = '[[studio]]\nslug = "one"\nteamup_auth_scheme = "none"\n'
+    assert list(problems(tmp_path, text)) == ["STUDIOS, one, teamup_provider_id"]
+    assert load(tmp_path, f"{text}provider = 7\n")["one"].provider_id == "7"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "has other tables, or none"),
+        ("[studio]\nslug = 'one'", "has other tables, or none"),
+        (f"[[studios]]\nslug = 'one'\n{ONE}", "has other tables, or none"),
+        ("studio = 3", "has other tables, or none"),
+        (f"[[studio]]\ntoken = {SECRET}", "is not TOML (at line 2, column 9)"),
+        ("[[studio]]\n", "the slug of studio 1 cannot be used"),
+        (f"{ONE}[[studio]]\nslug = 'Two'", "the slug of studio 2 cannot be used"),
+        ("[[studio]]\nslug = 'a/b'", "the slug of studio 1 cannot be used"),
+        (f"{ONE}{ONE}", "two studios have the slug one"),
+        (f"{ONE}hosts = 'a.example'", "the hosts of one cannot be used"),
+        (f"{ONE}hosts = ['a.example:80']", "the hosts of one cannot be used"),
+        (f"{ONE}hosts = ['https://a.example']", "the hosts of one cannot be used"),
+        (
+            f"{ONE}hosts = ['a.example']\n{TWO}hosts = ['b.example', 'A.example']",
+            "two studios have the host a.example",
+        ),
+        (f"{ONE}teamup_api_token = 'x'", "one has teamup_api_token twice"),
+        (f"{ONE}cache_ttl = 1.5", "cache_ttl of one cannot be used"),
+        (f"{ONE}cache_ttl = {{}}", "cache_ttl of one cannot be used"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str, expected: str) -> None:
+    found = problems(tmp_path, text)
+    assert list(found) == ["STUDIOS"]
+    assert expected in found["STUDIOS"]
+    assert "accepted:" in found["STUDIOS"]
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"STUDIOS: '.*none.toml' cannot be read: No such file"):
+        config.load({"STUDIOS": str(tmp_path / "none.toml")})
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "expected"),
+    [
+        ("cache_ttl = 0", "cache_ttl", "accepted: a whole number"),
+        ("cache_tll = 1", "cache_tll", "is not a setting; did you mean cache_ttl?"),
+        ("colour = 'red'", "colour", "is not a setting; README.md lists them"),
+        ("port = 80", "port", "belongs to the server; accepted: the environment variable"),
+        ("cache_url = 'memory://'", "cache_url", "belongs to the server"),
+        ("studios = 'more.toml'", "studios", "belongs to the server"),
+        ("token_file = '/none'", "teamup_api_token_file", "is set, and TEAMUP_API_TOKEN as well"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named_with_its_studio(
+    tmp_path: Path, line: str, key: str, expected: str
+) -> None:
+    found = problems(tmp_path, f"{ONE}{line}\n{TWO}")
+    assert list(found) == [f"STUDIOS, one, {key}"]
+    assert expected in found[f"STUDIOS, one, {key}"]
+
+
+def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
+    found = problems(
+        tmp_path, '[[studio]]\nslug = "one"\ncache_ttl = 0\n[[studio]]\nslug = "two"\n', PORT="x"
+    )
+    assert set(found) == {
+        "PORT",
+        "STUDIOS, one, teamup_api_token",
+        "STUDIOS, one, cache_ttl",
+        "STUDIOS, two, teamup_api_token",
+    } | ({"STUDIOS, one, port", "STUDIOS, two, port"} & set(found))
+
+
+@pytest.mark.parametrize(
+    "name", ["TEAMUP_API_TOKEN", "FEED_SIGNING_KEYS_FILE", "TEAMUP_PROVIDER_ID", "STUDIO_NAME"]
+)
+def test_what_belongs_to_one_studio_is_not_taken_from_the_environment(
+    tmp_path: Path, name: str
+) -> None:
+    found = problems(tmp_path, ONE, **{name: SECRET})
+    assert found[name] == "belongs to one studio; accepted: the same in a table of STUDIOS"
+
+
+def test_two_studios_cannot_sign_with_one_key(tmp_path: Path) -> None:
+    text = f'{ONE}feed_signing_keys = ["a", "{SECRET}"]\n{TWO}feed_signing_keys = "b,{SECRET}"\n'
+    found = problems(tmp_path, text)
+    assert found == {
+        "STUDIOS, two, feed_signing_keys": (
+            "one has the same key; accepted: keys that no other studio has"
+        )
+    }
