@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -141,25 +142,26 @@ _TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError)
 
 
 def timeout(seconds: float) -> Cause:
-    """The cause of a request that took longer than *seconds*."""
+    """The cause of a page that took longer than *seconds*, after which it is not tried again."""
     return Cause(
         "timeout",
         f"TeamUp did not answer within {seconds:.0f} seconds",
         Scope.SOURCE,
-        transient=True,
         problem_area=ProblemArea.NETWORK,
     )
 
 
-def cause_of_error(err: Exception, *, timed_out: bool, seconds: float) -> Cause:
+def cause_of_error(err: Exception, *, seconds: float, connect_seconds: float) -> Cause:
     """The cause of a failed exchange, without the library's text, which may contain the address.
 
     Args:
-        timed_out: whether the deadline had passed.
-        seconds: the time that a request may take.
+        seconds: the time that a page may take.
+        connect_seconds: the time that connecting may take.
     """
+    if isinstance(err, requests.ConnectTimeout):
+        return replace(timeout(connect_seconds), transient=True)
     # While a body is read, requests wraps a timeout of urllib3 in a ConnectionError.
-    if timed_out or any(isinstance(error, _TIMEOUTS) for error in (err, *err.args)):
+    if any(isinstance(error, _TIMEOUTS) for error in (err, *err.args)):
         return timeout(seconds)
     if isinstance(err, requests.exceptions.SSLError):
         return Cause(

@@ -4,7 +4,7 @@ import json
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -22,9 +22,13 @@ from bridge.upstream.deadline import Deadline, Guards
 from bridge.upstream.http_session import new_session
 
 PAGE_SECONDS = 10.0
+"""The time for one page, all attempts together: a hanging upstream is noticed after it."""
 MAX_BYTES = 8 * 1024 * 1024
 _ATTEMPTS = 3
-_CONNECT_SECONDS = 5.0
+# Two of the operating system's own retries are after one and three seconds.
+_CONNECT_SECONDS = 3.1
+# Of the time for a page: an attempt in less could only replace the last failure by a time-out.
+_SHORTEST_ATTEMPT = 0.1
 _CHUNK = 64 * 1024
 _MAX_BACKOFF = 2.0
 _HEARTBEAT_SECONDS = 5.0
@@ -34,13 +38,22 @@ Params = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class _WalkContext:
-    """The parameters of the walk that a page belongs to."""
+    """The parameters of the walk that a page belongs to.
+
+    Attributes:
+        seconds: the time that is left for the page.
+    """
 
     limit: Deadline
+    seconds: float
     purpose: Purpose
     cancelled: threading.Event
     heartbeat: Callable[[], None]
     received: Callable[[int], None]
+
+    def after(self, seconds: float) -> "_WalkContext":
+        """The context after so many seconds of the page's time."""
+        return replace(self, seconds=self.seconds - seconds)
 
 
 class MissingPageError(UpstreamError):
@@ -107,22 +120,30 @@ class Client:
         Raises:
             UpstreamError: the last attempt failed.
         """
-        context = _WalkContext(limit, purpose, cancelled or threading.Event(), heartbeat, received)
+        context = _WalkContext(
+            limit, PAGE_SECONDS, purpose, cancelled or threading.Event(), heartbeat, received
+        )
         for attempt in range(1, _ATTEMPTS + 1):
             self._wait_for_budget(context)
+            began = self._clock.monotonic()
             try:
                 return self._get_with_scheme(path, params, context)
             except UpstreamError as err:
                 cause = err.cause
+                pause = 0.0
                 if cause.retry_after is not None:
                     self._budget.cool_down(cause.retry_after)
                     if cause.retry_after >= limit.remaining:
                         raise
-                if attempt == _ATTEMPTS or not cause.transient or limit.passed:
-                    raise
-                if cause.retry_after is None:
+                else:
                     # equal jitter, so that pages that failed together are not retried together
                     pause = random.uniform(0.5, 1.0) * min(_MAX_BACKOFF, 0.25 * 2**attempt)  # noqa: S311
+                context = context.after(self._clock.monotonic() - began + pause)
+                if attempt == _ATTEMPTS or not cause.transient or limit.passed:
+                    raise
+                if context.seconds < _SHORTEST_ATTEMPT * PAGE_SECONDS:
+                    raise
+                if pause:
                     self._clock.wait(context.cancelled, min(pause, limit.remaining))
         raise AssertionError("the last attempt returns or raises")
 
@@ -174,13 +195,17 @@ class Client:
     def _get(
         self, path: str, params: Params, scheme: str | None, context: "_WalkContext"
     ) -> Mapping[str, Any]:
-        deadline = Deadline(self._clock, PAGE_SECONDS, context.limit)
+        deadline = Deadline(self._clock, context.seconds, context.limit)
         with self._guards.guard(deadline.remaining) as guard:
             try:
                 status, headers, content = self._fetch(path, params, scheme, deadline)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as err:
-                timed_out = guard.fired or deadline.passed
-                cause = causes.cause_of_error(err, timed_out=timed_out, seconds=PAGE_SECONDS)
+                if guard.fired or deadline.passed:
+                    cause = causes.timeout(PAGE_SECONDS)
+                else:
+                    cause = causes.cause_of_error(
+                        err, seconds=PAGE_SECONDS, connect_seconds=_CONNECT_SECONDS
+                    )
                 raise UpstreamError(cause) from None
             if guard.fired or deadline.passed:
                 raise UpstreamError(causes.timeout(PAGE_SECONDS))

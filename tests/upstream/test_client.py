@@ -313,6 +313,22 @@ def test_after_a_server_error_there_are_three_attempts(connect: Connect, status:
     assert (cause.code, cause.scope) == ("server_error", Scope.KEY)
 
 
+def test_all_attempts_together_take_no_longer_than_one_page_may(connect: Connect) -> None:
+    clock = ManualClock(skip=True)
+
+    def slow(connection: socket.socket, request: bytes, n: int) -> None:
+        clock.move(6.0)
+        raw.status(503)(connection, request, n)
+
+    with RawUpstream(slow) as upstream:
+        began = clock.monotonic()
+        cause = failure_of(connect(upstream.url, clock=clock).page)
+        assert len(upstream.requests) == 2
+    # The client would have cut the second attempt, were the clock not moved by the server.
+    assert clock.monotonic() - began < 6.0 + 6.0 + 1.0
+    assert cause.code in ("timeout", "http_503")
+
+
 def test_pauses_between_attempts_are_random(connect: Connect) -> None:
     pauses = set()
     with RawUpstream(raw.status(500)) as upstream:
@@ -547,7 +563,7 @@ def test_a_slow_response_is_abandoned_at_the_deadline(
         client = connect(upstream.url)
         began = time.monotonic()
         cause = failure_of(client.page)
-        assert len(upstream.requests) == 3
+        assert len(upstream.requests) == 1
     assert time.monotonic() - began < 3 * short_pages + 2
     assert (cause.code, cause.scope) == ("timeout", Scope.SOURCE)
 
@@ -619,6 +635,7 @@ def test_a_port_without_tls_is_reported(connect: Connect) -> None:
 def test_a_client_works_again_after_a_timeout(connect: Connect, short_pages: float) -> None:
     with RawUpstream(raw.in_turn(raw.drip_headers(0.05), raw.ok())) as upstream:
         client = connect(upstream.url)
+        assert failure_of(client.page).code == "timeout"
         assert client.page()["count"] == 0
         assert client.page()["count"] == 0
         assert len(upstream.requests) == 3
@@ -627,7 +644,9 @@ def test_a_client_works_again_after_a_timeout(connect: Connect, short_pages: flo
 def test_no_thread_is_left_running(connect: Connect, short_pages: float) -> None:
     before = threading.active_count()
     with RawUpstream(raw.in_turn(raw.drip_body(0.05), raw.ok())) as upstream:
-        connect(upstream.url).page()
+        client = connect(upstream.url)
+        failure_of(client.page)
+        client.page()
     deadline = time.monotonic() + 2
     while threading.active_count() > before:
         assert time.monotonic() < deadline
