@@ -1,4 +1,4 @@
-"""The bridge's commands of ``flask``: check, feed, sign, revoke, accept, sandbox and version."""
+"""The bridge's commands of ``flask``: ``check``, ``feed``, ``backup`` and others."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import wraps
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -26,13 +27,15 @@ from bridge.feeds.spec import Kind
 from bridge.model import Visibility
 from bridge.param_values import choice, without_html_entities
 from bridge.store.memory import MemoryStore
+from bridge.store.opening import sqlite_file
+from bridge.store.sqlite_backup import restore_backup, write_backup
 from bridge.text_cleanup import one_line
 from bridge.upstream.pagination import WALK_SECONDS
 
 
 def register(app: Flask) -> None:
     """Add the bridge's commands to ``flask``."""
-    for command in (check, feed, sign, revoke, accept, sandbox, version):
+    for command in (check, feed, sign, revoke, accept, backup, restore, sandbox, version):
         app.cli.add_command(command)
 
 
@@ -217,6 +220,28 @@ def accept(slug: str | None) -> None:
     finally:
         services.close()
     click.echo(f"{removed} sessions were held, and are removed" if removed else "nothing is held")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@with_appcontext
+@_one_line_errors
+def backup(file: Path, force: bool) -> None:
+    """Write the store, if it is a SQLite file, to FILE. The bridge may run meanwhile."""
+    content = write_backup(sqlite_file(config.load()), file, replace=force)
+    click.echo(f"{file}: {content}")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@with_appcontext
+@_one_line_errors
+def restore(file: Path) -> None:
+    """Replace the content of the store by that of FILE. Stop the bridge first."""
+    store = sqlite_file(config.load())
+    content = restore_backup(file, store)
+    click.echo(f"restored to {store}: {content}")
 
 
 @click.command()

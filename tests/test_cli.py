@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -474,6 +475,59 @@ class TestAccept:
     def test_it_reports_that_nothing_is_held(self, run: Run, tmp_path: Path) -> None:
         result = run("accept", CACHE_URL=f"sqlite:///{tmp_path}/store.sqlite3")
         assert (result.exit_code, result.stdout) == (0, "nothing is held\n")
+
+
+class TestBackup:
+    PATH = "venues/12.ics"
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> dict[str, str]:
+        return {"CACHE_URL": f"sqlite:///{tmp_path}/var/store.sqlite3"}
+
+    def test_a_lost_store_is_restored(
+        self, run: Run, tmp_path: Path, store: dict[str, str]
+    ) -> None:
+        file = str(tmp_path / "backup")
+        before = run("feed", self.PATH, **store)
+        written = run("backup", file, **store)
+        assert (written.exit_code, written.stdout.count("\n")) == (0, 1)
+        assert written.stdout.startswith(f"{file}: 1 timetables, ")
+        shutil.rmtree(tmp_path / "var")
+        restored = run("restore", file, **store)
+        assert restored.exit_code == 0
+        content = written.stdout.removeprefix(f"{file}: ")
+        assert restored.stdout == f"restored to {tmp_path}/var/store.sqlite3: {content}"
+        assert run("feed", self.PATH, **store).stdout == before.stdout
+
+    def test_an_error_is_one_line(self, run: Run, tmp_path: Path, store: dict[str, str]) -> None:
+        (tmp_path / "text").write_text("text")
+        for arguments in (
+            ("backup", str(tmp_path / "backup")),
+            ("restore", str(tmp_path / "missing")),
+            ("restore", str(tmp_path / "text")),
+        ):
+            result = run(*arguments, **store)
+            assert (result.exit_code, result.stdout) == (1, "")
+            assert result.stderr.startswith("Error: ")
+            assert result.stderr.count("\n") == 1
+
+    @pytest.mark.parametrize("command", ["backup", "restore"])
+    @pytest.mark.parametrize(
+        ("url", "words"),
+        [
+            ("memory://", "CACHE_URL: is memory:// nothing to back up"),
+            ("redis://:canary@127.0.0.1:1/0", "CACHE_URL: Redis docs/operations.md"),
+            ("rediss://:canary@127.0.0.1:1/0", "CACHE_URL: Redis docs/operations.md"),
+        ],
+    )
+    def test_another_store_is_named_with_what_to_do(
+        self, run: Run, tmp_path: Path, command: str, url: str, words: str
+    ) -> None:
+        result = run(command, str(tmp_path / "file"), CACHE_URL=url)
+        assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+        assert all(word in result.stderr for word in words.split())
+        assert "canary" not in result.stderr
+        assert not (tmp_path / "file").exists()
 
 
 class TestSandbox:

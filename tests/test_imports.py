@@ -29,7 +29,7 @@ HOMES: Mapping[str, frozenset[str]] = {
     "requests": frozenset({"upstream", "ops.webhook"}),
     "urllib3": frozenset({"upstream", "ops.webhook"}),
     "redis": frozenset({"store.redis"}),
-    "sqlite3": frozenset({"store.sqlite"}),
+    "sqlite3": frozenset({"store.sqlite", "store.sqlite_backup"}),
     "selectolax": frozenset({"html_text"}),
     "itsdangerous": frozenset({"feeds.private"}),
     "babel": frozenset({"languages"}),

@@ -19,6 +19,7 @@ from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.studio import Studio
 from bridge.services import Services
 from bridge.store import keys
+from bridge.store.sqlite_backup import restore_backup, write_backup
 from bridge.upstream.account import Account
 from bridge.web import create_app
 
@@ -131,6 +132,21 @@ def test_a_refresh_continues_the_history_of_each_class(
     assert after.keys() == before.keys()
     [moved] = {uid for uid in after if after[uid] != before[uid]}
     assert after[moved] > before[moved]
+
+
+def test_a_restored_backup_continues_the_history_in_an_outage(
+    start: Callable[[], Services], file: Path, stored: StoredVersion, upstream: SandboxServer
+) -> None:
+    bridge = start()
+    backup = file.with_name("backup")
+    write_backup(file, backup, replace=False)
+    file.unlink()
+    restore_backup(backup, file)
+    upstream.stop()
+    client = create_app(bridge).test_client()
+    for path, body in stored.feeds.items():
+        assert sequences(client.get(path).text) == sequences(body)
+    assert client.get(stored.revoked).status_code == 404
 
 
 def test_a_revoked_private_feed_stays_revoked(client: FlaskClient, stored: StoredVersion) -> None:

@@ -15,10 +15,15 @@ from bridge.store.sqlite import SqliteStore
 
 _HOME = Path(__file__).parent.parent.parent
 
+
+def _file(url: str) -> Path:
+    # Three slashes: relative to the directory of app.py; four: absolute.
+    return _HOME / url.removeprefix("sqlite:///")
+
+
 _BACKENDS: Mapping[str, Callable[[str, Clock], Store]] = {
     "memory": lambda url, clock: MemoryStore(clock),
-    # Three slashes: relative to the directory of app.py; four: absolute.
-    "sqlite": lambda url, clock: SqliteStore(_HOME / url.removeprefix("sqlite:///"), clock),
+    "sqlite": lambda url, clock: SqliteStore(_file(url), clock),
     "redis": RedisStore,
     "rediss": RedisStore,
 }
@@ -48,3 +53,22 @@ def open_backend(config: Config, clock: Clock) -> Store:
     except (KeyError, ValueError) as err:
         problem = "its address cannot be used; accepted: redis://host:6379/0"
         raise ConfigError({config.store_variable: problem}) from err
+
+
+_BACKED_UP_BY = {
+    "memory": "is memory://, which ends with the process; there is nothing to back up or restore",
+    "redis": "is a Redis server: back it up and restore it with its own tools"
+    " (docs/operations.md, Backup and restore)",
+}
+
+
+def sqlite_file(config: Config) -> Path:
+    """The file of the store of the settings.
+
+    Raises:
+        ConfigError: the store is another one; the error says how that is backed up.
+    """
+    scheme = config.cache_url.partition(":")[0].replace("rediss", "redis")
+    if scheme in _BACKED_UP_BY:
+        raise ConfigError({config.store_variable: _BACKED_UP_BY[scheme]})
+    return _file(config.cache_url)

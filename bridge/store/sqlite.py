@@ -157,9 +157,7 @@ class SqliteStore:
                 return self._connection
             # The file was removed or replaced: other processes write to the new file.
             self._disconnect()
-        _create_private_folder(self._path.parent)
-        if not self._path.exists():
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        create_private(self._path)
         self._inode = _inode(self._path)
         try:
             connection = self._open(str(self._path))
@@ -228,11 +226,13 @@ def _inode(path: Path) -> int | None:
         return None
 
 
-def _create_private_folder(folder: Path) -> None:
-    """Create *folder* and missing parents for their owner only; existing folders are unchanged."""
-    for path in (*reversed(folder.parents), folder):
+def create_private(file: Path) -> None:
+    """Create *file* and missing folders for their owner only; what exists is unchanged."""
+    for path in reversed(file.parents):
         if not path.exists():
             path.mkdir(mode=0o700, exist_ok=True)
+    if not file.exists():
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _is_corrupt(err: sqlite3.Error) -> bool:
