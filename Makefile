@@ -14,7 +14,7 @@ DEBIAN := gir1.2-ical-3.0 python3-gi ruby ruby-icalendar chromium chromium-drive
 	nginx-light prometheus $(if $(shell command -v npm),,nodejs npm)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test flood faults cold-feed bench lint format clients screenshots coverage audit image lock test-deps \
+.PHONY: run test flood faults cold-feed studios bench lint format clients screenshots coverage audit image lock test-deps \
 	clean
 
 run: $(VENV)/run.stamp
@@ -76,6 +76,11 @@ faults: $(VENV)/dev.stamp
 # How long a first feed of both lists takes, against a plain client that requests the same pages.
 cold-feed: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -q tests/whole_timetable/cold_feed.py
+
+# Two hundred studios in one deployment: memory, start, requests to upstream, and what one studio that
+# hangs or is flooded costs the others. Takes ten minutes.
+studios: $(VENV)/dev.stamp
+	@$(BIN)/python -m bench.many_studios
 
 # Branch coverage, also of servers that tests start. Excludes tests of timing, which coverage slows
 # down, and the tests of faults, browsers and clients, which add little coverage. Takes as long as
