@@ -1,6 +1,8 @@
 """Wiring: creates all parts of the bridge and passes each its dependencies."""
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +55,10 @@ _PAGE_BYTES = 8 * 1024 * 1024
 SHARE = 4
 """No studio takes more than one in so many of the places and threads that studios share."""
 
+_REFRESHES = 8
+"""How many refreshes of several studios run at a time in one process. When a server starts, all
+studios are due at once."""
+
 
 @dataclass(frozen=True)
 class SharedServices:
@@ -60,6 +66,7 @@ class SharedServices:
 
     Attributes:
         waiting: the limit on threads that wait for upstream.
+        refreshes: the places of running refreshes, if there are several studios.
         feed_memory, page_memory, response_memory: for what is rendered.
     """
 
@@ -67,6 +74,7 @@ class SharedServices:
     store: Store
     metrics: Metrics
     waiting: Bulkhead
+    refreshes: threading.Semaphore
     feed_memory: CacheMemory
     page_memory: CacheMemory
     response_memory: CacheMemory
@@ -95,6 +103,7 @@ class SharedServices:
             store=store or open_store(config, clock, metrics),
             metrics=metrics,
             waiting=Bulkhead(),
+            refreshes=threading.Semaphore(_REFRESHES),
             feed_memory=CacheMemory(config.cache_max_bytes // 2),
             page_memory=CacheMemory(_PAGE_BYTES),
             response_memory=CacheMemory(config.cache_max_bytes // 2),
@@ -227,6 +236,13 @@ def build(
     publisher = Publisher(
         store=store, keys=keys, local_cache=local_cache, freshness=freshness, alerts=alerts
     )
+    own_refreshes = threading.Semaphore(_REFRESHES // SHARE)
+
+    @contextmanager
+    def turn() -> Iterator[None]:
+        with own_refreshes, shared.refreshes:
+            yield
+
     refresher = Refresher(
         store=store,
         keys=keys,
@@ -237,6 +253,7 @@ def build(
         backoff=backoff,
         clock=clock,
         instrumentation=metrics,
+        turn=turn if config.studio else nullcontext,
     )
     registry = KeyRegistry(store, keys, clock)
     cache = SnapshotCache(
@@ -353,6 +370,7 @@ def build(
             cache=cache,
             clock=clock,
             eager=config.refresh_ahead,
+            patient=bool(config.studio),
             instrumentation=metrics,
         ),
         defaults=defaults,

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import hypothesis
@@ -110,6 +111,11 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
 @pytest.fixture
 def studio() -> Studio:
     """The demo studio around NOW; the upstream serves its current state."""
+    return _demo_studio().copy()
+
+
+@cache
+def _demo_studio() -> Studio:
     return demo_studio(NOW.date())
 
 

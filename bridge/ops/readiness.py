@@ -59,6 +59,7 @@ class Readiness:
 
     Args:
         eager: whether to walk from the start; otherwise the first probe is waited for.
+        patient: whether to check less often, because this process checks many studios.
 
     Attributes:
         state: the result of the last check.
@@ -71,10 +72,12 @@ class Readiness:
         cache: SnapshotCache,
         clock: Clock,
         eager: bool,
+        patient: bool = False,
         instrumentation: Instrumentation = NO_INSTRUMENTATION,
     ) -> None:
         self.state = STARTING
         self._wanted = eager
+        self._walking = _WAITING if patient else _WALKING
         self._router = router
         self._cache = cache
         self._clock = clock
@@ -119,7 +122,7 @@ class Readiness:
                 self._cache.prefetch(source.key, rules, Purpose.LIVE)
         if self.state.ready:
             return _READY
-        return _WALKING if self._wanted and not failing else _WAITING
+        return self._walking if self._wanted and not failing else _WAITING
 
     def _run(self) -> None:
         while not self._closing:

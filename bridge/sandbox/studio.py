@@ -116,6 +116,12 @@ class Studio:
             "attendance": {},
         }
 
+    def copy(self) -> "Studio":
+        """Return a studio that has the same records now, and changes for itself."""
+        copied = Studio()
+        copied._tables = {kind: dict(table) for kind, table in self.tables().rows.items()}
+        return copied
+
     def tables(self) -> Tables:
         """Return a snapshot of the records; the same object until a record changes."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import structlog
@@ -15,7 +16,7 @@ from bridge.snapshots.freshness import CopyState, FreshnessPolicy
 from bridge.snapshots.local_cache import LocalCache
 from bridge.snapshots.merge import MergeRules
 from bridge.snapshots.publisher import Publisher
-from bridge.snapshots.single_flight import Flight, SingleFlight
+from bridge.snapshots.single_flight import Flight, SingleFlight, Turn
 from bridge.snapshots.snapshot_key import SnapshotKey
 from bridge.store.interface import Store
 from bridge.store.keys import Keys
@@ -43,7 +44,11 @@ class _Task:
 
 
 class Refresher:
-    """Walks upstream, or waits for another process that is walking for the same snapshot."""
+    """Walks upstream, or waits for another process that is walking for the same snapshot.
+
+    Args:
+        turn: see :class:`~bridge.snapshots.single_flight.SingleFlight`.
+    """
 
     def __init__(
         self,
@@ -57,6 +62,7 @@ class Refresher:
         backoff: Backoff,
         clock: Clock,
         instrumentation: Instrumentation = NO_INSTRUMENTATION,
+        turn: Turn = nullcontext,
     ) -> None:
         self._store = store
         self._instrumentation = instrumentation
@@ -67,7 +73,7 @@ class Refresher:
         self._freshness = freshness
         self._backoff = backoff
         self._clock = clock
-        self._single_flight = SingleFlight(clock, instrumentation)
+        self._single_flight = SingleFlight(clock, instrumentation, turn)
 
     @property
     def changes(self) -> int:

@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import structlog
@@ -42,17 +43,27 @@ class Flight:
 
 
 Work = Callable[[Flight], None]
+Turn = Callable[[], AbstractContextManager[object]]
 
 
 class SingleFlight:
     """Runs refreshes in threads of its own, so that they outlive the requests that started them.
 
+    Args:
+        turn: a context manager for the duration of each refresh, which may wait at its beginning.
+
     Attributes:
         finished: the number of refreshes that have ended.
     """
 
-    def __init__(self, clock: Clock, instrumentation: Instrumentation = NO_INSTRUMENTATION) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        instrumentation: Instrumentation = NO_INSTRUMENTATION,
+        turn: Turn = nullcontext,
+    ) -> None:
         self.finished = 0
+        self._turn = turn
         self._instrumentation = instrumentation
         self._clock = clock
         self._lock = threading.Lock()
@@ -92,8 +103,9 @@ class SingleFlight:
 
     def _run(self, key: str, flight: Flight, work: Work) -> None:
         try:
-            if not self._closing.is_set():
-                work(flight)
+            with self._turn():
+                if not self._closing.is_set():
+                    work(flight)
         except Exception:
             # No caller can handle the error: waiting requests only check what was published.
             self._instrumentation.background_failed("refresh")

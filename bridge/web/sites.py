@@ -113,6 +113,10 @@ class Sites:
 
     def stop_refreshing(self) -> None:
         """Cancel all walks, so that no request waits for them."""
+        # First all of them, because each is waited for below.
+        for site in self.all:
+            site.services.refresher.stop()
+            site.services.client.close()
         for site in self.all:
             site.services.stop_refreshing()
 

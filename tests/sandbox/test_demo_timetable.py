@@ -199,3 +199,13 @@ def test_no_room_or_instructor_has_two_classes_at_once() -> None:
         if slot.venue in (12, 13) and set(minutes(slot)) & set(minutes(other)):
             assert slot.room != other.room, (slot, other)
             assert not set(slot.instructors) & set(other.instructors), (slot, other)
+
+
+def test_a_copy_and_its_original_change_for_themselves(studio: Studio) -> None:
+    before = studio.sessions
+    copied = studio.copy()
+    copied.cancel(before[0]["id"])
+    copied.delete(before[1]["id"])
+    assert studio.sessions == before
+    studio.rename(before[2]["id"], "Changed")
+    assert copied.sessions[1] == before[2]
