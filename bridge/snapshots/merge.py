@@ -15,6 +15,7 @@ from bridge.model import ClassSession, Identity, OfferingType, Published, Status
 from bridge.snapshots import revisions
 from bridge.snapshots.snapshot import Snapshot, ordered
 from bridge.upstream.pagination import WALK_SECONDS, Walk
+from bridge.upstream.sources import MAX_DURATION
 
 HISTORY_DAYS = 400
 ALWAYS_BELIEVED = 5
@@ -160,7 +161,12 @@ class _Merge:
 
     def add_missing(self) -> None:
         """Add the previously published sessions that the walk does not contain."""
-        missing = self.missing()
+        missing = []
+        for entry in self.missing():
+            if self._is_out_of_reach(entry):
+                self.result[entry.session.identity] = replace(entry, missing_since=None, held=False)
+            else:
+                missing.append(entry)
         suspicious = self.suspicious(missing)
         for entry in missing:
             kept = self._resolve_missing(entry, entry.session.identity in suspicious)
@@ -186,6 +192,16 @@ class _Merge:
             else:
                 missing.append(entry)
         return missing
+
+    def _is_out_of_reach(self, entry: Published) -> bool:
+        """Whether a session began so long ago that the walk could not list it."""
+        earliest, _ = self._filter_set.widest_window(self._walk.day)
+        oldest = self._now - timedelta(days=HISTORY_DAYS)
+        return (
+            earliest is not None
+            and oldest <= entry.session.start < earliest - MAX_DURATION
+            and entry.session.id not in self._walk.deleted
+        )
 
     def _last_published(self, identity: Identity) -> Published | None:
         """The latest published form of a session, under this or any other filter set."""

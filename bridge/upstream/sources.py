@@ -11,9 +11,10 @@ from bridge.model import SourceName, Status
 SMALL_PAGE = 100
 """The page size that TeamUp accepts everywhere."""
 
-# A window is requested by start, the only bound that the vendor's page types and describes. The
-# bound is moved back, because sessions that began before the window may still be under way in it.
-_MAX_DURATION = timedelta(days=7)
+MAX_DURATION = timedelta(days=31)
+"""How long before a window sessions of it may begin, to be found: a month, for camps and trainings.
+
+A window is requested by start, the only bound that the vendor's page types and describes."""
 # Bounds in local time are requested as UTC times, which are unambiguous: the earliest zone is 14
 # hours ahead of UTC, the latest 12 hours behind.
 _MAX_AHEAD, _MAX_BEHIND = timedelta(hours=14), timedelta(hours=12)
@@ -195,7 +196,7 @@ def _bounds(filter_set: FilterSet, day: date) -> Iterator[tuple[str, str]]:
     lower = [filter_set.starts_at_gte, _as_utc(filter_set.local_starts_at_gte, -_MAX_AHEAD)]
     upper = [filter_set.starts_at_lte, _as_utc(filter_set.local_starts_at_lte, _MAX_BEHIND), latest]
     if earliest is not None:
-        lower.append(earliest - _MAX_DURATION)
+        lower.append(earliest - MAX_DURATION)
     for parameter, bound in (
         ("starts_at_gte", max((bound for bound in lower if bound), default=None)),
         ("starts_at_lte", min((bound for bound in upper if bound), default=None)),

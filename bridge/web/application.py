@@ -141,7 +141,10 @@ def _configure(app: Flask, services: Services) -> None:
         feed_id=_FeedId, feed_format=_FeedFormat, change_format=_ChangeFormat
     )
     app.extensions["pages"] = PageCache(
-        services.shared.page_memory, services.first_renders, services.last_modified
+        services.shared.page_memory,
+        services.first_renders,
+        services.last_modified,
+        services.metrics,
     )
     # Otherwise half of a page would be the indentation of its template.
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

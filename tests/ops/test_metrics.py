@@ -39,11 +39,13 @@ def samples_of(metrics: Metrics) -> dict[str, float]:
     return {name: float(value) for name, value in pairs}
 
 
-def test_walks_and_rendered_feeds_are_counted(
+def test_walks_and_renderings_are_counted(
     make_bridge: Callable[..., Services], clock: ManualClock
 ) -> None:
     parts = make_bridge(requests_per_minute=200)
-    create_app(parts).test_client().get("/venues/12.ics")
+    client = create_app(parts).test_client()
+    for path in ("/venues/12.ics", "/venues/12", "/venues/12"):
+        assert client.get(path).status_code == 200
     clock.move(30)
     samples = samples_of(parts.metrics)
     pages = samples["bridge_pages_total"]
@@ -52,6 +54,7 @@ def test_walks_and_rendered_feeds_are_counted(
     assert samples["bridge_walk_seconds_count"] == 1
     assert samples['bridge_upstream_attempts_total{outcome="complete"}'] == pages
     assert samples['bridge_render_seconds_count{form="ics"}'] == 1
+    assert samples['bridge_render_seconds_count{form="html"}'] == 1
     assert samples["bridge_upstream_failing"] == 0
     assert samples["bridge_budget_left"] == 200 - pages
     assert samples["bridge_snapshot_age_seconds"] == 30

@@ -185,6 +185,33 @@ class TestMissingSession:
             assert is_unchanged(before[1], after[1])
 
 
+class TestSessionUnderWay:
+    LONG = session(1, NOW - timedelta(days=90), end=NOW + timedelta(days=5))
+
+    def test_that_began_before_the_walk_could_list_it_stays_as_it_is(self) -> None:
+        walks = WalkSequence()
+        before = walks.walk([self.LONG, *sessions(9, first_id=2)])
+        for _ in range(4):
+            after = walks.walk(sessions(9, first_id=2))
+            assert is_unchanged(before[1], after[1])
+            assert not after[1].held
+        after = walks.walk(sessions(9, first_id=2), after=6 * DAY)
+        assert is_unchanged(before[1], after[1])
+
+    def test_that_the_walk_could_list_is_cancelled_when_it_is_missing_twice(self) -> None:
+        walks = WalkSequence()
+        listed = replace(self.LONG, start=NOW - timedelta(days=40))
+        walks.walk([listed, *sessions(9, first_id=2)])
+        walks.walk(sessions(9, first_id=2))
+        assert walks.walk(sessions(9, first_id=2))[1].session.status is Status.CANCELLED
+
+    def test_that_upstream_does_not_know_any_more_is_cancelled(self) -> None:
+        before = merge.merge_walk(EVERYTHING, walk([self.LONG]), None, {}, WIDE)
+        later = replace(walk([], AT + 600), deleted=frozenset({1}))
+        [entry] = merge.merge_walk(EVERYTHING, later, before, {}, WIDE).published
+        assert entry.session.status is Status.CANCELLED
+
+
 class TestReplacedSession:
     @staticmethod
     def replacement(**fields: Any) -> ClassSession:

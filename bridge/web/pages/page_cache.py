@@ -10,6 +10,7 @@ from bridge.bounded_cache import BoundedCache, CacheMemory
 from bridge.feeds.feed import Body, FirstRenders
 from bridge.feeds.last_modified import LastModified
 from bridge.feeds.spec import FeedSpec
+from bridge.instrumentation import Instrumentation
 from bridge.snapshots.cache import Lookup
 from bridge.web import representation
 from bridge.web.feed_responses import cache_control
@@ -46,8 +47,13 @@ class PageCache:
     """The rendered pages of one studio in this worker."""
 
     def __init__(
-        self, memory: CacheMemory, first_renders: FirstRenders, last_modified: LastModified
+        self,
+        memory: CacheMemory,
+        first_renders: FirstRenders,
+        last_modified: LastModified,
+        instrumentation: Instrumentation,
     ) -> None:
+        self._instrumentation = instrumentation
         self._first_renders = first_renders
         self._last_modified = last_modified
         self._pages: BoundedCache[_CachedPage] = BoundedCache(memory, lambda entry: entry.body.size)
@@ -69,7 +75,10 @@ class PageCache:
         cached = self._pages.get(key)
         if cached is not None and cached.version == version and now.timestamp() < cached.until:
             return cached.body
-        with self._first_renders.serialise(unless=cached is not None):
+        with (
+            self._first_renders.serialise(unless=cached is not None),
+            self._instrumentation.rendering("html"),
+        ):
             page = render()
         since = page.since.timestamp() if page.since else 0.0
         body = Body.of(page.html.encode(), changed=max(walked, since), name="", sessions=0)
