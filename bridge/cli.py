@@ -230,7 +230,7 @@ def accept(slug: str | None) -> None:
 def backup(file: Path, force: bool) -> None:
     """Write the store, if it is a SQLite file, to FILE. The bridge may run meanwhile."""
     content = write_backup(sqlite_file(config.load()), file, replace=force)
-    click.echo(f"{file}: {content}")
+    click.echo(f"wrote {file}; {content}")
 
 
 @click.command()
@@ -241,7 +241,7 @@ def restore(file: Path) -> None:
     """Replace the content of the store by that of FILE. Stop the bridge first."""
     store = sqlite_file(config.load())
     content = restore_backup(file, store)
-    click.echo(f"restored to {store}: {content}")
+    click.echo(f"replaced {store}; {content}")
 
 
 @click.command()

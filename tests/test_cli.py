@@ -491,12 +491,12 @@ class TestBackup:
         before = run("feed", self.PATH, **store)
         written = run("backup", file, **store)
         assert (written.exit_code, written.stdout.count("\n")) == (0, 1)
-        assert written.stdout.startswith(f"{file}: 1 timetables, ")
+        assert written.stdout.startswith(f"wrote {file}; timetables: 1, classes: ")
         shutil.rmtree(tmp_path / "var")
         restored = run("restore", file, **store)
         assert restored.exit_code == 0
-        content = written.stdout.removeprefix(f"{file}: ")
-        assert restored.stdout == f"restored to {tmp_path}/var/store.sqlite3: {content}"
+        content = written.stdout.removeprefix(f"wrote {file}; ")
+        assert restored.stdout == f"replaced {tmp_path}/var/store.sqlite3; {content}"
         assert run("feed", self.PATH, **store).stdout == before.stdout
 
     def test_an_error_is_one_line(self, run: Run, tmp_path: Path, store: dict[str, str]) -> None:

@@ -38,11 +38,11 @@ class StoreContent:
 
     def __str__(self) -> str:
         parts = (
-            (self.counts["snapshot"], "timetables"),
-            (self.counts["session"], "classes"),
-            (self.counts["revoked"], "revoked private feeds"),
+            ("timetables", self.counts["snapshot"]),
+            ("classes", self.counts["session"]),
+            ("revoked private feeds", self.counts["revoked"]),
         )
-        text = ", ".join(f"{count} {name}" for count, name in parts)
+        text = ", ".join(f"{name}: {count}" for name, count in parts)
         if self.written is None:
             return f"{text} (empty)"
         written = datetime.fromtimestamp(self.written, UTC)

@@ -74,7 +74,9 @@ def test_what_was_backed_up_is_restored(
     again = open_store()
     assert again.read([SNAPSHOT, "new"])[SNAPSHOT].value == b"first"
     assert again.versions([SNAPSHOT, REVOKED, "new"]) == versions
-    assert str(content).startswith("1 timetables, 0 classes, 1 revoked private feeds; last changed")
+    assert str(content).startswith(
+        "timetables: 1, classes: 0, revoked private feeds: 1; last changed"
+    )
 
 
 def test_a_backup_is_one_file_that_only_its_owner_can_read(
