@@ -11,7 +11,7 @@ FLOOR := 95
 NODE_MODULES := tests/clients/node_modules tests/browser/node_modules
 BENCH := bench/.venv
 DEBIAN := gir1.2-ical-3.0 python3-gi ruby ruby-icalendar chromium chromium-driver \
-	nginx-light prometheus $(if $(shell command -v npm),,nodejs npm)
+	nginx-light caddy prometheus $(if $(shell command -v npm),,nodejs npm)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: run test flood faults cold-feed studios bench lint format clients screenshots coverage audit image lock test-deps \
@@ -50,7 +50,7 @@ screenshots: $(VENV)/dev.stamp
 	@cd tests && PYTHONPATH=.. ../$(BIN)/python -m browser.screenshots
 
 # Installs Debian packages that some tests need; without them these tests are skipped, with a message.
-# Debian starts nginx and Prometheus on machines with systemd; the tests start their own.
+# Debian starts nginx, Caddy and Prometheus on machines with systemd; the tests start their own.
 # `make bench` needs other packages.
 test-deps:
 	@missing=$$(for package in $(DEBIAN); do \
