@@ -237,9 +237,11 @@ def test_a_week_is_side_by_side_from_600_pixels(live: Bridge, tab: Chromium, wid
 @pytest.mark.parametrize("paper", PAPER_SIZES)
 @pytest.mark.parametrize(
     "path",
-    ["/venues/12?view=week", "/sessions?view=week", "/venues/12?sources=course_sessions"],
+    ["/venues/12?view=week", "/sessions?view=week", "/sessions", "/venues/12"],
 )
-def test_a_week_is_printed_on_one_page(live: Bridge, tab: Chromium, paper: str, path: str) -> None:
+def test_a_week_or_list_is_printed_on_one_page(
+    live: Bridge, tab: Chromium, paper: str, path: str
+) -> None:
     tab.open(live.url(path))
     assert page_count(tab.print(inches=PAPER_SIZES[paper])) == 1
 

@@ -35,7 +35,7 @@ class ChangeItem:
     """A change on a page.
 
     Attributes:
-        at: when the bridge saw it, in the feed's time zone.
+        at: when the bridge saw it, in the time zone whose days the page counts.
         path: of the page of the session; None if it has none.
     """
 
@@ -58,7 +58,7 @@ def change_items(
     """The *changes* in the language of the page.
 
     Args:
-        zone: the time zone of the feed, if its sessions share one.
+        zone: the time zone whose days the page counts, if it is known.
         has_page: whether a session has a page of its own.
     """
     local = times.zone(zone) or UTC
@@ -135,7 +135,7 @@ def _page(context: PageContext, spec: FeedSpec, lookup: Lookup, token: str | Non
         private=token is not None,
         content=content,
         timetable=path_of(""),
-        changes=_fitting(change_items(context, changes, content.subject.zone, content.has_page)),
+        changes=_fitting(change_items(context, changes, content.zone, content.has_page)),
         path_of=lambda extension: context.root + path_of(f"/changes{extension}"),
         canonical=context.base + path_of("/changes") if token is None else None,
         description=context.language("changes_title", name=content.name).unescape(),

@@ -219,7 +219,7 @@ def _timetable(
         title=title,
         filters=filters,
         table=table,
-        latest=change_items(context, latest, content.subject.zone, content.has_page),
+        latest=change_items(context, latest, content.zone, content.has_page),
         view=context.view,
         subscription=CalendarLinks(context.base + path_of(f".{ICS.suffix}"), title),
         path_of=lambda extension: context.root + path_of(extension),
