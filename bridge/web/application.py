@@ -5,8 +5,10 @@ import gc
 import os
 import re
 import sys
-from collections.abc import Iterable
-from functools import cached_property
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -73,13 +75,41 @@ def create_app(services: Services | None = None) -> Flask:
     else:
         _serve_one(app, studios[0])
     if not _commands_only():
-        _start(server, app.extensions["sites"])
+        begin = _Once(partial(_start, server, app.extensions["sites"]))
+        app.extensions["begin"] = begin
+        app.wsgi_app = _beginning(app.wsgi_app, begin)  # type: ignore[assignment, method-assign]  # as below
     return app
 
 
 def create_asgi(app: Flask) -> Asgi | None:
     """The ASGI application for *app*; None if *app* has no services, only its commands."""
     return Asgi(app) if "sites" in app.extensions else None
+
+
+class _Once:
+    """Calls *action* at the first call only."""
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self._pending = deque([action])
+
+    def __call__(self) -> None:
+        if self._pending:
+            with suppress(IndexError):
+                self._pending.pop()()
+
+
+def _beginning(app: "WSGIApplication", begin: Callable[[], None]) -> "WSGIApplication":
+    """*app*, whose first request starts the background tasks of its process.
+
+    Loading the application starts no thread and opens no file, because a server may load it in one
+    process and fork others (``gunicorn --preload``): a fork has none of the threads.
+    """
+
+    def begun(environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        begin()
+        return app(environ, start)
+
+    return begun
 
 
 def _start(server: Config, sites: Sites) -> None:

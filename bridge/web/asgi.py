@@ -68,6 +68,7 @@ class Asgi:
         self._server: Config = app.extensions["server"]
         self._access_log: AccessLog = app.extensions["access_log"]
         self._app = app.wsgi_app
+        self._begin = app.extensions.get("begin", lambda: None)
         self._flask = WSGIMiddleware(self._wsgi, workers=THREADS)  # type: ignore[arg-type]  # a2wsgi has its own WSGI types
         parse = partial(_parse, self._sites)
         # Clients poll with identical requests, so each is parsed once.
@@ -158,6 +159,7 @@ class Asgi:
     async def _lifespan(self, receive: "Receive", send: "Send") -> None:
         """Start and stop the worker (the ASGI lifespan protocol)."""
         await receive()
+        self._begin()
         watchdog_task = asyncio.create_task(watchdog.watch())
         log.info("worker started", version=__version__)
         await send({"type": "lifespan.startup.complete"})
