@@ -5,6 +5,8 @@ from functools import lru_cache
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 _MAX_URL = 2_000
+# Nearly all links are of this form, and stay as they are.
+_PLAIN = re.compile(r"https?://(?P<host>[a-z0-9.\-]+(?::[0-9]+)?)/[A-Za-z0-9/._~\-]*")
 
 
 def safe_link(value: object, origin: str | None) -> str | None:
@@ -16,10 +18,13 @@ def safe_link(value: object, origin: str | None) -> str | None:
     if not isinstance(value, str) or len(value) > _MAX_URL:
         return None
     value = value.strip()
-    if re.search(r"[\x00-\x20\x7f\\\ud800-\udfff\"<>^`{|}]", value):
-        return None
     if origin and re.match(r"/(?!/)", value):
         value = origin + value
+    plain = _PLAIN.fullmatch(value)
+    if plain is not None and _host_and_port(plain["host"]) == plain["host"]:
+        return value
+    if re.search(r"[\x00-\x20\x7f\\\ud800-\udfff\"<>^`{|}]", value):
+        return None
     try:
         parts = urlsplit(value)
     except ValueError:

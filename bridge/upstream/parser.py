@@ -1,12 +1,13 @@
 """Parsing of TeamUp's rows to class sessions. Staff data and other unneeded data are dropped."""
 
+import pickle
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any
+from functools import partial, wraps
+from typing import Any, TypeVar
 
 from bridge import html_text, text_cleanup, times
 from bridge.model import (
@@ -32,6 +33,31 @@ _UNTITLED = "Class"
 APPOINTMENTS = "left out: appointment"
 UNTOLD_TIMELINES = "kept as visible: registration timelines without an audience"
 """Reasons in the tally of a walk."""
+
+
+_MAX_REMEMBERED = 4_096
+
+T = TypeVar("T")
+
+
+def _remembered(parse: Callable[..., T]) -> Callable[..., T]:
+    """*parse* for records that many rows contain: each content is parsed once.
+
+    A row takes half as long, and sessions share the objects of their venue, instructors and type.
+    """
+    results: dict[bytes, T] = {}
+
+    @wraps(parse)
+    def remembered(*arguments: object) -> T:
+        # Equal bytes mean equal content of the same types; 1 and True differ.
+        content = pickle.dumps(arguments)
+        if content not in results:
+            if len(results) >= _MAX_REMEMBERED:
+                results.clear()
+            results[content] = parse(*arguments)
+        return results[content]
+
+    return remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +296,7 @@ def _time(value: object, zone: str | None) -> datetime | None:
     return parsed.value
 
 
+@_remembered
 def _venue(value: object) -> tuple[Venue | None, bool]:
     """The venue, and whether it was sent as requested: as an object or null, not as an id."""
     if value is None:
@@ -323,6 +350,7 @@ def _degrees(value: object, most: int) -> float | None:
     return float(value)
 
 
+@_remembered
 def _instructors(value: object) -> tuple[tuple[Instructor, ...], bool]:
     if value is None:
         return (), True
@@ -341,6 +369,7 @@ def _instructors(value: object) -> tuple[tuple[Instructor, ...], bool]:
     return tuple(instructors.values()), complete
 
 
+@_remembered
 def _course(value: object) -> tuple[Course | None, bool]:
     identity = _reference(value)
     if identity is None:
@@ -397,6 +426,7 @@ def _visibility_for(audiences: Set[str]) -> Visibility:
     return Visibility.MEMBERSHIP_HOLDERS if audiences & _MEMBERS else Visibility.PRIVATE
 
 
+@_remembered
 def _offering_type(value: object, anonymous: bool) -> tuple[OfferingType | None, bool]:
     """The offering type, and whether it was sent with a visibility: without one it is hidden.
 
