@@ -24,7 +24,6 @@ from babel.dates import (
     format_time,
     format_timedelta,
     get_datetime_format,
-    get_day_names,
 )
 from babel.numbers import format_decimal
 from markupsafe import Markup
@@ -133,7 +132,9 @@ class Language:
     def weekday(self, day: date | int, *, short: bool = False) -> str:
         """The name of the weekday (stand-alone form) of a day, or of its number from Monday, 0."""
         width: Literal["abbreviated", "wide"] = "abbreviated" if short else "wide"
-        names = get_day_names(width, context="stand-alone", locale=self.locale)
+        # From copies: babel would store names that a language lacks, and takes from its usual form,
+        # in the data of all languages (babel 2.18, LocaleDataDict).
+        names = self.locale.days.copy()["stand-alone"].copy()[width]
         return str(names[day if isinstance(day, int) else day.weekday()])
 
     def month(self, day: date) -> str:

@@ -16,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from clocks import ManualClock, wait_until
-from environs import Env
 
 from bridge import config, services
 from bridge.feeds.private import FeedGrant, new_audience
@@ -98,7 +97,7 @@ def write(target: Path) -> None:
     clock, timetable = ManualClock(NOW), studio()
     with SandboxServer(create_api(timetable, token=TOKEN, requests_per_minute=10_000)) as upstream:
         settings = replace(
-            config.load(Env(eager=False)),
+            config.load(),
             token=TOKEN,
             base_url=upstream.url,
             cache_url=f"sqlite:///{file.resolve()}",

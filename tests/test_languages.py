@@ -137,6 +137,12 @@ class TestDatesAndTimes:
     def test_in_a_language_of_several_territories_the_zone_decides(self, tag, zone, first):
         assert language(tag).first_weekday(zone) == first
 
+    def test_names_of_weekdays_that_a_language_lacks_are_not_taken_from_another(self):
+        tags = ["fy", "es", "it", "de", "fr", "fi"]
+        expected = ["moandei", "lunes", "lunedì", "Montag", "lundi", "maanantai"]
+        assert [language(tag).weekday(0) for tag in tags] == expected
+        assert [language(tag).weekday(0) for tag in reversed(tags)] == expected[::-1]
+
     @pytest.mark.parametrize(
         ("tag", "weekday"),
         [("en", "Monday"), ("de", "Montag"), ("fr", "lundi"), ("ja", "月曜日"), ("ar", "الاثنين")],

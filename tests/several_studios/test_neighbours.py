@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from studios.conftest import Deploy, Deployment, canary
+from several_studios.conftest import Deploy, Deployment, canary
 
 from bridge.snapshots.bulkhead import THREADS
 

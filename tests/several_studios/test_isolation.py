@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from clocks import wait_until
-from studios.conftest import OPERATOR, SLUGS, Deploy, Deployment, canary, token, toml
+from several_studios.conftest import OPERATOR, SLUGS, Deploy, Deployment, canary, token, toml
 
 from bridge.feeds.private import FeedGrant, new_audience
 from bridge.feeds.spec import Kind

@@ -3,7 +3,7 @@
 from functools import partial
 
 from clocks import wait_until
-from studios.conftest import OPERATOR, SLUGS, Deploy, Deployment, token
+from several_studios.conftest import OPERATOR, SLUGS, Deploy, Deployment, token
 
 from bridge.services import Services
 

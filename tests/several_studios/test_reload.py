@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from clocks import wait_until
 from faults.fleet import Machine
-from studios.conftest import token, toml
+from several_studios.conftest import token, toml
 
 
 @pytest.fixture

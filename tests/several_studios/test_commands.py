@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from studios.conftest import SLUGS, Deploy, Deployment, canary
+from several_studios.conftest import SLUGS, Deploy, Deployment, canary
 
 Run = Callable[..., Result]
 

@@ -4,7 +4,7 @@ import re
 from html import unescape
 
 import pytest
-from studios.conftest import SLUGS, Deploy, Deployment, canary
+from several_studios.conftest import SLUGS, Deploy, Deployment, canary
 
 HOSTS = {"riverside": {"hosts": ["Classes.Riverside.example", "www.riverside.example"]}}
 
