@@ -13,12 +13,11 @@ import resource
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import structlog
 from granian import Granian
@@ -59,7 +58,7 @@ def serve(settings: Config, target: str = "app:asgi") -> None:
     log_config.configure(settings.log_format, settings.log_level)
     _raise_file_limit()
     metrics_dir.begin(settings.workers)
-    server = Granian(
+    server = _Server(
         target,
         address=settings.host,
         port=settings.port,
@@ -79,40 +78,53 @@ def serve(settings: Config, target: str = "app:asgi") -> None:
         workers_kill_timeout=_STOP_SECONDS,
         working_dir=_HOME,
     )
-    with _reloaded_studios(server.on_reload) if settings.studios else nullcontext():
+    with _reloaded_studios(server) if settings.studios else nullcontext():
         server.serve()
 
 
+class _Server(Granian):  # type: ignore[misc, valid-type]  # granian chooses it at import
+    """granian, which replaces its workers on SIGHUP; but not for settings that cannot be used."""
+
+    def __init__(self, target: str, **options: Any) -> None:
+        super().__init__(target, **options)
+        self.before_reload: Callable[[], bool] = lambda: True
+        """Returns whether the workers may be replaced."""
+        self._main = os.getpid()
+
+    def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
+        """Handle SIGHUP. The workers inherit the handler."""
+        if os.getpid() == self._main and self.before_reload():
+            super().signal_handler_reload(*args, **kwargs)
+
+
 @contextmanager
-def _reloaded_studios(on_reload: Callable[[Callable[[], None]], object]) -> Iterator[None]:
+def _reloaded_studios(server: _Server) -> Iterator[None]:
     """Let the workers read a copy of the file ``STUDIOS``, which SIGHUP replaces by a valid one.
 
-    granian replaces the workers on SIGHUP, one by one. Without the copy a mistake in the file would
-    end all of them.
+    Without the copy a worker that is started in between would serve other studios than the rest.
+    Files that it names, such as those of tokens, are not copied: if they cannot be used, the
+    workers that run are kept.
     """
-    original = environment()["STUDIOS"]
-    with tempfile.NamedTemporaryFile("w", prefix="bridge-studios-", encoding="utf-8") as copy:
+    original = environment()["STUDIOS"].strip()
+    with metrics_dir.own_directory() as directory:
+        copy, candidate = directory / "studios.toml", directory / "candidate.toml"
 
-        def reload() -> None:
+        def reload() -> bool:
             try:
-                settings = config.load({**environment(), "STUDIOS": original})
-            except ConfigError as err:
-                log.error("studios not reloaded", problem=str(err))
-                return
-            _write(copy, (_HOME / original).read_text(encoding="utf-8"))
+                candidate.write_bytes((_HOME / original).read_bytes())
+                settings = config.load({**environment(), "STUDIOS": str(candidate)})
+            except (ConfigError, OSError) as err:
+                problem = str(err).replace(str(candidate), original)
+                log.error("studios not reloaded", problem=problem)
+                return False
+            candidate.replace(copy)
             log.info("studios reloaded", count=len(settings.studios))
+            return True
 
-        _write(copy, (_HOME / original).read_text(encoding="utf-8"))
-        os.environ["STUDIOS"] = copy.name
-        on_reload(reload)
+        copy.write_bytes((_HOME / original).read_bytes())
+        os.environ["STUDIOS"] = str(copy)
+        server.before_reload = reload
         yield
-
-
-def _write(file: IO[str], text: str) -> None:
-    file.seek(0)
-    file.truncate()
-    file.write(text)
-    file.flush()
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bridge.config.parsers import (
     AUTO_SCHEMES,
@@ -188,7 +189,7 @@ def load(values: Mapping[str, str] | None = None) -> Config:
         except ConfigError as err:
             problems |= {table.key_of(name): text for name, text in err.problems.items()}
         studios.append(replace(studio, studio=table.slug, hosts=table.hosts))
-    problems |= _shared_keys(studios)
+    problems |= _shared_keys(studios) | _others_addresses(studios)
     if problems:
         raise ConfigError({**problems, **unknown})
     return replace(config, studios=tuple(studios), unknown_variables=unknown)
@@ -204,6 +205,29 @@ def _shared_keys(studios: Iterable[Config]) -> dict[str, str]:
                 found[f"STUDIOS, {studio.studio}, feed_signing_keys"] = (
                     f"{owners[key]} has the same key; accepted: keys that no other studio has"
                 )
+    return found
+
+
+def _others_addresses(studios: Iterable[Config]) -> dict[str, str]:
+    """What to say of studios whose public address is that of another one."""
+    studios = tuple(studios)
+    owners = {host: studio.studio for studio in studios for host in studio.hosts}
+    addresses: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for studio in studios:
+        slug, base = studio.studio, studio.public_base_url
+        if base is None:
+            continue
+        host = urlsplit(base).hostname or ""
+        if owners.get(host, slug) != slug:
+            found[f"STUDIOS, {owners[host]}, hosts"] = (
+                f"{host} is in the public address of {slug}, which could not be reached there;"
+                " accepted: hosts at which no other studio is"
+            )
+        elif addresses.setdefault(base, slug) != slug:
+            found[f"STUDIOS, {slug}, public_base_url"] = (
+                f"{addresses[base]} has the same address; accepted: one of this studio"
+            )
     return found
 
 

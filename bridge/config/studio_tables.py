@@ -70,7 +70,7 @@ class StudioTable:
             environment: the server's, which has the defaults.
         """
         common = {name: text for name, text in environment.items() if name not in OWN}
-        given = {name.removesuffix("_FILE") for name, text in self.values.items() if text}
+        given = {name.removesuffix("_FILE") for name in self.values}
         for name in given:
             common.pop(name, None)
             common.pop(f"{name}_FILE", None)
@@ -160,7 +160,7 @@ def _table(number: int, row: Mapping[str, Any]) -> StudioTable:
         if name in values:
             raise SettingError(f"{slug} has {name.lower()} twice; accepted: one of its two names")
         values[name] = _text(slug, key, value)
-    return StudioTable(slug, tuple(host.lower() for host in hosts), values)
+    return StudioTable(slug, tuple(dict.fromkeys(host.lower() for host in hosts)), values)
 
 
 def _text(slug: str, key: str, value: Any) -> str:

@@ -23,7 +23,7 @@ from flask import Flask
 from werkzeug.datastructures import Authorization
 from werkzeug.http import parse_list_header
 
-from bridge import __version__
+from bridge import __version__, background
 from bridge.config import Config
 from bridge.ops import watchdog
 from bridge.ops.log_stream import STDERR
@@ -96,16 +96,17 @@ class Asgi:
                 await self._flask(_sanitised(scope) | {STARTED_KEY: started}, receive, send)
             return
         request_id = new_request_id()
-        (site.access_log if site else self._access_log).record(
-            prepared.route_info,
-            method=method,
-            path=scope["path"],
-            user_agent=request.user_agent,
-            status=prepared.status,
-            outcome=prepared.outcome,
-            started=started,
-            request_id=request_id,
-        )
+        with background.working_for(site.services.config.studio if site else ""):
+            (site.access_log if site else self._access_log).record(
+                prepared.route_info,
+                method=method,
+                path=scope["path"],
+                user_agent=request.user_agent,
+                status=prepared.status,
+                outcome=prepared.outcome,
+                started=started,
+                request_id=request_id,
+            )
         headers = [*prepared.headers, (_REQUEST_ID, request_id.encode())]
         await send({"type": "http.response.start", "status": prepared.status, "headers": headers})
         body = b"" if method == "HEAD" else prepared.body
@@ -235,7 +236,8 @@ def _parse(
         and len(languages) <= _MAX_ACCEPT_LANGUAGE
     ):
         path = address[1].removeprefix(prefix)
-        probe = path if path in PROBES else None
+        # The readiness of the server says nothing about an unknown studio.
+        probe = path if path in PROBES and (site is not None or not prefix) else None
         if site is not None:
             cache_request = CacheRequest(
                 address=(*address, host, *map(values.get, _FORWARDED if hops else ())),

@@ -11,6 +11,7 @@ from bridge.web.middleware.limits import is_host
 STUDIO_PREFIX = "bridge.studio_prefix"
 """Key of the WSGI environment: the part of the path that names the studio, such as /s/<slug>."""
 
+_SLUG = re.compile(r"/s/[a-z0-9-]+$", re.ASCII)
 # Not //…, which browsers would read as a host.
 _ROOT = re.compile(r"(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
 
@@ -20,19 +21,26 @@ def root_path(request: Request, base_url: str | None) -> str:
 
     Args:
         base_url: the bridge's own address, if set. Its path takes precedence over the header of a
-            proxy, which a visitor can send if the proxy passes it on; but not over the path of a
-            studio that has its own host, and was requested elsewhere.
+            proxy, which a visitor can send if the proxy passes it on; but not where a studio was
+            requested below its slug and has another address, or the other way round.
 
     Raises:
         BadRequest: the prefix in the header is not a path.
     """
     if base_url is not None:
         path = urlsplit(base_url).path
-        if path.endswith(request.environ.get(STUDIO_PREFIX, "")):
+        own, here = _below_slug(path), request.environ.get(STUDIO_PREFIX)
+        if here is None or own == here:
             return path
     if not _ROOT.fullmatch(request.script_root):
         raise BadRequest
     return request.script_root
+
+
+def _below_slug(path: str) -> str:
+    """The end of *path* that names a studio; empty if it names none."""
+    found = _SLUG.search(path)
+    return found[0] if found else ""
 
 
 def base_address(request: Request, base_url: str | None) -> str:

@@ -148,7 +148,8 @@ class SiteDispatcher:
         site, prefix = self._sites.find(environ.get("HTTP_HOST", ""), path)
         if site is None:
             return self._fallback(environ, start_response)
-        environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + prefix
+        # Some proxies state their prefix with a slash at its end.
+        environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "").rstrip("/") + prefix
         environ["PATH_INFO"] = path.removeprefix(prefix) or "/"
         environ[STUDIO_PREFIX] = prefix
         with background.working_for(site.services.config.studio):

@@ -118,3 +118,19 @@ def test_feeds_contain_the_public_address_of_their_studio(
     assert (source and source[1]) == expected
     link = response.headers["Link"]
     assert link.startswith(f"<{expected or prefix}/venues/12>")
+
+
+def test_a_prefix_of_a_proxy_may_end_with_a_slash(deploy: Deploy) -> None:
+    response = deploy(TRUSTED_PROXIES="1").get("/s/riverside/none", **{"X-Forwarded-Prefix": "/a/"})
+    assert response.status_code == 404
+    assert b'href="/a/s/riverside/static/' in response.data
+
+
+def test_a_studio_with_a_public_address_below_its_slug_has_links_at_its_host(
+    deploy: Deploy,
+) -> None:
+    base = "https://calendars.example/feeds/s/riverside"
+    bridge = deploy({"riverside": {**HOSTS["riverside"], "public_base_url": base}})
+    at_host = bridge.get("/none", "classes.riverside.example")
+    assert b'href="/static/' in at_host.data
+    assert b'href="/feeds/s/riverside/static/' in bridge.get("/s/riverside/none").data

@@ -178,3 +178,13 @@ def test_the_file_itself_is_not_told(deploy: Deploy) -> None:
     bridge = deploy(TABLES)
     assert token("riverside") not in repr(bridge.site("riverside").services.config)
     assert "studio" in toml(TABLES)
+
+
+def test_log_lines_of_responses_that_need_no_thread_name_their_studio(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(STDERR, "write", lambda text: lines.append(text) or len(text))
+    deploy(LOG_REQUESTS="all").get("/s/riverside/healthz")
+    [row] = [row for row in map(json.loads, lines) if row["event"] == "request"]
+    assert row["studio"] == "riverside"

@@ -66,3 +66,8 @@ def test_probes_and_robots_are_answered_at_every_address(deploy: Deploy) -> None
             flask.get(f"/s/{SLUGS[1]}{path}"),
         ):
             assert response.status_code == 200
+
+
+def test_the_readiness_of_the_server_is_not_that_of_an_unknown_studio(deploy: Deploy) -> None:
+    for path in ("/s/none/healthz", "/s/none/readyz"):
+        assert deploy().get(path).status_code == 404

@@ -38,6 +38,11 @@ def write(file: Path, urls: dict[str, str], *slugs: str, **fields: object) -> No
     file.write_text(toml(rows), encoding="utf-8")
 
 
+def problems(machine: Machine) -> list[str]:
+    """The log lines of files that were refused."""
+    return [line for line in machine.log if "studios not reloaded" in line]
+
+
 def test_the_file_is_read_again_on_sighup_and_a_mistake_in_it_changes_nothing(
     machine: Machine, upstreams: Any, file: Path
 ) -> None:
@@ -45,18 +50,28 @@ def test_the_file_is_read_again_on_sighup_and_a_mistake_in_it_changes_nothing(
     assert machine.get("/s/riverside/venues/12.ics").status == 200
     assert machine.get("/s/old-chapel/venues/12.ics").status == 404
 
-    write(file, urls, "riverside", "old-chapel")
+    logo = file.parent / "logo.svg"
+    logo.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>', encoding="utf-8")
+    write(file, urls, "riverside", "old-chapel", studio_logo=str(logo))
     machine.send_signal(signal.SIGHUP)
     wait_until(lambda: machine.get("/s/old-chapel/venues/12.ics").status == 200)
     assert machine.get("/s/riverside/venues/12.ics").status == 200
 
     workers = machine.workers_started()
-    write(file, urls, "riverside", cache_tll=1)
-    machine.send_signal(signal.SIGHUP)
-    wait_until(lambda: any("studios not reloaded" in line for line in machine.log))
-    wait_until(lambda: machine.workers_started() > workers)
+    logo.unlink()
+    # A file that a table names may be what cannot be used.
+    for number, (mistake, expected) in enumerate(
+        [
+            ({"cache_tll": 1}, "cache_tll: is not a setting; did you mean cache_ttl?"),
+            ({"studio_logo": "none.svg"}, "studio_logo: 'none.svg'"),
+        ],
+        1,
+    ):
+        write(file, urls, "riverside", **mistake)
+        machine.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(problems(machine)) == number)  # noqa: B023
+        assert f"STUDIOS, riverside, {expected}" in problems(machine)[-1]
     for slug in ("riverside", "old-chapel"):
-        wait_until(lambda: machine.get(f"/s/{slug}/venues/12.ics").status == 200)  # noqa: B023
-    [problem] = [line for line in machine.log if "studios not reloaded" in line]
-    assert "STUDIOS, riverside, cache_tll: is not a setting; did you mean cache_ttl?" in problem
+        assert machine.get(f"/s/{slug}/venues/12.ics").status == 200
+    assert machine.workers_started() == workers
     assert token("riverside") not in "".join(machine.log)

@@ -162,3 +162,26 @@ def test_two_studios_cannot_sign_with_one_key(tmp_path: Path) -> None:
             "one has the same key; accepted: keys that no other studio has"
         )
     }
+
+
+def test_an_empty_text_switches_off_what_the_environment_has_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "alerts").write_text("https://hooks.example/server", encoding="utf-8")
+    text = f'{ONE}alert_url = ""\n{TWO}'
+    studios = load(tmp_path, text, ALERT_URL_FILE=str(tmp_path / "alerts"))
+    assert studios["one"].alert_url is None
+
+
+def test_a_host_may_be_repeated_in_its_own_table(tmp_path: Path) -> None:
+    studios = load(tmp_path, f'{ONE}hosts = ["a.example", "A.example"]\n')
+    assert studios["one"].hosts == ("a.example",)
+
+
+def test_the_public_address_of_a_studio_cannot_lead_to_another(tmp_path: Path) -> None:
+    base = {"PUBLIC_BASE_URL": "https://Calendars.example"}
+    text = f'{ONE}hosts = ["calendars.example"]\n'
+    assert load(tmp_path, text, **base)["one"].public_base_url == "https://calendars.example"
+    found = problems(tmp_path, text + TWO, **base)
+    assert "is in the public address of two" in found["STUDIOS, one, hosts"]
+    address = 'public_base_url = "https://a.example"\n'
+    found = problems(tmp_path, ONE + address + TWO + address)
+    assert "one has the same address" in found["STUDIOS, two, public_base_url"]
