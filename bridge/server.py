@@ -44,6 +44,9 @@ _MAX_HEAD = 65_536
 _IDLE_SECONDS = 75
 """Maximum time for the head of a request, and between two requests on a connection. Proxies keep
 idle connections for up to a minute."""
+_REPLACE_SECONDS = 10.0
+"""Time from the start of a worker that replaces another until the other one is stopped, at SIGHUP.
+With many studios, or on a slow machine, a worker takes seconds to start."""
 _STOP_SECONDS = 15
 """Time from SIGTERM until a worker is killed: ten seconds for active requests, five for closing the
 store."""
@@ -75,6 +78,7 @@ def serve(settings: Config, target: str = "app:asgi") -> None:
         log_level=LogLevels(settings.log_level),
         log_dictconfig=log_config.standard_library(settings.log_format, settings.log_level),
         respawn_failed_workers=True,
+        respawn_interval=_REPLACE_SECONDS,
         workers_kill_timeout=_STOP_SECONDS,
         working_dir=_HOME,
     )
