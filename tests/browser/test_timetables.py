@@ -3,6 +3,7 @@
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from clocks import wait_until
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
@@ -52,10 +53,14 @@ def test_on_paper_long_times_stay_beside_the_classes_of_a_list(live: Bridge, tab
 def test_on_phones_a_day_of_the_month_leads_to_its_classes(live: Bridge, tab: Chromium) -> None:
     tab.emulate(width=390, height=844, scripts=False).open(live.url("/venues/12"))
     tab.driver.find_element(By.LINK_TEXT, "Month").click()
+    wait_until(lambda: "view=month" in tab.driver.current_url)
     tab.driver.find_element(By.PARTIAL_LINK_TEXT, "Later").click()
+    wait_until(lambda: "from=" in tab.driver.current_url)
+    month = tab.driver.current_url
     day = tab.driver.find_element(By.CSS_SELECTOR, ".month a.number")
     assert "class" in day.text
     day.click()
+    wait_until(lambda: tab.driver.current_url != month)
     chosen = parse_qs(urlsplit(tab.driver.current_url).query)["from"]
     assert (
         tab.driver.find_element(By.CSS_SELECTOR, ".day h3").get_attribute("id") == f"d{chosen[0]}"
@@ -68,6 +73,7 @@ def test_a_page_is_filtered_without_scripts(live: Bridge, tab: Chromium) -> None
     tab.driver.find_element(By.CSS_SELECTOR, ".filters [value=sat]").click()
     Select(tab.driver.find_element(By.ID, "instructors")).select_by_visible_text("Zoë Ashdown")
     tab.driver.find_element(By.CSS_SELECTOR, ".filters button").click()
+    wait_until(lambda: "weekdays=sat" in tab.driver.current_url)
     days = {day.text for day in tab.driver.find_elements(By.CSS_SELECTOR, ".weekday")}
     assert days == {"Saturday"}
     address = str(tab.driver.find_element(By.ID, "address").get_attribute("value"))
@@ -75,4 +81,4 @@ def test_a_page_is_filtered_without_scripts(live: Bridge, tab: Chromium) -> None
     filters = tab.driver.find_elements(By.CSS_SELECTOR, ".active a")
     assert ["Zoë Ashdown" in filters[0].text, "Saturday" in filters[1].text] == [True, True]
     filters[1].click()
-    assert "weekdays" not in tab.driver.current_url
+    wait_until(lambda: "weekdays" not in tab.driver.current_url)

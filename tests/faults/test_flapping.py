@@ -138,35 +138,6 @@ def request_all(fleet: list[FeedClient], feeds: tuple[str, ...]) -> None:
     assert set(run_concurrently(calls)) == {"failed"}
 
 
-def test_a_slow_probe_stays_the_only_one(
-    scenario: Scenario, teamup: FakeTeamUp, tmp_path: Path
-) -> None:
-    """Attempts of ten seconds: a lease of fifteen expires during the second attempt."""
-    shared = f"sqlite:///{tmp_path}/bridge.sqlite3"
-    first, second = (scenario.client((VENUE,), cache_url=shared).warm_up() for _ in range(2))
-    teamup.script = raw.status(401)
-    scenario.clock.move(STALE)
-    wait_until(lambda: first.state() == "failed")
-    scenario.wait_until_idle()
-    gate = teamup.script = Gate(hang_up)
-    scenario.clock.move(2)
-    first.assert_last_good(states="failed")
-    wait_until(lambda: teamup.in_flight == 1)
-    before = len(teamup.requests)
-    scenario.clock.move(10)
-    gate.release()
-    wait_until(lambda: len(teamup.requests) == before + 1)
-    for _ in range(8):
-        scenario.clock.move(1)
-        second.assert_last_good(states="failed")
-        # Give the other bridge time to take over.
-        threading.Event().wait(0.02)
-    assert gate.peak == 1
-    teamup.recover()
-    gate.release()
-    wait_until(lambda: first.state() == "fresh")
-
-
 def test_after_recovery_everything_is_fresh_within_a_ttl_by_one_walk(
     scenario: Scenario, teamup: FakeTeamUp, events: Events, tmp_path: Path
 ) -> None:

@@ -20,6 +20,8 @@ from clocks import wait_until
 from faults.fleet import HOME, Machine, run_concurrently, stub_upstream
 from upstreams.stub import StubUpstream
 
+from bridge import __version__
+
 PASSWORD = "an-operators-password"
 BEARER = f"Bearer {PASSWORD}"
 FEED = "/venues/12.ics"
@@ -30,6 +32,7 @@ SERVE_SCRIPT = (
     "import sys; from bridge import config, server; server.serve(config.load(), sys.argv[1])"
 )
 HEALTH_CHECK = b"GET /healthz HTTP/1.1\r\nHost: bridge\r\n\r\n"
+HEALTHY = f"\r\n\r\nok {__version__}\n".encode()
 
 pytestmark = pytest.mark.skipif(
     not hasattr(fcntl, "F_SETPIPE_SZ"), reason="only Linux can set the size of a pipe"
@@ -232,9 +235,10 @@ def check_health(server: LoggingServer, times: int) -> None:
             chunk = connection.recv(1 << 20)
             assert chunk, responses
             rest += chunk
-            responses += rest.count(b"\r\n\r\nok\n")
+            responses += rest.count(HEALTHY)
             assert rest.count(b"HTTP/1.1 ") == rest.count(b"HTTP/1.1 200 ")
-            rest = rest[rest.rfind(b"\r\n\r\nok\n") + 7 :]
+            if HEALTHY in rest:
+                rest = rest[rest.rfind(HEALTHY) + len(HEALTHY) :]
         sender.join()
 
 
