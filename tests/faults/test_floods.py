@@ -245,7 +245,8 @@ def test_a_flood_waiting_for_upstream_leaves_threads_for_feeds_in_use(
         blocked = BlockedPages(teamup, pages=(1,))
         flood = [
             threading.Thread(
-                target=_request_ignoring_errors, args=(f"{machine.url}/courses/{number}.ics",)
+                target=_request_ignoring_errors,
+                args=(f"{machine.url}/venues/{number}.ics?starts_at_gte=2019-01-01",),
             )
             for number in range(1_000, 1_090)
         ]

@@ -30,7 +30,7 @@ def test_while_200_clients_wait_for_a_hanging_upstream_others_are_answered_at_on
     with stub_upstream() as upstream:
         settings = {"UPSTREAM_PLAN": plan, "CACHE_TTL": "3600"}
         with Machine(upstream.url, f"sqlite:///{tmp_path}/store.sqlite3", **settings) as machine:
-            warm, cold = "/venues/1.ics", "/courses/1.ics?status=active&starts_at_gte=2019-01-01"
+            warm, cold = "/venues/1.ics", "/venues/1.ics?status=active&starts_at_gte=2019-01-01"
             assert machine.get(warm).status == 200
             wait_until(lambda: machine.get("/readyz").status == 200)
             blocked = BlockedPages(upstream, pages=(1,))
