@@ -13,6 +13,25 @@ from bridge.services import Services
 from bridge.web import create_app, create_asgi
 
 
+def request_scope(method: str, path: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    """The ASGI scope of a request, as a server would make it."""
+    raw, _, query = path.partition("?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": unquote_to_bytes(raw).decode(errors="replace"),
+        "raw_path": raw.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        "server": ("127.0.0.1", 80),
+        "client": ("127.0.0.1", 9),
+    }
+
+
 @dataclass(frozen=True)
 class AsgiResponse:
     """A response, with the attribute names of werkzeug."""
@@ -45,24 +64,7 @@ class AsgiClient:
         self, method: str, path: str, headers: Mapping[str, str] | None = None
     ) -> AsgiResponse:
         """Send one request."""
-        raw, _, query = path.partition("?")
-        all_headers = {"Host": "localhost", **(headers or {})}
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": unquote_to_bytes(raw).decode(errors="replace"),
-            "raw_path": raw.encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "headers": [
-                (name.lower().encode(), value.encode()) for name, value in all_headers.items()
-            ],
-            "server": ("127.0.0.1", 80),
-            "client": ("127.0.0.1", 9),
-        }
+        scope = request_scope(method, path, {"Host": "localhost", **(headers or {})})
         messages: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:

@@ -70,7 +70,7 @@ class Query:
 
     @property
     def labels(self) -> set[str]:
-        """The labels that series are grouped or joined by, and those that are shown."""
+        """All labels that the query or the text of its panel or alert uses."""
         lists = _LABELS.findall(self.expression)
         return {label.strip() for names in lists for label in names.split(",")} | self.shown
 

@@ -330,7 +330,8 @@ _LIKELY = 0.8
 def _unknown(in_file: Collection[str], names: Collection[str]) -> dict[str, str]:
     """What to say of variables *in_file* that look like settings, and are not among the *names*.
 
-    The file may hold other programs' variables too: those that look like no setting are left alone.
+    The file may also contain variables of other programs. Those that do not resemble a setting are
+    not reported.
     """
     prefixes = tuple({f"{name.partition('_')[0]}_" for name in names if "_" in name})
     found: dict[str, str] = {}

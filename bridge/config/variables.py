@@ -68,8 +68,8 @@ class Variables:
     def read(self, name: str, parse: Callable[[str], T], default: T) -> T:
         """The value of the setting *name*; an unset or empty one has its default.
 
-        Forms and compose files write an empty value for "not set". The result is None, whatever
-        its type, if the value cannot be used.
+        Web forms and Compose files write an empty value for a setting that is not set. If the value
+        cannot be used, the problem is recorded, and the result is None.
         """
         self.names.add(name)
         text = self._values.get(name, "").strip()

@@ -6,8 +6,8 @@ FORMAT = "1"
 """The version of the stored format. Values of other versions are never read or changed, so that an
 older version of the bridge finds its own again after a rollback; they expire.
 
-It need not be increased if the readers of a value accept those that earlier versions stored, and
-earlier versions ignore what was added (rows of sessions: ``snapshots/encoding``)."""
+Keep it for a change that old and new versions both understand: the new one reads the old values,
+and the old one ignores what was added (as in the rows of ``snapshots/encoding``)."""
 
 _PERMANENT = "1"
 """In place of the format, in keys whose values have none and must never be lost."""

@@ -69,7 +69,7 @@ def _fetch_list(url: str, token: str, name: str) -> list[Any]:
 
 
 def mark_covers(rows: Iterable[Row], before: Iterable[Row]) -> None:
-    """Add the ids of those who cover for others to *rows*, as ``covering``.
+    """Add the field ``covering`` to *rows*: the ids of the instructors who cover for others.
 
     Args:
         before: the rows as a bridge read them first.

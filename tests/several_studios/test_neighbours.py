@@ -2,9 +2,9 @@
 
 import asyncio
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
+from asgi_client import request_scope
 from several_studios.conftest import Deploy, Deployment, canary
 
 from bridge.snapshots.bulkhead import THREADS
@@ -18,21 +18,7 @@ class Requests:
 
     async def get(self, address: str) -> tuple[int, bytes]:
         """Send one request; the status and the body."""
-        parts = urlsplit(address)
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": "GET",
-            "scheme": "http",
-            "path": parts.path,
-            "raw_path": parts.path.encode(),
-            "query_string": parts.query.encode(),
-            "root_path": "",
-            "headers": [(b"host", b"localhost")],
-            "server": ("127.0.0.1", 80),
-            "client": ("127.0.0.1", 9),
-        }
+        scope = request_scope("GET", address, {"Host": "localhost"})
         messages: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:

@@ -236,8 +236,9 @@ class PageContext:
 
         Args:
             path: the path, with or without a query.
-            parameters: query parameters of that page, which replace those of *path*; those that
-                are None are left out. A trailing underscore is removed from the name (``from_``).
+            parameters: query parameters of that page. They replace parameters of the same name in
+                *path*; a value of None leaves the parameter out. A trailing underscore of a name is
+                removed (``from_``).
         """
         query = {name.rstrip("_"): value for name, value in parameters.items() if value is not None}
         if self.chosen_language and "lang" not in query:
