@@ -98,6 +98,8 @@ def test_constantly_moving_rows_leave_the_last_good_copy(
     assert {event["cause"][:13] for event in events if event["event"] == "walk failed"} == {
         "inconsistent:"
     }
+    teamup.recover()
+    scenario.wait_until_idle()  # the cold client's walk would insert one more row
     teamup.rows = rows
     scenario.assert_recovers(warm, cold)
 
