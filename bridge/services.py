@@ -1,8 +1,7 @@
 """Wiring: creates all parts of the bridge and passes each its dependencies."""
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +40,7 @@ from bridge.snapshots.publisher import Publisher
 from bridge.snapshots.refresh import Refresher
 from bridge.snapshots.router import SnapshotRouter
 from bridge.snapshots.session_history import SessionHistory
+from bridge.snapshots.single_flight import Turns
 from bridge.snapshots.source_router import NarrowRouter, SourceRouter, WideRouter
 from bridge.store.interface import Store
 from bridge.store.keys import Keys
@@ -66,7 +66,7 @@ class SharedServices:
 
     Attributes:
         waiting: the limit on threads that wait for upstream.
-        refreshes: the places of running refreshes, if there are several studios.
+        refreshes: the limit on running refreshes, if there are several studios.
         feed_memory, page_memory, response_memory: for what is rendered.
     """
 
@@ -74,7 +74,7 @@ class SharedServices:
     store: Store
     metrics: Metrics
     waiting: Bulkhead
-    refreshes: threading.Semaphore
+    refreshes: Turns
     feed_memory: CacheMemory
     page_memory: CacheMemory
     response_memory: CacheMemory
@@ -103,7 +103,7 @@ class SharedServices:
             store=store or open_store(config, clock, metrics),
             metrics=metrics,
             waiting=Bulkhead(),
-            refreshes=threading.Semaphore(_REFRESHES),
+            refreshes=Turns(_REFRESHES),
             feed_memory=CacheMemory(config.cache_max_bytes // 2),
             page_memory=CacheMemory(_PAGE_BYTES),
             response_memory=CacheMemory(config.cache_max_bytes // 2),
@@ -236,13 +236,6 @@ def build(
     publisher = Publisher(
         store=store, keys=keys, local_cache=local_cache, freshness=freshness, alerts=alerts
     )
-    own_refreshes = threading.Semaphore(_REFRESHES // SHARE)
-
-    @contextmanager
-    def turn() -> Iterator[None]:
-        with own_refreshes, shared.refreshes:
-            yield
-
     refresher = Refresher(
         store=store,
         keys=keys,
@@ -253,7 +246,7 @@ def build(
         backoff=backoff,
         clock=clock,
         instrumentation=metrics,
-        turn=turn if config.studio else nullcontext,
+        turn=Turns(_REFRESHES // SHARE, shared.refreshes).take if config.studio else nullcontext,
     )
     registry = KeyRegistry(store, keys, clock)
     cache = SnapshotCache(

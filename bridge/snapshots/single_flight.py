@@ -2,8 +2,8 @@
 
 import queue
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
 import structlog
@@ -24,17 +24,20 @@ class Flight:
 
     Attributes:
         failure: why the refresh failed, if it did.
+        awaited: whether a request has waited for it.
         closing: set when the process is about to exit.
     """
 
     def __init__(self, clock: Clock, closing: threading.Event) -> None:
         self.failure: Failure | None = None
+        self.awaited = False
         self.closing = closing
         self._clock = clock
         self._done = threading.Event()
 
     def wait(self, seconds: float) -> bool:
         """Wait until the refresh ends, for at most *seconds*; whether it has ended."""
+        self.awaited = True
         return self._clock.wait(self._done, seconds)
 
     def finish(self) -> None:
@@ -43,7 +46,58 @@ class Flight:
 
 
 Work = Callable[[Flight], None]
-Turn = Callable[[], AbstractContextManager[object]]
+Turn = Callable[[Flight], AbstractContextManager[object]]
+
+
+class Turns:
+    """A limit on refreshes that run at the same time, with a queue.
+
+    Refreshes that requests wait for come first.
+
+    Args:
+        limit: number of refreshes that may run.
+        within: a limit for the refreshes of several studios together.
+    """
+
+    def __init__(self, limit: int, within: "Turns | None" = None) -> None:
+        self._free = limit
+        self._within = within
+        self._lock = threading.Lock()
+        self._queue: list[tuple[Flight, threading.Event]] = []
+
+    @property
+    def queued(self) -> int:
+        """The number of refreshes in the queue."""
+        return len(self._queue)
+
+    @contextmanager
+    def take(self, flight: Flight) -> Iterator[None]:
+        """Wait for the turn of *flight*, and keep it for the duration of the block."""
+        self._acquire(flight)
+        try:
+            with self._within.take(flight) if self._within else nullcontext():
+                yield
+        finally:
+            self._release()
+
+    def _acquire(self, flight: Flight) -> None:
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return
+            turn = threading.Event()
+            self._queue.append((flight, turn))
+        turn.wait()
+
+    def _release(self) -> None:
+        with self._lock:
+            if not self._queue:
+                self._free += 1
+                return
+            # The first of those that are awaited, or else the first of all.
+            place = max(range(len(self._queue)), key=lambda index: self._queue[index][0].awaited)
+            _, turn = self._queue.pop(place)
+        turn.set()
 
 
 class SingleFlight:
@@ -103,7 +157,7 @@ class SingleFlight:
 
     def _run(self, key: str, flight: Flight, work: Work) -> None:
         try:
-            with self._turn():
+            with self._turn(flight):
                 if not self._closing.is_set():
                     work(flight)
         except Exception:
