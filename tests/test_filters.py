@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pace import at_once
 
 from bridge.errors import ParameterError
+from bridge.filter_params import filters_of_key, parse_filters
 from bridge.filters import FilterSet, Occupancy
 from bridge.model import (
     ClassSession,
@@ -31,7 +32,7 @@ def parse(
 ) -> FilterSet:
     """The filter set of a query; a list stands for a repeated parameter."""
     query = {name: [value] if isinstance(value, str) else value for name, value in values.items()}
-    return FilterSet.parse(query, past=default[0], future=default[1])
+    return parse_filters(query, past=default[0], future=default[1])
 
 
 def key(**values: str | list[str]) -> str:
@@ -151,7 +152,7 @@ def test_different_queries_have_different_keys(
 
 def test_a_path_and_an_equivalent_parameter_have_the_same_key() -> None:
     for name in ("venues", "instructors", "course"):
-        fixed = FilterSet.parse({}, past=30, future=90, fixed={name: 12})
+        fixed = parse_filters({}, past=30, future=90, fixed={name: 12})
         assert fixed == parse(**{name: "12"})
         assert fixed.key == key(**{name: "12"})
 
@@ -200,7 +201,7 @@ def queries(draw: st.DrawFn) -> dict[str, list[str]]:
 
 def _parse_or_skip(values: Mapping[str, Sequence[str]]) -> FilterSet:
     try:
-        return FilterSet.parse(values, past=30, future=90)
+        return parse_filters(values, past=30, future=90)
     except ParameterError as err:
         assume("no session can match" not in str(err))
         raise
@@ -224,7 +225,7 @@ def test_shuffling_splitting_and_repeating_values_does_not_change_the_key(
 @given(queries())
 def test_a_filter_set_can_be_restored_from_its_key(query: dict[str, list[str]]) -> None:
     filter_set = _parse_or_skip(query)
-    assert FilterSet.of_key(filter_set.key) == filter_set
+    assert filters_of_key(filter_set.key) == filter_set
 
 
 @bounded

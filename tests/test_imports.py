@@ -16,8 +16,8 @@ LAYERS = ("values", "upstream", "store", "snapshots", "feeds", "ops", "web")
 """Each may import those before it, never those after it."""
 
 VALUES = frozenset(
-    "background bounded_cache clock config errors filters html_text instrumentation languages model"
-    " network_errors param_values text_cleanup times".split()
+    "background bounded_cache clock config errors filter_params filters html_text instrumentation"
+    " languages model network_errors param_values text_cleanup times".split()
 )
 """The modules of the lowest layer."""
 

@@ -12,7 +12,7 @@ from bridge import times
 from bridge.errors import ParameterError
 from bridge.feeds.formats import FORMATS
 from bridge.feeds.params import OPTIONS
-from bridge.filters import PARAMETERS
+from bridge.filter_params import PARAMETERS
 from bridge.param_values import Parameter
 
 ALL: dict[str, Parameter] = dict(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from bridge import config, services
 from bridge.clock import Clock, SystemClock
-from bridge.config import Config
+from bridge.config import Config, warnings_about
 from bridge.diagnostics import (
     account_checks,
     address_checks,
@@ -61,7 +61,7 @@ def _check(settings: Config, server: Config, clock: Clock) -> CheckReport:
     """
     report = CheckReport()
     report.good("settings", "all are valid")
-    for warning in dict.fromkeys((*server.warnings, *settings.warnings)):
+    for warning in dict.fromkeys((*warnings_about(server), *warnings_about(settings))):
         report.warning("settings", warning)
     try:
         store = open_backend(settings, clock)

@@ -21,7 +21,8 @@ from bridge.feeds.spec import (
     Kind,
     TimeStyle,
 )
-from bridge.filters import PARAMETERS, FilterSet, Occupancy
+from bridge.filter_params import PARAMETERS, parse_filters
+from bridge.filters import FilterSet, Occupancy
 from bridge.languages import Language
 from bridge.model import SourceName
 from bridge.param_values import Parameter, one_of, quoted, single, whole_number
@@ -157,7 +158,7 @@ def feed_spec(
         fixed = (
             {PATH_FIELDS[kind]: identity} if identity is not None and kind in PATH_FIELDS else {}
         )
-        filter_set = FilterSet.parse(values, past=past, future=future, fixed=fixed)
+        filter_set = parse_filters(values, past=past, future=future, fixed=fixed)
     chosen = {name: OPTIONS[name].parse(name, texts) for name, texts in options.items()}
     if "lang" in chosen and chosen["lang"].tag == defaults.language.tag:
         del chosen["lang"]

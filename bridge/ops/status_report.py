@@ -9,7 +9,7 @@ from bridge.errors import ParameterError
 from bridge.feeds.changes import ChangeKind
 from bridge.feeds.selection import HIDDEN_REASONS, hidden_reason, horizon_of
 from bridge.feeds.spec import Audience
-from bridge.filters import FilterSet
+from bridge.filter_params import filters_of_key
 from bridge.model import SourceName
 from bridge.ops.change_counts import ChangeCounts
 from bridge.ops.clashes import Clashes, ClashKind, ClashReport
@@ -254,7 +254,7 @@ class StatusReport:
 
     def _feed(self, usage: FeedUsage) -> FeedStatus:
         try:
-            snapshot = self._router.peek(FilterSet.of_key(usage.feed.key))
+            snapshot = self._router.peek(filters_of_key(usage.feed.key))
         except ParameterError:  # recorded by another version of the program
             snapshot = None
         return FeedStatus(usage, snapshot.walked if snapshot else None)

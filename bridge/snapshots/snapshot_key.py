@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bridge.filter_params import filters_of_key
 from bridge.filters import FilterSet
 from bridge.model import SourceName
 
@@ -37,7 +38,7 @@ class SnapshotKey:
         """
         source = source_of(text)
         prefix = f"{source.value}{_SEPARATOR}"
-        return cls(source, FilterSet.of_key(text.removeprefix(prefix)))
+        return cls(source, filters_of_key(text.removeprefix(prefix)))
 
 
 def source_of(text: str) -> SourceName:

@@ -11,7 +11,7 @@ import requests
 import urllib3
 
 from bridge.errors import Cause, ProblemArea, Scope
-from bridge.filters import PARAMETERS
+from bridge.filter_params import PARAMETERS
 
 _MIN_RETRY, _MAX_RETRY, _DEFAULT_RETRY = 1.0, 300.0, 60.0
 

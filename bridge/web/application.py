@@ -23,7 +23,7 @@ from bridge.config import Config
 from bridge.errors import ConfigError
 from bridge.feeds.formats import CHANGE_FORMATS, FORMATS
 from bridge.feeds.formats.base import Format
-from bridge.filters import MAX_ID
+from bridge.filter_params import MAX_ID
 from bridge.ops import log_config
 from bridge.ops.log_stream import STDERR
 from bridge.param_values import without_html_entities
@@ -114,11 +114,14 @@ def _beginning(app: "WSGIApplication", begin: Callable[[], None]) -> "WSGIApplic
 
 def _start(server: Config, sites: Sites) -> None:
     """Start the background tasks, and stop them when the process exits."""
-    for settings in (server, *server.studios):
+    common = list(config.warnings_about(server))
+    for text in common:
+        log.warning("settings", text=text)
+    for settings in server.studios:
         with background.working_for(settings.studio):
-            for warning in settings.warnings:
-                if settings is server or warning not in server.warnings:
-                    log.warning("settings", text=warning)
+            for text in config.warnings_about(settings):
+                if text not in common:
+                    log.warning("settings", text=text)
     # Exclude the objects created so far from garbage collection, which would delay responses.
     gc.collect()
     gc.freeze()

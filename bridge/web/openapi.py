@@ -13,7 +13,7 @@ from bridge.feeds.formats import CHANGE_FORMATS, FORMATS, JSON
 from bridge.feeds.formats.base import Format
 from bridge.feeds.params import IGNORED, OPTIONS, FeedDefaults, offered_values
 from bridge.feeds.spec import PATH_FIELDS, SINGLE_SESSION_SOURCES, Kind
-from bridge.filters import ALIASES, PARAMETERS
+from bridge.filter_params import ALIASES, PARAMETERS
 from bridge.param_values import MAX_VALUES, Parameter
 from bridge.web import catalogue_document
 from bridge.web.error_pages import TITLES

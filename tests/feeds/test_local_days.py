@@ -16,6 +16,7 @@ from bridge.errors import ParameterError
 from bridge.feeds.formats import FORMATS
 from bridge.feeds.selection import select
 from bridge.feeds.spec import Kind
+from bridge.filter_params import filters_of_key, parse_filters
 from bridge.filters import FilterSet, Weekday
 from bridge.model import ClassSession, Venue
 
@@ -204,14 +205,14 @@ def test_without_a_venue_the_sessions_own_offset_counts() -> None:
 
 
 def parse(**values: str) -> FilterSet:
-    return FilterSet.parse({name: [text] for name, text in values.items()}, past=None, future=None)
+    return parse_filters({name: [text] for name, text in values.items()}, past=None, future=None)
 
 
 def test_every_spelling_is_one_key_in_the_order_of_the_week() -> None:
     filters = parse(weekdays="sat,mon,sat", time_from="08:05", time_until="12:00")
     assert filters == parse(weekdays="mon,sat", time_from="08:05", time_until="12:00")
     assert filters.weekdays == (Weekday.MON, Weekday.SAT)
-    assert FilterSet.of_key(filters.key) == filters
+    assert filters_of_key(filters.key) == filters
     assert parse(weekdays="mon,tue,wed,thu,fri,sat,sun") == parse()
 
 

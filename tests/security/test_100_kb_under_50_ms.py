@@ -12,7 +12,7 @@ from pace import AT_ONCE, timed
 from security.sites import Site
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from bridge.filters import PARAMETERS
+from bridge.filter_params import PARAMETERS
 
 SIZE = 100_000
 FILLINGS = {

@@ -27,7 +27,8 @@ from bridge.feeds.formats.base import Content
 from bridge.feeds.params import FeedDefaults, feed_spec
 from bridge.feeds.selection import select
 from bridge.feeds.spec import Audience, FeedSpec, Kind, TimeStyle
-from bridge.filters import MAX_ID, PARAMETERS, FilterSet
+from bridge.filter_params import MAX_ID, PARAMETERS, filters_of_key
+from bridge.filters import FilterSet
 from bridge.model import Published, Revision, Visibility
 from bridge.snapshots.encoding import decode, encode
 from bridge.snapshots.snapshot import Snapshot
@@ -174,7 +175,7 @@ def test_a_query_is_parsed_or_refused_with_the_name_of_the_parameter(
         return
     again = feed_spec(*kind, parse_qsl(found.query), DEFAULTS)
     assert again == found
-    assert FilterSet.of_key(found.filter_set.key) == found.filter_set
+    assert filters_of_key(found.filter_set.key) == found.filter_set
 
 
 @FUZZ

@@ -23,7 +23,7 @@ from bridge.feeds.formats import CHANGE_FORMATS, FORMATS
 from bridge.feeds.params import IGNORED, OPTIONS
 from bridge.feeds.private import FeedGrant, new_audience
 from bridge.feeds.spec import Kind
-from bridge.filters import ALIASES, PARAMETERS
+from bridge.filter_params import ALIASES, PARAMETERS
 from bridge.model import SourceName, Visibility
 from bridge.sandbox.api import create_api
 from bridge.sandbox.demo_timetable import demo_studio

@@ -6,7 +6,7 @@ from bridge.errors import ParameterError
 from bridge.feeds.params import OPTIONS, feed_spec
 from bridge.feeds.spec import FeedSpec, Kind
 from bridge.feeds.subject import KIND_WORDS
-from bridge.filters import PARAMETERS
+from bridge.filter_params import PARAMETERS
 from bridge.param_values import quoted
 from bridge.snapshots.cache import Lookup
 from bridge.web.error_pages import UnknownPageError

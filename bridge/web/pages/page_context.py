@@ -13,7 +13,7 @@ from bridge import languages, times
 from bridge.errors import ParameterError
 from bridge.feeds.params import OPTIONS, feed_spec
 from bridge.feeds.spec import FeedSpec
-from bridge.filters import PARAMETERS
+from bridge.filter_params import PARAMETERS
 from bridge.languages import Language
 from bridge.param_values import quoted, single
 from bridge.services import Services
