@@ -91,13 +91,12 @@ class ChangeLog:
 
     def extended(self, changes: Sequence[Change], at: int) -> "ChangeLog":
         """The log after a publication at *at*; the same log if it contains the changes already."""
-        latest = {entry.change.identity: entry.change.result for entry in self.changes}
+        latest = {entry.change.identity: entry for entry in self.changes}
         number = self.publications + 1
         new = [
-            LoggedChange(number, at, change)
+            LoggedChange(number, at, seen)
             for change in changes
-            # A publication of another filter set may have logged it.
-            if latest.get(change.identity) != change.result
+            if (seen := _as_readers_see(change, latest.get(change.identity), at))
         ]
         if not new:
             return self
@@ -113,7 +112,7 @@ class ChangeLog:
 def changed_sessions(
     previous: Snapshot, snapshot: Snapshot, history: Mapping[Identity, Published]
 ) -> list[Change]:
-    """The sessions that *snapshot* changes, and that were to come before or after it.
+    """The sessions that *snapshot* changes or contains again, if they are to come, or were.
 
     Args:
         previous: the snapshot of the same filter set before it.
@@ -124,10 +123,11 @@ def changed_sessions(
     added: list[Published] = []
     for entry in snapshot.published:
         identity = entry.session.identity
-        before = previous.by_identity.get(identity) or history.get(identity)
+        own = previous.by_identity.get(identity)
+        before = own or history.get(identity)
         if before is None:
             added.append(entry)
-        elif before.revision.content != entry.revision.content and _facts(before) != _facts(entry):
+        elif own is None or own.revision.content != entry.revision.content:
             changes.append(Change(before, entry, entry.vanished))
     gone = [
         entry
@@ -141,6 +141,21 @@ def changed_sessions(
     changes.extend(Change(None, entry) for entry in added if slot(entry.session) not in replaceable)
     changes.extend(_removal(entry, history) for entry in gone if slot(entry.session) not in listed)
     return [change for change in changes if _concerns_time_after(change, now)]
+
+
+def _as_readers_see(change: Change, last: LoggedChange | None, at: int) -> Change | None:
+    """*change* after the *last* one of its session; None if it tells readers nothing new."""
+    before, after, removed = change
+    if last is not None:
+        # A publication of another filter set may have logged it.
+        if last.change.result == change.result:
+            return None
+        was_cancelled = before is not None and before.vanished
+        if last.change.removed and last.at < at and not (removed or was_cancelled):
+            # Readers were told that the session was removed: it was added again.
+            return Change(None, after)
+    unchanged = not removed and before is not None and _facts(before) == _facts(after)
+    return None if unchanged else change
 
 
 def _removal(entry: Published, history: Mapping[Identity, Published]) -> Change:

@@ -164,6 +164,22 @@ def test_a_held_shrink_logs_nothing_and_its_acceptance_logs_the_removals(
     assert [entry.change.removed for entry in logged(worker)] == [True] * 30
 
 
+@pytest.mark.parametrize("title", ["Vinyasa", "Yin"])
+def test_sessions_that_return_after_their_removal_are_logged_as_added(
+    walks: Walks, worker: Worker, clock: SkippingClock, title: str
+) -> None:
+    walks(sessions(40))
+    walks(sessions(10))
+    clock.skip_waits = True
+    worker.refresher.accept()
+    clock.skip_waits = False
+    returned = [*sessions(10), *(session(n, title=title) for n in range(11, 41))]
+    entries = walks(returned)[30:]
+    assert [entry.change.before for entry in entries] == [None] * 30
+    assert [entry.change.removed for entry in entries] == [False] * 30
+    assert len(walks(returned)) == 60
+
+
 def test_sessions_that_return_after_a_held_shrink_log_nothing(walks: Walks) -> None:
     walks(sessions(40))
     walks(sessions(10))
