@@ -130,7 +130,9 @@ def sign(  # noqa: PLR0917 - one parameter for each option
     grant = FeedGrant(kind, identity, tuple(pairs), audience)
     # Report mistakes now, not to the subscribers.
     grant.spec(services.defaults)
-    base = services.config.public_base_url or site.prefix
+    # At a host of its own a studio is not below its slug.
+    settings = services.config
+    base = settings.public_base_url or ("" if settings.hosts else settings.prefix)
     address = f"{base}/private/{services.private.sign(grant)}"
     click.echo(f"The feed's id, by which it can be revoked: {audience.private}", err=True)
     click.echo(f"The page with its timetable, for people: {address}", err=True)
@@ -150,11 +152,16 @@ def revoke(address: str, slug: str | None) -> None:
         path = urlsplit(address).path
         token = re.sub(rf"\.({'|'.join(FORMATS)})$", "", path.rpartition("/private/")[2])
         identity = str(services.private.decode(token).audience.private)
-    click.echo(f"FEED_REVOKED={','.join(sorted({*services.config.revoked, identity}))}")
+    revoked = sorted({*services.config.revoked, identity})
+    if services.config.studio:
+        click.echo(f"feed_revoked = {json.dumps(revoked)}")
+        place = f"the table of {services.config.studio} in STUDIOS, and reload the server"
+    else:
+        click.echo(f"FEED_REVOKED={','.join(revoked)}")
+        place = "its environment, and restart it"
     if services.config.cache_url == "memory://":
         raise click.ClickException(
-            "CACHE_URL=memory:// is not shared with the server: set the line above in its"
-            " environment, and restart it"
+            f"CACHE_URL=memory:// is not shared with the server: set the line above in {place}"
         )
     services.private.revoke(identity)
     click.echo("revoked; set the line above to keep it revoked even if the store is lost", err=True)

@@ -110,3 +110,8 @@ class Config:
     sandbox: bool
     ephemeral_disk: bool
     unknown_variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of the studio's paths at hosts that are not its own; empty if it is alone."""
+        return f"/s/{self.studio}" if self.studio else ""

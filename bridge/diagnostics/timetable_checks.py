@@ -197,7 +197,7 @@ def _specs(catalogue: Catalogue, defaults: FeedDefaults) -> Iterator[tuple[str, 
 
 
 def _addresses(catalogue: Catalogue, settings: Config) -> dict[str, str]:
-    base = settings.public_base_url or f"http://127.0.0.1:{settings.port}"
+    base = settings.public_base_url or f"http://127.0.0.1:{settings.port}{settings.prefix}"
     addresses = {"all classes": f"{base}/sessions.ics"}
     for kind, item in _items(catalogue):
         path = f"{kind.value}/{item.identity}"

@@ -102,6 +102,11 @@ class PrivateFeeds:
     ) -> None:
         self._store = store
         self._store_keys = store_keys
+        # An account has another name in the store after a change of its settings, such as the slug
+        # of the studio. The addresses that its keys have signed must not become valid by that.
+        self._key_marks = [
+            hashlib.sha256(f"{_SALT}\n{key}".encode()).hexdigest()[:12] for key in keys
+        ]
         # itsdangerous signs with the last of several keys.
         self._serializer = (
             URLSafeSerializer(
@@ -176,7 +181,7 @@ class PrivateFeeds:
             return True
         if identity in self._valid:
             return False
-        if self._store.versions([self._store_keys.revoked(identity)]):
+        if self._store.versions(self._entries(identity)):
             self._revoked.add(identity)
             return True
         self._valid[identity] = True
@@ -188,13 +193,17 @@ class PrivateFeeds:
         Raises:
             StoreError: the revocation could not be stored.
         """
-        key = self._store_keys.revoked(identity)
-        self._store.commit({key: Write(b"revoked")})
+        self._store.commit({key: Write(b"revoked") for key in self._entries(identity)})
         self._revoked.add(identity)
         if self._store.failing:
             raise StoreError(
                 "the revocation was not stored: add the id to FEED_REVOKED", readable=True
             )
+
+    def _entries(self, identity: str) -> list[str]:
+        """The keys in the store of which one is set if the feed is revoked."""
+        by_key = [Keys.revoked_by_key(mark, identity) for mark in self._key_marks]
+        return [self._store_keys.revoked(identity), *by_key]
 
 
 def _check_spelling(token: str) -> None:

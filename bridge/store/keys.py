@@ -88,6 +88,11 @@ class Keys:
         """Set when a private feed is revoked."""
         return self._key("revoked", identity, form=_PERMANENT)
 
+    @staticmethod
+    def revoked_by_key(mark: str, identity: str) -> str:
+        """The same for all accounts that have the signing key with the hash *mark*."""
+        return f"{mark}:{_PERMANENT}:revoked-by-key:{identity}"
+
     def alert(self, topic: str) -> str:
         """Set while an alert is raised."""
         return self._key("alert", topic)

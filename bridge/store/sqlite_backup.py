@@ -107,7 +107,7 @@ def restore_backup(file: Path, store: Path) -> StoreContent:
         ):
             _refuse_if_in_use(target, store)
             if _columns(target) == _COLUMNS:
-                revoked = target.execute("SELECT * FROM entries WHERE key LIKE '%:revoked:%'")
+                revoked = target.execute("SELECT * FROM entries WHERE key LIKE '%:revoked%:%'")
                 copy.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?)", revoked)
                 copy.commit()
             copy.backup(target)

@@ -59,8 +59,7 @@ class Site:
     @property
     def prefix(self) -> str:
         """The prefix of its paths at hosts that are not its own."""
-        slug = self.services.config.studio
-        return PREFIX + slug if slug else ""
+        return self.services.config.prefix
 
     @property
     def access_log(self) -> AccessLog:

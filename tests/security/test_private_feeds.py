@@ -267,6 +267,25 @@ class TestRevocation:
         configured = make_site(store=store, revoked=frozenset([revoked]))
         assert configured.client.get(address).status_code == 404
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"provider_id": "7"},
+            {"request_mode": "provider"},
+            {"request_mode": "provider", "signing_keys": ("a newer signing key", *canaries.KEYS)},
+        ],
+        ids=str,
+    )
+    def test_a_revocation_survives_a_change_of_the_account(
+        self, make_site: Callable[..., Site], fast_clock: FastClock, change: dict[str, Any]
+    ) -> None:
+        store = MemoryStore(fast_clock)
+        before, after = make_site(store=store), make_site(store=store, **change)
+        address, other = sign(before, "venues/11.ics"), sign(before, "venues/11.ics")
+        before.parts.private.revoke(identity(before, address))
+        assert after.client.get(address).status_code == 404
+        assert after.client.get(other).status_code == 200
+
     @pytest.mark.parametrize("by", ["address", "id", "whole address", "other form"])
     def test_the_command_revokes_by_id_or_address(
         self, make_site: Callable[..., Site], fast_clock: FastClock, by: str

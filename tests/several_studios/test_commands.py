@@ -1,6 +1,7 @@
 """The commands of a deployment of several studios."""
 
 import json
+import tomllib
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,37 @@ def test_a_signed_address_is_that_of_the_studio_and_can_be_revoked(
     token = path.rpartition("/")[2].removesuffix(".ics")
     private.revoke(str(private.decode(token).audience.private))
     assert bridge.get(path + "?_=1").status_code == 404
+
+
+@pytest.mark.parametrize("hosts", [[], ["classes.riverside.example"]], ids=str)
+def test_without_a_public_address_signed_paths_lead_to_the_studio(
+    deploy: Deploy, hosts: list[str]
+) -> None:
+    bridge = deploy({"riverside": {"hosts": hosts}})
+    arguments = ("sign", "--studio", "riverside", "venues/12.ics")
+    result = bridge.app.test_cli_runner().invoke(args=arguments)
+    path = result.stdout.splitlines()[-1]
+    assert bridge.get(path, *hosts).status_code == 200
+
+
+def test_check_prints_addresses_at_which_the_feeds_of_the_studio_are(deploy: Deploy) -> None:
+    arguments = ("check", "--json", "--studio", "riverside")
+    result = deploy(PORT="8321").app.test_cli_runner().invoke(args=arguments)
+    [report] = json.loads(result.stdout)["studios"].values()
+    addresses = report["feeds"].values()
+    assert all(url.startswith("http://127.0.0.1:8321/s/riverside/") for url in addresses)
+
+
+def test_revoke_prints_the_line_for_the_table_of_the_studio(deploy: Deploy) -> None:
+    tables = {"riverside": {"feed_revoked": ["0" * 16]}}
+    bridge = deploy(tables)
+    arguments = ("revoke", "--studio", "riverside", "f" * 16)
+    result = bridge.app.test_cli_runner().invoke(args=arguments)
+    assert result.stdout == f'feed_revoked = ["{"0" * 16}", "{"f" * 16}"]\n'
+    assert "set the line above in the table of riverside" in result.stderr
+    revoked = tomllib.loads(result.stdout)
+    after = deploy({"riverside": revoked}).site("riverside").services.config.revoked
+    assert after == {"0" * 16, "f" * 16}
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,39 @@ def test_two_studios_of_one_account_have_nothing_in_common_in_the_store(
         assert f'bridge_walks_total{{outcome="complete",studio="{slug}"}} 2.0' in walks
 
 
+def test_a_slug_that_is_given_to_another_studio_shows_nothing_of_the_first(
+    deploy: Deploy, upstreams: Any, tmp_path: Path
+) -> None:
+    urls, _ = upstreams
+    store = {"CACHE_URL": f"sqlite:///{tmp_path}/store.sqlite3"}
+    assert deploy(**store).get("/s/riverside/venues/12.ics").status_code == 200
+    # TeamUp has one address for all studios. This one refuses the token of the other studio.
+    moved = {"token": token("old-chapel"), "teamup_base_url": urls["riverside"]}
+    bridge = deploy({"riverside": moved}, **store)
+    for path in ("/venues/12.ics", "/", "/catalogue.json"):
+        response = bridge.get(f"/s/riverside{path}")
+        assert response.status_code == 503
+        assert_free("riverside", response.data, path)
+
+
+def test_a_revoked_feed_stays_revoked_if_its_studio_gets_another_slug(
+    deploy: Deploy, tmp_path: Path
+) -> None:
+    hosts = ["one.example"]
+    key = {"feed_signing_keys": ["the key of one studio"], "hosts": hosts}
+    store = {"CACHE_URL": f"sqlite:///{tmp_path}/store.sqlite3"}
+    bridge = deploy({"riverside": key}, **store)
+    private = bridge.site("riverside").services.private
+    grant, other = (
+        FeedGrant(Kind.VENUE, 12, (), new_audience([Visibility.PUBLIC])) for _ in range(2)
+    )
+    paths = [f"/private/{private.sign(each)}.ics" for each in (grant, other)]
+    private.revoke(str(grant.audience.private))
+    for tables in ({"riverside": key}, {"old-chapel": key}):
+        bridge = deploy(tables, **store)
+        assert [bridge.get(path, *hosts).status_code for path in paths] == [404, 200]
+
+
 def test_log_lines_and_alerts_name_their_studio_and_tell_of_no_other(
     deploy: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

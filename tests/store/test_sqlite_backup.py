@@ -19,6 +19,7 @@ from bridge.store.sqlite_backup import restore_backup, write_backup
 
 KEYS = Keys("account")
 SNAPSHOT, REVOKED, LATER = KEYS.snapshot("all"), KEYS.revoked("a"), KEYS.revoked("b")
+BY_KEY = Keys.revoked_by_key("0123456789ab", "b")
 
 
 @pytest.fixture
@@ -149,10 +150,11 @@ def test_feeds_that_were_revoked_after_the_backup_stay_revoked(
     store: SqliteStore, open_store: Callable[[], SqliteStore], path: Path, file: Path
 ) -> None:
     write_backup(path, file, replace=False)
-    store.commit({LATER: Write(b"revoked"), SNAPSHOT: Write(b"second")})
+    store.commit({key: Write(b"revoked") for key in (LATER, BY_KEY)} | {SNAPSHOT: Write(b"second")})
     store.close()
     assert restore_backup(file, path).counts["revoked"] == 2
-    assert open_store().versions([REVOKED, LATER]).keys() == {REVOKED, LATER}
+    kept = [REVOKED, LATER, BY_KEY]
+    assert open_store().versions(kept).keys() == {*kept}
 
 
 def test_an_existing_file_is_replaced_only_if_that_is_wanted(
