@@ -27,6 +27,8 @@ from granian.log import LogLevels
 
 from bridge import __version__, config, local_run
 from bridge.config import Config
+from bridge.config.parsers import SettingError
+from bridge.config.studio_tables import read_studios
 from bridge.config.variables import environment, is_set
 from bridge.errors import ConfigError
 from bridge.ops import log_config, metrics_dir
@@ -115,9 +117,9 @@ def _reloaded_studios(server: _Server) -> Iterator[None]:
 
         def reload() -> bool:
             try:
-                candidate.write_bytes((_HOME / original).read_bytes())
+                candidate.write_bytes(read_studios(original))
                 settings = config.load({**environment(), "STUDIOS": str(candidate)})
-            except (ConfigError, OSError) as err:
+            except (ConfigError, SettingError, OSError) as err:
                 problem = str(err).replace(str(candidate), original)
                 log.error("studios not reloaded", problem=problem)
                 return False
@@ -125,7 +127,7 @@ def _reloaded_studios(server: _Server) -> Iterator[None]:
             log.info("studios reloaded", count=len(settings.studios))
             return True
 
-        copy.write_bytes((_HOME / original).read_bytes())
+        copy.write_bytes(read_studios(original))
         os.environ["STUDIOS"] = str(copy)
         server.before_reload = reload
         yield

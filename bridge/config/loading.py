@@ -66,9 +66,10 @@ def load(values: Mapping[str, str] | None = None) -> Config:
     config = _read(variables)
     unknown = _unknown(in_file, variables.names)
     if not tables:
+        variables.problems |= _store_problems(config)
         _check(variables, config, unknown)
         return replace(config, unknown_variables=unknown)
-    problems = {**variables.problems, **misplaced(values)}
+    problems = {**variables.problems, **misplaced(values), **_store_problems(config)}
     studios = []
     for table in tables:
         own = Variables(table.values_among(values))
@@ -77,7 +78,12 @@ def load(values: Mapping[str, str] | None = None) -> Config:
             own.problems |= table.unknown_keys(own.names)
             _check(own, studio, {})
         except ConfigError as err:
-            problems |= {table.key_of(name): text for name, text in err.problems.items()}
+            problems |= {
+                table.key_of(name): text
+                for name, text in err.problems.items()
+                # It is in the environment, and told of the server.
+                if variables.problems.get(name) != text
+            }
         studios.append(replace(studio, studio=table.slug, hosts=table.hosts))
     problems |= _shared_keys(studios) | _others_addresses(studios)
     if problems:
@@ -102,21 +108,29 @@ def _others_addresses(studios: Iterable[Config]) -> dict[str, str]:
     """What to say of studios whose public address is that of another one."""
     studios = tuple(studios)
     owners = {host: studio.studio for studio in studios for host in studio.hosts}
-    addresses: dict[str, str] = {}
+    by_path = {studio.prefix: studio.studio for studio in studios}
+    addresses: dict[tuple[str, str], str] = {}
     found: dict[str, str] = {}
     for studio in studios:
-        slug, base = studio.studio, studio.public_base_url
-        if base is None:
+        slug = studio.studio
+        if studio.public_base_url is None:
             continue
-        host = urlsplit(base).hostname or ""
+        base = urlsplit(studio.public_base_url)
+        host = (base.hostname or "").rstrip(".")
+        path_owner = next((by_path[path] for path in by_path if base.path.endswith(path)), slug)
         if owners.get(host, slug) != slug:
             found[f"STUDIOS, {owners[host]}, hosts"] = (
                 f"{host} is in the public address of {slug}, which could not be reached there;"
                 " accepted: hosts at which no other studio is"
             )
-        elif addresses.setdefault(base, slug) != slug:
+        elif path_owner != slug:
             found[f"STUDIOS, {slug}, public_base_url"] = (
-                f"{addresses[base]} has the same address; accepted: one of this studio"
+                f"{path_owner} is at this address; accepted: one of this studio"
+            )
+        elif addresses.setdefault((base.netloc.lower(), base.path), slug) != slug:
+            other = addresses[base.netloc.lower(), base.path]
+            found[f"STUDIOS, {slug}, public_base_url"] = (
+                f"{other} has the same address; accepted: one of this studio"
             )
     return found
 
@@ -204,13 +218,20 @@ def _check(variables: Variables, config: Config, unknown: Mapping[str, str]) -> 
         found["TEAMUP_PROVIDER_ID"] = (
             "is not set, and TEAMUP_AUTH_SCHEME=none needs it; accepted: the id of your studio"
         )
-    if not found and config.cache_url == "memory://" and config.workers > 1:
-        found[config.store_variable] = (
-            f"memory:// serves one process only, and WEB_CONCURRENCY is {config.workers};"
-            " accepted: WEB_CONCURRENCY=1, or a store that processes share"
-        )
     if found:
         raise ConfigError({**found, **unknown})
+
+
+def _store_problems(config: Config) -> dict[str, str]:
+    """What to say of a store that the workers cannot share."""
+    # None: its value cannot be used
+    if config.cache_url != "memory://" or config.workers in (None, 1):
+        return {}
+    problem = (
+        f"memory:// serves one process only, and WEB_CONCURRENCY is {config.workers};"
+        " accepted: WEB_CONCURRENCY=1, or a store that processes share"
+    )
+    return {config.store_variable: problem}
 
 
 _LIKELY = 0.8

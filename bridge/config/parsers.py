@@ -73,7 +73,7 @@ def content_of(name: str, parse: Callable[[str], T], *, given: bool) -> Callable
         if given:
             raise _refused(f"is set, and {name} as well", "one of the two")
         try:
-            content = _read_regular_file(_HOME / path, MAX_SECRET_BYTES)
+            content = read_regular_file(_HOME / path, MAX_SECRET_BYTES)
             text = content.decode("utf-8").strip()
         except UnicodeDecodeError:
             # without the cause, which contains the content
@@ -91,8 +91,13 @@ def content_of(name: str, parse: Callable[[str], T], *, given: bool) -> Callable
     return parse_file
 
 
-def _read_regular_file(path: Path, most: int) -> bytes:
-    """The content of a file; others, such as pipes, could block, and are read once only."""
+def read_regular_file(path: Path, most: int) -> bytes:
+    """The content of a file; others, such as pipes, could block, and are read once only.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no regular file, or has more than *most* bytes.
+    """
     if path.exists() and not path.is_file():
         raise ValueError("it is not a regular file")
     with path.open("rb") as file:
@@ -244,13 +249,10 @@ def logo(text: str) -> Path:
     if test is None:
         raise _unusable(text, _ACCEPTED_IMAGES)
     try:
-        size = path.stat().st_size
-        content = path.read_bytes() if size <= MAX_IMAGE_BYTES else b""
+        content = read_regular_file(path, MAX_IMAGE_BYTES)
     except (OSError, ValueError) as err:
-        reason = getattr(err, "strerror", None) or "the name is not valid"
+        reason = getattr(err, "strerror", None) or err
         raise _refused(f"{text[:80]!r} cannot be read: {reason}", _ACCEPTED_IMAGES) from err
-    if size > MAX_IMAGE_BYTES:
-        raise _refused(f"{text[:80]!r} has {size} bytes", _ACCEPTED_IMAGES)
     if not test(content):
         raise _refused(f"{text[:80]!r} is not a valid {path.suffix} file", _ACCEPTED_IMAGES)
     return path

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bridge.config.parsers import SettingError
+from bridge.config.parsers import SettingError, read_regular_file
 
 SHORT_NAMES = {
     "name": "STUDIO_NAME",
@@ -43,8 +43,9 @@ OF_SERVER = frozenset(
 """What only the environment may have, because the studios share it."""
 
 _HOME = Path(__file__).parent.parent.parent
-_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_SLUG = re.compile(_LABEL)
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _MAX_BYTES = 4_000_000
 _ACCEPTED = 'a TOML file with a table for each studio: [[studio]], slug = "…", token_file = "…"'
 
@@ -87,15 +88,17 @@ class StudioTable:
         Args:
             names: of all settings.
         """
+        settings = {name.lower() for name in names if name not in OF_SERVER}
+        accepted = [*sorted(settings), *SHORT_NAMES, "slug", "hosts"]
         found = {}
         for name in self.values:
+            likely = difflib.get_close_matches(name.lower(), accepted, 1)
+            hint = f"did you mean {likely[0]}?" if likely else ""
             if name in OF_SERVER:
-                found[name] = "belongs to the server; accepted: the environment variable"
+                text = f"belongs to the server; accepted: the environment variable {name}"
+                found[name] = f"{text}; {hint}" if hint else text
             elif name not in names:
-                accepted = [key for key in names if key not in OF_SERVER]
-                likely = difflib.get_close_matches(name, accepted, 1)
-                hint = f"did you mean {likely[0].lower()}?" if likely else "README.md lists them"
-                found[name] = f"is not a setting; {hint}"
+                found[name] = f"is not a setting; {hint or 'README.md lists them'}"
         return found
 
     def key_of(self, variable: str) -> str:
@@ -103,34 +106,51 @@ class StudioTable:
         return f"STUDIOS, {self.slug}, {variable.lower()}"
 
 
-def studio_tables(text: str) -> tuple[StudioTable, ...]:
-    """Read the file at the path *text*; a relative one is below the directory of ``app.py``.
+def read_studios(text: str) -> bytes:
+    """The content of the file at the path *text*; a relative one is below the directory of
+    ``app.py``.
 
     Raises:
-        SettingError: the file, or a table in it, cannot be used. It quotes no value.
+        SettingError: it cannot be read.
     """
-    path = _HOME / text
+    try:
+        return read_regular_file(_HOME / text, _MAX_BYTES)
+    except (OSError, ValueError) as err:
+        reason = getattr(err, "strerror", None) or err
+        problem = f"{text[:200]!r} cannot be read: {reason}"
+        raise SettingError(f"{problem}; accepted: {_ACCEPTED}") from err
+
+
+def studio_tables(text: str) -> tuple[StudioTable, ...]:
+    """The tables in the file at the path *text*, as for :func:`read_studios`.
+
+    Raises:
+        SettingError: the file, or a table in it, cannot be used. It quotes no setting.
+    """
     quoted = repr(text[:200])
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise SettingError(f"{quoted} has more than {_MAX_BYTES} bytes; accepted: {_ACCEPTED}")
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as err:
-        reason = err.strerror or "it cannot be opened"
-        raise SettingError(f"{quoted} cannot be read: {reason}; accepted: {_ACCEPTED}") from err
-    except ValueError as err:
+        # Some editors begin a file with a byte order mark.
+        content = tomllib.loads(read_studios(text).decode("utf-8-sig"))
+    except UnicodeDecodeError:
         # Without the cause: it may quote a secret.
+        raise SettingError(f"{quoted} is not UTF-8; accepted: {_ACCEPTED}") from None
+    except ValueError as err:
         where = re.search(r"\(at [^)]*\)$", str(err))
         place = f" {where[0]}" if where else ""
         raise SettingError(f"{quoted} is not TOML{place}; accepted: {_ACCEPTED}") from None
-    others = content.keys() - {"studio"}
-    rows = content.get("studio")
-    if others or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise SettingError(f"{quoted} has other tables, or none; accepted: {_ACCEPTED}")
-    tables = tuple(_table(number, row) for number, row in enumerate(rows, 1))
-    _check_unique("slug", [table.slug for table in tables])
-    _check_unique("host", [host for table in tables for host in table.hosts])
-    return tables
+    rows = content.pop("studio", [])
+    if content:
+        problem = f"has {next(iter(content))!r} outside of the tables of studios"
+    elif not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        problem = "has studio instead of [[studio]]"
+    elif not rows:
+        problem = "has no table of a studio"
+    else:
+        tables = tuple(_table(number, row) for number, row in enumerate(rows, 1))
+        _check_unique("slug", [(f"studio {n}", t.slug) for n, t in enumerate(tables, 1)])
+        _check_unique("host", [(table.slug, host) for table in tables for host in table.hosts])
+        return tables
+    raise SettingError(f"{quoted} {problem}; accepted: {_ACCEPTED}")
 
 
 def misplaced(environment: Mapping[str, str]) -> dict[str, str]:
@@ -143,20 +163,22 @@ def misplaced(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _table(number: int, row: Mapping[str, Any]) -> StudioTable:
-    slug, hosts = row.get("slug"), row.get("hosts", [])
+    fields = {key.lower(): value for key, value in row.items()}
+    slug, hosts = fields.get("slug"), fields.get("hosts", [])
     if not isinstance(slug, str) or not _SLUG.fullmatch(slug):
-        accepted = "slug = with lower-case letters, digits and hyphens"
-        raise SettingError(f"the slug of studio {number} cannot be used; accepted: {accepted}")
-    if not isinstance(hosts, list) or not all(
-        isinstance(host, str) and _HOST.fullmatch(host.lower()) for host in hosts
-    ):
-        accepted = 'host names without a port, such as hosts = ["calendar.example.com"]'
-        raise SettingError(f"the hosts of {slug} cannot be used; accepted: {accepted}")
+        problem = "no slug" if slug is None else f"the slug {slug!r:.80}, which cannot be used"
+        accepted = 'at most 63 lower-case letters, digits and hyphens, as in slug = "riverside"'
+        raise SettingError(f"studio {number} has {problem}; accepted: {accepted}")
+    for host in hosts if isinstance(hosts, list) else [hosts]:
+        if isinstance(hosts, list) and isinstance(host, str) and _HOST.fullmatch(host.lower()):
+            continue
+        accepted = 'a list of host names without a port, as in hosts = ["calendar.example.com"]'
+        raise SettingError(f"hosts of {slug} cannot be {host!r:.80}; accepted: {accepted}")
     values: dict[str, str] = {}
     for key, value in row.items():
-        if key in ("slug", "hosts"):
+        if key.lower() in ("slug", "hosts"):
             continue
-        name = SHORT_NAMES.get(key, key.upper())
+        name = SHORT_NAMES.get(key.lower(), key.upper())
         if name in values:
             raise SettingError(f"{slug} has {name.lower()} twice; accepted: one of its two names")
         values[name] = _text(slug, key, value)
@@ -166,18 +188,28 @@ def _table(number: int, row: Mapping[str, Any]) -> StudioTable:
 def _text(slug: str, key: str, value: Any) -> str:
     """A value of TOML as the text of an environment variable."""
     if isinstance(value, bool):
-        return "on" if value else "off"
+        return str(value).lower()
     if isinstance(value, str | int):
         return str(value)
-    if isinstance(value, list) and all(isinstance(item, str | int) for item in value):
-        return ",".join(map(str, value))
-    accepted = "a text, a whole number, true, false, or a list of texts"
+    if isinstance(value, list) and all(type(item) in (str, int) for item in value):
+        texts = [str(item) for item in value]
+        if not any(separator in text for text in texts for separator in ",\n"):
+            return ",".join(texts)
+        accepted = "a list of texts without commas and line breaks"
+    else:
+        accepted = "a text, a whole number, true, false, or a list of texts"
     raise SettingError(f"{key} of {slug} cannot be used; accepted: {accepted}")
 
 
-def _check_unique(what: str, names: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise SettingError(f"two studios have the {what} {name}; accepted: a different one")
-        seen.add(name)
+def _check_unique(what: str, names: Iterable[tuple[str, str]]) -> None:
+    """Check that no two of *names* are equal.
+
+    Args:
+        names: each with the studio that has it.
+    """
+    owners: dict[str, str] = {}
+    for studio, name in names:
+        if name in owners:
+            both = f"{owners[name]} and {studio}"
+            raise SettingError(f"{both} have the {what} {name}; accepted: a different one for each")
+        owners[name] = studio

@@ -1,5 +1,6 @@
 """SIGHUP: a real server reads the file of studios again."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +74,11 @@ def test_the_file_is_read_again_on_sighup_and_a_mistake_in_it_changes_nothing(
         machine.send_signal(signal.SIGHUP)
         wait_until(lambda: len(problems(machine)) == number)  # noqa: B023
         assert f"STUDIOS, riverside, {expected}" in problems(machine)[-1]
+    file.unlink()
+    os.mkfifo(file)
+    machine.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(problems(machine)) == 3)
+    assert "it is not a regular file" in problems(machine)[-1]
     for slug in ("riverside", "old-chapel"):
         # A worker that was replaced may answer until it has stopped.
         wait_until(lambda: machine.get(f"/s/{slug}/venues/12.ics").status == 200)  # noqa: B023

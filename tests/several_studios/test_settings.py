@@ -1,5 +1,7 @@
 """The file of studios: what is accepted, and how each mistake is named."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -79,22 +81,29 @@ def test_without_a_token_a_studio_needs_its_provider(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "has other tables, or none"),
-        ("[studio]\nslug = 'one'", "has other tables, or none"),
-        (f"[[studios]]\nslug = 'one'\n{ONE}", "has other tables, or none"),
-        ("studio = 3", "has other tables, or none"),
+        ("", "has no table of a studio"),
+        ("[studio]\nslug = 'one'", "has studio instead of [[studio]]"),
+        ("studio = 3", "has studio instead of [[studio]]"),
+        (f"[[studios]]\nslug = 'one'\n{ONE}", "has 'studios' outside of the tables of studios"),
         (f"[[studio]]\ntoken = {SECRET}", "is not TOML (at line 2, column 9)"),
-        ("[[studio]]\n", "the slug of studio 1 cannot be used"),
-        (f"{ONE}[[studio]]\nslug = 'Two'", "the slug of studio 2 cannot be used"),
-        ("[[studio]]\nslug = 'a/b'", "the slug of studio 1 cannot be used"),
-        (f"{ONE}{ONE}", "two studios have the slug one"),
-        (f"{ONE}hosts = 'a.example'", "the hosts of one cannot be used"),
-        (f"{ONE}hosts = ['a.example:80']", "the hosts of one cannot be used"),
-        (f"{ONE}hosts = ['https://a.example']", "the hosts of one cannot be used"),
+        ("[[studio]]\n", "studio 1 has no slug"),
+        (f"{ONE}[[studio]]\nslug = 'Two'", "studio 2 has the slug 'Two', which cannot be used"),
+        ("[[studio]]\nslug = 'a/b'", "studio 1 has the slug 'a/b'"),
+        (f"[[studio]]\nslug = '{'a' * 200}'", "accepted: at most 63 lower-case letters"),
+        ("[[studio]]\nslug = 5", "studio 1 has the slug 5"),
+        (f"{ONE}{TWO}{ONE}", "studio 1 and studio 3 have the slug one"),
+        (f"{ONE}hosts = 'a.example'", "hosts of one cannot be 'a.example'; accepted: a list"),
+        (f"{ONE}hosts = ['b.example', 'a.example:80']", "hosts of one cannot be 'a.example:80'"),
+        (f"{ONE}hosts = ['https://a.example']", "hosts of one cannot be 'https://a.example'"),
+        (f"{ONE}hosts = ['a..example']", "hosts of one cannot be 'a..example'"),
+        (f"{ONE}hosts = [7]", "hosts of one cannot be 7"),
         (
             f"{ONE}hosts = ['a.example']\n{TWO}hosts = ['b.example', 'A.example']",
-            "two studios have the host a.example",
+            "one and two have the host a.example",
         ),
+        (f"{ONE}cache_ttl = 3\nCACHE_TTL = 4", "one has cache_ttl twice"),
+        (f"{ONE}feed_signing_keys = ['{SECRET},2']", "a list of texts without commas"),
+        (f"{ONE}feed_signing_keys = [true]", "feed_signing_keys of one cannot be used"),
         (f"{ONE}teamup_api_token = 'x'", "one has teamup_api_token twice"),
         (f"{ONE}cache_ttl = 1.5", "cache_ttl of one cannot be used"),
         (f"{ONE}cache_ttl = {{}}", "cache_ttl of one cannot be used"),
@@ -105,6 +114,37 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str, expect
     assert list(found) == ["STUDIOS"]
     assert expected in found["STUDIOS"]
     assert "accepted:" in found["STUDIOS"]
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda path: path.mkdir(), "cannot be read: it is not a regular file"),
+        (os.mkfifo, "cannot be read: it is not a regular file"),
+        (lambda path: path.write_bytes(f"{ONE}name = 'é'".encode("latin-1")), "is not UTF-8"),
+        (lambda path: path.write_bytes(ONE.encode("utf-16")), "is not UTF-8"),
+        (lambda path: path.write_bytes(bytes(4_000_001)), "it has more than 4000000 bytes"),
+    ],
+    ids=["directory", "pipe", "Latin-1", "UTF-16", "too long"],
+)
+def test_what_is_no_text_file_is_refused(
+    tmp_path: Path, make: Callable[[Path], object], expected: str
+) -> None:
+    make(tmp_path / "studios.toml")
+    with pytest.raises(ConfigError) as caught:
+        config.load({"STUDIOS": str(tmp_path / "studios.toml")})
+    assert expected in caught.value.problems["STUDIOS"]
+    assert SECRET not in str(caught.value)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    assert list(load(tmp_path, f"\ufeff{ONE}{TWO}")) == ["one", "two"]
+
+
+def test_a_pipe_is_no_logo(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "logo.svg")
+    found = problems(tmp_path, f'{ONE}studio_logo = "{tmp_path}/logo.svg"\n')
+    assert "it is not a regular file" in found["STUDIOS, one, studio_logo"]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -118,6 +158,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("cache_ttl = 0", "cache_ttl", "accepted: a whole number"),
         ("cache_tll = 1", "cache_tll", "is not a setting; did you mean cache_ttl?"),
         ("colour = 'red'", "colour", "is not a setting; README.md lists them"),
+        ("tokn = 'x'", "tokn", "is not a setting; did you mean token?"),
+        ("host = 'a.example'", "host", "the environment variable HOST; did you mean hosts?"),
+        ("cache_ttl = true", "cache_ttl", "'true' cannot be used"),
         ("port = 80", "port", "belongs to the server; accepted: the environment variable"),
         ("cache_url = 'memory://'", "cache_url", "belongs to the server"),
         ("studios = 'more.toml'", "studios", "belongs to the server"),
@@ -141,7 +184,12 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
         "STUDIOS, one, teamup_api_token",
         "STUDIOS, one, cache_ttl",
         "STUDIOS, two, teamup_api_token",
-    } | ({"STUDIOS, one, port", "STUDIOS, two, port"} & set(found))
+    }
+
+
+def test_a_mistake_in_the_environment_is_named_once(tmp_path: Path) -> None:
+    assert list(problems(tmp_path, ONE + TWO, CACHE_TTL="x")) == ["CACHE_TTL"]
+    assert list(problems(tmp_path, ONE + TWO, WEB_CONCURRENCY="2")) == ["CACHE_URL"]
 
 
 @pytest.mark.parametrize(
@@ -182,6 +230,14 @@ def test_the_public_address_of_a_studio_cannot_lead_to_another(tmp_path: Path) -
     assert load(tmp_path, text, **base)["one"].public_base_url == "https://calendars.example"
     found = problems(tmp_path, text + TWO, **base)
     assert "is in the public address of two" in found["STUDIOS, one, hosts"]
+    dotted = 'public_base_url = "https://Calendars.example./"\n'
+    found = problems(tmp_path, text + TWO + dotted)
+    assert "is in the public address of two" in found["STUDIOS, one, hosts"]
     address = 'public_base_url = "https://a.example"\n'
-    found = problems(tmp_path, ONE + address + TWO + address)
-    assert "one has the same address" in found["STUDIOS, two, public_base_url"]
+    for same in (address, address.replace("a.", "A.")):
+        found = problems(tmp_path, ONE + address + TWO + same)
+        assert "one has the same address" in found["STUDIOS, two, public_base_url"]
+    below = 'public_base_url = "https://a.example/x/s/one"\n'
+    assert load(tmp_path, ONE + below + TWO)["one"].public_base_url
+    found = problems(tmp_path, ONE + TWO + below)
+    assert "one is at this address" in found["STUDIOS, two, public_base_url"]
