@@ -122,7 +122,7 @@ def retry_after_seconds(retry_after: str | None, now: float) -> float:
     if retry_after is None:
         return _DEFAULT_RETRY
     value = retry_after.strip()
-    if re.fullmatch(r"[0-9]{1,20}", value):
+    if re.fullmatch(r"[0-9]+", value):
         seconds = float(value)
     else:
         try:

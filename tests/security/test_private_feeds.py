@@ -98,10 +98,27 @@ class TestContent:
         room = site.client.get(sign(site, f"rooms/{studios.HIDDEN_ROOM}.json", *everything))
         assert canaries.leaks(room.data) == {"members", "private", "join", "staff"}
 
-    def test_query_parameters_do_not_change_the_signed_filters(self, site: Site) -> None:
+    @pytest.mark.parametrize("form", ["ics", "json", "txt"])
+    @pytest.mark.parametrize("query", ["venues=16", "past=0", "lang=de", "visibility=private"])
+    def test_parameters_that_are_not_signed_are_refused(
+        self, site: Site, form: str, query: str
+    ) -> None:
+        address = sign(site, f"venues/11.{form}")
+        answer = site.client.get(f"{address}?{query}")
+        assert answer.status_code == 400
+        assert query.partition("=")[0] in answer.text
+
+    def test_parameters_of_the_format_and_of_trackers_are_accepted(self, site: Site) -> None:
         address = sign(site, "venues/11.json")
-        assert site.client.get(f"{address}?venues=16").data == site.client.get(address).data
-        assert {event["venue"]["id"] for event in site.client.get(address).json} == {11}
+        whole = site.client.get(address).json
+        assert {event["venue"]["id"] for event in whole} == {11}
+        assert site.client.get(f"{address}?utm_source=mail&_=1").json == whole
+        assert len(site.client.get(f"{address}?limit=1").json) == 1
+
+    def test_parameters_reveal_nothing_about_a_wrong_address(self, site: Site) -> None:
+        address = sign(site, "venues/11.ics").replace(".ics", "x.ics")
+        answer, other = (site.client.get(f"{address}{query}") for query in ("?venues=16", ""))
+        assert (answer.status_code, answer.data) == (404, other.data)
 
     def test_the_label_is_the_name_of_the_calendar(self, site: Site) -> None:
         answer = site.client.get(sign(site, "sessions.ics", "--label", "For the team"))
