@@ -21,7 +21,7 @@ class ManualClock:
         self._lock = threading.Lock()
         self._now = start.timestamp()
         self._monotonic = 1_000.0
-        self._skip = skip
+        self.skip = skip
         self.waited: list[float] = []
 
     def now(self) -> float:
@@ -32,7 +32,7 @@ class ManualClock:
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
         self.waited.append(seconds)
-        if not self._skip:
+        if not self.skip:
             return event.wait(max(0.0, min(seconds, 20.0)))
         if not event.wait(0.001):
             self.move(seconds)

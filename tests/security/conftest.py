@@ -17,6 +17,7 @@ from bridge import services
 from bridge.config import Config
 from bridge.model import SourceName
 from bridge.ops import log_config
+from bridge.upstream.client import PAGE_SECONDS
 
 SECRETS: dict[str, Any] = {
     "token": canaries.TOKEN,
@@ -49,8 +50,6 @@ def make_site(
 ) -> Iterator[Callable[..., Site]]:
     """Creates bridges with a canary in every secret setting."""
     sites: list[Site] = []
-    # Divide the deadline by the clock's speedup.
-    monkeypatch.setattr("bridge.upstream.client.PAGE_SECONDS", 10 / fast_clock.speedup)
 
     def make(*, store: Any = None, cold: bool = False, **fields: Any) -> Site:
         log = io.StringIO()
@@ -61,10 +60,16 @@ def make_site(
         log_config.configure(config.log_format, config.log_level)
         site = Site(services.build(config, clock=fast_clock, store=store), log)
         sites.append(site)
+        # While it warms up, the deadline of a page is the real one; later it is divided by the
+        # clock's speedup.
+        monkeypatch.setattr("bridge.upstream.client.PAGE_SECONDS", PAGE_SECONDS)
         if not cold:
             # Repeated, since a cold request may time out on a busy machine.
             for path in ("/sessions.ics", *NARROW_PATHS):
                 wait_until(lambda path=path: site.client.get(path).status_code == 200)
+        monkeypatch.setattr(
+            "bridge.upstream.client.PAGE_SECONDS", PAGE_SECONDS / fast_clock.speedup
+        )
         return site
 
     yield make
