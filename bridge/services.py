@@ -165,13 +165,19 @@ class Services:
         self.client.close()
         self.refresher.close()
 
+    def finish(self) -> None:
+        """Run the periodic tasks once more, and let deliveries end."""
+        self.periodic.close()
+        for sender in self.senders:
+            sender.finish()
+
     def close(self) -> None:
         """Stop the background threads, and close connections and files.
 
         The store stays open if studios share it.
         """
         self.stop_refreshing()
-        self.periodic.close()
+        self.finish()
         for sender in self.senders:
             sender.close()
         if not self.config.studio:
@@ -280,6 +286,7 @@ def build(
         router=router,
         defaults=defaults,
         signing_key=config.changes_key,
+        studio=config.studio,
     )
     change_sender = None
     if config.changes_url is not None:

@@ -33,6 +33,7 @@ _NAMESPACE = uuid.UUID("c1f6b7a2-3f0e-4b57-9d5b-2a8f5f0c7e11")
 class _Publication:
     """What one publication of a source changed; *at* is when its walk began."""
 
+    studio: str
     source: SourceName
     number: int
     at: int
@@ -40,7 +41,10 @@ class _Publication:
 
     @property
     def id(self) -> str:
-        return str(uuid.uuid5(_NAMESPACE, f"{self.source.value}:{self.number}:{self.at}"))
+        # Several studios may have one receiver.
+        prefix = f"{self.studio}:" if self.studio else ""
+        name = f"{prefix}{self.source.value}:{self.number}:{self.at}"
+        return str(uuid.uuid5(_NAMESPACE, name))
 
 
 class ChangeOutbox:
@@ -52,6 +56,7 @@ class ChangeOutbox:
     Args:
         defaults: the public audience, and the language of the texts.
         signing_key: signs the messages; None: they have no signature.
+        studio: named in each message; empty if the bridge serves only one.
     """
 
     name = "changes"
@@ -67,6 +72,7 @@ class ChangeOutbox:
         router: SnapshotRouter,
         defaults: FeedDefaults,
         signing_key: str | None,
+        studio: str = "",
     ) -> None:
         self._store = store
         self._key = keys.outbox(self.name)
@@ -75,6 +81,7 @@ class ChangeOutbox:
         self._router = router
         self._defaults = defaults
         self._signing_key = signing_key
+        self._studio = studio
 
     def first(self) -> Message | None:
         """See :class:`~bridge.ops.sender.Outbox`."""
@@ -93,6 +100,7 @@ class ChangeOutbox:
             return Message(publication.id, publication.at, None)
         content = {
             "id": publication.id,
+            **({"studio": self._studio} if self._studio else {}),
             "source": publication.source.value,
             "publication": publication.number,
             "at": datetime.fromtimestamp(publication.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -130,7 +138,7 @@ class ChangeOutbox:
             waiting = (entry for entry in log.changes if entry.publication > cursor)
             for number, group in groupby(waiting, key=lambda entry: entry.publication):
                 entries = tuple(group)
-                yield _Publication(source, number, entries[0].at, entries)
+                yield _Publication(self._studio, source, number, entries[0].at, entries)
 
     def _load(self) -> tuple[dict[str, int], str | None]:
         """The number of the last accepted publication of each source, and the entry's version.

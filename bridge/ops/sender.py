@@ -10,6 +10,7 @@ failure the pause before the next try is doubled, from a minute to an hour.
 
 import json
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -116,6 +117,7 @@ class Sender(Generic[OutboxT]):
         self._thread: threading.Thread | None = None
         self._requested = False
         self._closed = False
+        self._cut_at = 0.0
 
     def begin(self) -> None:
         """Send what waits and is due, in a thread: a receiver that hangs delays nobody else."""
@@ -125,13 +127,19 @@ class Sender(Generic[OutboxT]):
                 self._thread = daemon_thread(self._deliver, "delivery")
                 self._thread.start()
 
-    def close(self) -> None:
-        """End the thread after the current request; what was not accepted stays in the outbox."""
+    def finish(self) -> None:
+        """Let the thread end after the current request, which gets one second more."""
         with self._lock:
-            self._closed = True
-            thread = self._thread
+            if not self._closed:
+                self._closed = True
+                self._cut_at = time.monotonic() + _CLOSE_TIMEOUT
+
+    def close(self) -> None:
+        """The same, and wait for it; what was not accepted stays in the outbox."""
+        self.finish()
+        thread = self._thread
         if thread is not None:
-            thread.join(_CLOSE_TIMEOUT)
+            thread.join(max(0.0, self._cut_at - time.monotonic()))
         self._webhook.close()
         if thread is not None:
             thread.join(_CLOSE_TIMEOUT)

@@ -122,6 +122,9 @@ class Sites:
     def close(self) -> None:
         """Stop the services of all sites."""
         self.stop_refreshing()
+        # First all of them, so that receivers that hang are waited for at the same time.
+        for site in self.all:
+            site.services.finish()
         for site in self.all:
             site.services.close()
         if self.many:

@@ -106,6 +106,26 @@ def kinds(message: Any) -> list[tuple[str, int]]:
     return [(change["kind"], change["session"]["session"]) for change in message["changes"]]
 
 
+def test_messages_of_several_studios_have_ids_of_their_own(
+    make_bridge: MakeBridge, hook: WebHook, studio: Studio
+) -> None:
+    bridges = [
+        make_bridge(changes_url=hook.url, studio=slug, at=ManualClock())
+        for slug in ("", "one", "two")
+    ]
+    for cancelled in (False, True):
+        if cancelled:
+            studio.cancel(1)
+        for bridge in bridges:
+            publish(bridge)
+            send(bridge)
+    messages = received(hook)
+    assert [message.pop("studio", "") for message in messages] == ["", "one", "two"]
+    assert len({message.pop("id") for message in messages}) == 3
+    # So their time and number would not tell them apart.
+    assert messages[0] == messages[1] == messages[2]
+
+
 def test_each_publication_with_changes_is_one_message(
     bridge: Services, hook: WebHook, studio: Studio
 ) -> None:

@@ -18,6 +18,7 @@ from bridge.ops.alerts import AlertOutbox
 from bridge.ops.sender import Sender
 from bridge.ops.webhook import DeliveryError, Webhook
 from bridge.store.interface import Write
+from bridge.store.keys import Keys
 from bridge.store.memory import MemoryStore
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -253,6 +254,28 @@ def test_a_receiver_that_hangs_delays_nobody_and_is_given_up_after_its_time(
     clock.move(MINUTE + 1)
     sender.deliver()
     assert outcomes.seen == ["unreachable", "delivered"]
+
+
+def test_requests_that_hang_at_shutdown_are_waited_for_at_the_same_time(
+    store: CrashingStore, hook: WebHook
+) -> None:
+    hook.ready.clear()
+    senders = []
+    for number in range(8):
+        keys = Keys(f"studio {number}")
+        sender = Sender(AlertOutbox(store, keys), Webhook(hook.url, seconds=60), store, keys)
+        store.commit(sender.outbox.addition("an alert")[0])
+        sender.begin()
+        senders.append(sender)
+    for _ in senders:
+        hook.next_post()
+    began = time.monotonic()
+    for sender in senders:
+        sender.finish()
+    for sender in senders:
+        sender.close()
+    # One after the other, each would be waited for a second.
+    assert time.monotonic() - began < len(senders)
 
 
 def test_a_hanging_request_is_cut_at_shutdown_and_the_message_stays(

@@ -102,7 +102,15 @@ Deploy = Callable[..., Deployment]
 
 
 @pytest.fixture
-def upstreams() -> Iterator[tuple[dict[str, str], dict[str, Faults]]]:
+def studios() -> dict[str, Studio]:
+    """The studios by slug, to change their timetables."""
+    return {slug: studio_of(slug) for slug in SLUGS}
+
+
+@pytest.fixture
+def upstreams(
+    studios: dict[str, Studio],
+) -> Iterator[tuple[dict[str, str], dict[str, Faults]]]:
     """The addresses and the faults of the studios' APIs, by slug."""
     faults = {slug: Faults() for slug in SLUGS}
     with ExitStack() as stack:
@@ -110,7 +118,7 @@ def upstreams() -> Iterator[tuple[dict[str, str], dict[str, Faults]]]:
             slug: stack.enter_context(
                 SandboxServer(
                     create_api(
-                        studio_of(slug),
+                        studios[slug],
                         token=token(slug),
                         faults=faults[slug],
                         requests_per_minute=100_000,
