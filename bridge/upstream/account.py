@@ -51,13 +51,10 @@ class Account:
 
         It does not depend on the token: a new token continues the history of the old one, and if
         it has access to fewer sessions, that is detected. It depends on the studio, because
-        several tokens may belong to one provider. A studio among several that names no provider is
-        identified by its token: its slug may be that of another studio later.
+        several tokens may belong to one provider, or name none.
         """
-        parts = [self.base_url, self.provider_id or "", self.request_mode or ""]
-        if self.studio:
-            parts += [self.studio] if self.provider_id else [self.studio, self.token]
-        text = "\n".join(parts)
+        parts = (self.base_url, self.provider_id or "", self.request_mode or "")
+        text = "\n".join((*parts, self.studio) if self.studio else parts)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property

@@ -150,19 +150,29 @@ def test_two_studios_of_one_account_have_nothing_in_common_in_the_store(
         assert f'bridge_walks_total{{outcome="complete",studio="{slug}"}} 2.0' in walks
 
 
-def test_a_slug_that_is_given_to_another_studio_shows_nothing_of_the_first(
+def test_a_slug_that_is_given_to_another_provider_shows_nothing_of_the_first(
     deploy: Deploy, upstreams: Any, tmp_path: Path
 ) -> None:
     urls, _ = upstreams
     store = {"CACHE_URL": f"sqlite:///{tmp_path}/store.sqlite3"}
-    assert deploy(**store).get("/s/riverside/venues/12.ics").status_code == 200
+    first = {"riverside": {"provider": "1"}}
+    assert deploy(first, **store).get("/s/riverside/venues/12.ics").status_code == 200
     # TeamUp has one address for all studios. This one refuses the token of the other studio.
-    moved = {"token": token("old-chapel"), "teamup_base_url": urls["riverside"]}
+    moved = {"token": token("old-chapel"), "teamup_base_url": urls["riverside"], "provider": "2"}
     bridge = deploy({"riverside": moved}, **store)
     for path in ("/venues/12.ics", "/", "/catalogue.json"):
         response = bridge.get(f"/s/riverside{path}")
         assert response.status_code == 503
         assert_free("riverside", response.data, path)
+
+
+def test_a_studio_that_gets_a_new_token_keeps_its_feeds(deploy: Deploy, tmp_path: Path) -> None:
+    store = {"CACHE_URL": f"sqlite:///{tmp_path}/store.sqlite3"}
+    path = "/s/riverside/venues/12.ics"
+    before = deploy(**store).get(path).data
+    # The upstream refuses it, so the feed can only be the stored one.
+    after = deploy({"riverside": {"token": "a-new-token-of-riverside"}}, **store).get(path)
+    assert (after.status_code, after.data) == (200, before)
 
 
 def test_a_revoked_feed_stays_revoked_if_its_studio_gets_another_slug(
