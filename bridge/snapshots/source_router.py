@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from bridge.clock import Clock
 from bridge.errors import ProblemArea, TooManyRequestsError, UnavailableError
 from bridge.filters import FilterSet
-from bridge.model import ClassSession, Identity, SourceName
+from bridge.model import ClassSession, Identity, Published, SourceName
 from bridge.snapshots.backoff import Failure
 from bridge.snapshots.cache import Lookup, Pending, SnapshotCache
 from bridge.snapshots.local_cache import LocalEntry
@@ -172,7 +172,9 @@ class WideRouter:
         def wait(timeout: float) -> Lookup:
             wide = pending(timeout)
             time_left = max(0.0, timeout - (self._clock.monotonic() - began))
-            if filter_set.session is not None or self._covers(wide.snapshot, filter_set):
+            if filter_set.session is not None:
+                return self._with_session(filter_set.session, wide)
+            if self._covers(wide.snapshot, filter_set):
                 return wide
             if _lower_bound(filter_set, wide.snapshot) is None:
                 return self._with_archive(filter_set, wide, time_left)
@@ -211,6 +213,20 @@ class WideRouter:
 
     def _key(self, filter_set: FilterSet) -> SnapshotKey:
         return _own_key(self._source.name, filter_set)
+
+    def _with_session(self, identity: Identity, wide: Lookup) -> Lookup:
+        """*wide*, or the session alone if it ended before *wide* begins and a feed contained it."""
+        if identity in wide.snapshot.by_identity:
+            return wide
+        last = self._cache.get_session(identity)
+        if last is None:
+            return wide
+        older = _older(wide.snapshot, last.snapshot)
+        kept = tuple(entry for entry in older.values() if not entry.vanished)
+        if not kept:
+            return wide
+        snapshot = replace(wide.snapshot, published=kept, covers_from=float("-inf"))
+        return replace(wide, snapshot=snapshot, version=f"{wide.version}+{last.version}")
 
     def _with_archive(self, filter_set: FilterSet, wide: Lookup, timeout: float) -> Lookup:
         """*wide* joined with an archive: the older sessions of *filter_set*, fetched only once."""
@@ -259,12 +275,15 @@ def _next_month(instant: datetime) -> datetime:
 
 def _with_older(wide: Snapshot, archive: Snapshot) -> Snapshot:
     """*wide*, with those sessions of *archive* that ended before *wide* begins."""
+    published = ordered({**_older(wide, archive), **wide.by_identity})
+    return replace(wide, published=published, covers_from=float("-inf"))
+
+
+def _older(wide: Snapshot, archive: Snapshot) -> dict[Identity, Published]:
+    """Those sessions of *archive* that ended before *wide* begins, as visible as today."""
     types = offering_types_by_id(entry.session for entry in wide.published)
-    older = {
+    return {
         entry.session.identity: with_current_visibility(entry, types)
         for entry in archive.published
         if entry.session.ends.timestamp() < wide.covers_from
     }
-    return replace(
-        wide, published=ordered({**older, **wide.by_identity}), covers_from=float("-inf")
-    )

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -178,6 +179,31 @@ class TestWide:
             rules = rules_of(wide, filter_set)
             assert not rules.history
             assert not rules.tombstones
+
+    def test_a_single_session_before_its_window_is_found_if_any_feed_contained_it(
+        self, wide: SnapshotRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
+    ) -> None:
+        old = FilterSet(session=("course_session", 600))
+        assert within(wide.find(old), old) == []
+        wide.find(FilterSet(course=(51,)))
+        walks = len(walker.requested)
+        assert within(wide.find(old), old) == [600]
+        assert len(walker.requested) == walks
+        restarted = wide_router(Worker(clock, worker.store, walker), clock)
+        assert within(restarted.find(old), old) == [600]
+
+    def test_a_single_session_that_was_removed_is_not_found_in_its_history(
+        self, wide: SnapshotRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
+    ) -> None:
+        gone = FilterSet(session=("course_session", 3))
+        assert within(wide.find(gone), gone) == [3]
+        [removed] = [session for session in walker.timetable if session.id == 3]
+        walker.timetable.remove(removed)
+        walker.timetable.append(replace(removed, id=900))
+        for _ in range(3):
+            clock.move(400)
+            refresh(worker, wide)
+        assert within(wide.find(gone), gone) == []
 
     def test_peek_widest_returns_the_existing_copy_without_a_walk(
         self, wide: SnapshotRouter, walker: FakeWalker
