@@ -22,7 +22,7 @@ def root_path(request: Request, base_url: str | None) -> str:
     Args:
         base_url: the bridge's own address, if set. Its path takes precedence over the header of a
             proxy, which a visitor can send if the proxy passes it on; but not where a studio was
-            requested below its slug and has another address, or the other way round.
+            requested below its slug and its address is a host, or the other way round.
 
     Raises:
         BadRequest: the prefix in the header is not a path.
@@ -30,7 +30,7 @@ def root_path(request: Request, base_url: str | None) -> str:
     if base_url is not None:
         path = urlsplit(base_url).path
         own, here = _below_slug(path), request.environ.get(STUDIO_PREFIX)
-        if here is None or own == here:
+        if here is None or own == here or (path and not own):
             return path
     if not _ROOT.fullmatch(request.script_root):
         raise BadRequest

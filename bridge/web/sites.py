@@ -160,4 +160,5 @@ class SiteDispatcher:
 
 def _host_name(host: str) -> str:
     """*host* without a port, in lower case."""
-    return re.sub(r":[0-9]*$", "", host).rstrip(".").lower()
+    # Whatever a proxy may have put in place of the port, as werkzeug's ProxyFix does.
+    return re.sub(r":[^:\]]*\Z", "", host).rstrip(".").lower()

@@ -2,9 +2,12 @@
 
 import re
 from html import unescape
+from itertools import product
 
 import pytest
 from several_studios.conftest import SLUGS, Deploy, Deployment, canary
+
+from bridge.web.sites import Site, Sites
 
 HOSTS = {"riverside": {"hosts": ["Classes.Riverside.example", "www.riverside.example"]}}
 
@@ -134,3 +137,34 @@ def test_a_studio_with_a_public_address_below_its_slug_has_links_at_its_host(
     at_host = bridge.get("/none", "classes.riverside.example")
     assert b'href="/static/' in at_host.data
     assert b'href="/feeds/s/riverside/static/' in bridge.get("/s/riverside/none").data
+
+
+@pytest.mark.parametrize("host", ["x.example", "127.0.0.1:8000"])
+def test_a_proxy_may_serve_a_studio_below_a_path_of_its_choice(deploy: Deploy, host: str) -> None:
+    bridge = deploy({"riverside": {"public_base_url": "https://x.example/yoga"}})
+    # The proxy replaces /yoga by /s/riverside.
+    page = bridge.get("/s/riverside/none", host).data.decode()
+    assert 'href="/yoga/static/' in page
+    assert "/s/riverside" not in page
+
+
+def test_both_paths_of_a_request_find_the_same_studio(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    find = Sites.find
+
+    def recorded(sites: Sites, host: str, path: str) -> tuple[Site | None, str]:
+        found.append(find(sites, host, path))
+        return found[-1]
+
+    monkeypatch.setattr(Sites, "find", recorded)
+    bridge = deploy({"riverside": {"hosts": ["a.example"]}}, TRUSTED_PROXIES="1")
+    claims = ("A.example.", "a.example:8443", "b.example, a.example", '"a.example"')
+    for claim, port in product(claims, ("443", "x", "")):
+        found.clear()
+        headers = {"X-Forwarded-Host": claim, "X-Forwarded-Port": port}
+        bridge.get("/s/old-chapel/none", **headers)
+        # In the event loop and in the thread.
+        assert len(found) == 2
+        assert found[0] == found[1] == (bridge.site("riverside"), "")
