@@ -14,8 +14,8 @@ DEBIAN := gir1.2-ical-3.0 python3-gi ruby ruby-icalendar chromium chromium-drive
 	nginx-light caddy prometheus $(if $(shell command -v npm),,nodejs npm)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test flood faults cold-feed studios bench lint format clients screenshots coverage audit image lock test-deps \
-	clean
+.PHONY: run test thorough flood faults cold-feed studios bench lint format clients screenshots coverage \
+	audit image lock test-deps clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/python -m bridge.server --local
@@ -23,6 +23,11 @@ run: $(VENV)/run.stamp
 # Two test files run at a time, because tests often wait for real processes.
 test: lint clients
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# All tests, with every combination and the largest sizes instead of samples of them. Takes twice as
+# long as `make test`.
+thorough: export THOROUGH := 1
+thorough: test
 
 # Measures the bridge and the servers that it is compared with, three times, and writes
 # docs/performance.md. Takes a quarter of an hour.
