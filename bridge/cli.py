@@ -16,7 +16,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 from werkzeug.exceptions import HTTPException
 
-from bridge import __version__, config
+from bridge import __version__, background, config
 from bridge.diagnostics import run_checks
 from bridge.errors import BridgeError, StoreError
 from bridge.feeds.formats import FORMATS
@@ -185,6 +185,8 @@ def _site(slug: str | None) -> Any:
         known = ", ".join(sites.by_slug)
         hint = f"give --studio with one of {known}" if sites.many else "leave --studio out"
         raise click.ClickException(f"there is no studio {slug!r}: {hint}" if slug else hint)
+    # In the log lines of this command.
+    background.studio.set(site.services.config.studio)
     if site.services.config.sandbox:
         click.echo(
             "TEAMUP_API_TOKEN is not set: this is the sandbox studio of the running `make run`",

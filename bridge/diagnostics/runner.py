@@ -47,8 +47,9 @@ def run_checks(
     studios = [studio for studio in server.studios if only in (None, studio.studio)]
     if only is not None and not studios:
         report = CheckReport()
-        known = ", ".join(studio.studio for studio in server.studios) or "STUDIOS is not set"
-        report.error("settings", f"there is no studio {only!r}; accepted by --studio: {known}")
+        known = ", ".join(studio.studio for studio in server.studios)
+        accepted = f"accepted by --studio: {known}" if known else "leave --studio out"
+        report.error("settings", f"there is no studio {only!r}; {accepted}")
         return {"": report}
     return {settings.studio: _check(settings, server, clock) for settings in studios or [server]}
 

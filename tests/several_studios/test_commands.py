@@ -9,6 +9,8 @@ import pytest
 from click.testing import Result
 from several_studios.conftest import SLUGS, Deploy, Deployment, canary
 
+from bridge.ops.log_stream import STDERR
+
 Run = Callable[..., Result]
 
 
@@ -23,11 +25,17 @@ def run(bridge: Deployment) -> Run:
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_feed_prints_the_feed_of_the_studio(run: Run, slug: str) -> None:
+def test_feed_prints_the_feed_of_the_studio(
+    run: Run, slug: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(STDERR, "write", lambda text: lines.append(text) or len(text))
     result = run("feed", "--studio", slug, "venues/12.ics")
     assert result.exit_code == 0, result.stderr
     assert canary(slug) in result.stdout
     assert not any(canary(other) in result.stdout for other in SLUGS if other != slug)
+    published = [row for row in map(json.loads, lines) if row["event"] == "published"]
+    assert {row["studio"] for row in published} == {slug}
 
 
 def test_a_signed_address_is_that_of_the_studio_and_can_be_revoked(
