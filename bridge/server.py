@@ -7,6 +7,7 @@ python -m bridge.server --version
 
 import contextlib
 import errno
+import importlib
 import multiprocessing
 import os
 import resource
@@ -49,6 +50,8 @@ idle connections for up to a minute."""
 _REPLACE_SECONDS = 10.0
 """Time from the start of a worker that replaces another until the other one is stopped, at SIGHUP.
 With many studios, or on a slow machine, a worker takes seconds to start."""
+_RETRY_SECONDS = 2.0
+"""Time after which a worker reads settings again that could not be used."""
 _STOP_SECONDS = 15
 """Time from SIGTERM until a worker is killed: ten seconds for active requests, five for closing the
 store."""
@@ -82,10 +85,40 @@ def serve(settings: Config, target: str = "app:asgi") -> None:
         respawn_failed_workers=True,
         respawn_interval=_REPLACE_SECONDS,
         workers_kill_timeout=_STOP_SECONDS,
-        working_dir=_HOME,
     )
     with _reloaded_studios(server) if settings.studios else nullcontext():
-        server.serve()
+        server.serve(target_loader=_load)
+
+
+def _load(target: str) -> Any:
+    """Import the application *target* in a worker, once the settings can be used.
+
+    The server has checked them, so something has changed since: the file of a token may be gone.
+    If the worker ended, granian would find a crash loop, and stop those that still serve.
+    """
+    # Until the application runs, a worker has the handler of the server.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    server, told = multiprocessing.parent_process(), ""
+    while problem := _problem():
+        if problem != told:
+            log.error("a worker waits for its settings", problem=problem)
+            told = problem
+        if server is not None:
+            server.join(_RETRY_SECONDS)
+            if not server.is_alive():
+                sys.exit(1)
+    sys.path.insert(0, str(_HOME))
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _problem() -> str:
+    """What is wrong with the settings; empty if they can be used."""
+    try:
+        config.load()
+    except ConfigError as err:
+        return str(err)
+    return ""
 
 
 class _Server(Granian):  # type: ignore[misc, valid-type]  # granian chooses it at import
