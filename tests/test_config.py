@@ -14,6 +14,7 @@ from bridge.config import (
     Availability,
     Config,
     ListStyle,
+    Logo,
     LogRequests,
     UpstreamPlan,
     variables,
@@ -352,7 +353,8 @@ def test_a_logo_may_be_a_small_svg_or_png_file(
     load: Load, tmp_path: Path, name: str, content: bytes
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    assert load(STUDIO_LOGO=str(tmp_path / name)).studio_logo == tmp_path / name
+    logo = load(STUDIO_LOGO=str(tmp_path / name)).studio_logo
+    assert logo == Logo(Path(name).suffix, content)
 
 
 @pytest.mark.parametrize(

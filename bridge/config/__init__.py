@@ -1,7 +1,14 @@
 """The settings: environment variables, read once and validated."""
 
 from bridge.config.loading import SANDBOX_FLAG, has_account, load
-from bridge.config.settings import Availability, Config, ListStyle, LogRequests, UpstreamPlan
+from bridge.config.settings import (
+    Availability,
+    Config,
+    ListStyle,
+    Logo,
+    LogRequests,
+    UpstreamPlan,
+)
 from bridge.config.warnings import warnings_about
 
 __all__ = [
@@ -10,6 +17,7 @@ __all__ = [
     "Config",
     "ListStyle",
     "LogRequests",
+    "Logo",
     "UpstreamPlan",
     "has_account",
     "load",

@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 from xml.parsers import expat
 
 from bridge import times
+from bridge.config.settings import Logo
 from bridge.languages import Language, available, translated
 from bridge.param_values import hex_digits
 
@@ -242,7 +243,7 @@ def colour(text: str) -> str:
     return digits
 
 
-def logo(text: str) -> Path:
+def logo(text: str) -> Logo:
     """The file of an image, SVG or PNG; a relative path is below the directory of app.py."""
     path = _HOME / text
     test = _IMAGE_TESTS.get(path.suffix)
@@ -255,7 +256,7 @@ def logo(text: str) -> Path:
         raise _refused(f"{text[:80]!r} cannot be read: {reason}", _ACCEPTED_IMAGES) from err
     if not test(content):
         raise _refused(f"{text[:80]!r} is not a valid {path.suffix} file", _ACCEPTED_IMAGES)
-    return path
+    return Logo(path.suffix, content)
 
 
 def _is_svg(content: bytes) -> bool:

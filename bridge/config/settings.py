@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
 
 from bridge.languages import Language
 from bridge.model import SourceName, Visibility
@@ -41,6 +40,18 @@ class LogRequests(Enum):
 
     MISSES = "misses"
     ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Logo:
+    """The image of a studio, read once: its file may be gone when a page needs it.
+
+    Attributes:
+        suffix: ``.svg`` or ``.png``.
+    """
+
+    suffix: str
+    content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +109,7 @@ class Config:
     catalog: bool
     studio_name: str
     studio_url: str | None
-    studio_logo: Path | None
+    studio_logo: Logo | None
     studio_color: str | None
     studio_timezone: str | None
     feed_language: Language

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flask import Blueprint, Flask, Response, abort, current_app, request
 
+from bridge.config import Logo
 from bridge.feeds.feed import Body
 from bridge.web.feed_responses import CORS
 from bridge.web.middleware import security_headers
@@ -50,17 +51,16 @@ class Asset:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, path: Path, headers: Mapping[str, str] = _NO_HEADERS) -> "Asset":
-        """Read the file at *path*."""
-        plain = path.read_bytes()
+    def of(cls, name: str, plain: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> "Asset":
+        """The asset of a file with this name and content."""
         return cls(
-            _MIME_TYPES[path.suffix],
+            _MIME_TYPES[Path(name).suffix],
             Body(
                 plain=plain,
                 gzipped=gzip.compress(plain, 9, mtime=0),
                 tag=hashlib.sha256(plain).hexdigest()[:10],
                 changed=0.0,
-                name=path.name,
+                name=name,
                 sessions=0,
             ),
             headers,
@@ -95,19 +95,20 @@ class Asset:
         )
 
 
-def register(app: Flask, logo: Path | None) -> None:
+def register(app: Flask, logo: Logo | None) -> None:
     """Add the assets to *app*.
 
     Args:
-        logo: the file of the studio's logo; its asset has the name of :func:`logo_name`.
+        logo: the studio's; its asset has the name of :func:`logo_name`.
     """
     app.extensions["assets"] = dict(_static_files())
     if logo is not None:
-        app.extensions["assets"][logo_name(logo)] = Asset.of(logo, _INERT)
+        name = logo_name(logo)
+        app.extensions["assets"][name] = Asset.of(name, logo.content, _INERT)
     app.register_blueprint(blueprint)
 
 
-def logo_name(logo: Path) -> str:
+def logo_name(logo: Logo) -> str:
     """The name of the asset that is the studio's logo."""
     return f"logo{logo.suffix}"
 
@@ -115,7 +116,7 @@ def logo_name(logo: Path) -> str:
 @cache
 def _static_files() -> Mapping[str, Asset]:
     files = sorted(path for path in _FOLDER.iterdir() if path.suffix in _MIME_TYPES)
-    return {path.name: Asset.of(path) for path in files}
+    return {path.name: Asset.of(path.name, path.read_bytes()) for path in files}
 
 
 def _assets() -> Mapping[str, Asset]:

@@ -231,3 +231,15 @@ def test_log_lines_of_responses_that_need_no_thread_name_their_studio(
     deploy(LOG_REQUESTS="all").get("/s/riverside/healthz")
     [row] = [row for row in map(json.loads, lines) if row["event"] == "request"]
     assert row["studio"] == "riverside"
+
+
+def test_a_logo_that_is_gone_when_a_studio_is_first_requested_changes_nothing(
+    deploy: Deploy, tmp_path: Path
+) -> None:
+    logo = tmp_path / "logo.svg"
+    logo.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>', encoding="utf-8")
+    bridge = deploy({"riverside": {"studio_logo": str(logo)}})
+    logo.unlink()
+    assert bridge.get("/s/riverside/venues/12.ics").status_code == 200
+    [address] = re.findall(rb'<img[^>]* src="([^"]+logo.svg)"', bridge.get("/s/riverside/").data)
+    assert bridge.get(address.decode()).status_code == 200

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from web.pages import Page, page
 
+from bridge.config import Logo
 from bridge.sandbox import records
 from bridge.sandbox.api import create_api
 from bridge.sandbox.http_server import SandboxServer
@@ -99,10 +100,9 @@ def test_pages_that_are_not_for_sharing_have_none(site, path, status):
     assert preview(page(site, path, status)) == {}
 
 
-@pytest.mark.parametrize(("name", "shown"), [("a.png", True), ("a.svg", False)])
-def test_the_image_is_the_logo_if_chats_can_show_its_format(site_of, tmp_path, name, shown):
-    logo = tmp_path / name
-    logo.write_bytes(b"\x89PNG\r\n\x1a\n" if shown else b"<svg/>")
+@pytest.mark.parametrize(("suffix", "shown"), [(".png", True), (".svg", False)])
+def test_the_image_is_the_logo_if_chats_can_show_its_format(site_of, suffix, shown):
+    logo = Logo(suffix, b"the image")
     client = site_of(studio_logo=logo, studio_name="Åsa & Co")
     found = preview(page(client, "/venues/12"))
     assert found["og:site_name"] == "Åsa & Co"

@@ -1,20 +1,18 @@
 """What pages are headed with: the studio's name, logo, website and colour."""
 
-from pathlib import Path
-
 import pytest
 from flask.testing import FlaskClient
 from web.pages import page
+
+from bridge.config import Logo
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 PATHS = ("/", "/venues/12", "/sessions?view=week", "/nowhere", "/venues/999")
 
 
 @pytest.fixture
-def logo(tmp_path: Path) -> Path:
-    path = tmp_path / "my studio.svg"
-    path.write_text(SVG, encoding="utf-8")
-    return path
+def logo() -> Logo:
+    return Logo(".svg", SVG.encode())
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -50,15 +48,13 @@ def test_a_logo_is_cached_by_its_content_and_its_scripts_do_not_run(site_of, log
     assert {"default-src 'none'", "sandbox"} <= set(policy)
     assert not any(part.startswith("script-src") for part in policy)
     assert client.get(image["src"], headers={"If-None-Match": response.headers["ETag"]}).data == b""
-    logo.write_text(SVG.replace("alert", "print"), encoding="utf-8")
-    [changed] = page(site_of(studio_logo=logo), "/venues/12").all("img")
+    other = Logo(".svg", SVG.replace("alert", "print").encode())
+    [changed] = page(site_of(studio_logo=other), "/venues/12").all("img")
     assert changed["src"] != image["src"]
 
 
-def test_a_png_logo_has_its_type(site_of, tmp_path):
-    path = tmp_path / "logo.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n")
-    client = site_of(studio_logo=path)
+def test_a_png_logo_has_its_type(site_of):
+    client = site_of(studio_logo=Logo(".png", b"\x89PNG\r\n\x1a\n"))
     [image] = page(client, "/venues/12").all("img")
     assert client.get(image["src"]).headers["Content-Type"] == "image/png"
 
