@@ -137,5 +137,6 @@ def test_both_walks_together_never_exceed_the_budget(
     assert len(events(found[0])) > 500
     times = sorted(request.at for request in teamup.requests)
     assert len(times) == sum(PAGES.values())
+    # Between its admission and its arrival, a request may lose up to ten seconds of this clock.
     for index, at in enumerate(times):
-        assert sum(other < at + 60 for other in times[index:]) <= per_minute
+        assert sum(other < at + 60 - 10 for other in times[index:]) <= per_minute
