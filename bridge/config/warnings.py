@@ -1,6 +1,6 @@
 """Warnings about settings that work, and are probably not meant."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bridge.config.settings import Config
 
@@ -31,12 +31,24 @@ def warnings_about(config: Config) -> Iterator[str]:
             yield f"{name} is shorter than {_SHORT} characters, which can be guessed"
         if any(value[0] == value[-1] and value[0] in "\"'" for value in secret):
             yield f"{name} is written in quotation marks, which are taken as a part of it"
+    yield from _shared_tokens(config.studios)
     if not config.schemes and config.token:
         yield "TEAMUP_API_TOKEN is not used, because TEAMUP_AUTH_SCHEME is none"
     if config.sandbox:
         yield "this is the bundled sandbox studio; set TEAMUP_API_TOKEN for your own"
     if config.public_base_url is None:
         yield "PUBLIC_BASE_URL is not set, so feeds do not carry their own address"
+
+
+def _shared_tokens(studios: Iterable[Config]) -> Iterator[str]:
+    owners: dict[str, str] = {}
+    for studio in studios:
+        owner = owners.setdefault(studio.token, studio.studio)
+        if studio.token and owner != studio.studio:
+            yield (
+                f"{owner} and {studio.studio} have the same token, so they show the same account,"
+                " and TeamUp's limit of requests is for both together"
+            )
 
 
 def _receiver_warnings(config: Config) -> Iterator[str]:

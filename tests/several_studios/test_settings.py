@@ -241,3 +241,15 @@ def test_the_public_address_of_a_studio_cannot_lead_to_another(tmp_path: Path) -
     assert load(tmp_path, ONE + below + TWO)["one"].public_base_url
     found = problems(tmp_path, ONE + TWO + below)
     assert "one is at this address" in found["STUDIOS, two, public_base_url"]
+
+
+def test_a_token_that_two_studios_have_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(SECRET, encoding="utf-8")
+    same = f'[[studio]]\nslug = "two"\ntoken_file = "{tmp_path}/token"\n'
+    without = 'teamup_auth_scheme = "none"\nprovider = {}\n'
+    anonymous = "".join(f'[[studio]]\nslug = "{n}"\n{without.format(n)}' for n in (3, 4))
+    path = tmp_path / "studios.toml"
+    path.write_text(ONE + same + anonymous, encoding="utf-8")
+    server = config.load({"STUDIOS": str(path), "CACHE_URL": "memory://"})
+    [warning] = [text for text in config.warnings_about(server) if "token" in text]
+    assert warning.startswith("one and two have the same token")
