@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from bridge.errors import StoreError
+from bridge.errors import StoreError, UpstreamError
 from bridge.instrumentation import AlertSink
 from bridge.model import SourceName
 from bridge.snapshots import merge
@@ -46,6 +46,16 @@ class Publisher:
         self._history = SessionHistory(store, keys)
         self._change_logs = ChangeLogs(store, keys)
         self._alerts = alerts
+
+    def check(self, key: SnapshotKey, walk: Walk) -> None:
+        """Check that a first snapshot of *key* would not lack everything that upstream lists.
+
+        Raises:
+            UpstreamError: no row of *walk* can be used, and there is no earlier snapshot that keeps
+                the sessions: an empty calendar would look like a complete one.
+        """
+        if walk.defect is not None and self._local_cache.revalidate(key.text) is None:
+            raise UpstreamError(walk.defect)
 
     def missing(self, key: SnapshotKey, rules: MergeRules, walk: Walk) -> frozenset[int]:
         """The ids of upcoming sessions that *walk* lacks, and that would be believed deleted."""

@@ -225,6 +225,7 @@ class Refresher:
         try:
             walker = self._walkers[task.key.source]
             walk = walker.walk(task.key.filter_set, purpose=task.purpose, heartbeat=renew_leases)
+            self._publisher.check(task.key, walk)
             if walker.can_look_up:
                 walk = self._look_up_missing(walker, task, walk, renew_leases)
             self._instrumentation.walk_finished(

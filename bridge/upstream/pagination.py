@@ -33,6 +33,8 @@ _FIELDS_HINT, _FIELDS_UNSUPPORTED = "fields", "spoil the answer"
 # the hint that upstream does not return pages of the vendor's largest size; the value is a number
 _SIZE_HINT = "page size"
 
+_MOST_BAD_ROWS = 5
+
 _INCONSISTENT = Cause(
     "inconsistent", "TeamUp's pages were inconsistent, twice in a row: rows were moving"
 )
@@ -51,6 +53,7 @@ class Walk:
         excluded: the ids that upstream lists, but outside of the timetable: private appointments,
             and sessions that were looked up and no longer match the filter set.
         deleted: the ids that upstream does not know any more, according to a look-up.
+        defect: why no row can be used, of more than a few; None if some can.
     """
 
     started: float
@@ -60,6 +63,7 @@ class Walk:
     pages: int
     excluded: frozenset[int] = frozenset()
     deleted: frozenset[int] = frozenset()
+    defect: Cause | None = None
 
     @property
     def day(self) -> date:
@@ -174,7 +178,15 @@ class Walker:
         # missing.
         incomplete = {session.id for session in everything if not session.complete}
         unusable = parsed.unusable | (incomplete - {session.id for session in sessions})
-        return Walk(started, sessions, unusable, parsed.tally, progress.pages, parsed.excluded)
+        return Walk(
+            started,
+            sessions,
+            unusable,
+            parsed.tally,
+            progress.pages,
+            parsed.excluded,
+            defect=_defect(parsed),
+        )
 
     @property
     def can_look_up(self) -> bool:
@@ -449,6 +461,16 @@ class _Progress:
     def count_page(self) -> None:
         with self._lock:
             self.pages += 1
+
+
+def _defect(parsed: Parsed) -> Cause | None:
+    """Why no row can be used. A few bad rows, which may be all that there are, are no defect."""
+    bad = {reason: rows for reason, rows in parsed.tally.items() if reason.startswith("dropped")}
+    count = sum(bad.values())
+    if parsed.sessions or count <= _MOST_BAD_ROWS:
+        return None
+    reason = max(bad, key=lambda reason: bad[reason]).removeprefix("dropped: ")
+    return Cause("malformed", f"none of TeamUp's {count} rows can be used: {reason}")
 
 
 def _too_large(problem: str, setting: str) -> Cause:

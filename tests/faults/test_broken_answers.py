@@ -156,6 +156,35 @@ def test_one_bad_record_is_dropped_and_no_other(
     assert published["sessions"] == len(teamup.rows)
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda row: {**row, "id": f"x{row['id']}"},
+        lambda row: {**row, "starts_at": "soon"},
+    ],
+    ids=["without ids", "without starts"],
+)
+def test_a_cold_feed_is_not_empty_because_no_row_can_be_used(
+    scenario: Scenario, teamup: FakeTeamUp, events: Events, spoil: Callable[[Any], Any]
+) -> None:
+    rows = teamup.rows
+    teamup.rows = [spoil(row) for row in rows]
+    cold = scenario.client((VENUE,))
+    cold.assert_unavailable()
+    cold.assert_unavailable()
+    assert causes(events) == {"malformed"}
+    teamup.rows = rows
+    scenario.clock.move(STALE)
+    assert len(uids(cold.get_fresh())) > 5
+
+
+def test_a_few_bad_records_may_be_all_that_upstream_lists(
+    scenario: Scenario, teamup: FakeTeamUp
+) -> None:
+    teamup.rows = [{**row, "starts_at": "soon"} for row in teamup.rows[:5]]
+    assert uids(scenario.client((VENUE,)).get_fresh()) == []
+
+
 def test_the_status_page_reports_dropped_records(scenario: Scenario, teamup: FakeTeamUp) -> None:
     teamup.script = with_record(teamup, UNUSABLE["starts_at 'soon'"])
     warm = scenario.client(operator_token="the-owners").warm_up()
