@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-from bridge import times
 from bridge.model import ClassSession, Identity, SourceName, Status
 
 
@@ -72,8 +71,8 @@ class FilterSet:
     A relative window (``past``, ``future``: whole days) stays relative: it is resolved against the
     day of each refresh, so that the key does not change at midnight.
 
-    Weekdays and times of day are those of the session's venue. Naive ``local_*`` bounds are in the
-    venue's time zone; all other bounds are UTC.
+    Weekdays, times of day and naive ``local_*`` bounds are in the session's local time: that of its
+    venue, or of its own offset where it has none. All other bounds are UTC.
     """
 
     sources: tuple[SourceName, ...] = ()
@@ -262,11 +261,10 @@ def _key(filter_set: FilterSet) -> str:
 
 
 def _at(session: ClassSession, bound: datetime) -> datetime:
-    """*bound* in UTC. A naive bound is in the venue's local time, or UTC if its zone is unknown."""
+    """*bound* in UTC. A naive bound is in the session's local time."""
     if bound.tzinfo is not None:
         return bound
-    zone = session.venue.zone if session.venue else None
-    return bound.replace(tzinfo=times.zone(zone) or UTC).astimezone(UTC)
+    return bound.replace(tzinfo=session.local_start.tzinfo).astimezone(UTC)
 
 
 def _canonical(values: Any) -> tuple[Any, ...]:

@@ -624,6 +624,14 @@ def test_a_local_bound_is_in_the_zone_of_each_sessions_venue(
     assert not parse((None, 90), local_starts_at_lte=before).matches(yoga, day)
 
 
+def test_a_local_bound_is_at_the_offset_of_a_session_without_a_venue() -> None:
+    at_home = session("2026-07-06T20:00", utc_offset=330)
+    day = date(2026, 7, 6)
+    assert parse(local_starts_at_gte="2026-07-07T01:30").matches(at_home, day)
+    assert not parse(local_starts_at_gte="2026-07-07T01:31").matches(at_home, day)
+    assert not parse(local_starts_at_lte="2026-07-06").matches(at_home, day)
+
+
 def test_a_local_date_is_a_day_in_the_venues_zone() -> None:
     # half past midnight on Tuesday in Sydney is still Monday in UTC
     early = session("2026-07-06T14:30", venue=Venue(1, zone="Australia/Sydney"))
@@ -632,7 +640,7 @@ def test_a_local_date_is_a_day_in_the_venues_zone() -> None:
     assert not parse(local_starts_at_lte="2026-07-06").matches(early, date(2026, 7, 6))
 
 
-def test_a_local_bound_in_a_session_without_a_venue_is_utc() -> None:
+def test_a_local_bound_in_a_session_without_a_venue_and_an_offset_is_utc() -> None:
     assert parse(local_starts_at_gte="2026-11-23T18:00").matches(session(), DAY)
     assert not parse(local_starts_at_gte="2026-11-23T18:01").matches(session(), DAY)
 
