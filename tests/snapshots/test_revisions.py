@@ -89,6 +89,12 @@ def test_another_instructor_changes_the_sequence_as_another_venue_does() -> None
     assert revision.sequence > MINUTES
 
 
+def test_the_same_instructors_in_another_order_change_nothing() -> None:
+    zoe, sam = Instructor(11, "Zoë"), Instructor(12, "Sam")
+    before = revisions.with_revision(session(instructors=(zoe, sam)), AT, None)
+    assert revisions.with_revision(session(instructors=(sam, zoe)), LATER, before) == before
+
+
 def test_two_changes_within_a_minute_have_different_sequences() -> None:
     original = revisions.with_revision(session(), AT, None)
     cancelled = revisions.with_revision(session(status=Status.CANCELLED), AT + 1, original)
