@@ -112,6 +112,14 @@ def _load(target: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+def _may_reload() -> bool:
+    """Whether workers that start now can use the settings; otherwise the log says why not."""
+    problem = _problem()
+    if problem:
+        log.error("workers not replaced", problem=problem)
+    return not problem
+
+
 def _problem() -> str:
     """What is wrong with the settings; empty if they can be used."""
     try:
@@ -126,7 +134,7 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # granian chooses it 
 
     def __init__(self, target: str, **options: Any) -> None:
         super().__init__(target, **options)
-        self.before_reload: Callable[[], bool] = lambda: True
+        self.before_reload: Callable[[], bool] = _may_reload
         """Returns whether the workers may be replaced."""
         self._main = os.getpid()
 

@@ -239,6 +239,8 @@ class TestWorkers:
         secret.write_text(TOKEN)
         machine = serve(workers=2, TEAMUP_API_TOKEN="", TEAMUP_API_TOKEN_FILE=str(secret))
         secret.rename(elsewhere)
+        machine.send_signal(signal.SIGHUP)
+        wait_until(lambda: any("workers not replaced" in line for line in list(machine.log)))
         os.kill(machine.workers()[0], signal.SIGKILL)
         wait_until(lambda: any("waits for its settings" in line for line in list(machine.log)))
         assert machine.get("/healthz").status == 200
