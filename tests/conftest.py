@@ -79,12 +79,24 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
+def _remove_settings(patch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if any(name == v or (v.endswith("_") and name.startswith(v)) for v in _VARIABLES):
+            patch.delenv(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bare_session() -> Iterator[None]:
+    """Remove the bridge's settings from the environment of fixtures that several tests share."""
+    with pytest.MonkeyPatch.context() as patch:
+        _remove_settings(patch)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the bridge's settings from the environment."""
-    for name in list(os.environ):
-        if any(name == v or (v.endswith("_") and name.startswith(v)) for v in _VARIABLES):
-            monkeypatch.delenv(name)
+    _remove_settings(monkeypatch)
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@
 import atexit
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +36,20 @@ def token(slug: str) -> str:
     return f"token-of-{slug}-{'x' * 20}"
 
 
-def studio_of(slug: str) -> Studio:
-    """The demo studio of today; the canary is in all of its names and descriptions."""
-    demo = demo_studio(datetime.now(UTC).date())
+@cache
+def _studio_of(slug: str) -> Studio:
+    today = datetime.now(UTC).date()
+    demo = demo_studio(today)
     word = canary(slug)
+    # Half as many days as in the demo studio, since each test fetches them anew.
+    last = (today + timedelta(days=21)).isoformat()
 
     def marked(kind: str) -> list[dict[str, Any]]:
         texts = ("name", "description")
         return [
             {key: f"{word} {text}" if key in texts and text else text for key, text in row.items()}
             for row in demo.tables().rows[kind].values()
+            if row.get("starts_at", "") < last
         ]
 
     return Studio(
@@ -57,6 +62,11 @@ def studio_of(slug: str) -> Studio:
         sessions=marked("course_session"),
         events=marked("event"),
     )
+
+
+def studio_of(slug: str) -> Studio:
+    """The demo studio of today; the canary is in all of its names and descriptions."""
+    return _studio_of(slug).copy()
 
 
 def toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
@@ -101,17 +111,13 @@ class Deployment:
 Deploy = Callable[..., Deployment]
 
 
-@pytest.fixture
-def studios() -> dict[str, Studio]:
-    """The studios by slug, to change their timetables."""
-    return {slug: studio_of(slug) for slug in SLUGS}
+Upstreams = tuple[dict[str, str], dict[str, Faults]]
+"""The addresses and the faults of the studios' APIs, by slug."""
 
 
-@pytest.fixture
-def upstreams(
-    studios: dict[str, Studio],
-) -> Iterator[tuple[dict[str, str], dict[str, Faults]]]:
-    """The addresses and the faults of the studios' APIs, by slug."""
+@contextmanager
+def serving(studios: Mapping[str, Studio]) -> Iterator[Upstreams]:
+    """Serve the APIs of these studios."""
     faults = {slug: Faults() for slug in SLUGS}
     with ExitStack() as stack:
         urls = {
@@ -130,13 +136,13 @@ def upstreams(
         yield urls, faults
 
 
-@pytest.fixture
-def deploy(
-    upstreams: tuple[dict[str, str], dict[str, Faults]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Deploy]:
-    """Deploys the studios with further settings by slug, and with further variables."""
+@contextmanager
+def deploying(upstreams: Upstreams, folder: Path) -> Iterator[Deploy]:
+    """A function that deploys the studios with further settings by slug, and further variables.
+
+    Args:
+        folder: for the file of studios.
+    """
     urls, faults = upstreams
     made: list[Deployment] = []
 
@@ -150,20 +156,51 @@ def deploy(
             }
             for slug in SLUGS
         }
-        (tmp_path / "studios.toml").write_text(toml(rows), encoding="utf-8")
+        (folder / "studios.toml").write_text(toml(rows), encoding="utf-8")
         variables = {
-            "STUDIOS": str(tmp_path / "studios.toml"),
+            "STUDIOS": str(folder / "studios.toml"),
             "CACHE_URL": "memory://",
             "REFRESH_AHEAD": "off",
             "OPERATOR_TOKEN": OPERATOR,
             **env,
         }
         for name, value in variables.items():
-            monkeypatch.setenv(name, value)
+            environment.setenv(name, value)
         made.append(Deployment(create_app(), faults, urls))
         return made[-1]
 
-    yield deploy
+    with pytest.MonkeyPatch.context() as environment:
+        yield deploy
     for deployment in made:
         atexit.unregister(deployment.sites.close)
         deployment.sites.close()
+
+
+@pytest.fixture(scope="module")
+def deploy_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
+    """Deploys studios for the tests of a module that change nothing."""
+    studios = {slug: studio_of(slug) for slug in SLUGS}
+    with (
+        serving(studios) as upstreams,
+        deploying(upstreams, tmp_path_factory.mktemp("studios")) as deploy,
+    ):
+        yield deploy
+
+
+@pytest.fixture
+def studios() -> dict[str, Studio]:
+    """The studios by slug, to change their timetables."""
+    return {slug: studio_of(slug) for slug in SLUGS}
+
+
+@pytest.fixture
+def upstreams(studios: dict[str, Studio]) -> Iterator[Upstreams]:
+    with serving(studios) as upstreams:
+        yield upstreams
+
+
+@pytest.fixture
+def deploy(upstreams: Upstreams, tmp_path: Path) -> Iterator[Deploy]:
+    """Deploys the studios with further settings by slug, and with further variables."""
+    with deploying(upstreams, tmp_path) as deploy:
+        yield deploy

@@ -12,9 +12,9 @@ from bridge.web.sites import Site, Sites
 HOSTS = {"riverside": {"hosts": ["Classes.Riverside.example", "www.riverside.example"]}}
 
 
-@pytest.fixture
-def bridge(deploy: Deploy) -> Deployment:
-    return deploy(HOSTS)
+@pytest.fixture(scope="module")
+def bridge(deploy_shared: Deploy) -> Deployment:
+    return deploy_shared(HOSTS, LOG_LEVEL="warning")
 
 
 @pytest.mark.parametrize("slug", SLUGS)

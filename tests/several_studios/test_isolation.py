@@ -45,9 +45,10 @@ def words(slug: str) -> list[bytes]:
     return [text.lower().encode() for text in (*secrets, OPERATOR)]
 
 
-@pytest.fixture
-def bridge(deploy: Deploy) -> Deployment:
-    bridge = deploy(TABLES)
+@pytest.fixture(scope="module")
+def bridge(deploy_shared: Deploy) -> Deployment:
+    """Both studios; all paths of each have been requested once."""
+    bridge = deploy_shared(TABLES, LOG_LEVEL="warning")
     for slug in SLUGS:
         for path in PATHS:
             bridge.get(path, f"{slug}.example")
@@ -217,8 +218,7 @@ def test_log_lines_and_alerts_name_their_studio_and_tell_of_no_other(
     assert {row["event"] for row in rows if "studio" not in row} <= {"settings", "request"}
 
 
-def test_the_file_itself_is_not_told(deploy: Deploy) -> None:
-    bridge = deploy(TABLES)
+def test_the_file_itself_is_not_told(bridge: Deployment) -> None:
     assert token("riverside") not in repr(bridge.site("riverside").services.config)
     assert "studio" in toml(TABLES)
 
