@@ -342,6 +342,17 @@ class TestSources:
     def test_a_rejected_token_is_reported_once(self, check_both: Check) -> None:
         assert errors(check_both(api={"token": "another"})) == [("token", "TEAMUP_API_TOKEN")]
 
+    def test_a_list_without_any_usable_row_is_an_error(self, check_both: Check) -> None:
+        studio = simple_classes()
+        [first] = studio.events
+        for _ in range(6):
+            studio.add(starts_at="soon", kind="event", offering_type=31)
+        assert check_both(studio).healthy
+        studio.change(first["id"], kind="event", starts_at="soon")
+        report = check_both(studio)
+        assert errors(report) == [("rows", None)]
+        assert "events: none of TeamUp's 7 rows can be used" in finding(report, "rows").text
+
     def test_private_appointments_are_counted_as_withheld(self, check_both: Check) -> None:
         studio = simple_classes()
         tomorrow = datetime.now(UTC) + timedelta(days=1)

@@ -45,6 +45,13 @@ def check_walks(report: CheckReport, walks: Mapping[SourceName, Walk], settings:
     for reason, number in snapshot.tally.items():
         if reason not in (APPOINTMENTS, UNTOLD_TIMELINES):
             report.warning("rows", f"{number} {reason}")
+    for source, walk in walks.items():
+        if walk.defect is not None:
+            report.error(
+                "rows",
+                f"{source.value}: {walk.defect.text}: without an earlier copy there are no feeds;"
+                " TeamUp's API may have changed: look for a newer version of the bridge",
+            )
     _check_volume(report, sessions, report.counts["pages"], settings)
     _check_timelines(report, snapshot, settings)
     _check_clashes(report, snapshot)
