@@ -15,6 +15,7 @@ from clocks import ManualClock
 from flask import Flask, request
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
+from shared_rules import SharedRules
 from upstreams.tested_list import TESTED_LIST
 from valkey import Valkey
 
@@ -58,6 +59,7 @@ class TemplateCache(BytecodeCache):
 
 
 Flask.jinja_options = {"bytecode_cache": TemplateCache()}
+Flask.url_map_class = SharedRules
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TOKEN = "a-token-of-the-tests"
