@@ -1,7 +1,8 @@
 """Serialises records, with the requested expansions and fields."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from bridge.sandbox.api_error import ApiError
@@ -18,6 +19,7 @@ from bridge.sandbox.schema import (
 from bridge.sandbox.studio import Tables, id_of
 
 Tree = dict[str, "Tree"]
+_Writer = Callable[[Any], Any]
 
 _WHOLE: Tree = {}
 _NONE: frozenset[str] = frozenset()
@@ -42,8 +44,11 @@ class Serializer:
     fields: Tree
     endpoint: ListEndpoint = COURSE_SESSIONS
     omit: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    # A page refers to few records, many times each. The trees are identified by their address, as
-    # they live as long as the serializer.
+    # A page has many records with the same fields, and refers to few records, many times each. The
+    # trees are identified by their address, as they live as long as the serializer.
+    _writers: dict[tuple[str, int, int], dict[str, _Writer | None]] = field(
+        default_factory=dict, init=False
+    )
     _written: dict[tuple[str, int, int, int], Row] = field(default_factory=dict, init=False)
 
     def session(self, row: Row) -> Row:
@@ -51,34 +56,39 @@ class Serializer:
         return self._record(self.endpoint.object, row, self.expand, self.fields)
 
     def _record(self, kind: str, row: Row, expand: Tree, fields: Tree) -> Row:
-        deferred = DEFERRED.get(kind, _NONE)
-        hidden = NEVER_SENT.get(kind, _NONE) | self.omit.get(kind, _NONE)
+        writers = self._writers.setdefault((kind, id(expand), id(fields)), {})
         result = {}
         for name, value in row.items():
-            if name in hidden or (fields and name not in fields):
-                continue
-            if name in deferred and name not in expand and name not in fields:
-                continue
-            result[name] = self._value(kind, name, value, expand, fields.get(name, _WHOLE))
+            if name not in writers:
+                writers[name] = self._writer(kind, name, expand, fields)
+            if (write := writers[name]) is not None:
+                result[name] = write(value)
         return result
 
-    def _value(self, kind: str, name: str, value: Any, expand: Tree, fields: Tree) -> Any:
+    def _writer(self, kind: str, name: str, expand: Tree, fields: Tree) -> _Writer | None:
+        """What serialises a field of a record; None if the field is left out."""
+        hidden = NEVER_SENT.get(kind, _NONE) | self.omit.get(kind, _NONE)
+        named = name in fields or (not fields and name not in DEFERRED.get(kind, _NONE))
+        if name in hidden or not (named or (not fields and name in expand)):
+            return None
         if name in TO_MANY.get(kind, {}) and name not in expand:
-            return self.collection_url
+            return lambda _: self.collection_url
+        below = fields.get(name, _WHOLE)
         referenced = referenced_kind(kind, name)
-        if referenced is None:
-            return self._plain_value(kind, name, value, fields)
-        if isinstance(value, list):
-            subtree = expand.get(name, _WHOLE)
-            return [self._referenced(referenced, item, subtree, fields) for item in value]
-        if value is None or name not in expand:
-            return value and id_of(value)
-        return self._referenced(referenced, value, expand[name], fields)
+        if referenced is not None:
+            return partial(
+                self._reference, referenced, name in expand, expand.get(name, _WHOLE), below
+            )
+        if name in COLORS.get(kind, _NONE) and not self.endpoint.hash_in_colors:
+            return _without_hash
+        return partial(_pick_fields, fields=below) if below else _unchanged
 
-    def _plain_value(self, kind: str, name: str, value: Any, fields: Tree) -> Any:
-        if name in COLORS.get(kind, ()) and not self.endpoint.hash_in_colors:
-            return value.lstrip("#") if isinstance(value, str) else value
-        return _pick_fields(value, fields)
+    def _reference(self, kind: str, expanded: bool, expand: Tree, fields: Tree, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._referenced(kind, item, expand, fields) for item in value]
+        if value is None or not expanded:
+            return value and id_of(value)
+        return self._referenced(kind, value, expand, fields)
 
     def _referenced(self, kind: str, reference: int | Row, expand: Tree, fields: Tree) -> Any:
         row = self.tables.get(kind, reference)
@@ -132,6 +142,14 @@ def _include(fields: Tree, included: Tree) -> None:
     if fields:
         for name, subtree in included.items():
             _include(fields.setdefault(name, {}), subtree)
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _without_hash(value: Any) -> Any:
+    return value.lstrip("#") if isinstance(value, str) else value
 
 
 def _pick_fields(value: Any, fields: Tree) -> Any:
