@@ -1,7 +1,7 @@
 """The query parameters of feeds: parsing of a feed's address into a feed specification."""
 
 import difflib
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
@@ -197,16 +197,17 @@ def own_values(
     return values
 
 
-def reject_parameters(pairs: Iterable[tuple[str, str]], *, accepted: Collection[str] = ()) -> None:
-    """Check that an address has only *accepted* parameters, and those that are ignored everywhere.
+def reject_parameters(pairs: Iterable[tuple[str, str]]) -> None:
+    """Check that an address without parameters has none but those that are ignored everywhere.
 
     Raises:
         ParameterError: it has another.
     """
     for name, _ in pairs:
-        if not _is_ignored(name) and name not in accepted:
-            only = f"only {', '.join(accepted)}" if accepted else "no parameters"
-            raise ParameterError(name, f"{quoted(name)}: this address takes {only}; leave it out")
+        if not _is_ignored(name):
+            raise ParameterError(
+                name, f"{quoted(name)}: this address takes no parameters; leave it out"
+            )
 
 
 def _group_by_name(

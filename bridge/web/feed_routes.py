@@ -6,7 +6,7 @@ from flask import Blueprint, Response, current_app, request
 
 from bridge.feeds.feed import Feed
 from bridge.feeds.formats.base import Format
-from bridge.feeds.params import feed_spec, own_values, reject_parameters
+from bridge.feeds.params import feed_spec, own_values
 from bridge.feeds.spec import FeedSpec, Kind
 from bridge.ops.usage import FeedInfo, feed_name
 from bridge.services import Services
@@ -38,10 +38,13 @@ _add_routes()
 @blueprint.route("/private/<path:token>/changes.<change_format:form>")
 @blueprint.route("/private/<path:token>.<feed_format:form>")
 def show_private(token: str, form: Format) -> Response:
-    """A private feed. All errors in its path get the same response; its parameters are signed."""
+    """A private feed. All errors in its address get the same response.
+
+    Parameters that are not signed change nothing: readers may have added some to an address that
+    they subscribe to.
+    """
     services: Services = current_app.extensions["bridge"]
     spec = services.private.verify(token).spec(services.defaults)
-    reject_parameters(request.args.items(multi=True), accepted=form.params)
     return _respond(services, spec, form)
 
 
