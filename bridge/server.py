@@ -14,8 +14,8 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,6 @@ from granian.log import LogLevels
 
 from bridge import __version__, config, local_run
 from bridge.config import Config
-from bridge.config.parsers import SettingError
-from bridge.config.studio_tables import read_studios
 from bridge.config.variables import environment, is_set
 from bridge.errors import ConfigError
 from bridge.ops import log_config, metrics_dir
@@ -50,8 +48,6 @@ idle connections for up to a minute."""
 _REPLACE_SECONDS = 10.0
 """Time from the start of a worker that replaces another until the other one is stopped, at SIGHUP.
 With many studios, or on a slow machine, a worker takes seconds to start."""
-_RETRY_SECONDS = 2.0
-"""Time after which a worker reads settings again that could not be used."""
 _STOP_SECONDS = 15
 """Time from SIGTERM until a worker is killed: ten seconds for active requests, five for closing the
 store."""
@@ -68,6 +64,7 @@ def serve(settings: Config, target: str = "app:asgi") -> None:
     metrics_dir.begin(settings.workers)
     server = _Server(
         target,
+        settings,
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGI,
@@ -86,92 +83,50 @@ def serve(settings: Config, target: str = "app:asgi") -> None:
         respawn_interval=_REPLACE_SECONDS,
         workers_kill_timeout=_STOP_SECONDS,
     )
-    with _reloaded_studios(server) if settings.studios else nullcontext():
-        server.serve(target_loader=_load)
+    server.serve(target_loader=server.loader)
 
 
-def _load(target: str) -> Any:
-    """Import the application *target* in a worker, once the settings can be used.
+class _Loader:
+    """Imports the application in a worker, with the settings that the server has checked.
 
-    The server has checked them, so something has changed since: the file of a token may be gone.
-    If the worker ended, granian would find a crash loop, and stop those that still serve.
+    A worker that read them itself could find a file that has changed since, or that of a token
+    gone: it would serve other studios than the rest, or end, and granian the server with it.
     """
-    # Until the application runs, a worker has the handler of the server.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    server, told = multiprocessing.parent_process(), ""
-    while problem := _problem():
-        if problem != told:
-            log.error("a worker waits for its settings", problem=problem)
-            told = problem
-        if server is not None:
-            server.join(_RETRY_SECONDS)
-            if not server.is_alive():
-                sys.exit(1)
-    sys.path.insert(0, str(_HOME))
-    module, _, name = target.partition(":")
-    return getattr(importlib.import_module(module), name)
 
+    def __init__(self, settings: Config) -> None:
+        self.settings = settings
 
-def _may_reload() -> bool:
-    """Whether workers that start now can use the settings; otherwise the log says why not."""
-    problem = _problem()
-    if problem:
-        log.error("workers not replaced", problem=problem)
-    return not problem
-
-
-def _problem() -> str:
-    """What is wrong with the settings; empty if they can be used."""
-    try:
-        config.load()
-    except ConfigError as err:
-        return str(err)
-    return ""
+    def __call__(self, target: str) -> Any:
+        """Import the application *target*."""
+        config.use(self.settings)
+        sys.path.insert(0, str(_HOME))
+        module, _, name = target.partition(":")
+        return getattr(importlib.import_module(module), name)
 
 
 class _Server(Granian):  # type: ignore[misc, valid-type]  # granian chooses it at import
-    """granian, which replaces its workers on SIGHUP; but not for settings that cannot be used."""
+    """granian, which replaces its workers on SIGHUP; but not for settings that cannot be used.
 
-    def __init__(self, target: str, **options: Any) -> None:
+    Attributes:
+        loader: has the settings of workers that start.
+    """
+
+    def __init__(self, target: str, settings: Config, **options: Any) -> None:
         super().__init__(target, **options)
-        self.before_reload: Callable[[], bool] = _may_reload
-        """Returns whether the workers may be replaced."""
+        self.loader = _Loader(settings)
         self._main = os.getpid()
 
     def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
         """Handle SIGHUP. The workers inherit the handler."""
-        if os.getpid() == self._main and self.before_reload():
-            super().signal_handler_reload(*args, **kwargs)
-
-
-@contextmanager
-def _reloaded_studios(server: _Server) -> Iterator[None]:
-    """Let the workers read a copy of the file ``STUDIOS``, which SIGHUP replaces by a valid one.
-
-    Without the copy a worker that is started in between would serve other studios than the rest.
-    Files that it names, such as those of tokens, are not copied: if they cannot be used, the
-    workers that run are kept.
-    """
-    original = environment()["STUDIOS"].strip()
-    with metrics_dir.own_directory() as directory:
-        copy, candidate = directory / "studios.toml", directory / "candidate.toml"
-
-        def reload() -> bool:
-            try:
-                candidate.write_bytes(read_studios(original))
-                settings = config.load({**environment(), "STUDIOS": str(candidate)})
-            except (ConfigError, SettingError, OSError) as err:
-                problem = str(err).replace(str(candidate), original)
-                log.error("studios not reloaded", problem=problem)
-                return False
-            candidate.replace(copy)
-            log.info("studios reloaded", count=len(settings.studios))
-            return True
-
-        copy.write_bytes(read_studios(original))
-        os.environ["STUDIOS"] = str(copy)
-        server.before_reload = reload
-        yield
+        if os.getpid() != self._main:
+            return
+        try:
+            self.loader.settings = config.load()
+        except ConfigError as err:
+            log.error("settings not reloaded", problem=str(err))
+            return
+        log.info("settings reloaded", studios=len(self.loader.settings.studios))
+        super().signal_handler_reload(*args, **kwargs)
 
 
 def main(arguments: Sequence[str]) -> None:

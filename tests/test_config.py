@@ -1,6 +1,7 @@
 """Every setting: what it is when unset, what it accepts, and how it refuses."""
 
 import os
+import pickle
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -346,6 +347,12 @@ def test_what_cannot_be_used_is_refused_by_name_and_value_with_what_is_accepted(
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path d="M0 0h1v1z"/></svg>'
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
+
+
+def test_settings_can_be_passed_to_another_process(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "logo.svg").write_bytes(SVG)
+    settings = load(STUDIO_LOGO=str(tmp_path / "logo.svg"), FEED_LANGUAGE="de")
+    assert pickle.loads(pickle.dumps(settings)) == settings
 
 
 @pytest.mark.parametrize(("name", "content"), [("logo.svg", SVG), ("logo.png", PNG)])

@@ -1,6 +1,6 @@
 """The settings: environment variables, read once and validated."""
 
-from bridge.config.loading import SANDBOX_FLAG, has_account, load
+from bridge.config.loading import SANDBOX_FLAG, has_account, load, use
 from bridge.config.settings import (
     Availability,
     Config,
@@ -21,5 +21,6 @@ __all__ = [
     "UpstreamPlan",
     "has_account",
     "load",
+    "use",
     "warnings_about",
 ]

@@ -106,31 +106,21 @@ class StudioTable:
         return f"STUDIOS, {self.slug}, {variable.lower()}"
 
 
-def read_studios(text: str) -> bytes:
-    """The content of the file at the path *text*; a relative one is below the directory of
-    ``app.py``.
-
-    Raises:
-        SettingError: it cannot be read.
-    """
-    try:
-        return read_regular_file(_HOME / text, _MAX_BYTES)
-    except (OSError, ValueError) as err:
-        reason = getattr(err, "strerror", None) or err
-        problem = f"{text[:200]!r} cannot be read: {reason}"
-        raise SettingError(f"{problem}; accepted: {_ACCEPTED}") from err
-
-
 def studio_tables(text: str) -> tuple[StudioTable, ...]:
-    """The tables in the file at the path *text*, as for :func:`read_studios`.
+    """Read the file at the path *text*; a relative one is below the directory of ``app.py``.
 
     Raises:
         SettingError: the file, or a table in it, cannot be used. It quotes no setting.
     """
     quoted = repr(text[:200])
     try:
+        raw = read_regular_file(_HOME / text, _MAX_BYTES)
+    except (OSError, ValueError) as err:
+        reason = getattr(err, "strerror", None) or err
+        raise SettingError(f"{quoted} cannot be read: {reason}; accepted: {_ACCEPTED}") from err
+    try:
         # Some editors begin a file with a byte order mark.
-        content = tomllib.loads(read_studios(text).decode("utf-8-sig"))
+        content = tomllib.loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError:
         # Without the cause: it may quote a secret.
         raise SettingError(f"{quoted} is not UTF-8; accepted: {_ACCEPTED}") from None

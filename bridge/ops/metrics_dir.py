@@ -3,8 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -38,21 +37,6 @@ def begin(workers: int) -> None:
     _remove_abandoned(parent)
     if workers > 1:
         os.environ[DIR_VARIABLE] = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent)
-
-
-@contextmanager
-def own_directory() -> Iterator[Path]:
-    """A directory of this server for other files, which only its user can read.
-
-    It is not below the directory for temporary files if there is another one, since some systems
-    remove old files there. If the server is killed, the next one removes it.
-    """
-    prefix = f"{_PREFIX}{os.getpid()}-"
-    directory = Path(tempfile.mkdtemp(prefix=prefix, dir=_parent_directory()))
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _parent_directory() -> Path | None:

@@ -41,7 +41,7 @@ def write(file: Path, urls: dict[str, str], *slugs: str, **fields: object) -> No
 
 def problems(machine: Machine) -> list[str]:
     """The log lines of files that were refused."""
-    return [line for line in machine.log if "studios not reloaded" in line]
+    return [line for line in machine.log if "settings not reloaded" in line]
 
 
 def test_the_file_is_read_again_on_sighup_and_a_mistake_in_it_changes_nothing(
@@ -74,6 +74,10 @@ def test_the_file_is_read_again_on_sighup_and_a_mistake_in_it_changes_nothing(
         machine.send_signal(signal.SIGHUP)
         wait_until(lambda: len(problems(machine)) == number)  # noqa: B023
         assert f"STUDIOS, riverside, {expected}" in problems(machine)[-1]
+    # A worker that replaces one that has ended has the settings of the others.
+    wait_until(lambda: len(machine.workers()) == 1)
+    machine.signal_workers(signal.SIGKILL)
+    wait_until(lambda: machine.workers_started() == 2 * began + 1)
     file.unlink()
     os.mkfifo(file)
     machine.send_signal(signal.SIGHUP)
@@ -82,5 +86,5 @@ def test_the_file_is_read_again_on_sighup_and_a_mistake_in_it_changes_nothing(
     for slug in ("riverside", "old-chapel"):
         # A worker that was replaced may answer until it has stopped.
         wait_until(lambda: machine.get(f"/s/{slug}/venues/12.ics").status == 200)  # noqa: B023
-    assert machine.workers_started() == 2 * began
+    assert machine.workers_started() == 2 * began + 1
     assert token("riverside") not in "".join(machine.log)
