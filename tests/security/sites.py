@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from flask import Flask
 from security import canaries, studios
+from thorough import THOROUGH
 from werkzeug.test import TestResponse
 
 from bridge.services import Services
@@ -38,6 +39,7 @@ NARROW_PATHS = (
     f"/courses/{studios.COURSE}.ics",
     f"/courses/{studios.HIDDEN_COURSE}.ics",
 )
+_COLLECTION = re.compile("/(venues|rooms|instructors|courses|types)/")
 QUERIES = (
     "/sessions.ics?offering_types=305",
     "/sessions.json?venues=16&status=active",
@@ -76,6 +78,21 @@ def all_paths(app: Flask) -> list[str]:
     return [*dict.fromkeys(paths), *QUERIES]
 
 
+def some_paths(app: Flask, number: int) -> list[str]:
+    """A sample of `all_paths`; all of them with ``THOROUGH=1``.
+
+    It has every kind of page and feed, and a third of the queries. Different *numbers* give
+    different records, public and hidden ones.
+    """
+    if THOROUGH:
+        return all_paths(app)
+    kinds: dict[str, list[str]] = {}
+    for path in all_paths(app)[: -len(QUERIES)]:
+        kinds.setdefault(re.sub("[0-9]+", "", _COLLECTION.sub("/*/", path)), []).append(path)
+    paths = [alike[number % len(alike)] for alike in kinds.values()]
+    return [*dict.fromkeys(paths), *QUERIES[number % 3 :: 3]]
+
+
 @dataclass
 class Site:
     """A bridge in this process, and its output.
@@ -107,6 +124,11 @@ class Site:
         """Request all paths."""
         for path in all_paths(self.app):
             self.request(path, method, **headers)
+
+    def request_some(self, number: int, **headers: str) -> None:
+        """Request the sample of the paths that has this number."""
+        for path in some_paths(self.app, number):
+            self.request(path, **headers)
 
     def operator_pages(self) -> Iterator[TestResponse]:
         """Request the operator's pages."""

@@ -14,9 +14,9 @@ from bridge.feeds.spec import Kind
 ORIGIN = "https://studio.example"
 
 
-@pytest.fixture
-def site(make_site: Callable[..., Site]) -> Site:
-    return make_site()
+@pytest.fixture(scope="module")
+def site(make_shared_site: Callable[..., Site]) -> Site:
+    return make_shared_site()
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "TRACE"])
@@ -111,7 +111,8 @@ def test_operator_pages_require_the_operator_token(
     assert hidden.request(path, Authorization="Bearer x").data == unknown.data
 
 
-def test_the_request_id_of_a_response_is_in_the_log(site: Site) -> None:
+def test_the_request_id_of_a_response_is_in_the_log(make_site: Callable[..., Site]) -> None:
+    site = make_site(cold=True)
     for path in ("/venues/11.ics?venues=x", "/nowhere", "/private/x.ics"):
         request_id = site.request(path, X_Request_Id="chosen-by-the-visitor").headers[
             "X-Request-Id"

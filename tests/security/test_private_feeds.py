@@ -23,9 +23,9 @@ EVERYBODY = "public,membership_holders,private"
 WITHIN_A_MINUTE = 60.0
 
 
-@pytest.fixture
-def site(make_site: Callable[..., Site]) -> Site:
-    return make_site()
+@pytest.fixture(scope="module")
+def site(make_shared_site: Callable[..., Site]) -> Site:
+    return make_shared_site()
 
 
 def command(site: Site, *arguments: str) -> Result:

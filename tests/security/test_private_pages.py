@@ -18,9 +18,9 @@ from bridge.store.memory import MemoryStore
 EVERYTHING = ("--visibility", EVERYBODY, "--counts", "--join-links", "--staff-links")
 
 
-@pytest.fixture
-def site(make_site: Callable[..., Site]) -> Site:
-    return make_site()
+@pytest.fixture(scope="module")
+def site(make_shared_site: Callable[..., Site]) -> Site:
+    return make_shared_site()
 
 
 def page_of(feed: str) -> str:
@@ -106,7 +106,8 @@ def test_a_page_is_not_shared_indexed_or_described(site: Site, below: str) -> No
         assert word not in head
 
 
-def test_only_links_to_itself_contain_the_address(site: Site) -> None:
+def test_only_links_to_itself_contain_the_address(make_site: Callable[..., Site]) -> None:
+    site = make_site()
     address = page_of(sign(site, "venues/11.ics", *EVERYTHING))
     found = page(site.client, address)
     token = address.rpartition("/")[2]
