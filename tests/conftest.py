@@ -1,6 +1,7 @@
 """Shared fixtures: settings, a clock, the sandbox studio and bridges in front of it."""
 
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,7 +16,9 @@ from clocks import ManualClock
 from flask import Flask, request
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
+from near_classes import near_classes
 from shared_rules import SharedRules
+from thorough import THOROUGH
 from upstreams.tested_list import TESTED_LIST
 from valkey import Valkey
 
@@ -30,7 +33,7 @@ from bridge.services import Services
 from bridge.web import create_app
 
 # No deadline: the time for one example depends on the machine's load.
-hypothesis.settings.register_profile("bridge", deadline=None)
+hypothesis.settings.register_profile("bridge", deadline=None, max_examples=100 if THOROUGH else 30)
 hypothesis.settings.load_profile("bridge")
 
 # The default prints all local variables, which takes seconds.
@@ -69,6 +72,7 @@ _VARIABLES = (
     " CHANGES_ LOG_ EMBED_ CATALOG STUDIO_ TRUSTED_PROXIES OPERATOR_ HOST PORT WEB_CONCURRENCY"
     " UPSTREAM_PLAN BRIDGE_ FLASK_ DYNO"
 ).split()
+_OURS = re.compile("|".join(name + ".*" * name.endswith("_") for name in _VARIABLES))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -82,9 +86,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def _remove_settings(patch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if any(name == v or (v.endswith("_") and name.startswith(v)) for v in _VARIABLES):
-            patch.delenv(name)
+    for name in filter(_OURS.fullmatch, list(os.environ)):
+        patch.delenv(name)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -128,9 +131,27 @@ def studio() -> Studio:
     return _demo_studio().copy()
 
 
+@pytest.fixture
+def near_studio() -> Studio:
+    """The demo studio with the classes of three weeks only: a fifth, so a walk costs a fifth.
+
+    For files whose tests need no full timetable::
+
+        @pytest.fixture
+        def studio(near_studio: Studio) -> Studio:
+            return near_studio
+    """
+    return _near_studio().copy()
+
+
 @cache
 def _demo_studio() -> Studio:
     return demo_studio(NOW.date())
+
+
+@cache
+def _near_studio() -> Studio:
+    return near_classes(_demo_studio(), NOW)
 
 
 @pytest.fixture

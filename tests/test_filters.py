@@ -22,7 +22,7 @@ from bridge.model import (
     Venue,
 )
 
-bounded = settings(max_examples=100, deadline=None, derandomize=True)
+bounded = settings(derandomize=True)
 DAY = date(2026, 11, 23)
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 

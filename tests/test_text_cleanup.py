@@ -12,7 +12,7 @@ from pace import AT_ONCE, at_once, timed
 from bridge.html_text import plain
 from bridge.text_cleanup import clip, folded, lines, one_line
 
-bounded = settings(max_examples=100, deadline=None, derandomize=True)
+bounded = settings(derandomize=True)
 
 # Hostile texts: any characters, lone surrogates included, and fragments of markup.
 anything = st.text(st.characters(codec=None, exclude_categories=()), max_size=60) | st.lists(

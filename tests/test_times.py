@@ -10,7 +10,7 @@ from pace import at_once
 from bridge.errors import ParameterError
 from bridge.times import Edge, bound, read
 
-bounded = settings(max_examples=100, deadline=None, derandomize=True)
+bounded = settings(derandomize=True)
 
 
 def utc(text: str) -> datetime:

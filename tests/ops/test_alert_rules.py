@@ -43,6 +43,11 @@ def lines() -> Iterator[list[MutableMapping[str, Any]]]:
 
 
 @pytest.fixture
+def studio(near_studio: Studio) -> Studio:
+    return near_studio
+
+
+@pytest.fixture
 def fleet(make_bridge: Callable[..., Services], hook: WebHook) -> list[Services]:
     """Two workers with one store."""
     first = make_bridge(alert_url=hook.url)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from thorough import THOROUGH
 from walking import AT, CHAPEL, YOGA, session
 
 from bridge.filters import FilterSet, Occupancy
@@ -74,7 +75,7 @@ def snapshot_of(sessions: list[ClassSession]) -> Snapshot:
 
 @given(st.lists(sessions(), max_size=12), _FILTERS)
 @example([], FilterSet())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 if THOROUGH else 60)
 def test_it_finds_the_same_sessions_as_a_scan(
     sessions: list[ClassSession], filter_set: FilterSet
 ) -> None:

@@ -64,6 +64,11 @@ class World:
         return changes
 
 
+@pytest.fixture
+def studio(near_studio: Studio) -> Studio:
+    return near_studio
+
+
 @pytest.fixture(params=["course_session", "event"])
 def world(
     request: pytest.FixtureRequest,

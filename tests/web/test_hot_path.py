@@ -14,6 +14,7 @@ from bridge.feeds.private import FeedGrant, new_audience
 from bridge.feeds.spec import Kind
 from bridge.model import Visibility
 from bridge.sandbox.faults import Faults
+from bridge.sandbox.studio import Studio
 from bridge.services import Services
 from bridge.snapshots.backoff import Backoff
 from bridge.snapshots.freshness import FreshnessPolicy
@@ -37,6 +38,11 @@ VOLATILE_HEADERS = {"X-Request-Id", "Cache-Status", "x-request-id", "cache-statu
 
 def stable_headers(answer: Any) -> dict[str, str]:
     return {name.lower(): value for name, value in answer.headers if name not in VOLATILE_HEADERS}
+
+
+@pytest.fixture
+def studio(near_studio: Studio) -> Studio:
+    return near_studio
 
 
 @pytest.fixture

@@ -24,15 +24,19 @@ from whole_timetable.teamup import Dialect, FakeTeamUp
 BOTH = "/sessions.ics"
 CLASS = FIRST_ID + 7
 UID = uid("event", CLASS)
-COUNT = 260
+# Two pages of classes either way.
+FEW, MANY = (Dialect(page_limit=100), 120), (Dialect(), 260)
 
 
 @pytest.fixture
-def site(teamup: FakeTeamUp, build: Build, clock: ManualClock) -> Bridge:
+def site(
+    request: pytest.FixtureRequest, teamup: FakeTeamUp, build: Build, clock: ManualClock
+) -> Bridge:
     """A bridge that has published two pages of classes, and course sessions of the same ids."""
+    teamup.dialect, count = getattr(request, "param", FEW)
     teamup.events.rows = [
         rows.class_row(FIRST_ID + index, NOW + timedelta(hours=6 * index + 3), venue_room=SKY_ROOM)
-        for index in range(COUNT)
+        for index in range(count)
     ]
     teamup.course_sessions.rows = [
         rows.course_session_row(FIRST_ID + index, NOW + timedelta(hours=24 * index + 4))
@@ -232,7 +236,7 @@ def test_the_opening_of_bookings_shows_while_it_is_to_come(
 def test_deleted_classes_are_cancelled_at_once_by_one_question_about_all(
     site: Bridge, teamup: FakeTeamUp
 ) -> None:
-    gone = (CLASS, CLASS + 1, CLASS + 20, CLASS + 200)
+    gone = (CLASS, CLASS + 1, CLASS + 20, CLASS + 100)
     before, since = site.fresh(BOTH), len(teamup.requests)
     teamup.events.delete(*gone)
     site.refresh(BOTH)
@@ -318,11 +322,10 @@ def test_a_class_made_anew_under_another_id_is_not_shown_as_cancelled(
     assert UID not in blocks(after.data)
 
 
-@pytest.mark.parametrize("dialect", [Dialect(), Dialect(page_limit=100)])
+@pytest.mark.parametrize("site", [FEW, MANY], indirect=True, ids=["few", "many"])
 def test_a_class_that_only_slipped_from_a_page_stays_as_it_is(
-    site: Bridge, teamup: FakeTeamUp, dialect: Dialect
+    site: Bridge, teamup: FakeTeamUp
 ) -> None:
-    teamup.dialect = dialect
     before, since = site.fresh(BOTH), len(teamup.requests)
     # One row more and one less: the count says nothing.
     added = rows.class_row(9_999, NOW + timedelta(days=40))
