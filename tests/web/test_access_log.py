@@ -18,6 +18,7 @@ from bridge.feeds.spec import Kind
 from bridge.model import Visibility
 from bridge.ops import log_config
 from bridge.sandbox.faults import Faults
+from bridge.sandbox.studio import Studio
 from bridge.services import Services
 from bridge.web import create_app
 
@@ -25,6 +26,11 @@ Lines = list[MutableMapping[str, Any]]
 
 PASSWORD = "an-operators-password"
 KEY = "a-key-that-signs-private-feeds"
+
+
+@pytest.fixture
+def studio(near_studio: Studio) -> Studio:
+    return near_studio
 
 
 @pytest.fixture

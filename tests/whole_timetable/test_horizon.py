@@ -2,13 +2,24 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from clocks import ManualClock
 from whole_timetable import rows
-from whole_timetable.bridges import Bridge, Build, Row, events, expected, instant, uid, uid_of
+from whole_timetable.bridges import (
+    Bridge,
+    ImpatientClock,
+    Row,
+    events,
+    expected,
+    instant,
+    uid,
+    uid_of,
+)
+from whole_timetable.conftest import bridges
 from whole_timetable.rows import CELLAR, CHLOE, FIRST_ID, NOW, STRENGTH
 from whole_timetable.teamup import FakeTeamUp
 
@@ -53,18 +64,27 @@ def _rows() -> tuple[list[Row], list[Row]]:
     return classes, course_sessions
 
 
+@contextmanager
+def _bridge(plan: UpstreamPlan) -> Iterator[Bridge]:
+    clock = ImpatientClock(NOW)
+    with FakeTeamUp(*_rows(), now=clock.now) as teamup, bridges() as build:
+        yield build(
+            teamup, clock, plan=plan, public_horizon_days=HORIZON, requests_per_minute=10_000
+        )
+
+
+@pytest.fixture(scope="module", params=list(UpstreamPlan), ids=lambda plan: plan.value)
+def site(request: pytest.FixtureRequest) -> Iterator[Bridge]:
+    """A bridge for tests that only read."""
+    with _bridge(request.param) as bridge:
+        yield bridge
+
+
 @pytest.fixture(params=list(UpstreamPlan), ids=lambda plan: plan.value)
-def site(
-    request: pytest.FixtureRequest, teamup: FakeTeamUp, build: Build, clock: ManualClock
-) -> Bridge:
-    teamup.events.rows, teamup.course_sessions.rows = _rows()
-    return build(
-        teamup,
-        clock,
-        plan=request.param,
-        public_horizon_days=HORIZON,
-        requests_per_minute=10_000,
-    )
+def new_site(request: pytest.FixtureRequest) -> Iterator[Bridge]:
+    """A bridge that has read nothing yet."""
+    with _bridge(request.param) as bridge:
+        yield bridge
 
 
 def _revealed() -> list[Row]:
@@ -120,7 +140,8 @@ def test_signed_feeds_have_no_horizon(site: Bridge) -> None:
     assert events(body) == everything
 
 
-def test_counts_do_not_include_what_is_later(site: Bridge) -> None:
+def test_counts_do_not_include_what_is_later(new_site: Bridge) -> None:
+    site = new_site
     site.ok(FEED)
     assert len(json.loads(site.ok("/sessions.json?future=200").data)) == len(_revealed())
     report = site.operator("/status?format=json").json
@@ -137,9 +158,8 @@ def test_counts_do_not_include_what_is_later(site: Bridge) -> None:
     assert report["sessions"]["withheld"]["later"] == len(later)
 
 
-def test_what_comes_within_the_horizon_appears(
-    site: Bridge, teamup: FakeTeamUp, clock: ManualClock
-) -> None:
+def test_what_comes_within_the_horizon_appears(new_site: Bridge) -> None:
+    site = new_site
     limit = NOW + timedelta(days=HORIZON)
     due = min(
         (row for row in _rows()[0] if instant(row["starts_at"]) > limit + timedelta(days=1)),
