@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import hypothesis
 import pytest
@@ -21,6 +21,7 @@ from shared_rules import SharedRules
 from thorough import THOROUGH
 from upstreams.tested_list import TESTED_LIST
 from valkey import Valkey
+from werkzeug.routing import Rule
 
 from bridge import config, services
 from bridge.config import Config
@@ -61,6 +62,25 @@ class TemplateCache(BytecodeCache):
         self._code[bucket.key, bucket.checksum] = bucket.code
 
 
+class CompiledRule(Rule):
+    """Compiles each route once for all applications, which is most of the time to create one."""
+
+    _compiled: ClassVar[dict[Any, tuple[set[str], dict[str, Any]]]] = {}
+
+    def compile(self) -> None:
+        kinds = tuple(self.map.converters.values())
+        key = (self.rule, self.host, self.subdomain, self.merge_slashes, str(self.defaults), kinds)
+        if key not in self._compiled:
+            before = dict(vars(self))
+            super().compile()
+            results = {name: v for name, v in vars(self).items() if before.get(name) is not v}
+            self._compiled[key] = (self.arguments, results)
+        arguments, results = self._compiled[key]
+        self.arguments |= arguments
+        vars(self).update(results)
+
+
+Flask.url_rule_class = CompiledRule
 Flask.jinja_options = {"bytecode_cache": TemplateCache()}
 Flask.url_map_class = SharedRules
 
