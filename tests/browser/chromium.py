@@ -5,6 +5,7 @@ import os
 import shutil
 import struct
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,14 @@ class Chromium:
     def __init__(self, driver: Any) -> None:
         self.driver = driver
         self.width, self.height = 1280, 800
+        self._agent = str(self._do("Browser.getVersion")["userAgent"])
+        self._emulated: dict[str, dict[str, Any]] = {}
+        self._checked: dict[str, set[int]] = defaultdict(set)
+
+    @property
+    def checked(self) -> set[int]:
+        """The parts of pages whose accessibility was checked in the current emulation."""
+        return self._checked[str(self._emulated)]
 
     def emulate(
         self,
@@ -50,7 +59,7 @@ class Chromium:
     ) -> "Chromium":
         """Emulate a device from now on."""
         self.width, self.height = width, height
-        self._do(
+        self._emulate(
             "Emulation.setDeviceMetricsOverride",
             width=width,
             height=height,
@@ -63,12 +72,13 @@ class Chromium:
             "prefers-reduced-motion": "reduce",
         }
         media_features = [{"name": name, "value": value} for name, value in features.items()]
-        self._do("Emulation.setEmulatedMedia", media=media, features=media_features)
-        agent = agent or str(self._do("Browser.getVersion")["userAgent"])
-        self._do(
-            "Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=f"{language},en;q=0.5"
+        self._emulate("Emulation.setEmulatedMedia", media=media, features=media_features)
+        self._emulate(
+            "Emulation.setUserAgentOverride",
+            userAgent=agent or self._agent,
+            acceptLanguage=f"{language},en;q=0.5",
         )
-        self._do("Emulation.setScriptExecutionDisabled", value=not scripts)
+        self._emulate("Emulation.setScriptExecutionDisabled", value=not scripts)
         return self
 
     def open(self, url: str) -> "Chromium":
@@ -133,6 +143,12 @@ class Chromium:
             marginRight=0.394,
         )
         return base64.b64decode(pdf["data"])
+
+    def _emulate(self, command: str, **parameters: Any) -> None:
+        """Run *command* unless it changes nothing, since the page is drawn anew after it."""
+        if self._emulated.get(command) != parameters:
+            self._do(command, **parameters)
+            self._emulated[command] = parameters
 
     def _do(self, command: str, **parameters: Any) -> Any:
         return self.driver.execute_cdp_cmd(command, parameters)

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from browser.accessibility import violations
 from browser.bridges import Bridge, bridge
 from browser.chromium import Chromium
 from browser.conftest import ARTEFACTS
-from browser.test_every_page import MAX_BYTES, console_messages, violations
+from browser.test_every_page import MAX_BYTES, console_messages
 
 CLIENTS = (
     "Google-Calendar-Importer",

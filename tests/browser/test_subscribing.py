@@ -12,11 +12,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
+from browser.accessibility import violations
 from browser.bridges import Bridge
 from browser.builder import address, box, cell, submit
 from browser.chromium import Chromium
 from browser.conftest import ARTEFACTS
-from browser.test_every_page import DEVICES, console_messages, violations
+from browser.test_every_page import DEVICES, console_messages
 
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"
 PIXEL = "Mozilla/5.0 (Linux; Android 16; Pixel 9) AppleWebKit/537.36 Chrome/140.0 Mobile"

@@ -13,11 +13,12 @@ from clients.web import FileServer
 from icalendar import Calendar
 from selenium.webdriver.common.by import By
 
+from browser.accessibility import violations
 from browser.bridges import Bridge, bridge
 from browser.builder import address
 from browser.chromium import Chromium
 from browser.conftest import ARTEFACTS
-from browser.test_every_page import DEVICES, console_messages, violations
+from browser.test_every_page import DEVICES, console_messages
 
 MAX_CLICKS = 3
 

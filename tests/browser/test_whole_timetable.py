@@ -9,11 +9,12 @@ import requests
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from browser.accessibility import violations
 from browser.bridges import Bridge, bridge
 from browser.builder import address, box, select, submit
 from browser.chromium import Chromium
 from browser.conftest import ARTEFACTS
-from browser.test_every_page import DEVICES, console_messages, violations
+from browser.test_every_page import DEVICES, console_messages
 
 
 def chosen(tab: Chromium) -> str:
