@@ -6,7 +6,7 @@ from clients.events import Rejected, difference
 from clients.mutations import MUTATIONS
 from clients.test_acceptance import CLIENTS
 
-FEED = "venue 12"
+FEED = "venue 14"
 
 
 def read(client, mistake, load, sample):

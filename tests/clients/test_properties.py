@@ -9,6 +9,7 @@ from conftest import NOW
 from feeds import samples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from thorough import THOROUGH
 from upstreams.rows import MISSING, instructor_row, session_row, stamp, venue_row
 
 from bridge.feeds.formats import FORMATS
@@ -81,7 +82,7 @@ def calendar(rows, **options):
 
 @pytest.mark.parametrize("client", ["strict", "icalendar", "ical", "vobject"])
 @pytest.mark.parametrize("times", TimeStyle)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 if THOROUGH else 25, deadline=None)
 @given(sent=FEEDS)
 @example(sent=[session_row(1, NOW, name="\ufeff", instructors=[])])
 @example(sent=[session_row(1, NOW, name="n\\n\\;\\,", instructors=[])])
@@ -91,7 +92,7 @@ def test_clients_read_the_expected_events(client, times, sent):
     assert difference(read, expected) == ""
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 if THOROUGH else 40, deadline=None)
 @given(sent=FEEDS)
 def test_only_cancelled_sessions_are_hidden(sent):
     read = IN_PROCESS["strict"](calendar(sent, cancelled=Cancelled.HIDE))
@@ -99,7 +100,7 @@ def test_only_cancelled_sessions_are_hidden(sent):
     assert difference(read, expected) == ""
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 if THOROUGH else 40, deadline=None)
 @given(sent=FEEDS, order=st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_change_the_calendar(sent, order):
     shuffled = list(sent)
@@ -107,7 +108,7 @@ def test_the_order_of_rows_does_not_change_the_calendar(sent, order):
     assert calendar(shuffled) == calendar(sent)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 if THOROUGH else 40, deadline=None)
 @given(sent=FEEDS)
 def test_json_has_the_same_events_as_the_calendar(sent):
     from_json = [

