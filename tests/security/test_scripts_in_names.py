@@ -13,6 +13,7 @@ from browser.conftest import _browser, tab  # noqa: F401 - fixtures
 from clients import strict
 from security import studios
 from security.names import LINKS, NAMES
+from thorough import THOROUGH
 from upstreams.raw import RawUpstream
 from upstreams.rows import Row, class_row, course_row, instructor_row, session_row, venue_row
 
@@ -119,10 +120,12 @@ def assert_harmless(tab: Chromium, url: str) -> None:  # noqa: F811 - the value 
 
 @pytest.mark.parametrize("number", range(len(NAMES)))
 def test_a_page_shows_the_name_as_text(tab: Chromium, bridge: Any, number: int) -> None:  # noqa: F811
-    for path in (
+    paths = (
         *(f"/venues/{100 + number}", f"/rooms/{600 + number}", f"/types/{400 + number}"),
         *(f"/sessions/{1_000 + number}", f"/classes/{3_000 + number}"),
-    ):
+    )
+    # Two kinds of pages for each name, and each kind for eight names.
+    for path in paths if THOROUGH else (paths[number % 5], paths[(number + 2) % 5]):
         assert_harmless(tab, bridge.origin + path)
         heading = " ".join(str(tab.run("return document.querySelector('h1').textContent")).split())
         assert heading == SHOWN_NAMES[number], path
@@ -176,7 +179,8 @@ REFLECTED = (
 
 @pytest.mark.parametrize("path", REFLECTED)
 def test_input_of_a_visitor_is_not_run(tab: Chromium, bridge: Any, path: str) -> None:  # noqa: F811
-    for name in NAMES[:4]:
+    first = REFLECTED.index(path) % 3
+    for name in NAMES[:4] if THOROUGH else NAMES[first : first + 2]:
         assert_harmless(tab, bridge.origin + path.replace("{}", quote(name, safe="")))
 
 
