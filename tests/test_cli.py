@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 from icalendar import Calendar
+from near_classes import near_classes
 
 from bridge.cli import sandbox
 from bridge.sandbox.api import create_api
@@ -36,8 +37,9 @@ Run = Callable[..., Result]
 
 @contextmanager
 def studio_api(**api: Any) -> Iterator[SandboxServer]:
-    """The sandbox studio as of today."""
-    studio = demo_studio(datetime.now(UTC).date())
+    """The sandbox studio as of today, with the classes of three weeks."""
+    now = datetime.now(UTC)
+    studio = near_classes(demo_studio(now.date()), now)
     with SandboxServer(create_api(studio, **{"token": TOKEN, **api})) as server:
         yield server
 
@@ -134,7 +136,7 @@ class TestCheckWithoutErrors:
         )
 
     def test_it_counts_what_the_token_can_read(self, report: dict[str, Any]) -> None:
-        assert report["sees"]["sessions"] > 300
+        assert report["sees"]["sessions"] > 30
         assert report["sees"]["venues"] == 4
         assert report["sees"]["instructors"] > 8
 
@@ -144,7 +146,7 @@ class TestCheckWithoutErrors:
             "visible to membership_holders",
             "visible to private",
         }
-        assert all(number > 5 for number in report["withheld"].values())
+        assert all(number > 0 for number in report["withheld"].values())
 
     def test_it_lists_addresses_of_feeds(self, report: dict[str, Any]) -> None:
         assert report["feeds"]["all classes"] == f"{BASE_URL}/sessions.ics"

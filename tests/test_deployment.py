@@ -29,6 +29,7 @@ from bridge.config import variables as variable_texts
 from bridge.feeds.private import FeedGrant, new_audience
 from bridge.feeds.spec import Kind
 from bridge.model import Visibility
+from bridge.sandbox.studio import Studio
 from bridge.services import Services
 from bridge.web import create_app
 
@@ -151,6 +152,11 @@ def section(title: str) -> str:
 def test_nginx_accepts_the_shipped_configuration(tmp_path: Path) -> None:
     checked = Nginx(shipped(), {}, tmp_path).check()
     assert checked.returncode == 0, checked.stderr
+
+
+@pytest.fixture
+def studio(near_studio: Studio) -> Studio:
+    return near_studio
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from clocks import wait_until
 from faults.fleet import Machine
+from thorough import THOROUGH
 
 from bridge.sandbox.api import create_api
 from bridge.sandbox.demo_timetable import demo_studio
@@ -108,7 +109,7 @@ class TestInvalidSettings:
         ],
         ids=lambda value: next(iter(value)),
     )
-    @both
+    @pytest.mark.parametrize("arguments", [(), ("--local",)][: 2 if THOROUGH else 1])
     def test_it_reports_the_variable_and_accepted_values(
         self, arguments: tuple[str, ...], variables: dict[str, str], expected: tuple[str, ...]
     ) -> None:
@@ -140,8 +141,15 @@ def assert_port_rejected(port: int, *arguments: str) -> None:
 
 
 class TestShutdown:
-    @pytest.mark.parametrize("receivers", ["the server", "its workers too", "repeatedly"])
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.parametrize(
+        ("number", "receivers"),
+        [
+            (number, receivers)
+            for number in (signal.SIGTERM, signal.SIGINT)
+            for receivers in ("the server", "its workers too", "repeatedly")
+            if THOROUGH or number is signal.SIGTERM or receivers == "its workers too"
+        ],
+    )
     def test_it_stops_on_repeated_signals_and_on_signals_to_workers(
         self, number: signal.Signals, receivers: str, serve: Callable[..., Machine]
     ) -> None:

@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from web.pages import page
 
 from bridge.bounded_cache import BoundedCache
+from bridge.sandbox.studio import Studio
 from bridge.services import Services
 from bridge.store.memory import MemoryStore
 from bridge.web import create_app
@@ -21,6 +22,11 @@ OF_PERSONS = (
     "ICSx5/2.4.3 (ical4j/3.2.19 okhttp/5.3.2 Android/16)",
 )
 HOUR = 3600
+
+
+@pytest.fixture
+def studio(near_studio: Studio) -> Studio:
+    return near_studio
 
 
 @pytest.fixture

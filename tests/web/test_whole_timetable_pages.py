@@ -65,6 +65,11 @@ def whole() -> Iterator[FlaskClient]:
         yield client
 
 
+@pytest.fixture
+def studio(near_studio: Studio) -> Studio:
+    return near_studio
+
+
 def studio_of(**tables: Any) -> Studio:
     """A studio with a venue in London, another in New York, and without classes."""
     return Studio(
@@ -620,7 +625,7 @@ class TestStatus:
     def test_it_counts_appointments_and_what_is_too_far_ahead(
         self, make_site, lang, later, appointments
     ):
-        site = make_site(public_horizon_days=14)
+        site = make_site(public_horizon_days=7)
         site.get("/sessions.ics")
         hidden = self.facts(site, lang)[{"en": "Hidden", "de": "Ausgeblendet"}[lang]]
         assert re.search(rf"\d+ {later}", hidden)

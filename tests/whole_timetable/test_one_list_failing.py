@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from clocks import ManualClock, wait_until
 from structlog.testing import capture_logs
+from thorough import THOROUGH
 from whole_timetable import rows
 from whole_timetable import teamup as fake
 from whole_timetable.bridges import STALE, Build, blocks, changed, events, state, uid
@@ -46,6 +47,17 @@ FAULTS: dict[str, Fault] = {
     "resets connections": fake.reset,
     "is refused": fake.refused,
 }
+
+
+def each_fault(*faults: str) -> pytest.MarkDecorator:
+    """Runs a test with each fault in one of the lists, in turn; if thorough, in both."""
+    cases = [
+        (name, fault)
+        for number, fault in enumerate(faults)
+        for name in LISTS
+        if THOROUGH or name == LISTS[number % 2]
+    ]
+    return pytest.mark.parametrize(("name", "fault"), cases)
 
 
 @pytest.fixture
@@ -100,8 +112,7 @@ def uids_of(teamup: FakeTeamUp, name: str) -> set[str]:
     return {uid(object_of(name), row["id"]) for row in list_of(teamup, name).rows}
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("name", LISTS)
+@each_fault(*FAULTS)
 def test_while_one_list_fails_the_other_goes_on_changing(
     studio: FakeTeamUp,
     build: Build,
@@ -136,8 +147,7 @@ def test_while_one_list_fails_the_other_goes_on_changing(
     assert state(site.fresh(BOTH)) == "fresh"
 
 
-@pytest.mark.parametrize("fault", ["answers with 500", "resets connections", "is refused"])
-@pytest.mark.parametrize("name", LISTS)
+@each_fault("answers with 500", "resets connections", "is refused")
 def test_warm_feeds_are_answered_through_a_day_of_one_list_failing(
     studio: FakeTeamUp, build: Build, clock: ManualClock, name: str, fault: str
 ) -> None:
@@ -167,8 +177,7 @@ def test_warm_feeds_are_answered_through_a_day_of_one_list_failing(
     assert f'bridge_source_failing{{source="{other(name)}"}} 0.0' in metrics
 
 
-@pytest.mark.parametrize("fault", ["answers with 500", "hangs", "resets connections"])
-@pytest.mark.parametrize("name", LISTS)
+@each_fault("answers with 500", "hangs", "resets connections")
 def test_from_cold_half_a_timetable_is_no_answer(
     studio: FakeTeamUp,
     build: Build,
