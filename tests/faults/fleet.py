@@ -256,6 +256,9 @@ class Machine:
         return sum("Started worker" in line for line in list(self.log))
 
     def _answers(self) -> bool:
+        if not self.running and self._reader is not None:
+            # Its last lines may not have been read yet.
+            self._reader.join(5)
         assert self.running, "\n".join(self.log)
         quiet = self.environment.get("LOG_LEVEL") == "error"
         if not quiet and self.workers_started() < self._workers:
