@@ -203,7 +203,7 @@ _OPTIONS = (
 
 
 def _feeds() -> Iterator[tuple[str, FeedUnderTest]]:
-    yield "the studio", FeedUnderTest("sandbox", "/sessions.ics", future=14)
+    yield "the studio", FeedUnderTest("sandbox", "/sessions.ics", past=7, future=14)
     for venue in (12, 13, 14, 15):
         path = f"/venues/{venue}.ics"
         yield f"venue {venue}", FeedUnderTest("sandbox", path, _at(venue), future=30)
