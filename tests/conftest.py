@@ -17,7 +17,6 @@ from flask import Flask, request
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
 from near_classes import near_classes
-from shared_rules import SharedRules
 from thorough import THOROUGH
 from upstreams.tested_list import TESTED_LIST
 from valkey import Valkey
@@ -82,7 +81,6 @@ class CompiledRule(Rule):
 
 Flask.url_rule_class = CompiledRule
 Flask.jinja_options = {"bytecode_cache": TemplateCache()}
-Flask.url_map_class = SharedRules
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TOKEN = "a-token-of-the-tests"
