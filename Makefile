@@ -20,9 +20,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 run: $(VENV)/run.stamp
 	@$(BIN)/python -m bridge.server --local
 
-# Three test files run at a time, because tests often wait for real processes.
+# Four test files run at a time, because tests often wait for real processes.
 test: lint clients
-	@$(BIN)/python -m pytest -n 3 --dist loadfile
+	@$(BIN)/python -m pytest -n 4 --dist loadfile
 
 # All tests, with every combination and the largest sizes instead of samples of them. Takes twice as
 # long as `make test`.
@@ -76,7 +76,7 @@ flood: $(VENV)/dev.stamp
 
 # The tests of faults once more, on a timetable of ordinary classes instead of course sessions.
 faults: $(VENV)/dev.stamp
-	@TESTED_LIST=events $(BIN)/python -m pytest -n 3 --dist loadfile tests/faults
+	@TESTED_LIST=events $(BIN)/python -m pytest -n 4 --dist loadfile tests/faults
 
 # How long a first feed of both lists takes, against a plain client that requests the same pages.
 cold-feed: $(VENV)/dev.stamp
