@@ -39,8 +39,10 @@ class PeriodicTasks:
 
     def start(self) -> None:
         """Start the thread; the tasks run for the first time after a minute."""
-        self._thread = daemon_thread(self._run, "periodic")
-        self._thread.start()
+        thread = daemon_thread(self._run, "periodic")
+        thread.start()
+        # Only now, because another thread may close this meanwhile, and join it.
+        self._thread = thread
 
     def close(self) -> None:
         """Stop the thread, if it was started, after a last run of all tasks."""

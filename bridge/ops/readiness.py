@@ -89,8 +89,10 @@ class Readiness:
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread = daemon_thread(self._run, "readiness")
-        self._thread.start()
+        thread = daemon_thread(self._run, "readiness")
+        thread.start()
+        # Only now, because another thread may close this meanwhile, and join it.
+        self._thread = thread
 
     def close(self) -> None:
         """Stop the thread."""

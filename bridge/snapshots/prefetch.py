@@ -57,8 +57,10 @@ class Prefetcher:
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread = daemon_thread(self._run, "refresh-ahead")
-        self._thread.start()
+        thread = daemon_thread(self._run, "refresh-ahead")
+        thread.start()
+        # Only now, because another thread may close this meanwhile, and join it.
+        self._thread = thread
 
     def close(self) -> None:
         """Stop the thread and release the lease, so that another process can take over."""
