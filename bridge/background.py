@@ -31,3 +31,14 @@ def daemon_thread(target: Callable[[], object], name: str) -> threading.Thread:
         target()
 
     return threading.Thread(target=run, name=name, daemon=True)
+
+
+def start_daemon(target: Callable[[], object], name: str) -> threading.Thread:
+    """Start such a thread.
+
+    Store only what this returns: another thread may join what is stored, and a thread that was not
+    started cannot be joined.
+    """
+    thread = daemon_thread(target, name)
+    thread.start()
+    return thread

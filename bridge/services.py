@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.background import daemon_thread
+from bridge.background import start_daemon
 from bridge.bounded_cache import CacheMemory
 from bridge.clock import Clock, SystemClock
 from bridge.config import Config, UpstreamPlan
@@ -139,7 +139,7 @@ class Services:
 
     def start(self) -> None:
         """Start the background threads of a server."""
-        daemon_thread(self._warm_up, "warm-up").start()
+        start_daemon(self._warm_up, "warm-up")
         if self.config.refresh_ahead:
             self.prefetcher.start()
         # Send what the last process left.

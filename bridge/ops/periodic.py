@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
-from bridge.background import daemon_thread
+from bridge.background import start_daemon
 from bridge.clock import Clock
 from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
 
@@ -39,10 +39,7 @@ class PeriodicTasks:
 
     def start(self) -> None:
         """Start the thread; the tasks run for the first time after a minute."""
-        thread = daemon_thread(self._run, "periodic")
-        thread.start()
-        # Only now, because another thread may close this meanwhile, and join it.
-        self._thread = thread
+        self._thread = start_daemon(self._run, "periodic")
 
     def close(self) -> None:
         """Stop the thread, if it was started, after a last run of all tasks."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from bridge.background import daemon_thread
+from bridge.background import start_daemon
 from bridge.clock import Clock
 from bridge.errors import UNREACHABLE
 from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
@@ -89,10 +89,7 @@ class Readiness:
 
     def start(self) -> None:
         """Start the thread."""
-        thread = daemon_thread(self._run, "readiness")
-        thread.start()
-        # Only now, because another thread may close this meanwhile, and join it.
-        self._thread = thread
+        self._thread = start_daemon(self._run, "readiness")
 
     def close(self) -> None:
         """Stop the thread."""

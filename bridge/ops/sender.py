@@ -17,7 +17,7 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from bridge.background import daemon_thread
+from bridge.background import start_daemon
 from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
 from bridge.ops.webhook import DeliveryError, Webhook
 from bridge.store.interface import Store, Write
@@ -124,8 +124,7 @@ class Sender(Generic[OutboxT]):
         with self._lock:
             self._requested = True
             if self._thread is None and not self._closed:
-                self._thread = daemon_thread(self._deliver, "delivery")
-                self._thread.start()
+                self._thread = start_daemon(self._deliver, "delivery")
 
     def finish(self) -> None:
         """Let the thread end after the current request, which gets one second more."""

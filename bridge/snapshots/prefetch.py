@@ -4,7 +4,7 @@ import threading
 
 import structlog
 
-from bridge.background import daemon_thread
+from bridge.background import start_daemon
 from bridge.clock import Clock
 from bridge.errors import ParameterError
 from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
@@ -57,10 +57,7 @@ class Prefetcher:
 
     def start(self) -> None:
         """Start the thread."""
-        thread = daemon_thread(self._run, "refresh-ahead")
-        thread.start()
-        # Only now, because another thread may close this meanwhile, and join it.
-        self._thread = thread
+        self._thread = start_daemon(self._run, "refresh-ahead")
 
     def close(self) -> None:
         """Stop the thread and release the lease, so that another process can take over."""
