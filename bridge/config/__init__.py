@@ -2,6 +2,7 @@
 
 from bridge.config.loading import SANDBOX_FLAG, has_account, load, use
 from bridge.config.settings import (
+    STUDIOS_PATH,
     Availability,
     Config,
     ListStyle,
@@ -13,6 +14,7 @@ from bridge.config.warnings import warnings_about
 
 __all__ = [
     "SANDBOX_FLAG",
+    "STUDIOS_PATH",
     "Availability",
     "Config",
     "ListStyle",

@@ -251,8 +251,8 @@ _LIKELY = 0.8
 def _unknown(in_file: Collection[str], names: Collection[str]) -> dict[str, str]:
     """What to say of variables *in_file* that look like settings, and are not among the *names*.
 
-    The file may also contain variables of other programs. Those that do not resemble a setting are
-    not reported.
+    The file may also contain variables of other programs. A variable is reported only if its name
+    is similar to that of a setting.
     """
     prefixes = tuple({f"{name.partition('_')[0]}_" for name in names if "_" in name})
     found: dict[str, str] = {}
@@ -269,10 +269,10 @@ _CERTIFICATES = "ssl_cert_reqs="
 
 
 def _unverified(address: str) -> str:
-    """A platform's own address of its Redis, whose certificate is signed by itself.
+    """The address of a platform's Redis, extended so that its certificate is not verified.
 
-    Heroku's is, so that clients cannot verify it. Nobody can write that into the address: the
-    platform sets the variable, and sets it anew whenever it changes the password.
+    Heroku's Redis has a self-signed certificate, which clients cannot verify. Users cannot change
+    the address: the platform sets the variable, and replaces it whenever it changes the password.
     """
     if not address.startswith("rediss:") or _CERTIFICATES in address:
         return address

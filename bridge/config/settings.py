@@ -7,6 +7,9 @@ from enum import Enum
 from bridge.languages import Language
 from bridge.model import SourceName, Visibility
 
+STUDIOS_PATH = "/s/"
+"""The path below which each of several studios has its slug."""
+
 
 class Availability(Enum):
     """How much is told about places; the order of the members is from least to most."""
@@ -125,4 +128,4 @@ class Config:
     @property
     def prefix(self) -> str:
         """The prefix of the studio's paths at hosts that are not its own; empty if it is alone."""
-        return f"/s/{self.studio}" if self.studio else ""
+        return STUDIOS_PATH + self.studio if self.studio else ""

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.config.parsers import SettingError, read_regular_file
+from bridge.config.settings import STUDIOS_PATH
 
 SHORT_NAMES = {
     "name": "STUDIO_NAME",
@@ -79,7 +80,7 @@ class StudioTable:
         if base and "PUBLIC_BASE_URL" not in given:
             scheme = base.partition(":")[0]
             own_host = f"{scheme}://{self.hosts[0]}" if self.hosts else ""
-            common["PUBLIC_BASE_URL"] = own_host or f"{base}/s/{self.slug}"
+            common["PUBLIC_BASE_URL"] = own_host or f"{base}{STUDIOS_PATH}{self.slug}"
         return common | dict(self.values)
 
     def unknown_keys(self, names: Collection[str]) -> dict[str, str]:

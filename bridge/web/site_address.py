@@ -6,12 +6,13 @@ from urllib.parse import urlsplit
 from flask import Request
 from werkzeug.exceptions import BadRequest
 
+from bridge.config import STUDIOS_PATH
 from bridge.web.middleware.limits import is_host
 
 STUDIO_PREFIX = "bridge.studio_prefix"
 """Key of the WSGI environment: the part of the path that names the studio, such as /s/<slug>."""
 
-_SLUG = re.compile(r"/s/[a-z0-9-]+$", re.ASCII)
+_SLUG = re.compile(rf"{STUDIOS_PATH}[a-z0-9-]+$", re.ASCII)
 # Not //…, which browsers would read as a host.
 _ROOT = re.compile(r"(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
 

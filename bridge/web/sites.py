@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from bridge import background
+from bridge.config import STUDIOS_PATH
 from bridge.services import Services, SharedServices
 from bridge.web.middleware.access_log import AccessLog
 from bridge.web.middleware.response_cache import ResponseCache
@@ -24,7 +25,6 @@ from bridge.web.site_address import STUDIO_PREFIX
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-PREFIX = "/s/"
 SERVER_PATHS = frozenset(("/metrics",))
 """Paths at every host that belong to no studio."""
 
@@ -99,9 +99,9 @@ class Sites:
         site = self._by_host.get(_host_name(host))
         if site is not None:
             return site, ""
-        if path.startswith(PREFIX):
-            slug = path.removeprefix(PREFIX).partition("/")[0]
-            return self.by_slug.get(slug), PREFIX + slug
+        if path.startswith(STUDIOS_PATH):
+            slug = path.removeprefix(STUDIOS_PATH).partition("/")[0]
+            return self.by_slug.get(slug), STUDIOS_PATH + slug
         return None, ""
 
     def start(self) -> None:
@@ -160,5 +160,5 @@ class SiteDispatcher:
 
 def _host_name(host: str) -> str:
     """*host* without a port, in lower case."""
-    # Whatever a proxy may have put in place of the port, as werkzeug's ProxyFix does.
+    # A proxy may state a port that is not a number. werkzeug's ProxyFix puts it after the host.
     return re.sub(r":[^:\]]*\Z", "", host).rstrip(".").lower()
