@@ -24,8 +24,7 @@ run: $(VENV)/run.stamp
 test: lint clients
 	@$(BIN)/python -m pytest -n 4 --dist loadfile
 
-# All tests, with every combination and the largest sizes instead of samples of them. Takes twice as
-# long as `make test`.
+# All tests, with every combination and the largest sizes instead of samples of them.
 thorough: export THOROUGH := 1
 thorough: test
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 
-from bridge.background import daemon_thread
+from bridge.background import start_daemon
 from bridge.clock import Clock
 from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
 from bridge.snapshots.backoff import Failure
@@ -94,7 +94,7 @@ class Turns:
             if not self._queue:
                 self._free += 1
                 return
-            # The first of those that are awaited, or else the first of all.
+            # The earliest refresh that a request waits for. If there is none: the earliest of all.
             place = max(range(len(self._queue)), key=lambda index: self._queue[index][0].awaited)
             _, turn = self._queue.pop(place)
         turn.set()
@@ -187,7 +187,7 @@ class _DaemonPool:
         self._jobs.put(job)
         if self._unstarted:
             self._unstarted -= 1
-            daemon_thread(self._work, "refresh").start()
+            start_daemon(self._work, "refresh")
 
     def _work(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Alerts and changes: each receiver gets those of its studio, whatever the others do."""
+"""Alerts and changes: a receiver gets only those of its own studio, also while others fail."""
 
 import json
 from collections.abc import Iterator
