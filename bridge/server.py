@@ -7,6 +7,7 @@ python -m bridge.server --version
 
 import contextlib
 import errno
+import gc
 import importlib
 import multiprocessing
 import os
@@ -83,6 +84,8 @@ def serve(settings: Config, target: str = "app:asgi") -> None:
         respawn_interval=_REPLACE_SECONDS,
         workers_kill_timeout=_STOP_SECONDS,
     )
+    # Excluded from garbage collection, so that it does not write to memory that workers share.
+    gc.freeze()
     server.serve(target_loader=server.loader)
 
 

@@ -10,7 +10,6 @@ from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
 from bridge.store.fallback import FallbackStore
 from bridge.store.interface import Store
 from bridge.store.memory import MemoryStore
-from bridge.store.redis import RedisStore
 from bridge.store.sqlite import SqliteStore
 
 _HOME = Path(__file__).parent.parent.parent
@@ -21,11 +20,18 @@ def _file(url: str) -> Path:
     return _HOME / url.removeprefix("sqlite:///")
 
 
+def _redis(url: str, clock: Clock) -> Store:
+    # Imported here, because the library takes 6 MB, which other stores do not need.
+    from bridge.store.redis import RedisStore  # noqa: PLC0415
+
+    return RedisStore(url, clock)
+
+
 _BACKENDS: Mapping[str, Callable[[str, Clock], Store]] = {
     "memory": lambda url, clock: MemoryStore(clock),
     "sqlite": lambda url, clock: SqliteStore(_file(url), clock),
-    "redis": RedisStore,
-    "rediss": RedisStore,
+    "redis": _redis,
+    "rediss": _redis,
 }
 """By the scheme of CACHE_URL; each raises ValueError for an address that it cannot use."""
 
