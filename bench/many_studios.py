@@ -66,8 +66,8 @@ class Upstream:
             time.sleep(60)
         address = (path, environ["QUERY_STRING"])
         if address not in self._responses:
-            chunks, status, headers = run_wsgi_app(self._inner, environ)
-            self._responses[address] = (status, [*headers], b"".join(chunks))
+            chunks, status, fields = run_wsgi_app(self._inner, environ)
+            self._responses[address] = (status, [*fields], b"".join(chunks))
         status, headers, body = self._responses[address]
         start_response(status, headers.copy())
         return [body]
@@ -149,7 +149,7 @@ def _take(bridge: servers.Server, addresses: Iterator[str]) -> list[tuple[int, f
     lock = threading.Lock()
 
     def client(_: int) -> list[tuple[int, float]]:
-        taken = []
+        taken: list[tuple[int, float]] = []
         with requests.Session() as session:
             while True:
                 with lock:

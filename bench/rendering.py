@@ -19,7 +19,8 @@ from bridge.filters import FilterSet
 from bridge.model import Published, Visibility
 from bridge.sandbox.serializer import Serializer, expansion_tree, field_tree
 from bridge.snapshots import revisions
-from bridge.snapshots.snapshot import Snapshot, decode, encode, ordered
+from bridge.snapshots.encoding import decode, encode
+from bridge.snapshots.snapshot import Snapshot, ordered
 from bridge.upstream.parser import parse
 from bridge.upstream.sources import COURSE_SESSIONS
 
