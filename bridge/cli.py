@@ -149,8 +149,8 @@ def revoke(address: str, slug: str | None) -> None:
     services = _site(slug).services
     identity = address
     if not re.fullmatch(r"[0-9a-f]{16}", address):
-        path = urlsplit(address).path
-        token = re.sub(rf"\.({'|'.join(FORMATS)})$", "", path.rpartition("/private/")[2])
+        path = urlsplit(address).path.rpartition("/private/")[2].partition("/")[0]
+        token = re.sub(rf"\.({'|'.join(FORMATS)})$", "", path)
         identity = str(services.private.decode(token).audience.private)
     revoked = sorted({*services.config.revoked, identity})
     if services.config.studio:

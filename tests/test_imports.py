@@ -41,7 +41,7 @@ HOMES: Mapping[str, frozenset[str]] = {
     "flask": frozenset({"web", "cli", "sandbox"}),
     # wherever a worker keeps a bounded number of things in its memory
     "cachetools": frozenset(
-        "bounded_cache feeds.private snapshots.key_registry snapshots.local_cache"
+        "bounded_cache snapshots.key_registry snapshots.local_cache"
         " snapshots.router snapshots.source_router store.memory".split()
     ),
 }

@@ -15,7 +15,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +58,12 @@ class StudioTable:
     Attributes:
         slug: the name in its addresses.
         hosts: host names at which it is served, in lower case.
-        values: the texts of its settings, by environment variable.
+        values: the texts of its settings, secrets included, by environment variable.
     """
 
     slug: str
     hosts: tuple[str, ...]
-    values: Mapping[str, str]
+    values: Mapping[str, str] = field(repr=False)
 
     def values_among(self, environment: Mapping[str, str]) -> dict[str, str]:
         """The texts of all settings of the studio.

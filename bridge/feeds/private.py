@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cachetools import TTLCache
 from itsdangerous import BadData, URLSafeSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 
@@ -31,7 +30,6 @@ _SALT = "private feed"
 # would hide such an address.
 _FORMAT_VERSION = "1"
 _RECHECK_SECONDS = 5.0
-_MAX_CACHED_IDS = 10_000
 # Together with the rest of the path it must not exceed the maximum length of a path.
 _MAX_TOKEN_LENGTH = 3_900
 
@@ -115,9 +113,9 @@ class PrivateFeeds:
             if keys
             else None
         )
-        self._valid: TTLCache[str, bool] = TTLCache(
-            _MAX_CACHED_IDS, _RECHECK_SECONDS, timer=clock.monotonic
-        )
+        self._clock = clock
+        # By id; only those of verified tokens get here, so their number is that of signed feeds.
+        self._valid_until: dict[str, float] = {}
         # Never removed, so that a lost store does not restore a feed in this process.
         self._revoked: set[str] = set(revoked)
 
@@ -179,12 +177,13 @@ class PrivateFeeds:
         """Whether the feed with this id is revoked; the store is read every five seconds."""
         if identity in self._revoked:
             return True
-        if identity in self._valid:
+        now = self._clock.monotonic()
+        if now < self._valid_until.get(identity, 0.0):
             return False
         if self._store.versions(self._entries(identity)):
             self._revoked.add(identity)
             return True
-        self._valid[identity] = True
+        self._valid_until[identity] = now + _RECHECK_SECONDS
         return False
 
     def revoke(self, identity: str) -> None:

@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from werkzeug.datastructures import Headers
 
@@ -39,7 +39,7 @@ class Authenticator:
         permissions: the permissions of the token's owner.
     """
 
-    token: str
+    token: str = field(repr=False)
     schemes: tuple[str, ...]
     provider_id: str | None
     modes: tuple[str, ...]

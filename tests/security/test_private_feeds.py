@@ -1,20 +1,24 @@
 """Private feeds: they show the signed content to anyone with the URL, until they are revoked."""
 
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from click.testing import Result
+from clocks import ManualClock
 from faults.scenarios import FastClock
 from security import canaries, studios
 from security.sites import Site
 
 from bridge.config import Availability
 from bridge.errors import ParameterError
-from bridge.feeds.private import FeedGrant, new_audience
+from bridge.feeds.private import FeedGrant, PrivateFeeds, new_audience
 from bridge.feeds.spec import Kind
 from bridge.model import Visibility
+from bridge.store.keys import Keys
 from bridge.store.memory import MemoryStore
 
 Sign = Callable[..., str]
@@ -252,6 +256,23 @@ class TestKeys:
         assert make_site(signing_keys=(OLD,)).client.get(address).status_code == 404
 
 
+class RunningClock(ManualClock):
+    """A clock that moves by a second whenever it is read."""
+
+    def monotonic(self) -> float:
+        self.move(1.0)
+        return super().monotonic()
+
+
+@pytest.fixture
+def quick_switches() -> Iterator[None]:
+    """Let threads interrupt each other as often as possible."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
 class TestRevocation:
     def test_a_revocation_reaches_every_worker_within_a_minute(
         self, make_site: Callable[..., Site], fast_clock: FastClock
@@ -302,7 +323,19 @@ class TestRevocation:
         assert after.client.get(address).status_code == 404
         assert after.client.get(other).status_code == 200
 
-    @pytest.mark.parametrize("by", ["address", "id", "whole address", "other form"])
+    def test_many_threads_can_read_private_feeds_at_once(self, quick_switches: None) -> None:
+        """The clock passes the time after which the store is read again at every request."""
+        clock = RunningClock()
+        store = MemoryStore(clock)
+        feeds = PrivateFeeds(store, Keys("account"), clock, keys=[NEW], revoked=frozenset())
+        identities = [f"{number:016x}" for number in range(20)] * 50
+        with ThreadPoolExecutor(8) as threads:
+            answers = [threads.map(feeds.is_revoked, identities) for _ in range(8)]
+            assert not any(revoked for answer in answers for revoked in answer)
+
+    @pytest.mark.parametrize(
+        "by", ["address", "id", "whole address", "other form", "changes", "page of changes"]
+    )
     def test_the_command_revokes_by_id_or_address(
         self, make_site: Callable[..., Site], fast_clock: FastClock, by: str
     ) -> None:
@@ -316,6 +349,8 @@ class TestRevocation:
             "id": revoked,
             "whole address": f"https://calendar.example.org{address}?x=1",
             "other form": address.replace(".ics", ".json"),
+            "changes": address.replace(".ics", "/changes.atom"),
+            "page of changes": address.replace(".ics", "/changes"),
         }[by]
         for _ in range(2):
             result = command(site, "revoke", given)

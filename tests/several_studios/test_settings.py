@@ -8,6 +8,7 @@ import pytest
 
 from bridge import config
 from bridge.config import Availability, Config
+from bridge.config.studio_tables import studio_tables
 from bridge.errors import ConfigError
 
 SECRET = "a-secret-that-no-error-may-quote"
@@ -253,3 +254,11 @@ def test_a_token_that_two_studios_have_is_warned_of(tmp_path: Path) -> None:
     server = config.load({"STUDIOS": str(path), "CACHE_URL": "memory://"})
     [warning] = [text for text in config.warnings_about(server) if "token" in text]
     assert warning.startswith("one and two have the same token")
+
+
+def test_no_value_of_a_table_is_in_its_repr(tmp_path: Path) -> None:
+    path = tmp_path / "studios.toml"
+    path.write_text(ONE, encoding="utf-8")
+    (table,) = studio_tables(str(path))
+    assert table.values == {"TEAMUP_API_TOKEN": SECRET}
+    assert SECRET not in repr(table)

@@ -328,3 +328,8 @@ def test_x_accel_expires_is_the_remaining_lifetime(cached: Cached) -> None:
         )
     )
     assert headers_of(cached.get())["x-accel-expires"] == "1"
+
+
+def test_the_address_of_a_private_feed_is_not_in_the_repr_of_its_request() -> None:
+    request = CacheRequest(("http", "/private/a-secret.ics", b"", "localhost"))
+    assert "a-secret" not in repr(request)

@@ -38,13 +38,14 @@ class CacheRequest:
     """The parts of a request that select a cached response; one object for all equal requests.
 
     Attributes:
-        address: scheme, host, path, query, and the forwarded headers of a trusted proxy.
+        address: scheme, host, path, query, and the forwarded headers of a trusted proxy; that of a
+            private feed is a secret.
         language: the negotiated language and locale.
         gzipped: whether the client accepts gzip.
         if_none_match, if_modified_since: the headers of a conditional request.
     """
 
-    address: tuple[Hashable, ...]
+    address: tuple[Hashable, ...] = field(repr=False)
     language: Hashable = None
     gzipped: bool = False
     if_none_match: str | None = None

@@ -1,7 +1,7 @@
 """Links that add a feed or a single class to a calendar, and QR codes."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import quote, urlencode
 
@@ -35,11 +35,11 @@ class CalendarLinks:
     """The links for subscribing to a feed, one for each calendar.
 
     Attributes:
-        address: the feed's address, http or https.
+        address: the feed's address, http or https; that of a private feed is a secret.
         name: the name for the calendar.
     """
 
-    address: str
+    address: str = field(repr=False)
     name: str
 
     @classmethod
