@@ -188,6 +188,9 @@ def test_every_setting_is_looked_at_here() -> None:
         ("PUBLIC_BASE_URL", "https://cal.example.org/", "https://cal.example.org"),
         ("PUBLIC_BASE_URL", "http://localhost:8000", "http://localhost:8000"),
         ("PUBLIC_BASE_URL", "https://example.org/calendars/", "https://example.org/calendars"),
+        ("PUBLIC_BASE_URL", "https://example.org/?", "https://example.org"),
+        ("PUBLIC_BASE_URL", "https://example.org/calendars/#", "https://example.org/calendars"),
+        ("PUBLIC_BASE_URL", "https://xn--w-uga1v8h.example", "https://xn--w-uga1v8h.example"),
         ("FEED_SIGNING_KEYS", "newest, older,k", ("newest", "older", "k")),
         ("FEED_SIGNING_KEYS", "only,", ("only",)),
         ("FEED_REVOKED", "a,b, a", {"a", "b"}),
@@ -322,6 +325,7 @@ def test_a_number_is_refused_above_what_makes_sense(load: Load, variable: str, v
         ("LOG_REQUESTS", "none", "misses, all"),
         ("EMBED_ALLOWED_ORIGINS", "www.example.org", "https://"),
         ("EMBED_ALLOWED_ORIGINS", "https://a.example/path", "https://"),
+        ("EMBED_ALLOWED_ORIGINS", "https://a.example:٣", "https://"),
         ("EMBED_ALLOWED_ORIGINS", "https://a.example; script-src *", "https://"),
         ("HOST", "cal.example.org", "an IP address"),
         ("HOST", "256.0.0.1", "an IP address"),
@@ -332,6 +336,8 @@ def test_a_number_is_refused_above_what_makes_sense(load: Load, variable: str, v
         ("PUBLIC_BASE_URL", "https://cal.example.org/#top", "http"),
         ("PUBLIC_BASE_URL", "https://cal example.org", "http"),
         ("PUBLIC_BASE_URL", "javascript:alert(1)", "http"),
+        ("PUBLIC_BASE_URL", "https://żółw.example", "Punycode"),
+        ("PUBLIC_BASE_URL", "https://example.org/żółw", "percent-encoding"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name_and_value_with_what_is_accepted(

@@ -175,7 +175,9 @@ def members(kind: type[E]) -> Callable[[str], frozenset[E]]:
 def origins(text: str) -> tuple[str, ...]:
     """Sources of the Content-Security-Policy, separated by commas."""
     for value in values(text):
-        if not re.fullmatch(r"\*|'none'|'self'|https?://(\*\.)?[A-Za-z0-9.\-]+(:\d{1,5})?", value):
+        if not re.fullmatch(
+            r"\*|'none'|'self'|https?://(\*\.)?[A-Za-z0-9.\-]+(:[0-9]{1,5})?", value
+        ):
             raise _unusable(value, "*, or origins such as https://www.example.org")
     return values(text)
 
@@ -221,11 +223,17 @@ def link(text: str) -> str:
 
 
 def base_url(text: str) -> str:
-    """An http or https address without query, fragment and credentials, and no slash at its end."""
+    """An http or https address without query, fragment and credentials, and no slash at its end.
+
+    Only ASCII, because responses have it in a header.
+    """
     parts = _split(text)
     if not _is_web(parts) or parts is None or parts.query or parts.fragment or "@" in parts.netloc:
         raise _refused(f"{_quoted(text)} cannot be used", "an http or https address")
-    return text.rstrip("/")
+    if not text.isascii():
+        accepted = "an address in ASCII: a host in Punycode (xn--…), a path with percent-encoding"
+        raise _refused(f"{_quoted(text)} has a non-ASCII character", accepted)
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
 def title(text: str) -> str:

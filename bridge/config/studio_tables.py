@@ -76,7 +76,7 @@ class StudioTable:
         for name in given:
             common.pop(name, None)
             common.pop(f"{name}_FILE", None)
-        base = common.get("PUBLIC_BASE_URL", "").strip().rstrip("/")
+        base = common.get("PUBLIC_BASE_URL", "").strip().rstrip("/?#")
         if base and "PUBLIC_BASE_URL" not in given:
             scheme = base.partition(":")[0]
             own_host = f"{scheme}://{self.hosts[0]}" if self.hosts else ""

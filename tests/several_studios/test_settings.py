@@ -262,3 +262,8 @@ def test_no_value_of_a_table_is_in_its_repr(tmp_path: Path) -> None:
     (table,) = studio_tables(str(path))
     assert table.values == {"TEAMUP_API_TOKEN": SECRET}
     assert SECRET not in repr(table)
+
+
+def test_the_address_of_the_server_may_end_with_an_empty_query(tmp_path: Path) -> None:
+    studios = load(tmp_path, ONE, PUBLIC_BASE_URL="https://example.org/calendars/?")
+    assert studios["one"].public_base_url == "https://example.org/calendars/s/one"
