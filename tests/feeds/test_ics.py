@@ -6,14 +6,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from ical_lines import Component, content_lines, read
-from icalendar import Calendar, Event
-from icalendar.parser import Contentline
+from icalendar import Calendar, vDatetime, vText
+from icalendar.parser import Contentline, Contentlines
 from samples import (
     HALL,
     SEEN,
@@ -32,9 +33,7 @@ from upstreams.rows import CANARIES, awkward_rows
 from bridge.config import Availability
 from bridge.feeds.formats.base import Content
 from bridge.feeds.formats.ics import render, trim_to_size
-from bridge.feeds.formats.ics.calendars import calendar_without_events
-from bridge.feeds.formats.ics.events import properties
-from bridge.feeds.formats.ics.lines import fold
+from bridge.feeds.formats.ics.lines import date_time, fold
 from bridge.feeds.spec import Cancelled, Kind, TimeStyle
 from bridge.feeds.subject import Subject
 from bridge.model import Course, Instructor, OfferingType, Status, Venue, Visibility
@@ -775,18 +774,32 @@ def test_sessions_are_read_back_by_the_strict_parser(sessions: Any) -> None:
 
 @_round_trip
 @given(_TIMETABLES, st.sampled_from(TimeStyle), st.sampled_from(Cancelled))
-def test_a_calendar_equals_what_icalendar_renders(
+def test_icalendar_writes_every_line_the_same(
     sessions: Any, times: TimeStyle, cancelled: Cancelled
 ) -> None:
     feed = spec(times=times, cancelled=cancelled)
-    feed_content = content(snapshot(*sessions), feed, base_url=SITE)
-    whole = calendar_without_events(feed_content)
-    for view in feed_content.shown:
-        event = Event()
-        for prop in properties(view, feed.event_options):
-            event.add(prop.name, prop.value, encode=False)
-        whole.add_component(event)
-    assert render(feed_content) == whole.to_ical(sorted=False)
+    body = render(content(snapshot(*sessions), feed, base_url=SITE))
+    lines = [line for line in Contentlines.from_ical(body) if line]
+    assert b"".join(line.to_ical() + b"\r\n" for line in lines) == body
+    for line in lines:
+        name, params, _ = line.parts()
+        assert line.startswith(str(Contentline.from_parts(name, params, vText(""), sorted=False)))
+
+
+@hypothesis_settings(deadline=None)
+@given(
+    st.integers(-62_135_000_000, 253_402_000_000),
+    st.sampled_from(["Europe/Berlin", "America/St_Johns", "Pacific/Apia"]),
+)
+def test_icalendar_writes_times_the_same(seconds: int, zone: str) -> None:
+    instant = datetime.fromtimestamp(seconds, UTC)
+    local = vDatetime(instant.astimezone(ZoneInfo(zone)))
+    assert date_time("DTSTART", instant) == ("DTSTART", vDatetime(instant).to_ical().decode(), "")
+    assert date_time("DTSTART", instant, ZoneInfo(zone)) == (
+        "DTSTART",
+        local.to_ical().decode(),
+        local.params.to_ical().decode(),
+    )
 
 
 @_round_trip

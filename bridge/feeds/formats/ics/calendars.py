@@ -4,15 +4,14 @@ import hashlib
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from datetime import UTC, date, datetime, time
 
-from icalendar import Calendar, Timezone, TimezoneDaylight, TimezoneStandard
+from icalendar import Timezone, TimezoneDaylight, TimezoneStandard
 
 from bridge import times
 from bridge.feeds.formats.base import Content
 from bridge.feeds.formats.ics.events import MAX_LINE, event
-from bridge.feeds.formats.ics.lines import Text
+from bridge.feeds.formats.ics.lines import Property, line, text
 from bridge.feeds.formats.ics.vtimezone import observances
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import FeedSpec, TimeStyle
@@ -22,7 +21,6 @@ from bridge.text_cleanup import clip
 PRODID = "-//TeamUp feed bridge//Feeds//EN"
 
 _END = b"END:VCALENDAR\r\n"
-_HOUR = timedelta(hours=1)
 # CSS3 colour names and their values: COLOR takes the name (RFC 7986, 5.9), Apple the value.
 _COLOURS = (
     ("teal", "#008080"),
@@ -105,42 +103,37 @@ def _fitting(content: Content, max_bytes: int, day: date) -> Sequence[SessionVie
 
 def _header(content: Content) -> bytes:
     """The part of the calendar before its events."""
-    # In the order of the feed profile: icalendar would sort by name.
-    return bytes(calendar_without_events(content).to_ical(sorted=False)).removesuffix(_END)
+    lines = map(line, _properties(content))
+    timezones = (
+        timezone.to_ical(sorted=False) for timezone in _timezones(content.shown, content.spec)
+    )
+    return b"".join((b"BEGIN:VCALENDAR\r\n", *lines, *timezones))
 
 
-def calendar_without_events(content: Content) -> Calendar:
-    """The calendar with its properties and time zones, but without events."""
-    calendar = _calendar(content)
-    for timezone in _timezones(content.shown, content.spec):
-        calendar.add_component(timezone)
-    return calendar
-
-
-def _calendar(content: Content) -> Calendar:
+def _properties(content: Content) -> Iterator[Property]:
+    """The properties of the calendar, in the order of the feed profile."""
     spec, subject, base_url = content.spec, content.subject, content.base_url
     name = clip(content.name, MAX_LINE)
     description = spec.language.plain("calendar_description", name=name) + content.trim_note
     colour, value = _COLOURS[hashlib.sha256(spec.name.encode()).digest()[0] % len(_COLOURS)]
-    calendar = Calendar()
-    _add(calendar, "VERSION", "2.0")
-    _add(calendar, "PRODID", PRODID)
-    _add(calendar, "CALSCALE", "GREGORIAN")
-    for prop in ("NAME", "X-WR-CALNAME"):
-        _add(calendar, prop, name)
-    for prop in ("DESCRIPTION", "X-WR-CALDESC"):
-        _add(calendar, prop, description)
+    yield Property("VERSION", "2.0")
+    yield text("PRODID", PRODID)
+    yield text("CALSCALE", "GREGORIAN")
+    if name:
+        yield text("NAME", name)
+        yield text("X-WR-CALNAME", name)
+    yield text("DESCRIPTION", description)
+    yield text("X-WR-CALDESC", description)
     if subject.zone:
-        _add(calendar, "X-WR-TIMEZONE", subject.zone)
+        yield text("X-WR-TIMEZONE", subject.zone)
     if base_url and not spec.audience.private:
-        calendar.add("URL", base_url + spec.path())
-        calendar.add("SOURCE", base_url + spec.path(".ics"), parameters={"VALUE": "URI"})
+        yield Property("URL", base_url + spec.path())
+        yield Property("SOURCE", base_url + spec.path(".ics"), "VALUE=URI")
     # VALUE is required: the property has no default type (RFC 7986, 5.7).
-    calendar.add("REFRESH-INTERVAL", _HOUR, parameters={"VALUE": "DURATION"})
-    _add(calendar, "X-PUBLISHED-TTL", "PT1H")
-    _add(calendar, "COLOR", colour)
-    _add(calendar, "X-APPLE-CALENDAR-COLOR", value)
-    return calendar
+    yield Property("REFRESH-INTERVAL", "PT1H", "VALUE=DURATION")
+    yield text("X-PUBLISHED-TTL", "PT1H")
+    yield text("COLOR", colour)
+    yield text("X-APPLE-CALENDAR-COLOR", value)
 
 
 def _timezones(shown: Sequence[SessionView], spec: FeedSpec) -> Iterator[Timezone]:
@@ -160,20 +153,14 @@ def _timezones(shown: Sequence[SessionView], spec: FeedSpec) -> Iterator[Timezon
 
 def _timezone(name: str, first_year: int, last_year: int) -> Timezone:
     timezone = Timezone()
-    _add(timezone, "TZID", name)
+    timezone.add("TZID", name)
     for observance in observances(name, first_year, last_year):
         component = TimezoneDaylight() if observance.daylight else TimezoneStandard()
         component.add("DTSTART", observance.onset)
         component.add("TZOFFSETFROM", observance.offset_from)
         component.add("TZOFFSETTO", observance.offset_to)
-        _add(component, "TZNAME", observance.name)
+        component.add("TZNAME", observance.name)
         if observance.rrule:
             component.add("RRULE", observance.rrule)
         timezone.add_component(component)
     return timezone
-
-
-def _add(component: Any, name: str, value: str) -> None:
-    """Add a TEXT property, escaped, unless *value* is empty."""
-    if value:
-        component.add(name, Text(value), encode=False)

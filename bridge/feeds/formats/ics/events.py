@@ -1,21 +1,18 @@
 """VEVENT: a session view as the properties of an event."""
 
 from collections.abc import Iterator
-from datetime import UTC, timedelta, tzinfo
+from datetime import timedelta
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from bridge import times
 from bridge.feeds.event_text import description, title
 from bridge.feeds.formats.ics.lines import (
     Property,
     apple_structured_location,
-    conference,
     date_time,
     line,
-    number,
-    raw,
     text,
-    uri,
 )
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import EventOptions, TimeStyle
@@ -46,7 +43,7 @@ def _alarm(minutes: int, summary: str) -> bytes:
         line(text("ACTION", "DISPLAY")),
         # ACTION:DISPLAY requires it.
         line(text("DESCRIPTION", clip(summary, MAX_LINE))),
-        line(raw("TRIGGER", f"-PT{minutes}M")),
+        line(Property("TRIGGER", f"-PT{minutes}M")),
     )
     return b"BEGIN:VALARM\r\n" + b"".join(lines) + b"END:VALARM\r\n"
 
@@ -56,10 +53,10 @@ def properties(view: SessionView, options: EventOptions) -> Iterator[Property]:
     session, language = view.session, options.language
     yield text("UID", view.uid)
     # Without METHOD, DTSTAMP is the time of the last revision (RFC 5545, 3.8.7.2).
-    yield date_time("DTSTAMP", view.modified, UTC)
-    yield date_time("CREATED", view.created, UTC)
-    yield date_time("LAST-MODIFIED", view.modified, UTC)
-    yield number("SEQUENCE", view.sequence)
+    yield date_time("DTSTAMP", view.modified)
+    yield date_time("CREATED", view.created)
+    yield date_time("LAST-MODIFIED", view.modified)
+    yield Property("SEQUENCE", str(view.sequence))
     zone = _zone_of(session, options.times)
     yield date_time("DTSTART", session.start, zone)
     # Sessions that an earlier version stored may have no end.
@@ -73,9 +70,10 @@ def properties(view: SessionView, options: EventOptions) -> Iterator[Property]:
     if body := clip(description(view, language), _MAX_DESCRIPTION):
         yield text("DESCRIPTION", body)
     if session.booking_url:
-        yield uri("URL", session.booking_url)
+        yield Property("URL", session.booking_url)
     if session.venue and session.venue.join_url:
-        yield conference(session.venue.join_url)
+        # RFC 7986, 5.11
+        yield Property("CONFERENCE", session.venue.join_url, "VALUE=URI;FEATURE=VIDEO")
     kind = session.offering_type
     if category := kind and (kind.category or kind.name):
         yield text("CATEGORIES", clip(category, MAX_LINE))
@@ -88,24 +86,23 @@ def _location(session: ClassSession) -> Iterator[Property]:
     if venue is None or venue.latitude is None or venue.longitude is None or venue.online:
         return
     latitude, longitude = f"{venue.latitude:.6f}", f"{venue.longitude:.6f}"
-    # Always six decimals: icalendar would write as many as the float has.
-    yield raw("GEO", f"{latitude};{longitude}")
+    yield Property("GEO", f"{latitude};{longitude}")
     # Apple shows its map only if the title is the text of LOCATION.
     address = f"geo:{latitude},{longitude}"
     yield apple_structured_location("X-APPLE-STRUCTURED-LOCATION", address, location)
 
 
-def _zone_of(session: ClassSession, style: TimeStyle) -> tzinfo:
-    """The zone in which the session's times are written: UTC if clients would disagree.
+def _zone_of(session: ClassSession, style: TimeStyle) -> ZoneInfo | None:
+    """The zone in which the session's times are written; None: in UTC, if clients would disagree.
 
     A local time that occurs twice means the first of the two (RFC 5545, 3.3.5), but some clients
     take the second; others are wrong by an hour for events that span a change of the clocks.
     """
     zone = times.zone(session.venue.zone) if session.venue else None
     if style is TimeStyle.UTC or zone is None:
-        return UTC
+        return None
     # The second before, too: some clients take the end of a repeated hour for its beginning.
     instants = [end - before for end in (session.start, session.ends) for before in _BEFORE]
     local = [instant.astimezone(zone) for instant in instants]
     offsets = {time.replace(fold=fold).utcoffset() for time in local for fold in (0, 1)}
-    return zone if len(offsets) == 1 else UTC
+    return zone if len(offsets) == 1 else None

@@ -1,11 +1,11 @@
-"""The content lines of an event (RFC 5545, 3.1), made by the icalendar library and cached."""
+"""The content lines of a calendar (RFC 5545, 3.1), cached."""
 
-from collections.abc import Callable, Hashable
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
-from icalendar import Event, vDatetime, vInt, vText, vUri
+from icalendar import Parameters
 
 _BREAK = b"\r\n"
 _FOLD = b"\r\n "
@@ -13,35 +13,26 @@ _FOLD = b"\r\n "
 _WIDTH = 74
 _MAX_LINES = 8_192
 _RADIUS = "100"
-_WRITER = Event()
 
 
 class Property(NamedTuple):
-    """A property of an event; hashable, so that its line can be cached.
+    """A property of a component; hashable, so that its line can be cached.
 
     Attributes:
-        make: creates icalendar's value from *arguments*.
+        value: as it is written: TEXT is escaped.
+        params: as they are written: ``VALUE=URI``; empty without parameters.
     """
 
     name: str
-    make: Callable[..., Any]
-    arguments: tuple[Hashable, ...]
-
-    @property
-    def value(self) -> Any:
-        """icalendar's value."""
-        return self.make(*self.arguments)
+    value: str
+    params: str = ""
 
 
 @lru_cache(maxsize=_MAX_LINES)
 def line(prop: Property) -> bytes:
     """The content line of a property, folded. Most lines occur in several events."""
-    value = prop.value
-    if value.params:
-        content = str(_WRITER.content_line(prop.name, value, sorted=False)).encode()
-    else:
-        content = b"%s:%s" % (prop.name.encode(), value.to_ical())
-    return fold(content) + _BREAK
+    name = f"{prop.name};{prop.params}" if prop.params else prop.name
+    return fold(f"{name}:{prop.value}".encode()) + _BREAK
 
 
 # icalendar's own folding checks each character separately, and took most of the rendering time.
@@ -67,71 +58,28 @@ def fold(content: bytes) -> bytes:
 
 
 def text(name: str, value: str) -> Property:
-    """A property of the type TEXT."""
-    return Property(name, Text, (value,))
+    """A property of the type TEXT (RFC 5545, 3.3.11)."""
+    # icalendar would turn \N in a text into a line break.
+    escaped = value.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,")
+    return Property(name, escaped.replace("\n", "\\n"))
 
 
-def uri(name: str, address: str) -> Property:
-    """A property of the type URI."""
-    return Property(name, vUri, (address,))
+def date_time(name: str, instant: datetime, zone: ZoneInfo | None = None) -> Property:
+    """A property of the type DATE-TIME (RFC 5545, 3.3.5).
 
-
-def number(name: str, value: int) -> Property:
-    """A property of the type INTEGER."""
-    return Property(name, vInt, (value,))
-
-
-def date_time(name: str, instant: datetime, zone: tzinfo) -> Property:
-    """A property of the type DATE-TIME, written in *zone*."""
-    # The local time and the zone are the cache key: aware datetimes of the same instant compare
-    # equal in all zones, but are written differently.
-    return Property(name, _date_time, (instant.astimezone(zone).replace(tzinfo=None), zone))
-
-
-def raw(name: str, value: str) -> Property:
-    """A property whose value is written without escaping."""
-    return Property(name, Raw, (value,))
+    Args:
+        zone: the zone in which it is written; None: UTC.
+    """
+    # isoformat writes four digits for every year, which strftime does not on all systems.
+    local = instant.astimezone(zone or UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+    value = local.replace("-", "").replace(":", "")
+    return Property(name, value, f"TZID={zone.key}") if zone else Property(name, f"{value}Z")
 
 
 def apple_structured_location(name: str, address: str, title: str) -> Property:
     """A place for Apple Maps."""
-    return Property(name, _apple_structured_location, (address, title))
-
-
-def conference(address: str) -> Property:
-    """The address of an online meeting (RFC 7986, 5.11)."""
-    return Property("CONFERENCE", _conference, (address,))
-
-
-def _date_time(local: datetime, zone: tzinfo) -> vDatetime:
-    return vDatetime(local.replace(tzinfo=zone))
-
-
-def _apple_structured_location(address: str, title: str) -> "Raw":
-    location = Raw(address)
     # A quoted value cannot contain a quotation mark, and lenient parsers read a backslash as an
     # escape, also before the closing one.
     title = title.replace('"', "'").replace("\\", "/")
-    location.params.update({"VALUE": "URI", "X-APPLE-RADIUS": _RADIUS, "X-TITLE": title})
-    return location
-
-
-def _conference(address: str) -> "Raw":
-    link = Raw(address)
-    link.params.update({"VALUE": "URI", "FEATURE": "VIDEO"})
-    return link
-
-
-class Text(vText):
-    """A TEXT value, escaped by RFC 5545, 3.3.11: icalendar would turn ``\\N`` into a line break."""
-
-    def to_ical(self) -> bytes:
-        text = str(self).replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,")
-        return text.replace("\n", "\\n").encode()
-
-
-class Raw(vText):
-    """A value that is written without escaping."""
-
-    def to_ical(self) -> bytes:
-        return str(self).encode()
+    params = Parameters({"VALUE": "URI", "X-APPLE-RADIUS": _RADIUS, "X-TITLE": title})
+    return Property(name, address, params.to_ical(sorted=False).decode())
