@@ -1,5 +1,6 @@
 """A registry of the requested filter sets, bounded in size."""
 
+import threading
 from collections.abc import Mapping, Sequence
 
 from cachetools import TTLCache
@@ -25,7 +26,7 @@ class KeyRegistry:
     def __init__(self, store: Store, keys: Keys, clock: Clock) -> None:
         self._store = store
         self._keys = keys
-        # No lock: it is harmless if two threads record the same key at the same time.
+        self._lock = threading.Lock()
         self._recorded: TTLCache[str, bool] = TTLCache(
             MAX_KEYS, _RECORD_INTERVAL, timer=clock.monotonic
         )
@@ -45,9 +46,10 @@ class KeyRegistry:
             settled: the snapshot never has to be refreshed again.
             pinned: the snapshot keeps history, and the key is never evicted.
         """
-        if key in self._recorded:
-            return
-        self._recorded[key] = True
+        with self._lock:
+            if key in self._recorded:
+                return
+            self._recorded[key] = True
         if pinned:
             self._store.commit({self._keys.pinned(key): Write(b"1", RECENT)})
         else:
@@ -70,7 +72,9 @@ class KeyRegistry:
 
     def contains(self, key: str) -> bool:
         """Whether *key* was requested before and is not evicted."""
-        return key in self._recorded or self._map.get(key) is not None
+        with self._lock:
+            recorded = key in self._recorded
+        return recorded or self._map.get(key) is not None
 
     def _snapshot_deletions(self, keys: list[str]) -> Mapping[str, Write]:
         return {self._keys.snapshot(key): Write(None) for key in keys}
