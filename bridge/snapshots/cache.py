@@ -136,7 +136,7 @@ class SnapshotCache:
 
         Args:
             rules: how a new walk is merged and published.
-            timeout: seconds to wait for a walk if there is no copy.
+            timeout: seconds to wait for a walk if there is no copy, or an old one.
 
         Raises:
             UnavailableError: there is no copy, and no walk ended in time.
@@ -246,7 +246,8 @@ class SnapshotCache:
         def wait(timeout: float) -> Lookup:
             with self._bulkhead.place() as may_wait:
                 if may_wait:
-                    flight.wait(max(0.0, began + _OLD_TIMEOUT - self._clock.monotonic()))
+                    time_left = began + _OLD_TIMEOUT - self._clock.monotonic()
+                    flight.wait(max(0.0, min(timeout, time_left)))
             newer = self._local_cache.get(key.text)
             if newer is not None and newer.version != entry.version:
                 return self._lookup(key, newer, CacheOutcome.REFRESHED)

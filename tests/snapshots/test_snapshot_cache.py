@@ -351,6 +351,20 @@ class TestOld:
         assert clock.waited == [4.0]
         walker.gate.set()
 
+    @pytest.mark.parametrize("timeout", [0.0, 1.5])
+    def test_no_request_waits_longer_than_its_own_timeout(
+        self, timeout: float, worker: Worker, walker: FakeWalker, clock: SkippingClock
+    ) -> None:
+        get(worker)
+        clock.move(TTL + SWR + 1)
+        clock.waited.clear()
+        walker.gate.clear()
+        clock.skip_waits = True
+        lookup = worker.cache.get(key(WHOLE), RULES, timeout=timeout)
+        assert lookup.outcome is CacheOutcome.FAILED
+        assert clock.waited == [timeout]
+        walker.gate.set()
+
     def test_copy_is_served_if_the_refresh_fails(
         self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
