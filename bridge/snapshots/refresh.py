@@ -89,6 +89,8 @@ class Refresher:
     ) -> Flight | None:
         """Join or start the refresh of *key*; None until the probe of *failure* is due.
 
+        None as well if no thread can be started.
+
         Args:
             failure: the current failure that affects *key*, if any.
         """

@@ -126,8 +126,10 @@ class SingleFlight:
         self._threads = _DaemonPool(_THREADS)
         self._low_priority_threads = _DaemonPool(_LOW_PRIORITY_THREADS)
 
-    def join(self, key: str, work: Work, *, low_priority: bool = False) -> Flight:
+    def join(self, key: str, work: Work, *, low_priority: bool = False) -> Flight | None:
         """The running refresh of *key*, or a new one that calls *work*.
+
+        None if there is no thread for it, because the system's limit on threads is reached.
 
         Args:
             low_priority: run it in the smaller pool, because it may wait long for the request
@@ -137,9 +139,15 @@ class SingleFlight:
             flight = self._flights.get(key)
             if flight is None:
                 flight = Flight(self._clock, self._closing)
-                self._flights[key] = flight
                 threads = self._low_priority_threads if low_priority else self._threads
-                threads.submit(partial(self._run, key, flight, work))
+                try:
+                    threads.submit(partial(self._run, key, flight, work))
+                except RuntimeError:
+                    # Requests are answered without it, and later ones try again.
+                    self._instrumentation.background_failed("refresh")
+                    log.exception("no thread for a refresh", key=key)
+                    return None
+                self._flights[key] = flight
             return flight
 
     def stop(self) -> None:
@@ -179,15 +187,23 @@ class _DaemonPool:
     """
 
     def __init__(self, max_workers: int) -> None:
-        self._unstarted = max_workers
+        self._max_workers = self._unstarted = max_workers
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Run *job* when a thread is free. The caller must prevent concurrent calls."""
-        self._jobs.put(job)
+        """Run *job* when a thread is free. The caller must prevent concurrent calls.
+
+        Raises:
+            RuntimeError: there is no thread, and none can be started.
+        """
         if self._unstarted:
-            self._unstarted -= 1
-            start_daemon(self._work, "refresh")
+            try:
+                start_daemon(self._work, "refresh")
+                self._unstarted -= 1
+            except RuntimeError:
+                if self._unstarted == self._max_workers:
+                    raise
+        self._jobs.put(job)
 
     def _work(self) -> None:
         while True:
