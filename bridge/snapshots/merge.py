@@ -91,6 +91,30 @@ def missing_ids(
     )
 
 
+def with_detached(stored: Snapshot, detached: Snapshot) -> Snapshot:
+    """*stored*, updated by a newer snapshot that was published without knowledge of it.
+
+    What *detached* lacks stays: the next walk finds out whether it is missing. The times of changes
+    and SEQUENCE never decrease for readers of either.
+    """
+    at = int(detached.walked)
+    types = offering_types_by_id(entry.session for entry in detached.published)
+    by_identity = {
+        identity: with_current_visibility(entry, types)
+        for identity, entry in stored.by_identity.items()
+    }
+    for identity, entry in detached.by_identity.items():
+        before = stored.by_identity.get(identity)
+        by_identity[identity] = revisions.continued(entry, before, at) if before else entry
+    gapless = stored.walked >= detached.covers_from
+    covers_from = min(stored.covers_from, detached.covers_from)
+    return replace(
+        detached,
+        covers_from=covers_from if gapless else detached.covers_from,
+        published=ordered(by_identity),
+    )
+
+
 def drop_held(snapshot: Snapshot) -> Snapshot:
     """*snapshot* without its held sessions: the operator confirms that they are deleted."""
     return replace(

@@ -71,13 +71,17 @@ class Publisher:
             LostLeaseError: another process has taken over; nothing was published.
             StoreError: walks of other filter sets kept changing the same sessions.
         """
-        entry = self._local_cache.revalidate(key.text)
-        previous = entry.snapshot if entry else None
+        name = self._keys.snapshot(key.text)
         for _ in range(_MAX_TRIES):
+            # If the store cannot be read now, the commit fails once the store works again.
+            stored = self._store.versions([name]).get(name)
+            entry = self._local_cache.revalidate(key.text)
+            previous = entry.snapshot if entry else None
             records = self._history.load(walk, previous)
             snapshot = merge.merge_walk(key.filter_set, walk, previous, records.published, rules)
             writes, expect = records.writes_for(snapshot)
-            writes[self._keys.snapshot(key.text)] = Write(encode(snapshot), self._store_ttl(rules))
+            writes[name] = Write(encode(snapshot), self._store_ttl(rules))
+            expect[name] = stored
             writes[self._keys.source_read(key.source.value)] = Write(b"1", HISTORY_DAYS * _DAY)
             if previous is not None and merge.follows(key.filter_set, walk, previous):
                 changes = changed_sessions(previous, snapshot, records.published)
@@ -85,7 +89,7 @@ class Publisher:
             lease.renew()
             version = self._store.commit(writes, expect={**expect, **lease.expectation})
             if version is not None:
-                self._local_cache.put(key.text, snapshot, version)
+                self._local_cache.put(key.text, snapshot, version, previous=entry)
                 self._report(key.text, snapshot, walk)
                 return
         raise StoreError("other filter sets kept changing the same sessions", readable=True)

@@ -1,6 +1,6 @@
 """Revisions of sessions: SEQUENCE, and the time of the last change of each kind of content."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -48,6 +48,27 @@ def with_revision(session: ClassSession, at: int, before: Published | None) -> P
         ),
         moved_from=moved_from,
         covered=covered,
+    )
+
+
+def continued(entry: Published, before: Published, at: int) -> Published:
+    """*entry* with a revision that also follows *before*, which was not known when it was made.
+
+    Args:
+        at: when upstream sent *entry*, in seconds since 1970.
+    """
+    after = with_revision(entry.session, at, before)
+    latest = {
+        field.name: max(getattr(entry.revision, field.name), getattr(after.revision, field.name))
+        for field in fields(Revision)
+    }
+    latest["created"] = after.revision.created
+    return replace(
+        entry,
+        session=after.session,
+        revision=Revision(**latest),
+        moved_from=after.moved_from,
+        covered=after.covered,
     )
 
 

@@ -1,66 +1,19 @@
 """The fallback store: no operation raises, failures cause a cool-down, recovery is automatic."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 import pytest
 from clocks import ManualClock
+from faulty_store import DOWN, FULL, FaultyStore
 
 from bridge.errors import StoreError
 from bridge.store.fallback import COOL_DOWN_SECONDS, FallbackStore
-from bridge.store.interface import BACKGROUND_TIMEOUT, REQUEST_TIMEOUT, TIMEOUT, Entry, Write
+from bridge.store.interface import BACKGROUND_TIMEOUT, REQUEST_TIMEOUT, TIMEOUT, Write
 from bridge.store.keys import Keys
 from bridge.store.leases import LostLeaseError, acquire
-from bridge.store.memory import MemoryStore
 
 KEYS = Keys("an-account")
-
-
-class FaultyStore(MemoryStore):
-    """A shared store whose operations fail on request.
-
-    Attributes:
-        fault: the error of each operation; if it is readable, reads succeed.
-        operations: the number of operations, including those that failed.
-    """
-
-    def __init__(self, clock: ManualClock) -> None:
-        super().__init__(clock)
-        self.fault: StoreError | None = None
-        self.operations = 0
-        self.closed = False
-
-    def read(self, keys: Sequence[str]) -> dict[str, Entry]:
-        self._read_operation()
-        return super().read(keys)
-
-    def versions(self, keys: Sequence[str]) -> dict[str, str]:
-        self._read_operation()
-        return {key: entry.version for key, entry in super().read(keys).items()}
-
-    def names(self, prefix: str) -> list[str]:
-        self._read_operation()
-        return super().names(prefix)
-
-    def commit(
-        self, writes: Mapping[str, Write], *, expect: Mapping[str, str | None] | None = None
-    ) -> str | None:
-        self.operations += 1
-        if self.fault is not None:
-            raise self.fault
-        return super().commit(writes, expect=expect)
-
-    def close(self) -> None:
-        self.closed = True
-
-    def _read_operation(self) -> None:
-        self.operations += 1
-        if self.fault is not None and not self.fault.readable:
-            raise self.fault
-
-
-DOWN = StoreError("it does not answer", readable=False)
-FULL = StoreError("it is full", readable=True)
 
 
 @pytest.fixture
