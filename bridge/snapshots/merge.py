@@ -140,7 +140,9 @@ def with_current_visibility(entry: Published, types: Mapping[int, OfferingType])
     if stored is None or current is None or _visibility(stored) == _visibility(current):
         return entry
     updated = replace(stored, visibility=current.visibility, draft=current.draft)
-    return replace(entry, session=replace(entry.session, offering_type=updated))
+    session = replace(entry.session, offering_type=updated)
+    # Those who could not see the session before must not learn what it was.
+    return replace(entry, session=session, moved_from=None, covered=())
 
 
 def _visibility(offering_type: OfferingType) -> object:
@@ -177,7 +179,7 @@ class _Merge:
             if not session.complete and last is not None and last.session.complete:
                 self._unusable.add(session.id)
                 if session.identity not in self._previous:
-                    self.result[session.identity] = last
+                    self._keep(last)
             elif last is not None and self._is_overtaken(last):
                 self.result[session.identity] = last
             else:
@@ -188,14 +190,14 @@ class _Merge:
         missing = []
         for entry in self.missing():
             if self._is_out_of_reach(entry):
-                self.result[entry.session.identity] = replace(entry, missing_since=None, held=False)
+                self._keep(replace(entry, missing_since=None, held=False))
             else:
                 missing.append(entry)
         suspicious = self.suspicious(missing)
         for entry in missing:
             kept = self._resolve_missing(entry, entry.session.identity in suspicious)
             if kept is not None:
-                self.result[entry.session.identity] = kept
+                self._keep(kept)
 
     def missing(self) -> list[Published]:
         """The upcoming sessions that the walk lacks. Past ones and tombstones go to the result."""
@@ -208,14 +210,17 @@ class _Merge:
             if entry.session.ends <= self._now:
                 if not entry.vanished:
                     # For past sessions it does not matter whether upstream still lists them.
-                    past = replace(entry, missing_since=None, held=False)
-                    self.result[identity] = with_current_visibility(past, self._types)
+                    self._keep(replace(entry, missing_since=None, held=False))
             elif entry.vanished:
                 if slot(entry.session) not in self._live_slots:
-                    self.result[identity] = entry
+                    self._keep(entry)
             else:
                 missing.append(entry)
         return missing
+
+    def _keep(self, entry: Published) -> None:
+        """Add a session of which the walk contains no current data."""
+        self.result[entry.session.identity] = with_current_visibility(entry, self._types)
 
     def _is_out_of_reach(self, entry: Published) -> bool:
         """Whether a session began so long ago that the walk could not list it."""

@@ -131,6 +131,25 @@ class TestMissingSession:
         assert after[1].revision.sequence == before[1].revision.sequence + 20
         assert is_unchanged(before[2], after[2])
 
+    def test_is_private_once_other_classes_of_its_type_are(self) -> None:
+        walks = WalkSequence()
+        private = replace(YOGA, visibility=Visibility.PRIVATE)
+        walks.walk(sessions(2))
+        for is_tombstone in (False, True, True):
+            after = walks.walk([session(2, offering_type=private)])
+            assert after[1].vanished is is_tombstone
+            assert after[1].session.visibility is Visibility.PRIVATE
+
+    def test_does_not_reveal_what_it_was_while_it_was_private(self) -> None:
+        walks = WalkSequence()
+        private = replace(YOGA, visibility=Visibility.PRIVATE)
+        walks.walk(sessions(2, offering_type=private))
+        moved = session(1, TOMORROW + 9 * HOUR, offering_type=private)
+        assert walks.walk([moved, session(2, offering_type=private)])[1].moved_from == TOMORROW
+        after = walks.walk([session(2)])
+        assert after[1].session.visibility is Visibility.PUBLIC
+        assert after[1].moved_from is None
+
     def test_is_unchanged_if_the_next_walk_lists_it_again(self) -> None:
         walks = WalkSequence()
         before = walks.walk([session(1), session(2)])
@@ -379,6 +398,13 @@ class TestShrinkHold:
         walks.walk(whole + past)
         after = walks.walk(whole[6:])
         assert sum(entry.held for entry in after.values()) == 6
+
+    def test_makes_held_sessions_private_together_with_their_type(self) -> None:
+        walks = WalkSequence()
+        walks.walk(sessions(20))
+        after = walks.walk([session(20, offering_type=replace(YOGA, draft=True))])
+        assert sum(entry.held for entry in after.values()) == 19
+        assert all(entry.session.offering_type.draft for entry in after.values())  # type: ignore[union-attr]
 
     def test_leaves_held_sessions_unchanged(self) -> None:
         walks = WalkSequence()
