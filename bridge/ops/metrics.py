@@ -23,7 +23,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from bridge import __version__
 from bridge.errors import public_code
 from bridge.instrumentation import Instrumentation
-from bridge.ops.metrics_dir import DIR_VARIABLE
+from bridge.ops.metrics_dir import DIR_VARIABLE, runs
 from bridge.ops.request_durations import Durations, RequestDurations, with_histogram
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -274,11 +274,9 @@ def _living_workers(directory: Path) -> list[int]:
     files = directory.glob("gauge_live*_*.db")
     living = []
     for pid in sorted({int(file.stem.rpartition("_")[2]) for file in files}):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            with suppress(FileNotFoundError):  # another worker has removed them already
-                mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
-        else:
+        if runs(pid):
             living.append(pid)
+            continue
+        with suppress(FileNotFoundError):  # another worker has removed them already
+            mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
     return living

@@ -61,16 +61,17 @@ def _remove_abandoned(parent: Path) -> None:
             own = directory.stat().st_uid == os.getuid()
         except FileNotFoundError:
             continue  # another server that starts has removed it
-        if own and pid.isdecimal() and not _other_process_runs(int(pid)):
+        if own and pid.isdecimal() and (int(pid) == os.getpid() or not runs(int(pid))):
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _other_process_runs(pid: int) -> bool:
-    if pid == os.getpid():
+def runs(pid: int) -> bool:
+    """Whether a process of this user has the id *pid*.
+
+    One of another user is neither a server nor a worker of ours: the id has been used again.
+    """
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, PermissionError):
         return False
-    with suppress(PermissionError):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
     return True

@@ -208,13 +208,14 @@ class StatusReport:
                 sender.outbox.waiting(),
             )
         snapshot = self._router.peek_widest()
-        if snapshot is not None:
-            fresh_for = min(
-                self._freshness.fresh_for(state.key.filter_set.key, state.snapshot.walked, now)
-                for state in states
-                if state.snapshot is not None
-            )
-            yield from self._snapshot_gauges(snapshot, fresh_for, now)
+        fresh_for = [
+            self._freshness.fresh_for(state.key.filter_set.key, state.snapshot.walked, now)
+            for state in states
+            if state.snapshot is not None
+        ]
+        # The first walk may end between the two look-ups.
+        if snapshot is not None and fresh_for:
+            yield from self._snapshot_gauges(snapshot, min(fresh_for), now)
             changes = self._changes.current(now)
             for change_kind in ChangeKind:
                 labels = {"kind": change_kind.value}

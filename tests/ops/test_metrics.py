@@ -22,6 +22,7 @@ from bridge.ops.metrics import DIR_VARIABLE, Metrics
 from bridge.ops.request_durations import Durations
 from bridge.sandbox.faults import Faults
 from bridge.services import Services
+from bridge.snapshots.router import SourceState
 from bridge.store.fallback import COOL_DOWN_SECONDS, FallbackStore
 from bridge.store.interface import Write
 from bridge.store.memory import MemoryStore
@@ -291,3 +292,33 @@ class TestMetricsDir:
         metrics_dir.begin(1)
         remaining = {path.name for path in tmp_path.iterdir()}
         assert remaining == {"somebody-elses", f"bridge-numbers-{os.getppid()}-x"}
+
+    def test_a_worker_whose_id_a_process_of_another_user_has_is_dead(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        def kill(pid: int, signal: int) -> None:
+            raise PermissionError
+
+        gauge = tmp_path / "gauge_livesum_12345.db"
+        gauge.touch()
+        monkeypatch.setenv(DIR_VARIABLE, str(tmp_path))
+        monkeypatch.setattr(os, "kill", kill)
+        Metrics().exposition()
+        assert not gauge.exists()
+
+
+def test_a_scrape_while_the_first_walk_ends_is_complete(
+    make_bridge: Callable[..., Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = make_bridge()
+    client = create_app(parts).test_client()
+    states = parts.router.states
+
+    def states_before_the_walk() -> list[SourceState]:
+        found = states()
+        assert client.get("/venues/12.ics").status_code == 200
+        return found
+
+    monkeypatch.setattr(parts.router, "states", states_before_the_walk)
+    assert "bridge_snapshot_age_seconds" not in samples_of(parts.metrics)
+    assert "bridge_snapshot_age_seconds" in samples_of(parts.metrics)
