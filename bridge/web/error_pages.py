@@ -15,7 +15,7 @@ from bridge.errors import (
 )
 from bridge.feeds.formats import CHANGE_FORMATS, FORMATS
 from bridge.services import Services
-from bridge.web.feed_responses import ALLOWED, CORS
+from bridge.web.feed_responses import ALLOWED, READABLE
 from bridge.web.middleware import access_log, limits, security_headers
 from bridge.web.pages.embed_options import LIGHT, THEMES
 from bridge.web.pages.page_cache import VARY
@@ -143,7 +143,7 @@ def _respond(
             **security_headers.page_headers(path, services.config.embed_allowed_origins),
             "Content-Type": kind,
             "Cache-Control": "no-store",
-            **CORS,
+            **READABLE,
             **(headers or {}),
         },
     )

@@ -21,12 +21,9 @@ EXPOSED = (
 ID_WITH_SLUG = r"[0-9]{1,19}(?:-[^/]*)?"
 """The pattern of an id in an address, with an optional name after it."""
 ALLOWED = "GET, HEAD, OPTIONS"
-SHARED_HEADERS = {
-    "Vary": "Accept-Encoding",
-    "Access-Control-Expose-Headers": EXPOSED,
-    **CORS,
-    **SAFE,
-}
+READABLE = {"Access-Control-Expose-Headers": EXPOSED, **CORS}
+"""Let programs on other origins read a response, and those of its headers that they may need."""
+SHARED_HEADERS = {"Vary": "Accept-Encoding", **READABLE, **SAFE}
 """The headers of everything that programs on other origins may read."""
 
 

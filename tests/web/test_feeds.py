@@ -302,6 +302,7 @@ class TestHeaders:
         response = site.get("/venues/12.json?venue=1")
         assert response.status_code == 400
         assert response.headers["Access-Control-Allow-Origin"] == "*"
+        assert "Retry-After" in response.headers["Access-Control-Expose-Headers"].split(", ")
 
 
 class TestCompression:
