@@ -131,10 +131,12 @@ def _start(server: Config, sites: Sites) -> None:
 
 def _serve_one(app: Flask, services: Services) -> None:
     """Make *app* the application of the only studio."""
-    app.extensions["sites"] = Sites([Site(services, lambda _: app)])
+    site = Site(services, lambda _: app)
+    app.extensions["sites"] = Sites([site])
     app.extensions["server"] = services.config
+    app.extensions["access_log"] = site.access_log
     app.register_blueprint(operator_routes.server)
-    _configure(app, services)
+    _configure(app, site)
     app.wsgi_app = _behind_proxies(app.wsgi_app, services.config)  # type: ignore[assignment, method-assign]  # as Flask documents it
 
 
@@ -143,28 +145,28 @@ def _serve_many(
 ) -> None:
     """Make *app* answer for the server, and call the applications of the studios."""
     sites = Sites(Site(services, _studio_app) for services in studios)
+    access_logger = AccessLog(shared.metrics, None, server.log_requests)
     app.extensions["sites"] = sites
     app.extensions["server"] = server
+    app.extensions["access_log"] = access_logger
     app.register_blueprint(operator_routes.server)
     app.register_blueprint(operator_routes.elsewhere)
     error_pages.register_plain(app)
     security_headers.register(app)
     _record_routes(app)
-    access_logger = AccessLog(
-        app.wsgi_app, metrics=shared.metrics, usage=None, log_requests=server.log_requests
-    )
-    app.extensions["access_log"] = access_logger
-    app.wsgi_app = _behind_proxies(SiteDispatcher(sites, access_logger), server)  # type: ignore[assignment, method-assign]  # as above
+    dispatcher = SiteDispatcher(sites, access_logger.middleware(app.wsgi_app))
+    app.wsgi_app = _behind_proxies(dispatcher, server)  # type: ignore[assignment, method-assign]  # as above
 
 
-def _studio_app(services: Services) -> Flask:
+def _studio_app(site: Site) -> Flask:
     app = Flask("bridge.web", static_folder=None)
-    _configure(app, services)
+    _configure(app, site)
     return app
 
 
-def _configure(app: Flask, services: Services) -> None:
+def _configure(app: Flask, site: Site) -> None:
     """Add the routes, error pages and middleware of one studio to *app*."""
+    services = site.services
     app.request_class = _Request
     app.extensions["bridge"] = services
     app.url_map.strict_slashes = True
@@ -189,15 +191,7 @@ def _configure(app: Flask, services: Services) -> None:
     _record_routes(app)
     error_pages.register(app)
     security_headers.register(app)
-    access_logger = AccessLog(
-        app.wsgi_app,
-        metrics=services.metrics,
-        usage=services.usage,
-        log_requests=services.config.log_requests,
-    )
-    services.periodic.add(access_logger.log_summary)
-    app.extensions["access_log"] = access_logger
-    app.wsgi_app = access_logger  # type: ignore[method-assign]  # as above
+    app.wsgi_app = site.access_log.middleware(app.wsgi_app)  # type: ignore[assignment, method-assign]  # as above
 
 
 def _behind_proxies(app: "WSGIApplication", settings: Config) -> "WSGIApplication":

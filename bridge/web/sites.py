@@ -34,10 +34,15 @@ class Site:
 
     Args:
         make_app: creates the application, for the first request that needs it.
+
+    Attributes:
+        access_log: of the application, and of responses that are sent without it.
     """
 
-    def __init__(self, services: Services, make_app: Callable[[Services], Flask]) -> None:
+    def __init__(self, services: Services, make_app: "Callable[[Site], Flask]") -> None:
         self.services = services
+        self.access_log = AccessLog(services.metrics, services.usage, services.config.log_requests)
+        services.periodic.add(self.access_log.log_summary)
         self.responses = ResponseCache(
             services.clock,
             memory=services.shared.response_memory,
@@ -53,19 +58,8 @@ class Site:
         if self._app is None:
             with self._lock:
                 if self._app is None:
-                    self._app = self._make_app(self.services)
+                    self._app = self._make_app(self)
         return self._app
-
-    @property
-    def prefix(self) -> str:
-        """The prefix of its paths at hosts that are not its own."""
-        return self.services.config.prefix
-
-    @property
-    def access_log(self) -> AccessLog:
-        """The access log of the application."""
-        access_log: AccessLog = self.app.extensions["access_log"]
-        return access_log
 
 
 class Sites:

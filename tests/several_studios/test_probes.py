@@ -2,10 +2,13 @@
 
 from functools import partial
 
+import pytest
 from clocks import wait_until
+from flask import Flask
 from several_studios.conftest import OPERATOR, SLUGS, Deploy, Deployment, token
 
 from bridge.services import Services
+from bridge.web import assets
 
 OPERATORS = {"Authorization": f"Bearer {OPERATOR}"}
 
@@ -71,3 +74,26 @@ def test_probes_and_robots_are_answered_at_every_address(deploy: Deploy) -> None
 def test_the_readiness_of_the_server_is_not_that_of_an_unknown_studio(deploy: Deploy) -> None:
     for path in ("/s/none/healthz", "/s/none/readyz"):
         assert deploy().get(path).status_code == 404
+
+
+def test_a_probe_of_a_studio_does_not_create_its_application(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would block the event loop, and the responses to all other studios with it."""
+    created: list[str] = []
+
+    def configure(app: Flask, *args: object) -> None:
+        created.append(app.name)
+        register(app, *args)
+
+    register = assets.register
+    monkeypatch.setattr(assets, "register", configure)
+    deployment = deploy()
+    for slug in SLUGS:
+        assert deployment.get(f"/s/{slug}/healthz").status_code == 200
+    assert created == []
+    assert deployment.get(f"/s/{SLUGS[0]}/robots.txt").status_code == 200
+    assert created != []
+    counted = deployment.get("/metrics", **OPERATORS).data.decode()
+    for slug in SLUGS:
+        assert f'route="/healthz",status="200",studio="{slug}"' in counted

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -95,25 +96,18 @@ _SeriesKey = tuple[str | None, str, int, CacheOutcome | None]
 
 
 class AccessLog:
-    """A WSGI middleware that records responses. The ASGI application, which serves cached responses
-    without it, calls :meth:`record`.
+    """Records responses: those of a WSGI application with :meth:`middleware`, and by :meth:`record`
+    those that the ASGI application sends without it.
 
     Args:
-        app: calls ``start_response`` before it returns, as Flask does.
         log_requests: whether all responses are logged one by one, or cached ones are only counted
             for :meth:`log_summary`.
         usage: counts the reads of feeds and pages, if there are any.
     """
 
     def __init__(
-        self,
-        app: "WSGIApplication",
-        *,
-        metrics: Metrics,
-        usage: UsageCounter | None,
-        log_requests: LogRequests,
+        self, metrics: Metrics, usage: UsageCounter | None, log_requests: LogRequests
     ) -> None:
-        self._app = app
         self._metrics = metrics
         self._usage = usage
         self._log_all = log_requests is LogRequests.ALL
@@ -121,10 +115,17 @@ class AccessLog:
         self._series: dict[_SeriesKey, _Series] = {}
         self._last_summary = time.monotonic()
 
-    def __call__(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    def middleware(self, app: "WSGIApplication") -> "WSGIApplication":
+        """*app* with its responses recorded.
+
+        Args:
+            app: calls ``start_response`` before it returns, as Flask does.
+        """
+        return partial(self._call, app)
+
+    def _call(
+        self, app: "WSGIApplication", environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Call the application, and record its response."""
         started: float = environ.get(STARTED_KEY) or time.monotonic()
         request_id = new_request_id()
         environ[REQUEST_ID_KEY] = request_id
@@ -137,7 +138,7 @@ class AccessLog:
 
         token = log_config.request_id.set(request_id)
         try:
-            return self._app(environ, start)
+            return app(environ, start)
         finally:
             self.record(
                 RouteInfo.of(environ),
