@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from tls import TlsFront
+from upstreams import raw
 from valkey import free_port
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from bridge.clock import SystemClock
 from bridge.config import Config
+from bridge.diagnostics import network_checks
 from bridge.diagnostics.address_checks import check_address
 from bridge.diagnostics.findings import CheckReport, Level
 from bridge.services import Services
@@ -234,3 +236,13 @@ def test_a_bridge_that_runs_with_another_address_has_to_be_restarted(
     assert "it was started with another PUBLIC_BASE_URL" in text
     assert pages is Level.ERROR
     assert "the bridge was started with another PUBLIC_BASE_URL" in pages_text
+
+
+@pytest.mark.parametrize("script", [raw.drip_headers(0.05), raw.drip_body(0.05)])
+def test_a_server_that_sends_a_byte_at_a_time_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, script: raw.Script
+) -> None:
+    monkeypatch.setattr(network_checks, "_TIMEOUT", 0.3)
+    with raw.RawUpstream(script) as server:
+        found = network_checks.fetch(server.url, SystemClock())
+    assert (found.status, found.text) == (0, "it does not answer")

@@ -2,20 +2,18 @@
 
 import socket
 import ssl
-import urllib.error
-import urllib.request
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.client import HTTPException, HTTPResponse
-from urllib.parse import urlsplit
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from urllib.parse import urlsplit, urlunsplit
 
 from bridge import network_errors
 from bridge.clock import Clock
-from bridge.upstream.deadline import Deadline
+from bridge.upstream.deadline import Guard
 
 _TIMEOUT = 5.0
 _MAX_BYTES = 8 * 1024 * 1024
-_CHUNK = 64 * 1024
 
 
 def connection_problem(address: str, clock: Clock) -> str:
@@ -62,48 +60,34 @@ class FetchResult:
 
 
 def fetch(address: str, clock: Clock) -> FetchResult:
-    """Fetch *address* as calendar clients do: without following redirects, and without a proxy."""
-    request = urllib.request.Request(  # noqa: S310 - the settings accept only http and https
-        address, headers={"User-Agent": "teamup-feed-bridge check"}
-    )
-    try:
-        with _open(request) as response:
-            headers = response.headers
-            return FetchResult(
-                response.status,
-                kind=headers.get_content_type(),
-                etag=headers.get("ETag", ""),
-                link=headers.get("Link", ""),
-                body=_read(response, Deadline(clock, _TIMEOUT)),
-            )
-    except (OSError, HTTPException, ValueError) as err:
-        text = f"{network_errors.describe(err)}{_clock_hint(err, clock)}"
-        return FetchResult(0, text=text, tls_failed=network_errors.is_tls_error(err))
+    """Fetch *address* as calendar clients do: without following redirects, and without a proxy.
 
-
-def _open(request: urllib.request.Request) -> HTTPResponse:
-    try:
-        response: HTTPResponse = _opener.open(request, timeout=_TIMEOUT)
-    except urllib.error.HTTPError as err:
-        return err  # type: ignore[return-value]  # it has the methods of a response
-    return response
-
-
-def _read(response: HTTPResponse, deadline: Deadline) -> bytes:
-    content = bytearray()
-    # The socket's timeout restarts with every byte, so it does not limit the total time.
-    while (chunk := response.read1(_CHUNK)) and len(content) < _MAX_BYTES:
-        content += chunk
-        if deadline.passed:
-            raise TimeoutError
-    return bytes(content)
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Returns redirects instead of following them."""
-
-    def redirect_request(self, *args: object) -> None:
-        return None
-
-
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
+    It takes at most as long as it takes to connect and five seconds more.
+    """
+    parts = urlsplit(address)
+    connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    with Guard(_TIMEOUT) as guard:
+        try:
+            port = parts.port or connect.default_port
+            with closing(connect(parts.hostname or "", port, timeout=_TIMEOUT)) as connection:
+                connection.request(
+                    "GET",
+                    urlunsplit(("", "", parts.path or "/", parts.query, "")),
+                    headers={"User-Agent": "teamup-feed-bridge check"},
+                )
+                guard.attach(connection.sock)
+                response = connection.getresponse()
+                body = response.read(_MAX_BYTES)
+                if guard.fired:
+                    raise TimeoutError
+                return FetchResult(
+                    response.status,
+                    kind=response.headers.get_content_type(),
+                    etag=response.headers.get("ETag", ""),
+                    link=response.headers.get("Link", ""),
+                    body=body,
+                )
+        except (OSError, HTTPException, ValueError) as err:
+            error = TimeoutError() if guard.fired else err
+            text = f"{network_errors.describe(error)}{_clock_hint(error, clock)}"
+            return FetchResult(0, text=text, tls_failed=network_errors.is_tls_error(error))
