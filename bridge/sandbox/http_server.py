@@ -26,6 +26,7 @@ HOST = "127.0.0.1"
 PORT = 8001
 # seconds; also the longest time until the loop notices stop()
 POLL_INTERVAL = 0.05
+_MAX_RECORDED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class SandboxServer:
 
     Attributes:
         app: the API; may be replaced while the server runs.
-        requests: all requests so far, except those for ``/_sandbox/``; may be cleared.
+        requests: the latest 10,000 requests, except those for ``/_sandbox/``; may be cleared.
     """
 
     def __init__(self, app: Flask, port: int = 0) -> None:
@@ -154,6 +155,7 @@ class SandboxServer:
                     Headers(list(EnvironHeaders(environ))),
                 )
             )
+            del self.requests[:-_MAX_RECORDED]
         return self.app(environ, start_response)
 
 

@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 import requests
 
+from bridge.sandbox import http_server
 from bridge.sandbox.api import create_api
 from bridge.sandbox.http_server import SandboxServer, serve_forever
 from bridge.sandbox.studio import Studio
@@ -96,6 +97,16 @@ def test_requests_are_recorded_and_can_be_cleared(session: requests.Session) -> 
         assert recorded.headers["x-requested-by"] == "the test"
         server.requests.clear()
         assert server.requests == []
+
+
+def test_only_the_latest_requests_are_remembered(
+    session: requests.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "_MAX_RECORDED", 2)
+    with SandboxServer(create_api(Studio())) as server:
+        for name in "abc":
+            session.get(f"{server.origin}/{name}", timeout=5)
+        assert [recorded.path for recorded in server.requests] == ["/b", "/c"]
 
 
 def test_requests_are_not_logged(
