@@ -50,7 +50,8 @@ class StudioName:
 
     def refresh(self) -> None:
         """Take the name that the fleet knows. Once a day one process asks upstream for it."""
-        if self._provider is None:
+        provider = self._provider
+        if provider is None:
             return
         self.current, until = self._load()
         if until > self._store.now():
@@ -59,7 +60,17 @@ class StudioName:
         if lease is None:
             return
         try:
-            self.current = provider_name(self._client, self._provider, self._clock)
+            self._ask(provider)
+        finally:
+            lease.release()
+
+    def close(self) -> None:
+        """Ask upstream no longer."""
+        self._provider = None
+
+    def _ask(self, provider: str) -> None:
+        try:
+            self.current = provider_name(self._client, provider, self._clock)
             until = self._store.now() + _FRESH_SECONDS
         except UpstreamError as err:
             # The last known name stays.
@@ -67,11 +78,6 @@ class StudioName:
             until = self._store.now() + _RETRY_SECONDS
         value = json.dumps([self.current, until]).encode()
         self._store.commit({self._keys.provider_name: Write(value, _TTL)})
-        lease.release()
-
-    def close(self) -> None:
-        """Ask upstream no longer."""
-        self._provider = None
 
     def _load(self) -> tuple[str, float]:
         """The name in the store, and until when it is fresh, in seconds since 1970."""

@@ -8,10 +8,12 @@ from clocks import ManualClock
 from flask import request
 from web.pages import page
 
+from bridge.ops import studio_name
 from bridge.sandbox.api import PROVIDER_NAME, create_api
 from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.studio import Studio
 from bridge.services import Services
+from bridge.store.leases import Lease, acquire
 from bridge.store.memory import MemoryStore
 from bridge.web import create_app
 
@@ -123,3 +125,27 @@ def test_a_bridge_that_stops_does_not_ask(make: Any, provider: Upstream) -> None
     parts.stop_refreshing()
     parts.studio_name.refresh()
     assert provider.asked == 0
+
+
+def test_a_bridge_that_stops_while_it_begins_to_ask_asks_for_its_own_studio(
+    make: Any, provider: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = make()
+
+    def acquire_and_stop(*args: Any) -> Lease | None:
+        parts.studio_name.close()
+        return acquire(*args)
+
+    monkeypatch.setattr(studio_name, "acquire", acquire_and_stop)
+    parts.studio_name.refresh()
+    assert parts.studio_name.current == PROVIDER_NAME
+
+
+def test_the_lease_is_released_after_an_unexpected_error(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = make()
+    monkeypatch.setattr(studio_name, "provider_name", lambda *args: 1 / 0)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            parts.studio_name.refresh()
