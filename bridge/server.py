@@ -60,6 +60,8 @@ def serve(settings: Config, target: str = "app:asgi") -> None:
     Args:
         target: an ASGI application, as ``module:name``.
     """
+    # It would end the process until granian handles it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     log_config.configure(settings.log_format, settings.log_level)
     _raise_file_limit()
     metrics_dir.begin(settings.workers)

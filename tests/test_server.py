@@ -41,6 +41,13 @@ async def asgi(scope, receive, send):
         time.sleep(60)
     await bridge(scope, receive, send)
 """
+SIGHUP_AT_START = """
+import os, signal
+from bridge.ops import metrics_dir
+def begin(workers):
+    os.kill(os.getpid(), signal.SIGHUP)
+metrics_dir.begin = begin
+"""
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/task").is_dir(), reason="the tests read child processes from /proc"
@@ -254,6 +261,12 @@ class TestWorkers:
         os.kill(worker, signal.SIGKILL)
         wait_until(lambda: machine.workers_started() == 2)
         assert machine.get(FEED).status == 200
+
+    def test_sighup_before_the_server_listens_does_not_end_it(
+        self, serve: Callable[..., Machine], tmp_path: Path
+    ) -> None:
+        (tmp_path / "sitecustomize.py").write_text(SIGHUP_AT_START)
+        assert serve(PYTHONPATH=f"{tmp_path}:{HOME}").get("/healthz").status == 200
 
     def test_a_worker_that_cannot_start_ends_the_server(
         self, serve: Callable[..., Machine], tmp_path: Path
