@@ -1,12 +1,12 @@
 """Parsing of TeamUp's rows to class sessions. Staff data and other unneeded data are dropped."""
 
-import pickle
+import marshal
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial, wraps
+from functools import partial
 from typing import Any, TypeVar
 
 from bridge import html_text, text_cleanup, times
@@ -35,29 +35,35 @@ UNTOLD_TIMELINES = "kept as visible: registration timelines without an audience"
 """Reasons in the tally of a walk."""
 
 
-_MAX_REMEMBERED = 4_096
+_MAX_MEMOIZED = 4_096
 
 T = TypeVar("T")
+Named = TypeVar("Named", Course, Room, Instructor)
 
 
-def _remembered(parse: Callable[..., T]) -> Callable[..., T]:
+def _memoized(parse: Callable[..., T]) -> Callable[..., T]:
     """*parse* for records that many rows contain: each content is parsed once.
 
     A row takes half as long, and sessions share the objects of their venue, instructors and type.
     """
     results: dict[bytes, T] = {}
 
-    @wraps(parse)
-    def remembered(*arguments: object) -> T:
-        # Equal bytes mean equal content of the same types; 1 and True differ.
-        content = pickle.dumps(arguments)
-        if content not in results:
-            if len(results) >= _MAX_REMEMBERED:
+    def memoized(*arguments: Any) -> T:
+        try:
+            # Equal bytes mean equal content of the same types; 1 and True differ. Version 2 has no
+            # references, which depend on the identity of objects.
+            content = marshal.dumps(arguments, 2)
+        except ValueError:  # nested more than 2,000 deep
+            return parse(*arguments)
+        result = results.get(content)
+        if result is None:
+            result = parse(*arguments)
+            if len(results) >= _MAX_MEMOIZED:
                 results.clear()
-            results[content] = parse(*arguments)
-        return results[content]
+            results[content] = result
+        return result
 
-    return remembered
+    return memoized
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +302,7 @@ def _time(value: object, zone: str | None) -> datetime | None:
     return parsed.value
 
 
-@_remembered
+@_memoized
 def _venue(value: object) -> tuple[Venue | None, bool]:
     """The venue, and whether it was sent as requested: as an object or null, not as an id."""
     if value is None:
@@ -350,7 +356,25 @@ def _degrees(value: object, most: int) -> float | None:
     return float(value)
 
 
-@_remembered
+def _named(kind: Callable[..., Named], value: object) -> tuple[Named | None, bool]:
+    """A part with a name, and whether it was sent as requested: as an object or null, not as an id.
+
+    Args:
+        kind: its constructor, of an id and a name.
+    """
+    identity = _reference(value)
+    if identity is None:
+        return None, value is None
+    if not isinstance(value, Mapping):
+        return kind(identity), False
+    return kind(identity, _name(value.get("name"))), True
+
+
+_course = _memoized(partial(_named, Course))
+_room = _memoized(partial(_named, Room))
+
+
+@_memoized
 def _instructors(value: object) -> tuple[tuple[Instructor, ...], bool]:
     if value is None:
         return (), True
@@ -358,35 +382,9 @@ def _instructors(value: object) -> tuple[tuple[Instructor, ...], bool]:
         value = [value]
     if not isinstance(value, list):
         return (), False
-    instructors: dict[int, Instructor] = {}
-    complete = True
-    for item in value[:_MAX_INSTRUCTORS]:
-        identity = _reference(item)
-        if identity is not None:
-            name = _name(item.get("name")) if isinstance(item, Mapping) else ""
-            instructors[identity] = Instructor(identity, name)
-        complete = complete and isinstance(item, Mapping) and identity is not None
-    return tuple(instructors.values()), complete
-
-
-@_remembered
-def _course(value: object) -> tuple[Course | None, bool]:
-    identity = _reference(value)
-    if identity is None:
-        return None, value is None
-    if not isinstance(value, Mapping):
-        return Course(identity), False
-    return Course(identity, _name(value.get("name"))), True
-
-
-def _room(value: object) -> tuple[Room | None, bool]:
-    """The room, and whether it was sent as requested: as an object or null, not as an id."""
-    identity = _reference(value)
-    if identity is None:
-        return None, value is None
-    if not isinstance(value, Mapping):
-        return Room(identity), False
-    return Room(identity, _name(value.get("name"))), True
+    named = [_named(Instructor, item) for item in value[:_MAX_INSTRUCTORS]]
+    instructors = {person.id: person for person, _ in named if person}
+    return tuple(instructors.values()), all(person and complete for person, complete in named)
 
 
 def _description(value: object) -> str:
@@ -426,7 +424,7 @@ def _visibility_for(audiences: Set[str]) -> Visibility:
     return Visibility.MEMBERSHIP_HOLDERS if audiences & _MEMBERS else Visibility.PRIVATE
 
 
-@_remembered
+@_memoized
 def _offering_type(value: object, anonymous: bool) -> tuple[OfferingType | None, bool]:
     """The offering type, and whether it was sent with a visibility: without one it is hidden.
 

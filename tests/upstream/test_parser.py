@@ -465,3 +465,18 @@ class TestUsualEnds:
 
     def test_it_is_counted_as_repaired(self) -> None:
         assert parse_rows(self.row(1, None)).tally == {"repaired: no end after its start": 1}
+
+
+def nested_lists(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("depth", [700, 5_000])
+@pytest.mark.parametrize("field", ["course", "venue", "instructors", "venue_room"])
+def test_deeply_nested_values_do_not_affect_other_rows(field: str, depth: int) -> None:
+    good, bad = session_row(1, START), session_row(2, START)
+    bad[field] = {"id": 3, "name": "Nested", "x": nested_lists(depth)}
+    assert [session.id for session in parse_rows(good, bad).sessions] == [1, 2]
