@@ -20,7 +20,7 @@ REQUEST_TIMEOUT, BACKGROUND_TIMEOUT = 0.2, 2.0
 would repeat a walk that another machine is making."""
 
 TIMEOUT: ContextVar[float] = ContextVar("store_timeout", default=BACKGROUND_TIMEOUT)
-"""The timeout for an operation of a networked store in the current context, in seconds.
+"""The timeout for an operation of a store in the current context, in seconds.
 
 A new thread starts with the default."""
 

@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 from bridge.clock import Clock
 from bridge.errors import StoreError
-from bridge.store.interface import SHORT_LIVED, Entry, Write
+from bridge.store.interface import SHORT_LIVED, TIMEOUT, Entry, Write
 
 T = TypeVar("T")
 
-_BUSY_MILLISECONDS = 500
+_OPEN_SECONDS = 0.5
 _COMMITS_PER_PURGE = 500
 _SCHEMA_ATTEMPTS = 20
 # SQLite's limit on variables in a statement is at least 999 in every version.
@@ -45,18 +45,17 @@ class SqliteStore:
 
     Only the owner can access the file, which contains data that are not public, and folders that
     have to be created for it. A corrupt file is renamed and replaced by a new one.
+
+    Reads have a connection of their own: they never wait for a write.
     """
 
     failing = False
     """It raises an error instead."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        self._path = path
         self._clock = clock
-        self._lock = threading.Lock()
         self._commits = 0
-        self._inode: int | None = None
-        self._connection: sqlite3.Connection | None = None
+        self._reader, self._writer = Connection(path), Connection(path)
 
     def now(self) -> float:
         """Seconds since 1970 by this machine's clock."""
@@ -75,31 +74,31 @@ class SqliteStore:
         self, writes: Mapping[str, Write], *, expect: Mapping[str, str | None] | None = None
     ) -> str | None:
         """Apply all *writes*, or none of them (see :class:`~bridge.store.interface.Store`)."""
-        return self._run(lambda connection: self._commit(connection, writes, expect or {}))
+        return self._writer.run(lambda connection: self._commit(connection, writes, expect or {}))
 
     def names(self, prefix: str) -> list[str]:
         """The keys that begin with *prefix*."""
         query = f"SELECT key FROM entries WHERE substr(key, 1, :length) = :prefix AND {_ALIVE}"  # noqa: S608
         params = {"length": len(prefix), "prefix": prefix, "now": self.now()}
-        return self._run(lambda connection: [row[0] for row in connection.execute(query, params)])
+        return [row[0] for row in self._fetch(query, params)]
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._disconnect()
+        self._reader.close()
+        self._writer.close()
 
     def _select(self, columns: str, keys: Sequence[str]) -> list[Any]:
-        def select(connection: sqlite3.Connection) -> list[Any]:
-            rows: list[Any] = []
-            for start in range(0, len(keys), _KEYS_PER_STATEMENT):
-                chunk = keys[start : start + _KEYS_PER_STATEMENT]
-                params = {f"k{number}": key for number, key in enumerate(chunk)}
-                names = ",".join(f":{name}" for name in params)
-                query = f"SELECT {columns} FROM entries WHERE key IN ({names}) AND {_ALIVE}"  # noqa: S608
-                rows.extend(connection.execute(query, {**params, "now": self.now()}))
-            return rows
+        rows: list[Any] = []
+        for start in range(0, len(keys), _KEYS_PER_STATEMENT):
+            chunk = keys[start : start + _KEYS_PER_STATEMENT]
+            params = {f"k{number}": key for number, key in enumerate(chunk)}
+            names = ",".join(f":{name}" for name in params)
+            query = f"SELECT {columns} FROM entries WHERE key IN ({names}) AND {_ALIVE}"  # noqa: S608
+            rows.extend(self._fetch(query, {**params, "now": self.now()}))
+        return rows
 
-        return self._run(select)
+    def _fetch(self, query: str, params: Mapping[str, object]) -> list[Any]:
+        return self._reader.run(lambda connection: connection.execute(query, params).fetchall())
 
     def _commit(
         self,
@@ -136,20 +135,47 @@ class SqliteStore:
             raise
         return version
 
-    def _run(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+
+class Connection:
+    """A connection to the file that one thread at a time uses; it is opened when it is needed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._inode: int | None = None
+        self._connection: sqlite3.Connection | None = None
+
+    def run(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+        """The result of *operation*, which may take :data:`TIMEOUT`, including all waiting.
+
+        Raises:
+            StoreError: the file cannot be used, or is locked for too long.
+        """
+        deadline = time.monotonic() + TIMEOUT.get()
+        if not self._lock.acquire(timeout=TIMEOUT.get()):
+            raise StoreError("SQLite: other threads take too long", readable=True)
+        try:
+            connection = self._connect()
+            left = max(0.0, deadline - time.monotonic())
+            connection.execute(f"PRAGMA busy_timeout = {round(left * 1000)}")
+            return operation(connection)
+        except sqlite3.Error as err:
+            if isinstance(err, sqlite3.DatabaseError) and _is_corrupt(err):
+                self._rename_corrupt_file()
+            else:
+                # The connection may be unusable, because the file was replaced or removed.
+                self._disconnect()
+            # locked, full or read-only: the file can still be read
+            raise StoreError(f"SQLite: {err}", readable=not _is_corrupt(err)) from err
+        except OSError as err:
+            raise StoreError(f"SQLite: {err.strerror or err}", readable=False) from err
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """Close the connection."""
         with self._lock:
-            try:
-                return operation(self._connect())
-            except sqlite3.Error as err:
-                if isinstance(err, sqlite3.DatabaseError) and _is_corrupt(err):
-                    self._rename_corrupt_file()
-                else:
-                    # The connection may be unusable, because the file was replaced or removed.
-                    self._disconnect()
-                # locked, full or read-only: the file can still be read
-                raise StoreError(f"SQLite: {err}", readable=not _is_corrupt(err)) from err
-            except OSError as err:
-                raise StoreError(f"SQLite: {err.strerror or err}", readable=False) from err
+            self._disconnect()
 
     def _connect(self) -> sqlite3.Connection:
         if self._connection is not None:
@@ -172,13 +198,12 @@ class SqliteStore:
     def _open(self, name: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
             name,
-            timeout=_BUSY_MILLISECONDS / 1000,
+            timeout=_OPEN_SECONDS,
             isolation_level=None,
             check_same_thread=False,
             uri=name.startswith("file:"),
         )
         try:
-            connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
             self._create_schema(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
         except BaseException:
@@ -200,7 +225,7 @@ class SqliteStore:
                 # Switching to WAL ignores the busy timeout when other workers do the same.
                 if "locked" not in str(err) or not attempts_left:
                     raise
-                time.sleep(_BUSY_MILLISECONDS / 1000 / _SCHEMA_ATTEMPTS)
+                time.sleep(_OPEN_SECONDS / _SCHEMA_ATTEMPTS)
 
     def _disconnect(self) -> None:
         if self._connection is not None:

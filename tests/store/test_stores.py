@@ -1,9 +1,12 @@
 """The contract that all stores fulfil, and details of each backend."""
 
 import os
+import sqlite3
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,8 +14,9 @@ from clocks import ManualClock
 from valkey import Valkey
 
 from bridge.clock import SystemClock
+from bridge.errors import StoreError
 from bridge.store.fallback import FallbackStore
-from bridge.store.interface import Store, Write
+from bridge.store.interface import REQUEST_TIMEOUT, TIMEOUT, Store, Write
 from bridge.store.memory import MemoryStore
 from bridge.store.redis import RedisStore
 from bridge.store.sqlite import SqliteStore
@@ -206,3 +210,65 @@ def test_values_in_sqlite_survive_a_restart(tmp_path: Path) -> None:
     second = SqliteStore(path, SystemClock())
     assert second.versions(["a"]) == {"a": version}
     second.close()
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[tuple[SqliteStore, sqlite3.Connection]]:
+    """A store with the key "a", and a program that does not let it write."""
+    path = tmp_path / "store.sqlite3"
+    store = SqliteStore(path, SystemClock())
+    store.commit({"a": Write(b"1")})
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield store, other
+    store.close()
+
+
+def seconds_of_commits(store: SqliteStore, number: int) -> float:
+    """How long so many commits take that requests make at the same time, and that all fail."""
+    errors: list[StoreError] = []
+
+    def commit() -> None:
+        TIMEOUT.set(REQUEST_TIMEOUT)
+        try:
+            store.commit({"a": Write(b"2")})
+        except StoreError as err:
+            errors.append(err)
+
+    threads = [threading.Thread(target=commit) for _ in range(number)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(errors) == number
+    assert all(err.readable for err in errors)
+    return time.monotonic() - began
+
+
+def test_threads_do_not_wait_for_a_locked_file_one_after_the_other(
+    locked: tuple[SqliteStore, sqlite3.Connection],
+) -> None:
+    store, _ = locked
+    assert seconds_of_commits(store, 16) < 5 * seconds_of_commits(store, 1)
+
+
+def test_reads_do_not_wait_for_a_write_that_waits_for_a_locked_file(
+    locked: tuple[SqliteStore, sqlite3.Connection],
+) -> None:
+    store, other = locked
+    versions: list[str | None] = []
+
+    def commit() -> None:
+        TIMEOUT.set(60)
+        versions.append(store.commit({"a": Write(b"2")}))
+
+    thread = threading.Thread(target=commit)
+    thread.start()
+    for _ in range(4):
+        assert store.read(["a"])["a"].value == b"1"
+        thread.join(0.05)
+    assert thread.is_alive()
+    other.execute("ROLLBACK")
+    thread.join()
+    assert store.versions(["a"]) == {"a": versions[0]}
