@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 from bridge.config import Config, UpstreamPlan
 from bridge.diagnostics.findings import CheckReport
-from bridge.feeds.catalogue import Catalogue, CatalogueItem, catalogue_of
+from bridge.feeds.catalogue import Catalogue, CatalogueItem, catalogue_of, visible_sessions
 from bridge.feeds.changes import ChangeKind
 from bridge.feeds.formats import ics
 from bridge.feeds.formats.base import Content
 from bridge.feeds.params import FeedDefaults, feed_spec
 from bridge.feeds.selection import DRAFT, LATER, UNKNOWN, hidden_reason, horizon_of, select
-from bridge.feeds.spec import Audience, FeedSpec, Kind
+from bridge.feeds.spec import PATH_FIELDS, Audience, FeedSpec, Kind
 from bridge.filters import FilterSet
 from bridge.model import ClassSession, SourceName
 from bridge.ops.clashes import find_clashes
@@ -29,17 +29,14 @@ def check_walks(report: CheckReport, walks: Mapping[SourceName, Walk], settings:
     """Check the sessions of complete walks, by source."""
     defaults = FeedDefaults.of(settings)
     snapshot = join([_snapshot(walk, settings) for walk in walks.values()])
-    catalogue = catalogue_of(snapshot, FilterSet(), defaults.audience, defaults.language)
+    visible = visible_sessions(snapshot, FilterSet(), defaults.audience)
+    catalogue = catalogue_of(visible, defaults.language)
     sessions = [session for walk in walks.values() for session in walk.sessions]
     report.counts = {
         "sessions": len(sessions),
         **{source.value: len(walk.sessions) for source, walk in walks.items()},
         "pages": sum(walk.pages for walk in walks.values()),
-        "venues": len(catalogue.venues),
-        "rooms": len(catalogue.rooms),
-        "instructors": len(catalogue.instructors),
-        "courses": len(catalogue.courses),
-        "types": len(catalogue.types),
+        **{kind.value: len(catalogue[field]) for kind, field in PATH_FIELDS.items()},
     }
     report.hidden = _hidden_counts(snapshot, defaults.audience)
     for reason, number in snapshot.tally.items():
@@ -186,14 +183,8 @@ def _left_out(snapshot: Snapshot, spec: FeedSpec, settings: Config) -> int:
 
 
 def _items(catalogue: Catalogue) -> Iterator[tuple[Kind, CatalogueItem]]:
-    for kind, items in (
-        (Kind.VENUE, catalogue.venues),
-        (Kind.ROOM, catalogue.rooms),
-        (Kind.INSTRUCTOR, catalogue.instructors),
-        (Kind.COURSE, catalogue.courses),
-        (Kind.TYPE, catalogue.types),
-    ):
-        for item in items:
+    for kind, field in PATH_FIELDS.items():
+        for item in catalogue[field]:
             yield kind, item
 
 

@@ -1,14 +1,17 @@
 """The catalogue: the venues, rooms, instructors, courses and types that an audience may see."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from bridge import times
 from bridge.feeds.selection import hidden_reason, horizon_of
-from bridge.feeds.spec import Audience, Kind
-from bridge.feeds.subject import unknown_name
-from bridge.filters import FilterSet
+from bridge.feeds.spec import Audience
+from bridge.feeds.subject import FIELD_WORDS, parts, unknown_name
+from bridge.filters import FilterSet, Window, in_window
 from bridge.languages import Language
-from bridge.model import ClassSession, Instructor, Room, Venue
+from bridge.model import ClassSession
 from bridge.snapshots.snapshot import Snapshot
 from bridge.text_cleanup import folded
 
@@ -26,16 +29,8 @@ class CatalogueItem:
     sessions: int
 
 
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """All items that have at least one visible session, sorted by name."""
-
-    venues: tuple[CatalogueItem, ...]
-    rooms: tuple[CatalogueItem, ...]
-    instructors: tuple[CatalogueItem, ...]
-    courses: tuple[CatalogueItem, ...]
-    types: tuple[CatalogueItem, ...]
-    categories: tuple[CatalogueItem, ...]
+Catalogue = Mapping[str, tuple[CatalogueItem, ...]]
+"""All items that have at least one session, sorted by name, by the field of the filter set."""
 
 
 def visible_sessions(
@@ -50,49 +45,38 @@ def visible_sessions(
     ]
 
 
-def catalogue_of(
-    snapshot: Snapshot, window: FilterSet, audience: Audience, language: Language
-) -> Catalogue:
-    """The catalogue of the sessions in *window* that *audience* may see.
+def in_local_window(
+    sessions: Iterable[ClassSession], window: FilterSet, snapshot: Snapshot
+) -> Iterator[ClassSession]:
+    """The *sessions* in *window*, whose days are those of each session's venue."""
+    now = datetime.fromtimestamp(snapshot.changed_at, UTC)
+    bounds: dict[str | None, Window] = {}
+    for session in sessions:
+        zone = (session.venue.zone if session.venue else None) or snapshot.main_zone
+        if zone not in bounds:
+            bounds[zone] = window.window(now, times.zone(zone) or UTC)
+        if in_window(session, bounds[zone]):
+            yield session
+
+
+def catalogue_of(sessions: Iterable[ClassSession], language: Language) -> Catalogue:
+    """The catalogue of these *sessions*.
 
     Args:
         language: of the names of items without a name.
     """
-
-    def name_of(part: Venue | Room | Instructor, kind: Kind) -> str:
-        return part.name or unknown_name(kind, part.id, language)
-
-    venues, rooms, instructors, courses, types, categories = groups = [_Group() for _ in range(6)]
-    for session in visible_sessions(snapshot, window, audience):
-        if session.venue:
-            venues.add(session.venue.id, name_of(session.venue, Kind.VENUE))
-        if session.room:
-            rooms.add(session.room.id, name_of(session.room, Kind.ROOM))
-        for person in session.instructors:
-            instructors.add(person.id, name_of(person, Kind.INSTRUCTOR))
-        if session.course:
-            courses.add(session.course.id, session.course.name or session.title)
-        kind = session.offering_type
-        if kind and kind.id is not None:
-            types.add(kind.id, kind.name or session.title)
-        if kind and kind.category_id is not None and kind.category:
-            categories.add(kind.category_id, kind.category)
-    return Catalogue(*(group.items() for group in groups))
-
-
-class _Group:
-    """The items of one kind."""
-
-    def __init__(self) -> None:
-        self._names: dict[int, str] = {}
-        self._sessions: Counter[int] = Counter()
-
-    def add(self, identity: int, name: str) -> None:
-        self._names[identity] = name
-        self._sessions[identity] += 1
-
-    def items(self) -> tuple[CatalogueItem, ...]:
-        names = sorted(self._names.items(), key=lambda item: (folded(item[1]), item))
-        return tuple(
-            CatalogueItem(name, identity, self._sessions[identity]) for identity, name in names
+    names: dict[str, dict[int, str]] = {field: {} for field in FIELD_WORDS}
+    counts: Counter[tuple[str, int]] = Counter()
+    for session in sessions:
+        for field, identity, name in parts(session):
+            if name or field != "category":
+                named = name or unknown_name(FIELD_WORDS[field], identity, language)
+                names[field][identity] = named
+                counts[field, identity] += 1
+    return {
+        field: tuple(
+            CatalogueItem(name, identity, counts[field, identity])
+            for identity, name in sorted(items.items(), key=lambda item: (folded(item[1]), item))
         )
+        for field, items in names.items()
+    }

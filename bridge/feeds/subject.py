@@ -10,9 +10,6 @@ from bridge.languages import Language
 from bridge.model import ClassSession
 from bridge.text_cleanup import folded
 
-ID_FIELDS = ("venues", "rooms", "instructors", "course", "offering_types", "category")
-"""The fields of a filter set that contain ids."""
-
 _MAX_NAMES = 3
 KIND_WORDS = {
     Kind.VENUE: "venue",
@@ -29,11 +26,17 @@ FIELD_WORDS = {
     "category": "category",
 }
 """The keys of the words for the objects in a filter set, by its fields."""
+ID_FIELDS = tuple(FIELD_WORDS)
+"""The fields of a filter set that contain ids."""
 
 
-def unknown_name(kind: Kind, identity: int, language: Language) -> str:
-    """What an object is called whose name is not known."""
-    return f"{language.plain(KIND_WORDS[kind])} {identity}"
+def unknown_name(word: str, identity: int, language: Language) -> str:
+    """What an object is called whose name is not known.
+
+    Args:
+        word: one of :data:`KIND_WORDS` or :data:`FIELD_WORDS`.
+    """
+    return f"{language.plain(word)} {identity}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,9 @@ class SubjectCollector:
         if label or self._spec.identity is None:
             name = label or chosen or language.plain("classes")
             return Subject(name, zone, self._latest, chosen)
-        name = self._name or unknown_name(self._spec.kind, self._spec.identity, language)
+        name = self._name or unknown_name(
+            KIND_WORDS[self._spec.kind], self._spec.identity, language
+        )
         return Subject(name, zone or self._zone, self._latest)
 
     def _chosen(self) -> str:

@@ -1,34 +1,30 @@
 """The catalogue as JSON: everything that there is a feed of, with names, counts and addresses."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from bridge.feeds.catalogue import CatalogueItem, catalogue_of, visible_sessions
+from bridge.feeds.catalogue import catalogue_of, in_local_window, visible_sessions
 from bridge.feeds.formats import FORMATS
 from bridge.feeds.formats.json_schema import object_schema
 from bridge.feeds.params import FeedDefaults, feed_spec
-from bridge.feeds.spec import FeedSpec, Kind
+from bridge.feeds.spec import PATH_FIELDS, FeedSpec, Kind
+from bridge.feeds.subject import parts
 from bridge.model import ClassSession, Status
 from bridge.snapshots.snapshot import Snapshot
 from bridge.web.pages import calendar_links
 
-_KINDS: Mapping[str, Kind] = {
-    "venues": Kind.VENUE,
-    "rooms": Kind.ROOM,
-    "instructors": Kind.INSTRUCTOR,
-    "courses": Kind.COURSE,
-    "types": Kind.TYPE,
-}
+_KINDS: Mapping[str, Kind] = {kind.value: kind for kind in PATH_FIELDS}
 _ADDRESSES = ("page", *FORMATS, "embed")
 _ADDRESS_SCHEMA = {"type": "string", "format": "uri"}
 _FEED_PROPERTIES: Mapping[str, Any] = {
     "upcoming": {
         "type": "integer",
         "minimum": 0,
-        "description": "How many of its sessions are neither over nor cancelled, and start within"
-        " the future days of the default window, counted from the last refresh.",
+        "description": "How many of its sessions are neither over nor cancelled, and start in the"
+        " default window, whose days are counted from the last refresh, at the venue.",
     },
     **dict.fromkeys(_ADDRESSES, _ADDRESS_SCHEMA),
 }
@@ -70,32 +66,29 @@ def catalogue_document(snapshot: Snapshot, base: str, defaults: FeedDefaults) ->
     everything = feed_spec(Kind.SESSION, None, (), defaults)
     window, audience = everything.filter_set, everything.audience
     now = datetime.fromtimestamp(snapshot.changed_at, UTC)
-    upcoming = window.with_changes(
-        ends_at_gte=now,
-        starts_at_lte=now + timedelta(days=defaults.future),
-        status=(Status.ACTIVE,),
-    )
-    listed = catalogue_of(snapshot, window, audience, defaults.language)
-    ahead = catalogue_of(snapshot, upcoming, audience, defaults.language)
-    further = _further_values(visible_sessions(snapshot, window, audience))
+    sessions = visible_sessions(snapshot, window, audience)
+    upcoming = [
+        session
+        for session in in_local_window(sessions, window, snapshot)
+        if session.ends >= now and session.status is Status.ACTIVE
+    ]
+    counts = Counter(part[:2] for session in upcoming for part in parts(session))
+    listed = catalogue_of(sessions, defaults.language)
+    further = _further_values(sessions)
     document: dict[str, Any] = {
-        "all": {
-            "upcoming": len(visible_sessions(snapshot, upcoming, audience)),
-            **_addresses(everything, "", base),
-        }
+        "all": {"upcoming": len(upcoming), **_addresses(everything, "", base)}
     }
     for group in _GROUP_SCHEMAS:
-        items: tuple[CatalogueItem, ...] = getattr(listed, group)
-        counts = {item.identity: item.sessions for item in getattr(ahead, group)}
+        field = PATH_FIELDS[_KINDS[group]] if group in _KINDS else "category"
         document[group] = [
             {
                 "id": item.identity,
                 "name": item.name,
                 **further.get((group, item.identity), {}),
-                "upcoming": counts.get(item.identity, 0),
+                "upcoming": counts[field, item.identity],
                 **_addresses(_spec(group, item.identity, defaults), item.name, base),
             }
-            for item in items
+            for item in listed[field]
         ]
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 

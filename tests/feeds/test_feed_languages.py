@@ -21,7 +21,6 @@ from bridge.feeds.formats.ics import trim_to_size
 from bridge.feeds.params import FeedDefaults, feed_spec
 from bridge.feeds.private import FeedGrant, new_audience
 from bridge.feeds.spec import Audience, FeedSpec, Kind
-from bridge.filters import FilterSet
 from bridge.languages import Language
 from bridge.model import Instructor, Status, Visibility
 
@@ -208,6 +207,6 @@ class TestWords:
 
 @pytest.mark.parametrize(("tag", "name"), [("en", "Venue 11"), ("fr", "Lieu 11")])
 def test_items_without_a_name_are_named_in_the_language(tag: str, name: str) -> None:
-    nameless = snapshot(session(venue=replace(HALL, name="")))
-    [venue] = catalogue_of(nameless, FilterSet(), STAFF, language(tag)).venues
+    nameless = session(venue=replace(HALL, name=""))
+    [venue] = catalogue_of([nameless], language(tag))["venues"]
     assert venue.name == name

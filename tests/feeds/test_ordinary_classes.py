@@ -10,7 +10,7 @@ import pytest
 from samples import HALL, SEEN, START, YOGA, content, published, session, snapshot, spec, views
 
 from bridge.config import Availability
-from bridge.feeds.catalogue import catalogue_of
+from bridge.feeds.catalogue import catalogue_of, visible_sessions
 from bridge.feeds.event_text import description
 from bridge.feeds.formats import FORMATS
 from bridge.feeds.selection import LATER, select
@@ -174,23 +174,22 @@ def test_nothing_public_starts_later_than_the_horizon() -> None:
     assert dict(selection.hidden) == {LATER: 1}
     assert len(select(current, spec(audience=horizon(None))).shown) == 3
     only_later = snapshot(sessions[2])
-    assert catalogue_of(only_later, FilterSet(), horizon(7), english()).venues == ()
-    assert catalogue_of(only_later, FilterSet(), horizon(None), english()).venues
+    assert visible_sessions(only_later, FilterSet(), horizon(7)) == []
+    assert visible_sessions(only_later, FilterSet(), horizon(None)) == [sessions[2]]
 
 
 def test_the_catalogue_lists_rooms_and_categories() -> None:
     kind = replace(YOGA, category_id=9)
-    catalogue = catalogue_of(
-        snapshot(event(offering_type=kind), session(2)), FilterSet(), horizon(None), english()
-    )
-    assert [(item.name, item.identity) for item in catalogue.rooms] == [("Studio 1", 71)]
-    assert [(item.name, item.identity) for item in catalogue.categories] == [("Yoga", 9)]
+    catalogue = catalogue_of([event(offering_type=kind), session(2)], english())
+    assert [(item.name, item.identity) for item in catalogue["rooms"]] == [("Studio 1", 71)]
+    assert [(item.name, item.identity) for item in catalogue["category"]] == [("Yoga", 9)]
 
 
 def test_the_catalogue_counts_the_visible_sessions_of_each_item() -> None:
     sessions = [event(n, start=SEEN + timedelta(days=n)) for n in (1, 2, 8)]
-    catalogue = catalogue_of(snapshot(*sessions), FilterSet(), horizon(7), english())
-    assert [(item.identity, item.sessions) for item in catalogue.rooms] == [(71, 2)]
+    visible = visible_sessions(snapshot(*sessions), FilterSet(), horizon(7))
+    catalogue = catalogue_of(visible, english())
+    assert [(item.identity, item.sessions) for item in catalogue["rooms"]] == [(71, 2)]
 
 
 @pytest.mark.parametrize(

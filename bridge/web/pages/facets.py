@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
+from bridge.feeds.subject import parts
 from bridge.model import ClassSession, SourceName, Status
 
 _FIELDS = (
@@ -34,26 +35,20 @@ def facets(sessions: Iterable[ClassSession], now: datetime) -> str:
 
     rows = []
     for values, minutes in groups.items():
-        parts = [
+        positions = [
             [index[field].setdefault(text, len(index[field])) for text in texts]
             for field, texts in zip(_FIELDS, values, strict=True)
         ]
         slots = [number for slot in sorted(minutes.items()) for number in slot]
-        rows.append(".".join(",".join(map(str, part)) for part in (*parts, slots)))
+        rows.append(".".join(",".join(map(str, part)) for part in (*positions, slots)))
     table = {field: ",".join(values) for field, values in index.items()}
     return json.dumps({**table, "rows": ";".join(rows)})
 
 
 def _values(session: ClassSession) -> _Values:
     """The values of the filters that select *session*, in the order of the fields."""
-    kind = session.offering_type
-    parts = (
-        [next(name.value for name in SourceName if name.object == session.source)],
-        [session.venue and session.venue.id],
-        [session.room and session.room.id],
-        [person.id for person in session.instructors],
-        [kind and kind.id],
-        [kind and kind.category_id],
-        [session.course and session.course.id],
-    )
-    return tuple(tuple(str(value) for value in part if value is not None) for part in parts)
+    values: dict[str, list[str]] = {field: [] for field in _FIELDS}
+    values["sources"] = [next(name.value for name in SourceName if name.object == session.source)]
+    for field, identity, _ in parts(session):
+        values[field].append(str(identity))
+    return tuple(map(tuple, values.values()))

@@ -5,10 +5,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from bridge import times
-from bridge.feeds.catalogue import Catalogue, CatalogueItem, catalogue_of, visible_sessions
+from bridge.feeds.catalogue import (
+    Catalogue,
+    CatalogueItem,
+    catalogue_of,
+    in_local_window,
+    visible_sessions,
+)
 from bridge.feeds.spec import PATH_FIELDS, Audience, Kind
-from bridge.filters import FilterSet, Weekday, Window, in_window
+from bridge.filters import FilterSet, Weekday
 from bridge.languages import Language
 from bridge.model import ClassSession, Identity, SourceName
 from bridge.snapshots.snapshot import Snapshot
@@ -112,13 +117,11 @@ def feed_builder(
 ) -> FeedBuilder:
     """The lists of the sessions in *window* that *audience* may see."""
     sessions = visible_sessions(snapshot, window, audience)
-    groups = _within_budget(
-        [*_groups(catalogue_of(snapshot, window, audience, language), sessions)]
-    )
+    groups = _within_budget([*_groups(catalogue_of(sessions, language), sessions)])
     listed = {session.source for session in sessions}
     sources = tuple(source for source in SourceName if source.object in listed)
     now = datetime.fromtimestamp(snapshot.changed_at, UTC)
-    table = facets(_in_days(sessions, window, now, snapshot.main_zone), now)
+    table = facets(in_local_window(sessions, window, snapshot), now)
     room = page_budget.CATALOGUE - sum(item.size for group in groups for item in group.items)
     return FeedBuilder(
         groups=groups,
@@ -137,30 +140,12 @@ def weekdays(first: int) -> list[tuple[str, date]]:
     return [(day.value, _MONDAY + timedelta(day.number)) for day in days[first:] + days[:first]]
 
 
-def _in_days(
-    sessions: Iterable[ClassSession], window: FilterSet, now: datetime, main_zone: str | None
-) -> Iterator[ClassSession]:
-    """The sessions in *window*, whose days are those of each session's venue."""
-    bounds: dict[str | None, Window] = {}
-    for session in sessions:
-        zone = (session.venue.zone if session.venue else None) or main_zone
-        if zone not in bounds:
-            bounds[zone] = window.window(now, times.zone(zone) or UTC)
-        if in_window(session, bounds[zone]):
-            yield session
-
-
 def _groups(catalogue: Catalogue, sessions: Sequence[ClassSession]) -> Iterator[Group]:
     venues = _venues_of_rooms(sessions)
     repeating = _types_of_one_course(sessions)
-    for title, kind, found in (
-        ("venues", Kind.VENUE, catalogue.venues),
-        ("categories", None, catalogue.categories),
-        ("types", Kind.TYPE, catalogue.types),
-        ("courses", Kind.COURSE, catalogue.courses),
-        ("instructors", Kind.INSTRUCTOR, catalogue.instructors),
-        ("rooms", Kind.ROOM, catalogue.rooms),
-    ):
+    for kind in (Kind.VENUE, None, Kind.TYPE, Kind.COURSE, Kind.INSTRUCTOR, Kind.ROOM):
+        field = PATH_FIELDS[kind] if kind else _CATEGORY
+        found = catalogue[field]
         # A single category is the whole timetable.
         if len(found) > (1 if kind is None else 0):
             items = [
@@ -174,8 +159,8 @@ def _groups(catalogue: Catalogue, sessions: Sequence[ClassSession]) -> Iterator[
                 for item in found
             ]
             yield Group(
-                title=title,
-                parameter=PATH_FIELDS[kind] if kind else _CATEGORY,
+                title=kind.value if kind else "categories",
+                parameter=field,
                 items=tuple(sorted(items, key=lambda item: folded(item.venue))),
                 is_choice=len(found) > 1 or found[0].sessions < len(sessions),
             )

@@ -12,7 +12,7 @@ from bridge.feeds.filter_text import time_range
 from bridge.feeds.params import OPTIONS
 from bridge.feeds.selection import select
 from bridge.feeds.spec import PATH_FIELDS, FeedSpec
-from bridge.feeds.subject import FIELD_WORDS, ID_FIELDS, parts
+from bridge.feeds.subject import FIELD_WORDS, ID_FIELDS, parts, unknown_name
 from bridge.filters import FilterSet, Weekday
 from bridge.languages import Language
 from bridge.model import ClassSession
@@ -227,7 +227,7 @@ class _Collector:
         """The name of each object, by field and id."""
         names = {
             field: {
-                identity: name or f"{language(FIELD_WORDS[field])} {identity}"
+                identity: name or unknown_name(FIELD_WORDS[field], identity, language)
                 for identity, name in objects.items()
             }
             for field, objects in self._names.items()
@@ -323,8 +323,7 @@ def _active(
 def _name(
     names: Mapping[str, Mapping[int, str]], field: str, identity: int, language: Language
 ) -> str:
-    known = names[field].get(identity)
-    return known or f"{language(FIELD_WORDS[field])} {identity}"
+    return names[field].get(identity) or unknown_name(FIELD_WORDS[field], identity, language)
 
 
 def _clock(at: time | None) -> str:
