@@ -27,9 +27,15 @@ COOL_DOWN_SECONDS = 10.0
 
 
 class _CoolDown:
-    """Until when operations of the primary are skipped, on the monotonic clock."""
+    """The state of the primary for all operations with the same timeout.
+
+    Attributes:
+        reads_until, writes_until: until when operations are skipped, on the monotonic clock.
+        failing: whether there was a failure, and no write has succeeded since.
+    """
 
     reads_until = writes_until = float("-inf")
+    failing = False
 
 
 class FallbackStore:
@@ -59,8 +65,11 @@ class FallbackStore:
 
     @property
     def failing(self) -> bool:
-        """Whether writes currently go to this process's memory."""
-        return self._overlay is not None
+        """Whether writes currently go to this process's memory.
+
+        It differs between requests and background work while the primary is too slow for requests.
+        """
+        return self._cool_down.failing
 
     def now(self) -> float:
         """Seconds since 1970 by the primary's clock."""
@@ -144,6 +153,7 @@ class FallbackStore:
             # An operation that failed within a long timeout would fail within a shorter one, too.
             if timeout > TIMEOUT.get():
                 continue
+            cool_down.failing = True
             cool_down.writes_until = until
             if not (writing and err.readable):
                 cool_down.reads_until = until
@@ -152,10 +162,18 @@ class FallbackStore:
         log.warning("the store failed", error=str(err), seconds=COOL_DOWN_SECONDS)
 
     def _record_recovery(self) -> None:
-        if self._overlay is None:
+        cool_downs = self._cool_downs.items()
+        if not any(cool_down.failing for _, cool_down in cool_downs):
             return
+        now = self._clock.monotonic()
         with self._lock:
             self._overlay = None
             self._deleted.clear()
+            for timeout, cool_down in cool_downs:
+                # During their cool-down the primary may still be too slow for requests.
+                if timeout >= TIMEOUT.get() or now >= cool_down.writes_until:
+                    cool_down.failing = False
+            if any(cool_down.failing for _, cool_down in cool_downs):
+                return
         self._instrumentation.store_recovered()
         log.info("the store works again")

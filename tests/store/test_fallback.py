@@ -1,17 +1,19 @@
 """The fallback store: no operation raises, failures cause a cool-down, recovery is automatic."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 from clocks import ManualClock
 from faulty_store import DOWN, FULL, FaultyStore
 
 from bridge.errors import StoreError
+from bridge.instrumentation import Instrumentation
 from bridge.store.fallback import COOL_DOWN_SECONDS, FallbackStore
 from bridge.store.interface import BACKGROUND_TIMEOUT, REQUEST_TIMEOUT, TIMEOUT, Write
 from bridge.store.keys import Keys
 from bridge.store.leases import LostLeaseError, acquire
+from bridge.store.memory import MemoryStore
 
 KEYS = Keys("an-account")
 
@@ -207,6 +209,65 @@ def test_a_store_too_slow_for_background_work_is_not_used_by_requests_either(
     TIMEOUT.set(REQUEST_TIMEOUT)
     store.read(["a"])
     assert primary.operations == 1
+
+
+class CountingRecoveries(Instrumentation):
+    recoveries = 0
+
+    def store_recovered(self) -> None:
+        self.recoveries += 1
+
+
+class SlowStore(FaultyStore):
+    """Is too slow for requests, and works for all else."""
+
+    def commit(
+        self, writes: Mapping[str, Write], *, expect: Mapping[str, str | None] | None = None
+    ) -> str | None:
+        if TIMEOUT.get() == REQUEST_TIMEOUT and self.fault is not None:
+            raise self.fault
+        return MemoryStore.commit(self, writes, expect=expect)
+
+
+@pytest.mark.usefixtures("request_timeout")
+def test_a_store_too_slow_for_requests_has_not_recovered_when_background_work_uses_it(
+    clock: ManualClock,
+) -> None:
+    primary, counter = SlowStore(clock), CountingRecoveries()
+    store = FallbackStore(primary, clock, counter)
+    primary.fault = FULL
+    for _ in range(5):
+        TIMEOUT.set(REQUEST_TIMEOUT)
+        store.commit({"a": Write(b"in a request")})
+        assert store.failing
+        TIMEOUT.set(BACKGROUND_TIMEOUT)
+        assert store.commit({"b": Write(b"in a walk")}) == primary.versions(["b"])["b"]
+        assert not store.failing, "alerts and deliveries go on"
+        clock.move(COOL_DOWN_SECONDS / 5)
+    assert counter.recoveries == 0
+    primary.fault = None
+    clock.move(COOL_DOWN_SECONDS)
+    store.commit({"b": Write(b"in a walk")})
+    assert counter.recoveries == 1
+    TIMEOUT.set(REQUEST_TIMEOUT)
+    assert not store.failing
+    store.commit({"a": Write(b"in a request")})
+    assert counter.recoveries == 1
+
+
+def test_a_store_that_failed_only_to_be_read_recovers_with_the_next_write(
+    clock: ManualClock, primary: FaultyStore
+) -> None:
+    counter = CountingRecoveries()
+    store = FallbackStore(primary, clock, counter)
+    primary.fault = DOWN
+    store.read(["a"])
+    assert store.failing
+    primary.fault = None
+    clock.move(COOL_DOWN_SECONDS)
+    store.commit({"a": Write(b"1")})
+    assert not store.failing
+    assert counter.recoveries == 1
 
 
 @pytest.mark.usefixtures("request_timeout")
