@@ -119,8 +119,8 @@ class UnknownFeedError(BridgeError):
     """A private feed's address is malformed, unsigned or revoked; clients never learn which."""
 
 
-class UnavailableError(BridgeError):
-    """There is no copy to serve, and none could be fetched in time (HTTP 503).
+class RetryLaterError(BridgeError):
+    """The request cannot be answered now, but probably later.
 
     Attributes:
         retry_after: whole seconds, for the ``Retry-After`` header.
@@ -131,16 +131,12 @@ class UnavailableError(BridgeError):
         self.retry_after = retry_after
 
 
-class TooManyRequestsError(BridgeError):
-    """Too many new filter sets were requested at once (HTTP 429).
+class UnavailableError(RetryLaterError):
+    """There is no copy to serve, and none could be fetched in time (HTTP 503)."""
 
-    Attributes:
-        retry_after: whole seconds, for the ``Retry-After`` header.
-    """
 
-    def __init__(self, text: str, *, retry_after: int) -> None:
-        super().__init__(text)
-        self.retry_after = retry_after
+class TooManyRequestsError(RetryLaterError):
+    """Too many new filter sets were requested at once (HTTP 429)."""
 
 
 class StoreError(BridgeError):

@@ -268,7 +268,7 @@ def build(
         bulkhead=Bulkhead(WAITING // SHARE, shared.waiting) if config.studio else shared.waiting,
     )
     routers = {source.name: _source_router(config, source, cache, clock) for source in sources}
-    router = SnapshotRouter(routers, cache, clock)
+    router = SnapshotRouter(routers, cache, backoff, clock)
     usage = UsageCounter(store, keys)
     first_renders = FirstRenders()
     last_modified = LastModified(store, keys)

@@ -245,4 +245,4 @@ def single_source_router(
         source_router = WideRouter(
             worker.cache, SOURCES[name], clock, past=30, shrink_hold=shrink_hold
         )
-    return SnapshotRouter({name: source_router}, worker.cache, clock)
+    return SnapshotRouter({name: source_router}, worker.cache, worker.backoff, clock)

@@ -6,11 +6,13 @@ checks whether upstream has recovered.
 
 import json
 import random
+from collections.abc import Set
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 from bridge.errors import Cause, ProblemArea, Scope
 from bridge.model import SourceName
-from bridge.snapshots.snapshot_key import SnapshotKey
+from bridge.snapshots.snapshot_key import SnapshotKey, source_of
 from bridge.store.interface import Store, Write
 from bridge.store.json_values import decode_json
 from bridge.store.keys import Keys
@@ -56,7 +58,7 @@ class Failure:
 
 
 class Backoff:
-    """Stores failures, by their scope, and doubles the pauses."""
+    """Stores failures, by their scope, and doubles the pauses; knows which sources can be read."""
 
     def __init__(self, store: Store, keys: Keys) -> None:
         self._store = store
@@ -68,10 +70,29 @@ class Backoff:
         failures = (_decode(entry.value) for entry in self._store.read(names).values())
         return max(filter(None, failures), key=lambda failure: failure.until, default=None)
 
-    def is_refused(self, source: SourceName) -> bool:
-        """Whether the account lacks the permission for *source*."""
-        name = self._keys.source_refused(source.value)
-        return name in self._store.versions([name])
+    def is_left_out(self, source: SourceName) -> bool:
+        """Whether the account lacks the permission for *source*, and has never read it."""
+        refused, read = (
+            self._keys.source_refused(source.value),
+            self._keys.source_read(source.value),
+        )
+        found = self._store.versions([refused, read])
+        return refused in found and read not in found and source not in self._stored_at_first
+
+    def stored_before(self, source: SourceName) -> bool:
+        """Whether all that is stored is of an earlier version, which did not read *source*."""
+        names = [self._keys.source_read(name.value) for name in SourceName]
+        stored = self._stored_at_first
+        return bool(stored) and source not in stored and not self._store.versions(names)
+
+    @cached_property
+    def _stored_at_first(self) -> Set[SourceName]:
+        """The sources of the stored snapshots. Earlier versions recorded nothing else of a source.
+
+        Read once, because it takes a scan of the store.
+        """
+        prefix = self._keys.snapshot("")
+        return {source_of(name.removeprefix(prefix)) for name in self._store.names(prefix)}
 
     def record(self, key: SnapshotKey, cause: Cause) -> Failure:
         """Record another failure of *key* and postpone the next probe."""

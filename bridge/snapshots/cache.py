@@ -7,14 +7,12 @@ lookup.snapshot, lookup.outcome, lookup.fresh_for
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
 from bridge.clock import Clock
 from bridge.errors import (
     UNREACHABLE,
-    ParameterError,
     TooManyRequestsError,
     UnavailableError,
 )
@@ -153,7 +151,7 @@ class SnapshotCache:
         """
         entry = self._local_cache.revalidate_if_due(key.text)
         if entry is not None:
-            self._registry.record(key.text, settled=rules.settled, pinned=rules.history)
+            self._registry.record(key, settled=rules.settled, pinned=rules.history)
             state = self._state(key, entry)
             if state is CopyState.FRESH or rules.settled:
                 lookup = self._lookup(key, entry, CacheOutcome.HIT)
@@ -161,18 +159,6 @@ class SnapshotCache:
             if state is not CopyState.EXPIRED:
                 return self._begin_stale(key, rules, entry, state)
         return self._begin_cold(key, rules)
-
-    def failure(self, key: SnapshotKey) -> Failure | None:
-        """The failure that affects the refreshes of *key*, if any."""
-        return self._backoff.current(key)
-
-    def is_refused(self, source: SourceName) -> bool:
-        """Whether the account lacks the permission for *source*, and has never read it."""
-        return self._backoff.is_refused(source) and not self._local_cache.was_read(source)
-
-    def is_older_than(self, source: SourceName) -> bool:
-        """Whether all copies are of an earlier version, whose feeds did without *source*."""
-        return self._local_cache.is_older_than(source)
 
     def get_session(self, identity: Identity) -> Lookup | None:
         """One session as last published under any filter set; never contacts upstream."""
@@ -215,12 +201,7 @@ class SnapshotCache:
 
     def recently_requested(self, source: SourceName) -> Iterator[SnapshotKey]:
         """The filter sets with snapshots of their own that were requested lately."""
-        for text in self._registry.recent(()):
-            # Another version of the program may have recorded a key that this one cannot read.
-            with suppress(ParameterError):
-                key = SnapshotKey.parse(text)
-                if key.source is source:
-                    yield key
+        return (key for key in self._registry.recent() if key.source is source)
 
     def prefetch(
         self, key: SnapshotKey, rules: MergeRules, purpose: Purpose = Purpose.AHEAD
@@ -260,9 +241,9 @@ class SnapshotCache:
         # Of several concurrent requests for a new key only the first needs admission. The lock
         # makes the others find the key in the registry.
         with self._admission_lock:
-            purpose = Purpose.LIVE if failure else self._admit(key.text, rules)
+            purpose = Purpose.LIVE if failure else self._admit(key, rules)
             if failure is None:
-                self._registry.record(key.text, settled=rules.settled, pinned=rules.history)
+                self._registry.record(key, settled=rules.settled, pinned=rules.history)
         flight = self._refresher.refresh(key, rules, failure, purpose)
 
         def wait(timeout: float) -> Lookup:
@@ -304,7 +285,7 @@ class SnapshotCache:
                 )
             flight.wait(timeout)
 
-    def _admit(self, key: str, rules: MergeRules) -> Purpose:
+    def _admit(self, key: SnapshotKey, rules: MergeRules) -> Purpose:
         """Admit a request for *key*; the purpose for which its walk may use the budget.
 
         Raises:

@@ -2,10 +2,13 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from cachetools import TTLCache
 
 from bridge.clock import Clock
+from bridge.errors import ParameterError
+from bridge.snapshots.snapshot_key import SnapshotKey
 from bridge.store.bounded_map import BoundedMap
 from bridge.store.interface import Store, Write
 from bridge.store.keys import Keys
@@ -39,7 +42,7 @@ class KeyRegistry:
             eviction_writes=self._snapshot_deletions,
         )
 
-    def record(self, key: str, *, settled: bool = False, pinned: bool = False) -> None:
+    def record(self, key: SnapshotKey, *, settled: bool = False, pinned: bool = False) -> None:
         """Record a request for *key*.
 
         Args:
@@ -47,34 +50,35 @@ class KeyRegistry:
             pinned: the snapshot keeps history, and the key is never evicted.
         """
         with self._lock:
-            if key in self._recorded:
+            if key.text in self._recorded:
                 return
-            self._recorded[key] = True
+            self._recorded[key.text] = True
         if pinned:
-            self._store.commit({self._keys.pinned(key): Write(b"1", RECENT)})
+            self._store.commit({self._keys.pinned(key.text): Write(b"1", RECENT)})
         else:
-            self._map.put(key, "settled" if settled else None, self._store.now())
+            self._map.put(key.text, "settled" if settled else None, self._store.now())
 
-    def recent(self, pinned: Sequence[str]) -> list[str]:
+    def recent(self, pinned: Sequence[SnapshotKey] = ()) -> list[SnapshotKey]:
         """The keys requested in the last 48 hours whose snapshots have to be refreshed.
 
         Args:
             pinned: the keys that may have been recorded as pinned.
         """
         since = self._store.now() - RECENT
-        names = {self._keys.pinned(key): key for key in pinned}
-        unpinned = (
-            key
-            for key, record in self._map.records().items()
-            if record.seen >= since and record.data is None
-        )
-        return [*(names[name] for name in self._store.versions(list(names))), *unpinned]
+        names = {self._keys.pinned(key.text): key for key in pinned}
+        keys = [names[name] for name in self._store.versions(list(names))]
+        for text, record in self._map.records().items():
+            if record.seen >= since and record.data is None:
+                # Another version of the program may have recorded a key that this one cannot read.
+                with suppress(ParameterError):
+                    keys.append(SnapshotKey.parse(text))
+        return keys
 
-    def contains(self, key: str) -> bool:
+    def contains(self, key: SnapshotKey) -> bool:
         """Whether *key* was requested before and is not evicted."""
         with self._lock:
-            recorded = key in self._recorded
-        return recorded or self._map.get(key) is not None
+            recorded = key.text in self._recorded
+        return recorded or self._map.get(key.text) is not None
 
     def _snapshot_deletions(self, keys: list[str]) -> Mapping[str, Write]:
         return {self._keys.snapshot(key): Write(None) for key in keys}

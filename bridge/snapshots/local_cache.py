@@ -1,9 +1,7 @@
 """This worker's LRU cache of decoded snapshots, in front of the shared store."""
 
 import threading
-from collections.abc import Set
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import structlog
 from cachetools import LRUCache
@@ -13,7 +11,6 @@ from bridge.model import SourceName
 from bridge.snapshots.encoding import decode
 from bridge.snapshots.merge import with_detached
 from bridge.snapshots.snapshot import Snapshot
-from bridge.snapshots.snapshot_key import source_of
 from bridge.store.interface import Entry, Store
 from bridge.store.keys import Keys
 
@@ -84,26 +81,6 @@ class LocalCache:
         now = self._clock.monotonic()
         with self._lock:
             self._set(key, LocalEntry(snapshot, version, version, now, detached))
-
-    def was_read(self, source: SourceName) -> bool:
-        """Whether *source* has been read, according to the store."""
-        name = self._keys.source_read(source.value)
-        return name in self._store.versions([name]) or source in self._stored_at_first
-
-    def is_older_than(self, source: SourceName) -> bool:
-        """Whether all that is stored is of an earlier version, which did not read *source*."""
-        names = [self._keys.source_read(name.value) for name in SourceName]
-        stored = self._stored_at_first
-        return bool(stored) and source not in stored and not self._store.versions(names)
-
-    @cached_property
-    def _stored_at_first(self) -> Set[SourceName]:
-        """The sources of the stored snapshots. Earlier versions recorded nothing else of a source.
-
-        Read once, because it takes a scan of the store.
-        """
-        prefix = self._keys.snapshot("")
-        return {source_of(name.removeprefix(prefix)) for name in self._store.names(prefix)}
 
     def revalidate_if_due(self, key: str) -> LocalEntry | None:
         """The newest entry; checks the store at most once a second."""

@@ -6,7 +6,6 @@ import structlog
 
 from bridge.background import start_daemon
 from bridge.clock import Clock
-from bridge.errors import ParameterError
 from bridge.instrumentation import NO_INSTRUMENTATION, Instrumentation
 from bridge.snapshots.cache import SnapshotCache
 from bridge.snapshots.key_registry import KeyRegistry
@@ -95,13 +94,7 @@ class Prefetcher:
 
     def _due(self) -> list[tuple[SnapshotKey, MergeRules]]:
         due = []
-        for text in self._registry.recent([key.text for key in self._router.widest_keys]):
-            try:
-                key = SnapshotKey.parse(text)
-            except ParameterError as err:
-                # Recorded by another version of the program, or damaged.
-                log.warning("unreadable filter set ignored", why=str(err))
-                continue
+        for key in self._registry.recent(self._router.widest_keys):
             rules = self._router.merge_rules(key)
             if rules is None:
                 continue

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 
 import structlog
@@ -174,7 +174,7 @@ class Refresher:
         try:
             # Another process may have published between the last check and the lease.
             if not self._is_done(task):
-                self._walk_or_skip_probe(flight, task, lease)
+                self._walk_if_due(flight, task, lease)
         except LostLeaseError:
             log.warning("refresh took too long; another process has taken over", key=task.key.text)
             return False
@@ -194,27 +194,27 @@ class Refresher:
         )
         return fresh and (task.purpose is not Purpose.AHEAD or walked > task.walked)
 
-    def _walk_or_skip_probe(self, flight: Flight, task: _Task, lease: Lease) -> None:
-        """Walk, unless other snapshots fail as well and another probe is already running."""
-        failure = self._backoff.current(task.key)
-        if failure is None or failure.scope is Scope.KEY:
-            self._walk_if_due(flight, task, (lease,))
-            return
-        of = f":{task.key.source.value}" if failure.scope is Scope.SOURCE else ""
-        probe = acquire(self._store, self._keys, f"probe{of}")
-        if probe is not None:
-            try:
-                self._walk_if_due(flight, task, (lease, probe))
-            finally:
-                probe.release()
+    def _walk_if_due(self, flight: Flight, task: _Task, lease: Lease) -> None:
+        """Walk, unless a failure was recorded just before *lease* was acquired.
 
-    def _walk_if_due(self, flight: Flight, task: _Task, leases: Sequence[Lease]) -> None:
-        """Walk, unless a failure was recorded just before *leases* were acquired."""
+        If other snapshots fail as well, one process at a time tries whether upstream has recovered.
+        """
+        leases = [lease]
         failure = self._backoff.current(task.key)
-        if failure is None or failure.due(self._store.now()):
-            self._walk(flight, task, leases)
-        else:
-            flight.failure = failure
+        with ExitStack() as stack:
+            if failure is not None and failure.scope is not Scope.KEY:
+                of = f":{task.key.source.value}" if failure.scope is Scope.SOURCE else ""
+                attempt = acquire(self._store, self._keys, f"probe{of}")
+                if attempt is None:
+                    return
+                stack.callback(attempt.release)
+                leases.append(attempt)
+                # Another process may have tried just before.
+                failure = self._backoff.current(task.key)
+            if failure is None or failure.due(self._store.now()):
+                self._walk(flight, task, leases)
+            else:
+                flight.failure = failure
 
     def _walk(self, flight: Flight, task: _Task, leases: Sequence[Lease]) -> None:
         """Walk and publish while all *leases* are valid; the first one protects the publication."""
@@ -241,9 +241,8 @@ class Refresher:
             self._instrumentation.walk_finished(err.cause.code, self._clock.monotonic() - began, 0)
             flight.failure = self._backoff.record(task.key, err.cause)
             log.warning("walk failed", key=task.key.text, cause=str(err))
-            source = task.key.source
-            if self._backoff.is_refused(source) and not self._local_cache.was_read(source):
-                log.warning("list left out of all feeds", source=source.value)
+            if self._backoff.is_left_out(task.key.source):
+                log.warning("list left out of all feeds", source=task.key.source.value)
         except LostLeaseError:
             raise
         except Exception:

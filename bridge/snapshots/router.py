@@ -5,16 +5,16 @@ lookup.snapshot, lookup.outcome, lookup.left_out
 """
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cachetools import LRUCache
 
 from bridge.clock import Clock
-from bridge.errors import TooManyRequestsError, UnavailableError
+from bridge.errors import RetryLaterError
 from bridge.filters import FilterSet
 from bridge.model import SourceName
-from bridge.snapshots.backoff import Failure
+from bridge.snapshots.backoff import Backoff, Failure
 from bridge.snapshots.cache import COLD_TIMEOUT, Lookup, Pending, SnapshotCache
 from bridge.snapshots.merge import MergeRules
 from bridge.snapshots.snapshot import Snapshot, join
@@ -59,10 +59,15 @@ class SnapshotRouter:
     """
 
     def __init__(
-        self, routers: Mapping[SourceName, SourceRouter], cache: SnapshotCache, clock: Clock
+        self,
+        routers: Mapping[SourceName, SourceRouter],
+        cache: SnapshotCache,
+        backoff: Backoff,
+        clock: Clock,
     ) -> None:
         self._routers = {source: routers[source] for source in SourceName if source in routers}
         self._cache = cache
+        self._backoff = backoff
         self._clock = clock
         self._lock = threading.Lock()
         self._joined: LRUCache[str, Snapshot] = LRUCache(
@@ -91,16 +96,16 @@ class SnapshotRouter:
         pending = [(source, self._begin(source, filter_set)) for source in relevant]
         lookups: list[Lookup] = []
         left_out: list[SourceName] = []
-        errors: list[UnavailableError | TooManyRequestsError] = []
+        errors: list[RetryLaterError] = []
         for source, result in pending:
             time_left = max(0.0, timeout - (self._clock.monotonic() - began))
             try:
                 lookups.append(result(time_left))
-            except (UnavailableError, TooManyRequestsError) as err:
+            except RetryLaterError as err:
                 errors.append(err)
-                if self._cache.is_refused(source):
+                if self._backoff.is_left_out(source):
                     left_out.append(source)
-                elif self._cache.is_older_than(source):
+                elif self._backoff.stored_before(source):
                     continue
                 elif self._routers[source].peek(filter_set) is None:
                     raise
@@ -118,11 +123,19 @@ class SnapshotRouter:
 
     def peek_widest(self) -> Snapshot | None:
         """The existing widest copy, for names and catalogues; never contacts upstream."""
-        return self._peek(None)
+        return self.peek(next(iter(self._routers.values())).widest_key.filter_set)
 
     def peek(self, filter_set: FilterSet) -> Snapshot | None:
         """The existing copy that answers *filter_set*; never contacts upstream."""
-        return self._peek(filter_set)
+        relevant, filter_set = self._relevant(filter_set)
+        found: list[tuple[str, Snapshot]] = []
+        for source in relevant:
+            entry = self._routers[source].peek(filter_set)
+            if entry is not None:
+                found.append((entry.version, entry.snapshot))
+            elif not (self._backoff.is_left_out(source) or self._backoff.stored_before(source)):
+                return None
+        return self._joined_snapshot(found)[1] if found else None
 
     def states(self) -> list[SourceState]:
         """The state of each source; never contacts upstream."""
@@ -135,7 +148,7 @@ class SnapshotRouter:
     def _begin(self, source: SourceName, filter_set: FilterSet) -> Pending:
         try:
             return self._routers[source].begin(filter_set)
-        except (UnavailableError, TooManyRequestsError) as err:
+        except RetryLaterError as err:
             return _raising(err)
 
     def _relevant(self, filter_set: FilterSet) -> tuple[list[SourceName], FilterSet]:
@@ -158,28 +171,10 @@ class SnapshotRouter:
         # The routers of the sources expect no filter by source.
         return relevant, filter_set.with_changes(sources=()) if filter_set.sources else filter_set
 
-    def _peek(self, filter_set: FilterSet | None) -> Snapshot | None:
-        relevant: Iterable[SourceName] = self._routers
-        if filter_set is not None:
-            relevant, filter_set = self._relevant(filter_set)
-        found: list[tuple[str, Snapshot]] = []
-        for source in relevant:
-            router = self._routers[source]
-            entry = (
-                self._cache.peek(router.widest_key)
-                if filter_set is None
-                else router.peek(filter_set)
-            )
-            if entry is not None:
-                found.append((entry.version, entry.snapshot))
-            elif not (self._cache.is_refused(source) or self._cache.is_older_than(source)):
-                return None
-        return self._joined_snapshot(found)[1] if found else None
-
     def _state(self, source: SourceName, router: SourceRouter) -> SourceState:
         entry = self._cache.peek(router.widest_key)
-        failure = self._cache.failure(router.widest_key)
-        left_out = entry is None and self._cache.is_refused(source)
+        failure = self._backoff.current(router.widest_key)
+        left_out = entry is None and self._backoff.is_left_out(source)
         return SourceState(
             source=source,
             key=router.widest_key,
@@ -188,7 +183,7 @@ class SnapshotRouter:
             left_out=left_out,
             servable=left_out
             or router.can_serve(failure)
-            or (entry is None and self._cache.is_older_than(source)),
+            or (entry is None and self._backoff.stored_before(source)),
         )
 
     def _join(self, lookups: Sequence[Lookup]) -> Lookup:
@@ -212,7 +207,7 @@ class SnapshotRouter:
         return version, snapshot
 
 
-def _raising(err: UnavailableError | TooManyRequestsError) -> Pending:
+def _raising(err: RetryLaterError) -> Pending:
     def result(timeout: float) -> Lookup:
         raise err
 

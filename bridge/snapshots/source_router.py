@@ -13,7 +13,7 @@ from typing import Protocol
 from cachetools import LRUCache
 
 from bridge.clock import Clock
-from bridge.errors import ProblemArea, TooManyRequestsError, UnavailableError
+from bridge.errors import ProblemArea, RetryLaterError
 from bridge.filters import FilterSet
 from bridge.model import ClassSession, Identity, Published, SourceName
 from bridge.snapshots.backoff import Failure
@@ -102,7 +102,7 @@ class NarrowRouter:
         try:
             # No need to wait, but the request keeps a snapshot with the session up to date.
             lookup = self._cache.get(next(containing, candidates[-1]), self._rules, timeout=0)
-        except (UnavailableError, TooManyRequestsError):
+        except RetryLaterError:
             return last
         found = lookup.snapshot.by_identity.get(entry.session.identity)
         last_is_newer = found is not None and found.revision.latest < entry.revision.latest

@@ -22,6 +22,7 @@ from bridge.filters import FilterSet, Occupancy
 from bridge.snapshots.cache import CacheOutcome
 from bridge.snapshots.freshness import FreshnessPolicy
 from bridge.snapshots.prefetch import Prefetcher
+from bridge.snapshots.snapshot_key import SnapshotKey
 from bridge.store.leases import LEASE_SECONDS
 from bridge.store.memory import MemoryStore
 from bridge.store.rate_limit import SharedRequestBudget
@@ -289,11 +290,11 @@ class TestThread:
         failed = threading.Event()
         recent = quick.worker.registry.recent
 
-        def fail_once(pinned: list[str]) -> list[str]:
+        def fail_once(*pinned: tuple[SnapshotKey, ...]) -> list[SnapshotKey]:
             if not failed.is_set():
                 failed.set()
                 raise RuntimeError("unexpected")
-            return recent(pinned)
+            return recent(*pinned)
 
         quick.worker.registry.recent = fail_once  # type: ignore[method-assign]
         with capture_logs() as lines:
@@ -311,6 +312,6 @@ class TestThread:
 def test_a_request_counts_as_recent_for_two_days(bridge: Bridge, clock: ManualClock) -> None:
     assert datetime.fromtimestamp(clock.now(), UTC) == NOW
     bridge.router.find(WHOLE)
-    assert bridge.worker.registry.recent([WHOLE.key]) == [WHOLE.key]
+    assert bridge.worker.registry.recent([key(WHOLE)]) == [key(WHOLE)]
     clock.move(48 * HOUR + 1)
-    assert bridge.worker.registry.recent([WHOLE.key]) == []
+    assert bridge.worker.registry.recent([key(WHOLE)]) == []

@@ -162,7 +162,7 @@ class TestWide:
         for invented in itertools.islice(same_bucket, 40):
             wide.find(invented)
             clock.move(1.5)
-        assert WHOLE.key in worker.registry.recent([WHOLE.key])
+        assert key(WHOLE) in worker.registry.recent([key(WHOLE)])
         walker.error = UpstreamError(Cause("internal_error", "TeamUp failed"))
         restarted = wide_router(Worker(clock, worker.store, walker), clock)
         assert restarted.find(DEFAULT).outcome is CacheOutcome.HIT

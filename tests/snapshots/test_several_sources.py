@@ -63,7 +63,7 @@ class TwoSources:
             )
             for name in names
         }
-        return SnapshotRouter(routers, self.worker.cache, self.clock)
+        return SnapshotRouter(routers, self.worker.cache, self.worker.backoff, self.clock)
 
     def settle(self) -> None:
         self.worker.refresher.wait_until_idle()

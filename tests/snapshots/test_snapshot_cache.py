@@ -428,7 +428,7 @@ class TestSettled:
     def test_copy_is_not_refreshed_ahead(self, worker: Worker) -> None:
         get(worker, VENUE, SETTLED)
         get(worker)
-        assert worker.registry.recent([WHOLE.key]) == [WHOLE.key]
+        assert worker.registry.recent([key(WHOLE)]) == [key(WHOLE)]
 
 
 class TestWalk:
