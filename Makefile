@@ -13,6 +13,8 @@ BENCH := bench/.venv
 DEBIAN := gir1.2-ical-3.0 python3-gi ruby ruby-icalendar chromium chromium-driver \
 	nginx-light caddy prometheus $(if $(shell command -v npm),,nodejs npm)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests start hundreds of processes, which would compile the bridge each.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test thorough flood faults cold-feed studios bench lint format clients screenshots coverage \
 	audit image lock test-deps clean

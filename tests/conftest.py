@@ -1,5 +1,6 @@
 """Shared fixtures: settings, a clock, the sandbox studio and bridges in front of it."""
 
+import gc
 import os
 import re
 import socket
@@ -91,6 +92,16 @@ _VARIABLES = (
     " UPSTREAM_PLAN BRIDGE_ FLASK_ DYNO"
 ).split()
 _OURS = re.compile("|".join(name + ".*" * name.endswith("_") for name in _VARIABLES))
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage less often, and not among modules and tests, which live until the end.
+
+    The default, for programs with fewer objects, took a fifth of the time of tests.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.hookimpl(wrapper=True)
