@@ -306,7 +306,7 @@ def build(
         clashes=clashes,
         senders=senders,
     )
-    metrics.add_gauges(report)
+    metrics.add_gauges(report.gauges)
     studio_name = StudioName(
         config.studio_name,
         config.provider_id,

@@ -54,8 +54,8 @@ class Body:
     gzipped: bytes
     tag: str
     changed: float
-    name: str
-    sessions: int
+    name: str = ""
+    sessions: int = 0
     trimmed: int = 0
     hidden: Mapping[str, int] = field(default_factory=dict)
     notice: str = ""
@@ -69,14 +69,17 @@ class Body:
         """
         if previous is not None and previous.plain == plain:
             return cls(plain=previous.plain, gzipped=previous.gzipped, tag=previous.tag, **fields)
-        # Without a modification time, so that the bytes are the same on every machine.
-        gzipped = gzip.compress(plain, _GZIP_LEVEL, mtime=0)
-        return cls(plain=plain, gzipped=gzipped, tag=tag_of(plain), **fields)
+        return cls(plain=plain, gzipped=_compressed(plain), tag=tag_of(plain), **fields)
 
     @property
     def size(self) -> int:
         """The memory that it takes, in bytes."""
         return len(self.plain) + len(self.gzipped) + _OVERHEAD
+
+
+def _compressed(plain: bytes) -> bytes:
+    # Without a modification time, so that the bytes are the same on every machine.
+    return gzip.compress(plain, _GZIP_LEVEL, mtime=0)
 
 
 def tag_of(plain: bytes) -> str:
@@ -100,17 +103,8 @@ class Feed:
         plain = form.narrow(self.body.plain, params, now)
         if plain is self.body.plain:
             return self
-        body = self.body
-        narrowed = Body.of(
-            plain,
-            changed=body.changed,
-            name=body.name,
-            sessions=body.sessions,
-            trimmed=body.trimmed,
-            hidden=body.hidden,
-            notice=body.notice,
-        )
-        return Feed(narrowed, self.lookup)
+        body = replace(self.body, plain=plain, gzipped=_compressed(plain), tag=tag_of(plain))
+        return Feed(body, self.lookup)
 
 
 _RenderKey = tuple[FeedSpec, str, str]
@@ -137,13 +131,6 @@ class FirstRenders:
     def serialise(self, *, unless: bool) -> AbstractContextManager[object]:
         """A context manager that holds the lock; if *unless* is true, it does nothing."""
         return nullcontext() if unless else self._lock
-
-
-class _RenderLock:
-    """Held while a body is rendered; other threads that need the same body wait for it."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
 
 
 class Feeds:
@@ -177,8 +164,9 @@ class Feeds:
         self._feed_max_bytes = feed_max_bytes
         self._base_url = base_url
         self._lock = threading.Lock()
+        # Each is held while a body is rendered; other threads that need the same body wait for it.
         # Weak references: a lock disappears once no thread holds it or waits for it.
-        self._render_locks: WeakValueDictionary[_RenderKey, _RenderLock] = WeakValueDictionary()
+        self._render_locks: WeakValueDictionary[_RenderKey, threading.Lock] = WeakValueDictionary()
         self._bodies: BoundedCache[_CachedBody] = BoundedCache(
             memory, lambda entry: entry.body.size
         )
@@ -200,12 +188,12 @@ class Feeds:
         if body is None:
             with self._lock:
                 key = (spec, form.name, lookup.version)
-                render_lock = self._render_locks.setdefault(key, _RenderLock())
+                render_lock = self._render_locks.setdefault(key, threading.Lock())
             cached = self._bodies.get((spec, form.name)) is not None
             # The order of the locks matters: a first-time render of a page already holds the first
             # one. The second one lets one of many concurrent requests render, and the rest reuse
             # the result.
-            with self._first_renders.serialise(unless=cached), render_lock.lock:
+            with self._first_renders.serialise(unless=cached), render_lock:
                 body = self._cached_body(spec, form, lookup)
                 if body is None:
                     with self._instrumentation.rendering(form.name):
@@ -228,10 +216,12 @@ class Feeds:
         if form.of_changes:
             changes = changes_of(self._change_logs(), lookup.snapshot, spec, selection.window)
             content = replace(content, shown=(), changes=changes)
-        # All formats show the sessions that fit into the calendar.
-        content = trim_to_size(content, max_bytes=self._feed_max_bytes, day=lookup.snapshot.day)
+            trimmed = 0
+        else:
+            # All formats show the sessions that fit into the calendar.
+            content = trim_to_size(content, max_bytes=self._feed_max_bytes, day=lookup.snapshot.day)
+            trimmed = len(selection.shown) - len(content.shown)
         count = len(content.shown)
-        trimmed = 0 if form.of_changes else len(selection.shown) - count
         if trimmed:
             log.warning("feed trimmed", feed=spec.name, sessions=count, left_out=trimmed)
         previous = self._bodies.get((spec, form.name))

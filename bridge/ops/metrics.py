@@ -1,12 +1,12 @@
 """Prometheus metrics of all workers of a machine."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -32,15 +32,13 @@ _WALK_BUCKETS = (0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 120)
 _WAIT_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40)
 _RENDER_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
+GaugeValue = tuple[str, str, dict[str, str], float]
+"""Name, help text, labels and value."""
+
+GaugeSource = Callable[[], Iterable[GaugeValue]]
+"""Reads gauges of state that the whole fleet shares, grouped by name."""
 
 AnyMetric = TypeVar("AnyMetric", Counter, Histogram)
-
-
-class GaugeSource(Protocol):
-    """Provides gauges of state that the whole fleet shares; they are read at each scrape."""
-
-    def gauges(self) -> Iterable[tuple[str, str, dict[str, str], float]]:
-        """Name, help text, labels and value, grouped by name."""
 
 
 class Metrics(Instrumentation):
@@ -201,7 +199,7 @@ class Metrics(Instrumentation):
             yield
 
     def add_gauges(self, source: GaugeSource) -> None:
-        """Include the gauges of *source* in each scrape."""
+        """Include in each scrape the gauges that *source* then reads."""
         self._gauge_sources.append((self._studio, source))
 
     def exposition(self) -> bytes:
@@ -238,7 +236,7 @@ def _gauges(sources: Iterable[tuple[tuple[str, ...], GaugeSource]]) -> Iterable[
     """The gauges of all sources, each with its studio as a further label."""
     families: dict[str, GaugeMetricFamily] = {}
     for studio, source in sources:
-        for name, help_text, labels, value in source.gauges():
+        for name, help_text, labels, value in source():
             if name not in families:
                 names = [*labels, *(["studio"] if studio else [])]
                 families[name] = GaugeMetricFamily(name, help_text, labels=names)

@@ -10,9 +10,9 @@ from bridge.feeds.changes import ChangeKind
 from bridge.feeds.selection import HIDDEN_REASONS, hidden_reason, horizon_of
 from bridge.feeds.spec import Audience
 from bridge.filter_params import filters_of_key
-from bridge.model import SourceName
 from bridge.ops.change_counts import ChangeCounts
 from bridge.ops.clashes import Clashes, ClashKind, ClashReport
+from bridge.ops.metrics import GaugeValue
 from bridge.ops.sender import DeliveryFailure, Sender
 from bridge.ops.usage import FeedUsage, ReadCount, UsageCounter
 from bridge.snapshots.backoff import Backoff, Failure
@@ -25,8 +25,6 @@ from bridge.upstream.parser import APPOINTMENTS
 
 APPOINTMENT = "appointment"
 """Why a row of upstream is in no feed at all, beside the reasons of the selection."""
-
-Gauge = tuple[str, str, dict[str, str], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +61,6 @@ class FeedStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceStatus:
-    """One of the sources of the timetable.
-
-    Attributes:
-        walked: when the last successful walk began; None if no copy exists.
-        sessions: how many sessions the copy contains.
-        failure: why it cannot be refreshed at present, if that is so.
-        left_out: whether feeds do without it, because the account may not read it.
-    """
-
-    name: SourceName
-    walked: float | None
-    sessions: int
-    failure: Failure | None
-    left_out: bool
-
-
-@dataclass(frozen=True, slots=True)
 class DeliveryStatus:
     """What a receiver of alerts or changes has not accepted.
 
@@ -101,7 +81,7 @@ class BridgeStatus:
         walked: when the last successful walk began; of several sources the earliest.
         failure: the last failure, even if it is over.
         failing: whether upstream fails at present.
-        sources: the sources of the timetable.
+        sources: those of the timetable.
         counts: of the widest snapshot, if it exists.
         feeds: the most recently read feed comes first.
         families: reads by client family.
@@ -115,7 +95,7 @@ class BridgeStatus:
     walked: float | None
     failure: Failure | None
     failing: bool
-    sources: tuple[SourceStatus, ...]
+    sources: Sequence[SourceState]
     counts: SnapshotCounts | None
     feeds: tuple[FeedStatus, ...]
     families: Mapping[str, ReadCount]
@@ -168,7 +148,7 @@ class StatusReport:
             walked=snapshot.walked if snapshot else None,
             failure=self._backoff.last(),
             failing=_failing(states),
-            sources=tuple(map(_source_status, states)),
+            sources=states,
             counts=self._counts(snapshot) if snapshot else None,
             feeds=tuple(map(self._feed, self._usage.feeds())),
             families=self._usage.families(),
@@ -181,10 +161,8 @@ class StatusReport:
             store_failing=self._store.failing,
         )
 
-    def gauges(self) -> Iterator[Gauge]:
-        """The state that the whole fleet shares; implements
-        :class:`~bridge.ops.metrics.GaugeSource`.
-        """
+    def gauges(self) -> Iterator[GaugeValue]:
+        """The state that the whole fleet shares, for :mod:`bridge.ops.metrics`."""
         now = self._store.now()
         states = self._router.states()
         failing = float(_failing(states))
@@ -226,7 +204,9 @@ class StatusReport:
                 help_text = "Clashes in the timetable to come."
                 yield "bridge_clashes", help_text, {"kind": kind.value}, clashes.count(kind)
 
-    def _snapshot_gauges(self, snapshot: Snapshot, fresh_for: float, now: float) -> Iterator[Gauge]:
+    def _snapshot_gauges(
+        self, snapshot: Snapshot, fresh_for: float, now: float
+    ) -> Iterator[GaugeValue]:
         for name, help_text, value in (
             ("age", "Age of the widest snapshot.", now - snapshot.walked),
             ("fresh", "How long it is still fresh; negative once it is stale.", fresh_for),
@@ -271,18 +251,7 @@ def _failing(states: list[SourceState]) -> bool:
     return any(state.failure and not state.left_out for state in states)
 
 
-def _source_status(state: SourceState) -> SourceStatus:
-    snapshot = state.snapshot
-    return SourceStatus(
-        name=state.source,
-        walked=snapshot.walked if snapshot else None,
-        sessions=len(snapshot.published) if snapshot else 0,
-        failure=state.failure,
-        left_out=state.left_out,
-    )
-
-
-def _source_gauges(state: SourceState, now: float) -> Iterator[Gauge]:
+def _source_gauges(state: SourceState, now: float) -> Iterator[GaugeValue]:
     labels = {"source": state.source.value}
     failing = float(state.failure is not None)
     yield (

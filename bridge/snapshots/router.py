@@ -45,6 +45,11 @@ class SourceState:
     left_out: bool
     servable: bool
 
+    @property
+    def walked(self) -> float | None:
+        """When the last successful walk began, in seconds since 1970; None if no copy exists."""
+        return self.snapshot.walked if self.snapshot else None
+
 
 class SnapshotRouter:
     """Finds the snapshots that answer a filter set, and joins them.

@@ -60,8 +60,6 @@ class Asset:
                 gzipped=gzip.compress(plain, 9, mtime=0),
                 tag=hashlib.sha256(plain).hexdigest()[:10],
                 changed=0.0,
-                name=name,
-                sessions=0,
             ),
             headers,
         )

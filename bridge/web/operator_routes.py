@@ -34,7 +34,7 @@ _PROBE = {**security_headers.SAFE, **_PLAIN, "Cache-Control": "no-store", "X-Rob
 _ALIVE = f"ok {__version__}\n".encode()
 _DAY = 86_400
 _ROBOTS = Representation(
-    Body.of(b"User-agent: *\nDisallow:\n", changed=0.0, name="robots.txt", sessions=0),
+    Body.of(b"User-agent: *\nDisallow:\n", changed=0.0),
     headers=[
         *security_headers.SAFE.items(),
         ("Cache-Control", f"max-age={_DAY}"),

@@ -129,6 +129,17 @@ class Representation:
         """The strong ETags: without a coding, and with gzip."""
         return f'"{self.body.tag}"', f'"{self.body.tag}-gz"'
 
+    def is_not_modified(
+        self, if_none_match: str | None, if_modified_since: str | None, *, gzipped: bool
+    ) -> bool:
+        """Whether the response to a request with these headers is a 304."""
+        return is_not_modified(
+            if_none_match,
+            if_modified_since,
+            etag=self.etags[gzipped],
+            last_modified=self.last_modified,
+        )
+
     def head(
         self, freshness: Freshness | None, *, gzipped: bool, not_modified: bool
     ) -> list[tuple[str, str]]:
@@ -164,11 +175,10 @@ class Representation:
 def respond(request: Request, representation: Representation) -> Response:
     """The response to *request*: the body in an accepted coding, or a 304."""
     gzipped = accepts_gzip(request.headers.get("Accept-Encoding", ""))
-    not_modified = is_not_modified(
+    not_modified = representation.is_not_modified(
         request.headers.get("If-None-Match"),
         request.headers.get("If-Modified-Since"),
-        etag=representation.etags[gzipped],
-        last_modified=representation.last_modified,
+        gzipped=gzipped,
     )
     freshness = representation.freshness
     if representation.shared:

@@ -17,7 +17,6 @@ from typing import Any
 from bridge.bounded_cache import BoundedCache, CacheMemory
 from bridge.clock import Clock
 from bridge.snapshots.cache import CacheOutcome
-from bridge.web.negotiation import is_not_modified
 from bridge.web.representation import Representation
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -177,9 +176,10 @@ class ResponseCache:
             # This request revalidates; concurrent requests are served from the entry.
             entry.revalidated, entry.change_token = elapsed, token
             return None
-        return entry.prepare(
-            elapsed, gzipped=request.gzipped, not_modified=_is_not_modified(request, entry)
+        not_modified = entry.representation.is_not_modified(
+            request.if_none_match, request.if_modified_since, gzipped=request.gzipped
         )
+        return entry.prepare(elapsed, gzipped=request.gzipped, not_modified=not_modified)
 
     def _find(self, request: CacheRequest) -> _Entry | None:
         for key in _keys(request):
@@ -226,15 +226,3 @@ class ResponseCache:
 def _keys(request: CacheRequest) -> tuple[Hashable, Hashable]:
     """The keys of a response that is the same in all languages, and of one that is not."""
     return (request.address, None), (request.address, request.language)
-
-
-def _is_not_modified(request: CacheRequest, entry: _Entry) -> bool:
-    if request.if_none_match is None and request.if_modified_since is None:
-        return False
-    representation = entry.representation
-    return is_not_modified(
-        request.if_none_match,
-        request.if_modified_since,
-        etag=representation.etags[request.gzipped],
-        last_modified=representation.last_modified,
-    )

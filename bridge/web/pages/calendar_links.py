@@ -42,11 +42,6 @@ class CalendarLinks:
     address: str = field(repr=False)
     name: str
 
-    @classmethod
-    def of(cls, base: str, spec: FeedSpec, name: str) -> "CalendarLinks":
-        """The links of a feed on the bridge at *base*."""
-        return cls(base + path(spec, name, ".ics"), name)
-
     @property
     def apple(self) -> str:
         """For Apple Calendar and for desktop programs."""

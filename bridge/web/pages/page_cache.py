@@ -81,7 +81,7 @@ class PageCache:
         ):
             page = render()
         since = page.since.timestamp() if page.since else 0.0
-        body = Body.of(page.html.encode(), changed=max(walked, since), name="", sessions=0)
+        body = Body.of(page.html.encode(), changed=max(walked, since))
         changed = self._last_modified.record(_name(key), body.tag, body.changed)
         body = replace(body, changed=changed)
         until = page.until.timestamp() if page.until else float("inf")

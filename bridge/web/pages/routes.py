@@ -46,6 +46,7 @@ def start() -> Response:
     lookup = services.router.find(all_classes.filter_set) if services.config.catalog else None
 
     def render() -> Page:
+        feed_path = context.feed_of(all_classes).path(f".{ICS.suffix}")
         zone = all_classes.studio_zone or (lookup.snapshot.main_zone if lookup else None)
         html = context.render(
             "start.html",
@@ -53,8 +54,8 @@ def start() -> Response:
             canonical=f"{context.base}/",
             description=context.language("start_lead").unescape(),
             builder=lookup and _builder(context, lookup, all_classes),
-            subscription=CalendarLinks.of(context.base, context.feed_of(all_classes), ""),
-            feed_path=context.feed_of(all_classes).path(f".{ICS.suffix}"),
+            subscription=CalendarLinks(context.base + feed_path, ""),
+            feed_path=feed_path,
             max_availability=services.config.public_availability,
             Availability=Availability,
             weekdays=weekdays(context.first_weekday(zone)),

@@ -7,9 +7,10 @@ from typing import Any
 
 from bridge.feeds.changes import ChangeKind
 from bridge.ops.clashes import Clash, ClashKind
-from bridge.ops.status_report import BridgeStatus, FeedStatus, SourceStatus
+from bridge.ops.status_report import BridgeStatus, FeedStatus
 from bridge.ops.usage import ReadCount
 from bridge.snapshots.backoff import Failure
+from bridge.snapshots.router import SourceState
 from bridge.web.pages.page_context import PageContext
 from bridge.web.user_agents import FAMILIES
 
@@ -61,7 +62,7 @@ def as_json(status: BridgeStatus) -> dict[str, Any]:
             "failing": status.failing,
             "last_success": _time(status.walked),
             "last_failure": _failure(status.failure),
-            "sources": {source.name.value: _source(source) for source in status.sources},
+            "sources": {state.source.value: _source(state) for state in status.sources},
         },
         "store": {"failing": status.store_failing},
         "sessions": counts
@@ -93,12 +94,12 @@ def as_json(status: BridgeStatus) -> dict[str, Any]:
     }
 
 
-def _source(source: SourceStatus) -> dict[str, Any]:
+def _source(state: SourceState) -> dict[str, Any]:
     return {
-        "last_success": _time(source.walked),
-        "sessions": source.sessions,
-        "failure": _failure(source.failure),
-        "left_out": source.left_out,
+        "last_success": _time(state.walked),
+        "sessions": len(state.snapshot.published) if state.snapshot else 0,
+        "failure": _failure(state.failure),
+        "left_out": state.left_out,
     }
 
 

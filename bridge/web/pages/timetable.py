@@ -371,13 +371,12 @@ def _entries(shown: Iterable[SessionView], common_zone: str | None) -> list[Entr
     """The entries of sessions, sorted by local time, even if they are in several zones."""
     views = [*shown]
     next_classes = NextClasses(views)
-
-    def entry_of(view: SessionView) -> Entry:
-        substitute = next_classes.after(view.session) if view.cancelled else None
-        return _entry(view, common_zone, _entry(substitute, common_zone) if substitute else None)
-
+    entries = (
+        entry(view, next_classes.after(view.session) if view.cancelled else None, common_zone)
+        for view in views
+    )
     return sorted(
-        map(entry_of, views),
+        entries,
         key=lambda entry: (
             entry.start.replace(tzinfo=None),
             entry.session_view.session.start,
@@ -386,7 +385,15 @@ def _entries(shown: Iterable[SessionView], common_zone: str | None) -> list[Entr
     )
 
 
-def _entry(view: SessionView, common_zone: str | None, substitute: Entry | None = None) -> Entry:
+def entry(
+    view: SessionView, substitute: SessionView | None = None, common_zone: str | None = None
+) -> Entry:
+    """The entry of a session.
+
+    Args:
+        substitute: if it is cancelled, the next one of its kind.
+        common_zone: the zone that is stated once for the timetable, and not for each entry.
+    """
     session = view.session
     name = (session.venue and session.venue.zone) or "UTC"
     local = times.zone(name) or ZoneInfo("UTC")
@@ -395,17 +402,8 @@ def _entry(view: SessionView, common_zone: str | None, substitute: Entry | None 
         start=session.start.astimezone(local),
         end=session.end.astimezone(local) if session.end else None,
         zone=None if name == common_zone else name,
-        substitute=substitute,
+        substitute=entry(substitute, None, common_zone) if substitute else None,
     )
-
-
-def entry(view: SessionView, substitute: SessionView | None = None) -> Entry:
-    """The entry of a single session, outside of a timetable.
-
-    Args:
-        substitute: if it is cancelled, the next one of its kind.
-    """
-    return _entry(view, None, _entry(substitute, None) if substitute else None)
 
 
 def _day(day: date, entries: tuple[Entry, ...], most: int) -> Day:
