@@ -19,10 +19,16 @@ def working_for(slug: str) -> Iterator[None]:
         studio.reset(token)
 
 
-def daemon_thread(target: Callable[[], object], name: str) -> threading.Thread:
-    """A thread for the studio of the current thread; it is not started yet.
+def start_daemon(target: Callable[[], object], name: str) -> threading.Thread:
+    """Start a thread for the studio of the current thread.
 
     It is a daemon: a process that shuts down must not wait for upstream.
+
+    Store only what this returns: another thread may join what is stored, and a thread that was not
+    started cannot be joined.
+
+    Raises:
+        RuntimeError: no more threads can be started.
     """
     slug = studio.get()
 
@@ -30,15 +36,6 @@ def daemon_thread(target: Callable[[], object], name: str) -> threading.Thread:
         studio.set(slug)
         target()
 
-    return threading.Thread(target=run, name=name, daemon=True)
-
-
-def start_daemon(target: Callable[[], object], name: str) -> threading.Thread:
-    """Start such a thread.
-
-    Store only what this returns: another thread may join what is stored, and a thread that was not
-    started cannot be joined.
-    """
-    thread = daemon_thread(target, name)
+    thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()
     return thread

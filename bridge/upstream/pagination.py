@@ -22,7 +22,7 @@ from bridge.upstream.parser import (
     row_id,
 )
 from bridge.upstream.sources import SMALL_PAGE, Source, id_params, walk_params
-from bridge.upstream.thread_pool import ThreadPool
+from bridge.upstream.thread_pool import run_each
 from bridge.upstream.usual_ends import with_usual_ends
 
 WALK_SECONDS = 120.0
@@ -265,25 +265,25 @@ class Walker:
         progress.check_rows(count)
         if pages > MAX_PAGES:
             raise UpstreamError(Cause("too_many", f"TeamUp reports more than {MAX_PAGES} pages"))
-        parsed_pages: dict[int, _ParsedPage | UpstreamError] = {}
+
+        def read(number: int, cancelled: threading.Event) -> _ParsedPage | UpstreamError:
+            if number == 1:
+                return self._parse(first)
+            return self._parse(self._page(params, number, progress, form, cancelled))
+
         try:
-            with self._thread_pool(params, range(2, pages + 1), progress, form) as pool:
-                # Parsed while the other pages are being requested.
-                parsed_pages[1] = self._parse(first)
-                for number, page in pool:
-                    parsed_pages[number] = self._parse(page)
+            read_pages = run_each(read, range(1, pages + 1), max_workers=self._concurrency)
         except MissingPageError:
             return None
         ids: list[int | None] = []
         parsed: list[Parsed] = []
-        for number in range(1, pages + 1):
-            parsed_page = parsed_pages[number]
-            if isinstance(parsed_page, UpstreamError):
-                raise parsed_page
-            if parsed_page.count != count:
+        for _, page in sorted(read_pages.items()):
+            if isinstance(page, UpstreamError):
+                raise page
+            if page.count != count:
                 return None
-            ids.extend(parsed_page.ids)
-            parsed.append(parsed_page.parsed)
+            ids.extend(page.ids)
+            parsed.append(page.parsed)
         return parsed if _distinct(ids) == count else None
 
     def _parse(self, page: Mapping[str, Any]) -> _ParsedPage | UpstreamError:
@@ -345,15 +345,6 @@ class Walker:
 
     def _hint(self, name: str) -> str:
         return f"{name} of {self._source.path}"
-
-    def _thread_pool(
-        self, params: Params, numbers: Sequence[int], progress: "_Progress", form: _PageForm
-    ) -> ThreadPool[Mapping[str, Any]]:
-        return ThreadPool(
-            lambda number, cancelled: self._page(params, number, progress, form, cancelled),
-            numbers,
-            max_workers=self._concurrency,
-        )
 
     def _page(
         self,
