@@ -5,6 +5,7 @@ late and with care: moving pages, a token with fewer permissions or a partly bro
 not empty a subscriber's calendar.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -100,7 +101,7 @@ def with_detached(stored: Snapshot, detached: Snapshot) -> Snapshot:
     at = int(detached.walked)
     types = offering_types_by_id(entry.session for entry in detached.published)
     by_identity = {
-        identity: with_current_visibility(entry, types)
+        identity: with_stricter_visibility(entry, types)
         for identity, entry in stored.by_identity.items()
     }
     for identity, entry in detached.by_identity.items():
@@ -147,6 +148,18 @@ def with_current_visibility(entry: Published, types: Mapping[int, OfferingType])
 
 def _visibility(offering_type: OfferingType) -> object:
     return (offering_type.visibility, offering_type.draft)
+
+
+def with_stricter_visibility(entry: Published, types: Mapping[int, OfferingType]) -> Published:
+    """The same for a session that may be listed again: it never becomes more visible."""
+    return max(entry, with_current_visibility(entry, types), key=_strictness)
+
+
+def _strictness(entry: Published) -> float:
+    kind = entry.session.offering_type
+    if kind is None or kind.visibility is None or kind.draft:
+        return math.inf
+    return kind.visibility.rank
 
 
 class _Merge:
@@ -210,7 +223,8 @@ class _Merge:
             if entry.session.ends <= self._now:
                 if not entry.vanished:
                     # For past sessions it does not matter whether upstream still lists them.
-                    self._keep(replace(entry, missing_since=None, held=False))
+                    past = replace(entry, missing_since=None, held=False)
+                    self.result[identity] = with_current_visibility(past, self._types)
             elif entry.vanished:
                 if slot(entry.session) not in self._live_slots:
                     self._keep(entry)
@@ -220,7 +234,7 @@ class _Merge:
 
     def _keep(self, entry: Published) -> None:
         """Add a session of which the walk contains no current data."""
-        self.result[entry.session.identity] = with_current_visibility(entry, self._types)
+        self.result[entry.session.identity] = with_stricter_visibility(entry, self._types)
 
     def _is_out_of_reach(self, entry: Published) -> bool:
         """Whether a session began so long ago that the walk could not list it."""

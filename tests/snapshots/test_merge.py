@@ -140,13 +140,20 @@ class TestMissingSession:
             assert after[1].vanished is is_tombstone
             assert after[1].session.visibility is Visibility.PRIVATE
 
-    def test_does_not_reveal_what_it_was_while_it_was_private(self) -> None:
+    def test_stays_private_even_if_other_classes_of_its_type_are_not(self) -> None:
+        walks = WalkSequence()
+        walks.walk([session(1, offering_type=replace(YOGA, visibility=Visibility.PRIVATE))])
+        for _ in range(3):
+            after = walks.walk([session(2)])
+            assert after[1].session.visibility is Visibility.PRIVATE
+
+    def test_does_not_reveal_what_it_was_while_it_was_private_once_it_is_past(self) -> None:
         walks = WalkSequence()
         private = replace(YOGA, visibility=Visibility.PRIVATE)
-        walks.walk(sessions(2, offering_type=private))
+        walks.walk([session(1, offering_type=private)])
         moved = session(1, TOMORROW + 9 * HOUR, offering_type=private)
-        assert walks.walk([moved, session(2, offering_type=private)])[1].moved_from == TOMORROW
-        after = walks.walk([session(2)])
+        assert walks.walk([moved])[1].moved_from == TOMORROW
+        after = walks.walk([session(2)], after=3 * DAY)
         assert after[1].session.visibility is Visibility.PUBLIC
         assert after[1].moved_from is None
 
