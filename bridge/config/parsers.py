@@ -74,14 +74,10 @@ def content_of(name: str, parse: Callable[[str], T], *, given: bool) -> Callable
         if given:
             raise _refused(f"is set, and {name} as well", "one of the two")
         try:
-            content = read_regular_file(_HOME / path, MAX_SECRET_BYTES)
-            text = content.decode("utf-8").strip()
+            text = read_file(path, MAX_SECRET_BYTES, accepted).decode("utf-8").strip()
         except UnicodeDecodeError:
             # without the cause, which contains the content
             raise _refused(f"{quoted} is not UTF-8", accepted) from None
-        except (OSError, ValueError) as err:
-            reason = getattr(err, "strerror", None) or err
-            raise _refused(f"{quoted} cannot be read: {reason}", accepted) from err
         if not text:
             raise _refused(f"{quoted} is empty", accepted)
         try:
@@ -92,19 +88,29 @@ def content_of(name: str, parse: Callable[[str], T], *, given: bool) -> Callable
     return parse_file
 
 
-def read_regular_file(path: Path, most: int) -> bytes:
-    """The content of a file; others, such as pipes, could block, and are read once only.
+def read_file(text: str, most: int, accepted: str) -> bytes:
+    """The content of the file at the path *text*; a relative one is below the directory of app.py.
+
+    It has to be a regular file: others, such as pipes, could block, and are read once only.
+
+    Args:
+        most: the maximum size, in bytes.
+        accepted: what the error says is accepted.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is no regular file, or has more than *most* bytes.
+        SettingError: it cannot be read.
     """
-    if path.exists() and not path.is_file():
-        raise ValueError("it is not a regular file")
-    with path.open("rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise ValueError(f"it has more than {most} bytes")
+    path = _HOME / text
+    try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is not a regular file")
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+        if len(content) > most:
+            raise ValueError(f"it has more than {most} bytes")
+    except (OSError, ValueError) as err:
+        reason = getattr(err, "strerror", None) or err
+        raise _refused(f"{text[:200]!r} cannot be read: {reason}", accepted) from err
     return content
 
 
@@ -253,18 +259,14 @@ def colour(text: str) -> str:
 
 def logo(text: str) -> Logo:
     """The file of an image, SVG or PNG; a relative path is below the directory of app.py."""
-    path = _HOME / text
-    test = _IMAGE_TESTS.get(path.suffix)
+    suffix = Path(text).suffix
+    test = _IMAGE_TESTS.get(suffix)
     if test is None:
         raise _unusable(text, _ACCEPTED_IMAGES)
-    try:
-        content = read_regular_file(path, MAX_IMAGE_BYTES)
-    except (OSError, ValueError) as err:
-        reason = getattr(err, "strerror", None) or err
-        raise _refused(f"{text[:80]!r} cannot be read: {reason}", _ACCEPTED_IMAGES) from err
+    content = read_file(text, MAX_IMAGE_BYTES, _ACCEPTED_IMAGES)
     if not test(content):
-        raise _refused(f"{text[:80]!r} is not a valid {path.suffix} file", _ACCEPTED_IMAGES)
-    return Logo(path.suffix, content)
+        raise _refused(f"{text[:80]!r} is not a valid {suffix} file", _ACCEPTED_IMAGES)
+    return Logo(suffix, content)
 
 
 def _is_svg(content: bytes) -> bool:

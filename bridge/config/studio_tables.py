@@ -16,10 +16,9 @@ import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from bridge.config.parsers import SettingError, read_regular_file
+from bridge.config.parsers import SettingError, read_file
 from bridge.config.settings import STUDIOS_PATH
 
 SHORT_NAMES = {
@@ -43,7 +42,6 @@ OF_SERVER = frozenset(
 )
 """What only the environment may have, because the studios share it."""
 
-_HOME = Path(__file__).parent.parent.parent
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _SLUG = re.compile(_LABEL)
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
@@ -114,11 +112,7 @@ def studio_tables(text: str) -> tuple[StudioTable, ...]:
         SettingError: the file, or a table in it, cannot be used. It quotes no setting.
     """
     quoted = repr(text[:200])
-    try:
-        raw = read_regular_file(_HOME / text, _MAX_BYTES)
-    except (OSError, ValueError) as err:
-        reason = getattr(err, "strerror", None) or err
-        raise SettingError(f"{quoted} cannot be read: {reason}; accepted: {_ACCEPTED}") from err
+    raw = read_file(text, _MAX_BYTES, _ACCEPTED)
     try:
         # Some editors begin a file with a byte order mark.
         content = tomllib.loads(raw.decode("utf-8-sig"))

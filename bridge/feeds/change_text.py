@@ -6,7 +6,6 @@ from typing import Any
 from bridge import times
 from bridge.feeds.changes import ChangeKind, SessionChange
 from bridge.feeds.event_text import local_time
-from bridge.feeds.session_view import SessionView
 from bridge.languages import Language
 from bridge.model import ClassSession
 
@@ -63,9 +62,3 @@ def _names(session: ClassSession, *, instead_of: ClassSession) -> str:
 def _local(session: ClassSession, at: datetime) -> datetime:
     zone = times.zone(session.venue.zone) if session.venue else None
     return at.astimezone(zone or UTC)
-
-
-def place_text(view: SessionView) -> str:
-    """Venue and room of a session, in one line."""
-    session = view.session
-    return ", ".join(part.name for part in (session.venue, session.room) if part and part.name)

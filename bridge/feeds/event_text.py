@@ -19,6 +19,12 @@ def title(view: SessionView, language: Language) -> str:
     return language.plain("event_cancelled", title=text) if view.cancelled else text
 
 
+def place_text(view: SessionView) -> str:
+    """Venue and room of a session, in one line."""
+    session = view.session
+    return ", ".join(part.name for part in (session.venue, session.room) if part and part.name)
+
+
 def description(view: SessionView, language: Language) -> str:
     """Facts before the studio's text, because some clients show only two lines."""
     session = view.session

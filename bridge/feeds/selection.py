@@ -7,7 +7,7 @@ from datetime import UTC, datetime, tzinfo
 
 from bridge import times
 from bridge.feeds.session_view import SessionView, ViewOptions, make_view
-from bridge.feeds.spec import PATH_FIELDS, Audience, Cancelled, FeedSpec
+from bridge.feeds.spec import Audience, Cancelled, FeedSpec
 from bridge.feeds.subject import ID_FIELDS, Subject, SubjectCollector, parts
 from bridge.filters import Window, in_window
 from bridge.model import ClassSession, Published, Status, Visibility
@@ -75,11 +75,10 @@ def _unknown(
     snapshot: Snapshot, spec: FeedSpec, shown: Sequence[SessionView], horizon: datetime | None
 ) -> tuple[tuple[str, int], ...]:
     """The objects in the filters that no session has which the audience may see."""
-    fixed = PATH_FIELDS.get(spec.kind) if spec.identity is not None else None
     unknown = {
         (field, identity)
         for field in ID_FIELDS
-        if field != fixed
+        if field != spec.path_field
         for identity in getattr(spec.filter_set, field)
     }
     for view in shown:

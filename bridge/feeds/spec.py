@@ -146,6 +146,11 @@ class FeedSpec:
         return EventOptions(self.language, self.times, self.alarm)
 
     @property
+    def path_field(self) -> str | None:
+        """The field of the filter set that the path sets; None if it sets none."""
+        return None if self.identity is None else PATH_FIELDS.get(self.kind)
+
+    @property
     def session(self) -> Identity | None:
         """The identity of the one session that the feed is about; None for other feeds."""
         if self.identity is None or self.kind not in SINGLE_SESSION_SOURCES:

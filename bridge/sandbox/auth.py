@@ -53,10 +53,11 @@ class Authenticator:
             anonymous: whether the provider's header is enough if no token is sent.
         """
         if anonymous and "Authorization" not in headers:
-            self._check_provider_number(headers.get("TeamUp-Provider-ID"))
+            self._check_provider(headers.get("TeamUp-Provider-ID"))
             return ANONYMOUS
         self._authenticate(headers.get("Authorization", ""))
-        self._check_provider(headers.get("TeamUp-Provider-ID"))
+        if self.provider_id is not None:
+            self._check_provider(headers.get("TeamUp-Provider-ID"))
         mode = self._mode(headers.get("Teamup-Request-Mode"))
         if not self.permissions & REQUIRED_PERMISSIONS:
             raise ApiError(403, "You do not have permission to perform this action.")
@@ -69,10 +70,6 @@ class Authenticator:
             raise ApiError(401, "Authentication credentials were not provided or are invalid.")
 
     def _check_provider(self, header: str | None) -> None:
-        if self.provider_id is not None:
-            self._check_provider_number(header)
-
-    def _check_provider_number(self, header: str | None) -> None:
         if not header:
             raise ApiError(400, "Name the provider.", code="provider_header_missing")
         if not (header.isascii() and header.isdigit()):

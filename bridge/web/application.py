@@ -3,7 +3,6 @@
 import atexit
 import gc
 import os
-import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -16,14 +15,10 @@ from flask import Flask, Request, request
 from jinja2 import StrictUndefined
 from werkzeug.datastructures import MultiDict
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import BaseConverter, ValidationError
 
 from bridge import background, cli, config, local_run
 from bridge.config import Config
 from bridge.errors import ConfigError
-from bridge.feeds.formats import CHANGE_FORMATS, FORMATS
-from bridge.feeds.formats.base import Format
-from bridge.filter_params import MAX_ID
 from bridge.ops import log_config
 from bridge.ops.log_stream import STDERR
 from bridge.param_values import without_html_entities
@@ -31,11 +26,11 @@ from bridge.services import Services, SharedServices, build
 from bridge.store.interface import BACKGROUND_TIMEOUT, REQUEST_TIMEOUT, TIMEOUT
 from bridge.web import api_routes, assets, error_pages, feed_routes, operator_routes
 from bridge.web.asgi import Asgi
-from bridge.web.feed_responses import ID_WITH_SLUG
 from bridge.web.middleware import access_log, security_headers
 from bridge.web.middleware.access_log import AccessLog
 from bridge.web.pages import change_page, embed, routes
 from bridge.web.pages.page_cache import PageCache
+from bridge.web.routing import CONVERTERS
 from bridge.web.sites import Site, SiteDispatcher, Sites
 
 if TYPE_CHECKING:
@@ -172,9 +167,7 @@ def _configure(app: Flask, site: Site) -> None:
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
-    app.url_map.converters.update(
-        feed_id=_FeedId, feed_format=_FeedFormat, change_format=_ChangeFormat
-    )
+    app.url_map.converters.update(CONVERTERS)
     app.extensions["pages"] = PageCache(
         services.shared.page_memory,
         services.first_renders,
@@ -248,40 +241,3 @@ class _Request(Request):
         """The query parameters."""
         pairs = super().args.items(multi=True)
         return self.parameter_storage_class(without_html_entities(pairs))
-
-
-class _FeedId(BaseConverter):
-    """An id with an optional slug, which is ignored. Some clients use it as the calendar's name."""
-
-    regex = ID_WITH_SLUG
-
-    def to_python(self, value: str) -> int:
-        """Convert to the id, without the slug."""
-        digits = re.match(r"[0-9]+", value, re.ASCII)
-        if digits is None or int(digits[0]) > MAX_ID:
-            raise ValidationError
-        return int(digits[0])
-
-
-class _FeedFormat(BaseConverter):
-    """The suffix of a feed's address."""
-
-    regex = "|".join(FORMATS)
-
-    def to_python(self, value: str) -> Format:
-        """Convert to the format."""
-        return FORMATS[value]
-
-    def to_url(self, value: Format) -> str:
-        """Convert from the format."""
-        return value.suffix
-
-
-class _ChangeFormat(BaseConverter):
-    """The suffix of the address of a feed's changes."""
-
-    regex = "|".join(CHANGE_FORMATS)
-
-    def to_python(self, value: str) -> Format:
-        """Convert to the format."""
-        return CHANGE_FORMATS[value]

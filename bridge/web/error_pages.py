@@ -1,10 +1,11 @@
 """Error responses: what is wrong and what to do, in the format of the requested address."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 import structlog
 from flask import Flask, Response, current_app, request
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import HTTPException
 
 from bridge.errors import (
     BridgeError,
@@ -20,6 +21,7 @@ from bridge.web.middleware import access_log, limits, security_headers
 from bridge.web.pages.embed_options import LIGHT, THEMES
 from bridge.web.pages.page_cache import VARY
 from bridge.web.pages.page_context import PageContext
+from bridge.web.pages.page_title import UnknownPageError
 
 log = structlog.get_logger()
 
@@ -43,7 +45,10 @@ TITLES = {
 # The translated page explains these completely; for others it also shows the English text.
 _WITHOUT_DETAIL = (404, 405, 414, 431)
 _PLAIN = "text/plain; charset=utf-8"
-_AUTHENTICATE = 'Basic realm="operator", charset="UTF-8"'
+_HEADERS: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": 'Basic realm="operator", charset="UTF-8"'},
+    405: {"Allow": ALLOWED},
+}
 _ADVICE = {
     404: "Check the address. Feeds are at /venues/<id>.ics, /rooms/<id>.ics, /instructors/<id>.ics,"
     " /courses/<id>.ics, /types/<id>.ics and /sessions.ics.",
@@ -52,18 +57,6 @@ _ADVICE = {
     414: "Request fewer items at once.",
     431: "Send fewer or shorter headers.",
 }
-
-
-class UnknownPageError(NotFound):
-    """There is no such page: the public may not see any session of its object.
-
-    Args:
-        word: one of the values of ``KIND_WORDS`` in ``feeds/subject``.
-    """
-
-    def __init__(self, word: str) -> None:
-        super().__init__()
-        self.word = word
 
 
 def register(app: Flask) -> None:
@@ -93,10 +86,8 @@ def register(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def http_error(err: HTTPException) -> Response:
         code = err.code or 500
-        headers = {405: {"Allow": ALLOWED}, 401: {"WWW-Authenticate": _AUTHENTICATE}}.get(code, {})
-        return _respond(
-            code, _ADVICE.get(code, "Check the address and the headers of the request."), headers
-        )
+        advice = _ADVICE.get(code, "Check the address and the headers of the request.")
+        return _respond(code, advice, _HEADERS.get(code))
 
     @app.errorhandler(Exception)
     def unexpected_error(err: Exception) -> Response:
@@ -114,14 +105,14 @@ def register_plain(app: Flask) -> None:
     def http_error(err: HTTPException) -> Response:
         code = err.code or 500
         text = f"{TITLES.get(code, 'The request failed')}.\n"
-        headers = {405: {"Allow": ALLOWED}, 401: {"WWW-Authenticate": _AUTHENTICATE}}.get(code, {})
-        return Response(text, code, {"Cache-Control": "no-store", **headers}, content_type=_PLAIN)
+        headers = {"Cache-Control": "no-store", **_HEADERS.get(code, {})}
+        return Response(text, code, headers, content_type=_PLAIN)
 
 
 def _respond(
     code: int,
     text: str,
-    headers: dict[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
     *,
     unknown: str | None = None,
     parameter: str | None = None,

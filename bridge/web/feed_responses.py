@@ -5,7 +5,7 @@ import re
 from flask import Request, Response, request
 
 from bridge.config import Config
-from bridge.feeds.feed import Body, Feed
+from bridge.feeds.feed import Feed
 from bridge.feeds.formats.base import Format
 from bridge.feeds.spec import FeedSpec
 from bridge.services import Services
@@ -18,8 +18,6 @@ CORS = {"Access-Control-Allow-Origin": "*"}
 EXPOSED = (
     "Age, Bridge-Notice, Cache-Status, Content-Disposition, ETag, Last-Modified, Link, Retry-After"
 )
-ID_WITH_SLUG = r"[0-9]{1,19}(?:-[^/]*)?"
-"""The pattern of an id in an address, with an optional name after it."""
 ALLOWED = "GET, HEAD, OPTIONS"
 READABLE = {"Access-Control-Expose-Headers": EXPOSED, **CORS}
 """Let programs on other origins read a response, and those of its headers that they may need."""
@@ -43,10 +41,12 @@ def feed_response(
         of = "/changes" if form.of_changes else ""
         page = link_base(request, config.public_base_url) + spec.path(of)
         headers["Link"] = f'<{page}>; rel="alternate"; type="text/html"'
-    filename = f"{_filename(feed.body)}{'-changes' if form.of_changes else ''}.{form.suffix}"
+    filename = slug(feed.body.name) or "classes"
+    if form.of_changes:
+        filename += "-changes"
     content = {
         "Content-Type": form.media_type,
-        "Content-Disposition": f'inline; filename="{filename}"',
+        "Content-Disposition": f'inline; filename="{filename}.{form.suffix}"',
     }
     return respond(
         request,
@@ -79,10 +79,6 @@ def cache_control(config: Config, *, private: bool = False) -> str:
         f" stale-while-revalidate={config.stale_while_revalidate},"
         f" stale-if-error={config.stale_if_error}"
     )
-
-
-def _filename(body: Body) -> str:
-    return slug(body.name) or "classes"
 
 
 def slug(name: str) -> str:

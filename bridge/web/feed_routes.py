@@ -12,27 +12,18 @@ from bridge.ops.usage import FeedInfo, feed_name
 from bridge.services import Services
 from bridge.web import feed_responses
 from bridge.web.middleware import access_log
+from bridge.web.routing import kind_routes
 
 blueprint = Blueprint("feeds", __name__)
 
 
+@kind_routes(blueprint, ".<feed_format:form>", "/changes.<change_format:form>")
 def show(kind: Kind, identity: int | None, form: Format) -> Response:
     """A public feed, or its changes, in the format of the suffix."""
     services: Services = current_app.extensions["bridge"]
     pairs = request.args.items(multi=True)
     spec = feed_spec(kind, identity, pairs, services.defaults, extra_params=form.params)
     return _respond(services, spec, form)
-
-
-def _add_routes() -> None:
-    paths = {f"/{kind.value}/<feed_id:identity>": {"kind": kind} for kind in Kind}
-    paths["/sessions"] = {"kind": Kind.SESSION, "identity": None}  # type: ignore[dict-item]
-    for path, values in paths.items():
-        for ending in (".<feed_format:form>", "/changes.<change_format:form>"):
-            blueprint.add_url_rule(f"{path}{ending}", view_func=show, defaults=values)
-
-
-_add_routes()
 
 
 @blueprint.route("/private/<path:token>/changes.<change_format:form>")

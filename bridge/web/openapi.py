@@ -17,7 +17,7 @@ from bridge.filter_params import ALIASES, PARAMETERS
 from bridge.param_values import MAX_VALUES, Parameter
 from bridge.web import catalogue_document
 from bridge.web.error_pages import TITLES
-from bridge.web.feed_responses import ID_WITH_SLUG
+from bridge.web.routing import ID_WITH_SLUG
 
 _Object = Mapping[str, Any]
 

@@ -5,10 +5,11 @@ import uuid
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
-from bridge.feeds.change_text import change_text, place_text
+from bridge.feeds.change_text import change_text
 from bridge.feeds.changes import SessionChange
-from bridge.feeds.event_text import local_time
+from bridge.feeds.event_text import local_time, place_text
 from bridge.feeds.formats.base import Content, Format
+from bridge.feeds.formats.json import utc
 from bridge.feeds.spec import session_path
 
 _ATOM = "http://www.w3.org/2005/Atom"
@@ -26,7 +27,7 @@ def render(content: Content) -> bytes:
     _add(feed, "id", uuid.uuid5(_NAMESPACE, spec.name).urn)
     _add(feed, "title", language.plain("changes_title", name=content.name))
     newest = content.changes[0].at if content.changes else _NO_CHANGES
-    _add(feed, "updated", _time(newest))
+    _add(feed, "updated", utc(newest))
     author = ElementTree.SubElement(feed, "author")
     _add(author, "name", content.subject.name)
     if content.base_url and not spec.audience.private:
@@ -43,7 +44,7 @@ def _add_entry(feed: ElementTree.Element, change: SessionChange, content: Conten
     entry = ElementTree.SubElement(feed, "entry")
     _add(entry, "id", change.id.urn)
     _add(entry, "title", change_text(change, language))
-    _add(entry, "updated", _time(change.at))
+    _add(entry, "updated", utc(change.at))
     if content.base_url and not content.spec.audience.private:
         _link(entry, "alternate", content.base_url + session_path(session), "text/html")
     names = ", ".join(person.name for person in session.instructors if person.name)
@@ -62,10 +63,6 @@ def _add(parent: ElementTree.Element, name: str, text: str, **attributes: str) -
 
 def _link(parent: ElementTree.Element, relation: str, address: str, kind: str) -> None:
     ElementTree.SubElement(parent, "link", {"rel": relation, "href": address, "type": kind})
-
-
-def _time(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 FORMAT = Format(

@@ -3,7 +3,7 @@
 from datetime import UTC, date
 
 from bridge import times
-from bridge.feeds.event_text import title
+from bridge.feeds.event_text import place_text, title
 from bridge.feeds.formats.base import Content, Format
 from bridge.feeds.session_view import SessionView
 from bridge.model import ClassSession
@@ -37,8 +37,7 @@ def render(content: Content) -> bytes:
 
 
 def _line(view: SessionView, hours: str, zone: str, text: str) -> str:
-    session = view.session
-    place = ", ".join(part.name for part in (session.venue, session.room) if part and part.name)
+    place = place_text(view)
     return "  ".join(filter(None, (hours, zone, text, f"@ {place}" if place else "")))
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from flask import Blueprint, Response, current_app, request
 
@@ -12,15 +11,14 @@ from bridge.feeds.change_text import change_text
 from bridge.feeds.changes import SessionChange
 from bridge.feeds.params import feed_spec
 from bridge.feeds.spec import FeedSpec, Kind, session_path
-from bridge.feeds.subject import KIND_WORDS
 from bridge.model import ClassSession
 from bridge.services import Services
 from bridge.snapshots.cache import Lookup
-from bridge.web.error_pages import UnknownPageError
 from bridge.web.pages import calendar_links, page_budget
 from bridge.web.pages.page_cache import Page, page_response
 from bridge.web.pages.page_context import PageContext
 from bridge.web.pages.page_title import page_content
+from bridge.web.routing import kind_routes
 
 blueprint = Blueprint("changes", __name__)
 
@@ -72,7 +70,8 @@ def change_items(
     ]
 
 
-def _show(kind: Kind, identity: int | None) -> Response:
+@kind_routes(blueprint, "/changes")
+def show(kind: Kind, identity: int | None) -> Response:
     """What changed in the feed in the last 30 days."""
     context = PageContext.of(request)
     spec = feed_spec(kind, identity, context.feed_pairs, context.services.defaults)
@@ -97,17 +96,6 @@ def show_private(token: str) -> Response:
     )
 
 
-def _add_routes() -> None:
-    for kind in Kind:
-        path = f"/{kind.value}/<feed_id:identity>/changes"
-        blueprint.add_url_rule(path, "show", _show, defaults={"kind": kind})
-    values: dict[str, Any] = {"kind": Kind.SESSION, "identity": None}
-    blueprint.add_url_rule("/sessions/changes", "show", _show, defaults=values)
-
-
-_add_routes()
-
-
 def _page(context: PageContext, spec: FeedSpec, lookup: Lookup, token: str | None = None) -> Page:
     """The page of changes.
 
@@ -117,8 +105,6 @@ def _page(context: PageContext, spec: FeedSpec, lookup: Lookup, token: str | Non
     """
     public = context.services.defaults.audience
     content = page_content(lookup.snapshot, spec, context.language, public)
-    if not content.exists and token is None:
-        raise UnknownPageError(KIND_WORDS[spec.kind])
     feed = context.feed_of(spec) if token is None else spec
 
     def path_of(extension: str) -> str:

@@ -4,12 +4,10 @@ from flask import Blueprint, Response, request
 
 from bridge.errors import ParameterError
 from bridge.feeds.params import OPTIONS, feed_spec
-from bridge.feeds.spec import FeedSpec, Kind
-from bridge.feeds.subject import KIND_WORDS
+from bridge.feeds.spec import PATH_FIELDS, FeedSpec, Kind
 from bridge.filter_params import PARAMETERS
 from bridge.param_values import quoted
 from bridge.snapshots.cache import Lookup
-from bridge.web.error_pages import UnknownPageError
 from bridge.web.middleware import security_headers
 from bridge.web.pages import calendar_links, colours
 from bridge.web.pages.embed_options import EmbedOptions
@@ -17,17 +15,12 @@ from bridge.web.pages.page_cache import Page, page_response
 from bridge.web.pages.page_context import PageContext
 from bridge.web.pages.page_filters import page_filters
 from bridge.web.pages.page_title import page_content
+from bridge.web.routing import kind_routes
 
 blueprint = Blueprint("embed", __name__, url_prefix="/embed")
 
 
-@blueprint.route("/venues/<feed_id:identity>", defaults={"kind": Kind.VENUE})
-@blueprint.route("/instructors/<feed_id:identity>", defaults={"kind": Kind.INSTRUCTOR})
-@blueprint.route("/courses/<feed_id:identity>", defaults={"kind": Kind.COURSE})
-@blueprint.route("/rooms/<feed_id:identity>", defaults={"kind": Kind.ROOM})
-@blueprint.route("/types/<feed_id:identity>", defaults={"kind": Kind.TYPE})
-@blueprint.route("/classes/<feed_id:identity>", defaults={"kind": Kind.CLASS})
-@blueprint.route("/sessions", defaults={"kind": Kind.SESSION, "identity": None})
+@kind_routes(blueprint, kinds=(*PATH_FIELDS, Kind.CLASS))
 def show(kind: Kind, identity: int | None) -> Response:
     """The timetable as a list or as a week, without the rest of the page."""
     context = PageContext.of(request)
@@ -71,8 +64,6 @@ def _timetable(
     fixed: tuple[str, ...],
 ) -> Page:
     content = page_content(lookup.snapshot, spec, context.language)
-    if not content.exists:
-        raise UnknownPageError(KIND_WORDS[spec.kind])
     table = context.timetable(content)
     path = calendar_links.path(spec, content.name)
     page_path = f"/embed{path}"

@@ -1,6 +1,5 @@
 """When vendors' servers last fetched a feed, in words that stay true while a page is cached."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
@@ -42,19 +41,18 @@ def fetch_times(context: PageContext, spec: FeedSpec) -> tuple[FetchTime, ...]:
 
     The clients on people's own devices are left out: their times would tell when a person looks.
     """
-    return tuple(_fetch_times(context, spec))
-
-
-def _fetch_times(context: PageContext, spec: FeedSpec) -> Iterator[FetchTime]:
     last_reads = context.services.usage.last_reads(spec)
     if last_reads is None:
-        return
-    for family in SERVERS:
-        if family in last_reads:
-            yield _fetch_time(family, last_reads[family], context.now.timestamp())
-        elif family == SERVERS[0]:
-            # The vendor that people ask about.
-            yield FetchTime(family, None)
+        return ()
+    now = context.now.timestamp()
+    return tuple(
+        _fetch_time(family, last_reads[family], now)
+        if family in last_reads
+        else FetchTime(family, None)
+        for family in SERVERS
+        # The first is the vendor that people ask about.
+        if family in last_reads or family == SERVERS[0]
+    )
 
 
 def _fetch_time(family: str, at: float, now: float) -> FetchTime:

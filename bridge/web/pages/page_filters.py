@@ -11,7 +11,7 @@ from datetime import time
 from bridge.feeds.filter_text import time_range
 from bridge.feeds.params import OPTIONS
 from bridge.feeds.selection import select
-from bridge.feeds.spec import PATH_FIELDS, FeedSpec
+from bridge.feeds.spec import FeedSpec
 from bridge.feeds.subject import FIELD_WORDS, ID_FIELDS, parts, unknown_name
 from bridge.filters import FilterSet, Weekday
 from bridge.languages import Language
@@ -148,7 +148,7 @@ def page_filters(
     if any(name in fixed for name in _TIMES):
         # One range, with one text.
         fixed = {*fixed, *_TIMES}
-    fields = [name for name in FIELDS if name != _path_field(spec) and name not in fixed]
+    fields = [name for name in FIELDS if name != spec.path_field and name not in fixed]
     offered = [name for name in fields if name in _LISTS]
     chosen = _single_filters(spec.filter_set, fields)
     shown = content.shown
@@ -175,11 +175,6 @@ def page_filters(
             _name(names, field, identity, language) for field, identity in content.subject.unknown
         ),
     )
-
-
-def _path_field(spec: FeedSpec) -> str | None:
-    """The field of the filter set that the path sets."""
-    return PATH_FIELDS.get(spec.kind) if spec.identity is not None else None
 
 
 def _single_filters(filter_set: FilterSet, fields: Sequence[str]) -> dict[str, FilterSet]:

@@ -1,14 +1,16 @@
-"""The title and content of a page, and whether the public may see it."""
+"""The title and content of a page; there is none of what the public may not see."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+
+from werkzeug.exceptions import NotFound
 
 from bridge.config import Availability
 from bridge.feeds.params import OPTIONS
 from bridge.feeds.selection import hidden_reason, horizon_of, select
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import Audience, FeedSpec, Kind
-from bridge.feeds.subject import Subject
+from bridge.feeds.subject import KIND_WORDS, Subject
 from bridge.languages import Language
 from bridge.model import ClassSession, Venue
 from bridge.snapshots.snapshot import Snapshot
@@ -17,13 +19,24 @@ from bridge.snapshots.snapshot import Snapshot
 _STATED = ("weekdays", "time_from", "time_until")
 
 
+class UnknownPageError(NotFound):
+    """There is no such page: the public may not see any session of its object.
+
+    Args:
+        word: one of the values of ``KIND_WORDS`` in ``feeds/subject``.
+    """
+
+    def __init__(self, word: str) -> None:
+        super().__init__()
+        self.word = word
+
+
 @dataclass(frozen=True, slots=True)
 class PageContent:
     """The sessions of a page, and its title.
 
     Attributes:
         name: the title.
-        exists: whether the audience may see any session of the page's object.
         venue: the venue that the page is about, or that all its sessions share.
         one_room: whether the page is about a room.
         has_page: whether a session has a page of its own: those that the public may not see have
@@ -34,7 +47,6 @@ class PageContent:
     shown: list[SessionView]
     subject: Subject
     name: str
-    exists: bool
     venue: Venue | None
     one_room: bool
     has_page: Callable[[ClassSession], bool]
@@ -61,12 +73,18 @@ def page_content(
 
     Args:
         public: the audience of public pages; None if it is that of *spec*.
+
+    Raises:
+        UnknownPageError: the public may not see any session of the page's object. A private page
+            exists also then.
     """
     # A page is more current than a calendar, so it shows which sessions are full if allowed.
     allowed = min(spec.audience.availability, Availability.FULL, key=lambda level: level.rank)
     availability = max(spec.availability, allowed, key=lambda level: level.rank)
     selection = select(snapshot, replace(spec, availability=availability, language=language))
     subject, latest = selection.subject, selection.subject.latest
+    if spec.identity is not None and latest is None and not spec.audience.private:
+        raise UnknownPageError(KIND_WORDS[spec.kind])
     name = subject.name
     if spec.identity is None:
         name = _filter_set_title(spec, subject, language)
@@ -79,14 +97,12 @@ def page_content(
         name = latest.room.name
     if latest and (one_room or spec.kind is Kind.VENUE):
         venue = latest.venue
-    exists = spec.identity is None or latest is not None
     public = public or spec.audience
     horizon = horizon_of(snapshot, public)
     return PageContent(
         shown=selection.shown,
         subject=subject,
         name=spec.audience.label or name,
-        exists=exists,
         venue=venue,
         one_room=one_room,
         studio_zone=spec.studio_zone or snapshot.main_zone,

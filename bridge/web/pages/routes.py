@@ -10,19 +10,18 @@ from bridge.feeds.event_text import change_notes
 from bridge.feeds.formats import ICS
 from bridge.feeds.params import feed_spec
 from bridge.feeds.selection import select
-from bridge.feeds.spec import Cancelled, FeedSpec, Kind
+from bridge.feeds.spec import PATH_FIELDS, Cancelled, FeedSpec, Kind
 from bridge.feeds.subject import KIND_WORDS
 from bridge.model import Visibility
 from bridge.services import Services
 from bridge.snapshots.cache import Lookup
 from bridge.text_cleanup import clip
-from bridge.web.error_pages import UnknownPageError
 from bridge.web.feed_responses import slug
 from bridge.web.pages import calendar_links, structured_data, timetable
 from bridge.web.pages.calendar_links import CalendarLinks
 from bridge.web.pages.change_page import LATEST, change_items
 from bridge.web.pages.embed_builder import EmbedBuilder
-from bridge.web.pages.feed_builder import FeedBuilder, feed_builder, weekdays
+from bridge.web.pages.feed_builder import feed_builder, weekdays
 from bridge.web.pages.fetch_times import FetchTime, fetch_times
 from bridge.web.pages.next_classes import NextClasses
 from bridge.web.pages.page_cache import Page, page_response
@@ -30,6 +29,7 @@ from bridge.web.pages.page_context import AGENDA, PageContext
 from bridge.web.pages.page_filters import page_filters
 from bridge.web.pages.page_title import page_content
 from bridge.web.pages.timetable import Entry, Timetable
+from bridge.web.routing import kind_routes
 
 blueprint = Blueprint("pages", __name__, template_folder="templates")
 
@@ -53,7 +53,13 @@ def start() -> Response:
             page_path="/",
             canonical=f"{context.base}/",
             description=context.language("start_lead").unescape(),
-            builder=lookup and _builder(context, lookup, all_classes),
+            builder=lookup
+            and feed_builder(
+                lookup.snapshot,
+                all_classes.filter_set,
+                all_classes.audience,
+                context.language,
+            ),
             subscription=CalendarLinks(context.base + feed_path, ""),
             feed_path=feed_path,
             max_availability=services.config.public_availability,
@@ -67,12 +73,7 @@ def start() -> Response:
     return page_response(context, lookup, ("start",), render)
 
 
-@blueprint.route("/venues/<feed_id:identity>", defaults={"kind": Kind.VENUE})
-@blueprint.route("/instructors/<feed_id:identity>", defaults={"kind": Kind.INSTRUCTOR})
-@blueprint.route("/courses/<feed_id:identity>", defaults={"kind": Kind.COURSE})
-@blueprint.route("/rooms/<feed_id:identity>", defaults={"kind": Kind.ROOM})
-@blueprint.route("/types/<feed_id:identity>", defaults={"kind": Kind.TYPE})
-@blueprint.route("/sessions", defaults={"kind": Kind.SESSION, "identity": None})
+@kind_routes(blueprint, kinds=PATH_FIELDS)
 def show(kind: Kind, identity: int | None) -> Response:
     """A timetable of the next days or of a week, with links for subscribing."""
     context = PageContext.of(request)
@@ -124,8 +125,6 @@ def _class(context: PageContext, spec: FeedSpec, lookup: Lookup) -> Page:
     # It tells of places what the studio allows to, and so whether there is a waiting list.
     shown = replace(spec, availability=defaults.audience.availability)
     content = page_content(lookup.snapshot, shown, context.language)
-    if not content.shown:
-        raise UnknownPageError(KIND_WORDS[spec.kind])
     [view] = content.shown
     substitute = None
     if view.cancelled:
@@ -187,8 +186,6 @@ def _timetable(
     """
     public = context.services.defaults.audience
     content = page_content(lookup.snapshot, spec, context.language, public)
-    if not content.exists and token is None:
-        raise UnknownPageError(KIND_WORDS[spec.kind])
     # The address of a private feed is signed, with its language.
     feed = context.feed_of(spec) if token is None else spec
 
@@ -278,9 +275,3 @@ def _granted(spec: FeedSpec) -> list[str]:
     shown = [visibility.value for visibility in Visibility if visibility in audience.visibilities]
     options = ("counts", "join_links", "staff_links")
     return [*shown, *(name for name in options if getattr(audience, name))]
-
-
-def _builder(context: PageContext, lookup: Lookup, all_classes: FeedSpec) -> FeedBuilder:
-    return feed_builder(
-        lookup.snapshot, all_classes.filter_set, all_classes.audience, context.language
-    )
