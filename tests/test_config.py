@@ -193,7 +193,7 @@ def test_every_setting_is_looked_at_here() -> None:
         ("PUBLIC_BASE_URL", "https://xn--w-uga1v8h.example", "https://xn--w-uga1v8h.example"),
         ("FEED_SIGNING_KEYS", "newest, older,k", ("newest", "older", "k")),
         ("FEED_SIGNING_KEYS", "only,", ("only",)),
-        ("FEED_REVOKED", "a,b, a", {"a", "b"}),
+        ("FEED_REVOKED", f"{'0' * 16}, {'AB' * 8},{'0' * 16},", {"0" * 16, "ab" * 8}),
         ("LOG_LEVEL", "debug", "debug"),
         ("LOG_LEVEL", "warning", "warning"),
         ("LOG_LEVEL", "error", "error"),
@@ -395,6 +395,29 @@ def test_a_name_that_fits_into_no_heading_is_refused(load: Load) -> None:
 
 def test_a_logo_that_cannot_be_read_is_refused_with_the_reason(load: Load) -> None:
     assert "cannot be read: No such file or directory" in refusal(load, STUDIO_LOGO="no/logo.png")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "everything",
+        f'"{"0" * 16}"',
+        "0" * 15,
+        "0" * 17,
+        f"{'0' * 16};{'1' * 16}",
+        f"{'0' * 16} {'1' * 16}",
+        f"{'0' * 16},{'٣' * 16}",
+        f"{'0' * 16},https://cal.example/private/s3cret.ics",
+        ",",
+    ],
+)
+def test_a_value_that_revokes_no_private_feed_is_refused_and_not_quoted(
+    load: Load, value: str
+) -> None:
+    assert refusal(load, FEED_REVOKED=value) == (
+        "FEED_REVOKED: has a value that is not the id of a private feed;"
+        " accepted: ids of 16 hexadecimal digits, separated by commas, as sign and revoke print"
+    )
 
 
 def test_in_a_list_the_one_bad_value_is_named(load: Load) -> None:

@@ -621,10 +621,6 @@ class TestStore:
 
 
 class TestPrivateFeeds:
-    def test_an_invalid_id_is_a_warning(self, check: Check) -> None:
-        report = check(FEED_SIGNING_KEYS="k" * 20, FEED_REVOKED="0123456789abcdef,everything")
-        assert ("private feeds", "FEED_REVOKED") in warnings(report)
-
     def test_a_duplicate_key_is_a_warning(self, check: Check) -> None:
         report = check(FEED_SIGNING_KEYS=f"{'k' * 20},{'k' * 20}")
         assert ("private feeds", "FEED_SIGNING_KEYS") in warnings(report)

@@ -167,6 +167,18 @@ def lines(text: str) -> tuple[str, ...]:
     return values(text.replace("\n", ","))
 
 
+def feed_ids(text: str) -> tuple[str, ...]:
+    """Ids of private feeds, separated by commas.
+
+    The error quotes no value: it may be the address of a private feed, which is a secret.
+    """
+    ids = tuple(value.lower() for value in values(text) or (text,))
+    if not all(re.fullmatch(r"[0-9a-f]{16}", value) for value in ids):
+        accepted = "ids of 16 hexadecimal digits, separated by commas, as sign and revoke print"
+        raise _refused("has a value that is not the id of a private feed", accepted)
+    return ids
+
+
 def members(kind: type[E]) -> Callable[[str], frozenset[E]]:
     """Members of an enumeration, separated by commas."""
     parse_one = member(kind)

@@ -1,6 +1,5 @@
 """Environment checks: the store, the signing keys and the receivers."""
 
-import re
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -61,7 +60,7 @@ def _describe_store(address: str) -> str:
 
 
 def check_keys(report: CheckReport, settings: Config) -> None:
-    """Check the signing keys and the revoked ids of private feeds."""
+    """Check the signing keys of private feeds."""
     if not settings.signing_keys:
         report.good("private feeds", "off; set FEED_SIGNING_KEYS to use them")
     else:
@@ -72,14 +71,6 @@ def check_keys(report: CheckReport, settings: Config) -> None:
             report.warning(
                 "private feeds", "FEED_SIGNING_KEYS has the same key twice", "FEED_SIGNING_KEYS"
             )
-    invalid = sum(not re.fullmatch(r"[0-9a-f]{16}", identity) for identity in settings.revoked)
-    if invalid:
-        report.warning(
-            "private feeds",
-            f"FEED_REVOKED has {invalid} value(s) that are not ids of private feeds: ids have 16"
-            " hexadecimal digits; sign and revoke print them",
-            "FEED_REVOKED",
-        )
 
 
 _RECEIVERS = {AlertOutbox.name: "ALERT_URL", ChangeOutbox.name: "CHANGES_URL"}

@@ -213,6 +213,12 @@ def test_two_studios_cannot_sign_with_one_key(tmp_path: Path) -> None:
     }
 
 
+def test_a_studio_cannot_revoke_what_is_not_the_id_of_a_feed(tmp_path: Path) -> None:
+    found = problems(tmp_path, f'{ONE}feed_revoked = ["{"0" * 16}", "{SECRET}"]\n')
+    assert list(found) == ["STUDIOS, one, feed_revoked"]
+    assert SECRET not in str(found)
+
+
 def test_an_empty_text_switches_off_what_the_environment_has_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "alerts").write_text("https://hooks.example/server", encoding="utf-8")
     text = f'{ONE}alert_url = ""\n{TWO}'
