@@ -220,8 +220,6 @@ def build(
             budget,
             source,
             clock,
-            origin=account.origin,
-            anonymous=account.anonymous,
             style=config.list_style,
             concurrency=config.page_concurrency,
             limits=WalkLimits(config.walk_max_rows, config.walk_max_bytes),

@@ -204,7 +204,7 @@ class SnapshotCache:
         return (key for key in self._registry.recent() if key.source is source)
 
     def prefetch(
-        self, key: SnapshotKey, rules: MergeRules, purpose: Purpose = Purpose.AHEAD
+        self, key: SnapshotKey, rules: MergeRules, purpose: Purpose = Purpose.BACKGROUND
     ) -> bool:
         """Start a refresh in the background, unless a failure prevents it."""
         failure = self._backoff.current(key)

@@ -192,7 +192,7 @@ class Refresher:
             self._freshness.state(task.key.filter_set.key, walked, self._store.now())
             is CopyState.FRESH
         )
-        return fresh and (task.purpose is not Purpose.AHEAD or walked > task.walked)
+        return fresh and (task.purpose is not Purpose.BACKGROUND or walked > task.walked)
 
     def _walk_if_due(self, flight: Flight, task: _Task, lease: Lease) -> None:
         """Walk, unless a failure was recorded just before *lease* was acquired.

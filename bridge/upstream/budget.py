@@ -8,7 +8,7 @@ class Purpose(Enum):
     """The purpose of a request to upstream.
 
     Attributes:
-        counted_as: the group of purposes whose requests are counted together.
+        counted_as: the group of purposes whose requests are counted together, as it is stored.
         share: the fraction of the budget that the group may use.
     """
 
@@ -18,8 +18,8 @@ class Purpose(Enum):
     """The first request for a new filter set, which may be made up. Reserved before its walk."""
     NEW = "new", 0.5
     """The walk of an admitted filter set: its other pages may exceed the share of admissions."""
-    AHEAD = "ahead", 0.5
-    """Prefetching of recently requested filter sets, so that no client has to wait."""
+    BACKGROUND = "ahead", 0.5
+    """Work for which no client waits, such as prefetching of recently requested filter sets."""
 
     def __init__(self, counted_as: str, share: float) -> None:
         self.counted_as = counted_as

@@ -4,7 +4,7 @@ import json
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -37,23 +37,21 @@ Params = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class _WalkContext:
-    """The parameters of the walk that a page belongs to.
+class RequestContext:
+    """How a page is requested.
 
     Attributes:
-        seconds: the time that is left for the page.
+        deadline: that of the walk which the page belongs to.
+        cancelled: set when another page of the walk has failed.
+        heartbeat: called before each attempt, and every few seconds while waiting for it.
+        received: called with the size of each body, in bytes; it may raise UpstreamError.
     """
 
-    limit: Deadline
-    seconds: float
-    purpose: Purpose
-    cancelled: threading.Event
-    heartbeat: Callable[[], None]
-    received: Callable[[int], None]
-
-    def after(self, seconds: float) -> "_WalkContext":
-        """The context after so many seconds of the page's time."""
-        return replace(self, seconds=self.seconds - seconds)
+    deadline: Deadline
+    purpose: Purpose = Purpose.LIVE
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    heartbeat: Callable[[], None] = lambda: None
+    received: Callable[[int], None] = lambda size: None
 
 
 class MissingPageError(UpstreamError):
@@ -67,6 +65,7 @@ class Client:
         connections: how many pages are requested at the same time.
 
     Attributes:
+        account: whose requests it sends.
         skew: seconds by which upstream's clock was ahead of this machine's at the last response;
             None if the response had no usable date.
     """
@@ -80,7 +79,7 @@ class Client:
         connections: int = 4,
         instrumentation: Instrumentation = NO_INSTRUMENTATION,
     ) -> None:
-        self._account = account
+        self.account = account
         self._budget = budget
         self._clock = clock
         self._instrumentation = instrumentation
@@ -93,58 +92,42 @@ class Client:
     @property
     def scheme(self) -> str | None:
         """The Authorization scheme that has worked, or None."""
-        if self._account.anonymous:
+        if self.account.anonymous:
             return None
         return self._budget.hint(self._scheme_hint)
 
-    def page(
-        self,
-        path: str,
-        params: Params,
-        *,
-        limit: Deadline,
-        purpose: Purpose = Purpose.LIVE,
-        cancelled: threading.Event | None = None,
-        heartbeat: Callable[[], None] = lambda: None,
-        received: Callable[[int], None] = lambda size: None,
-    ) -> Mapping[str, Any]:
+    def page(self, path: str, params: Params, context: RequestContext) -> Mapping[str, Any]:
         """Request one page and return its decoded body.
 
         Args:
             path: the path relative to the base URL.
-            limit: the deadline of the walk that the page belongs to.
-            cancelled: set when another page of the walk has failed.
-            heartbeat: called before each attempt, and every few seconds while waiting for it.
-            received: called with the size of each body, in bytes; it may raise UpstreamError.
 
         Raises:
             UpstreamError: the last attempt failed.
         """
-        context = _WalkContext(
-            limit, PAGE_SECONDS, purpose, cancelled or threading.Event(), heartbeat, received
-        )
+        time_left = PAGE_SECONDS
         for attempt in range(1, _ATTEMPTS + 1):
             self._wait_for_budget(context)
             began = self._clock.monotonic()
             try:
-                return self._get_with_scheme(path, params, context)
+                return self._get_with_scheme(path, params, context, time_left)
             except UpstreamError as err:
                 cause = err.cause
                 pause = 0.0
                 if cause.retry_after is not None:
                     self._budget.cool_down(cause.retry_after)
-                    if cause.retry_after >= limit.remaining:
+                    if cause.retry_after >= context.deadline.remaining:
                         raise
                 else:
                     # equal jitter, so that pages that failed together are not retried together
                     pause = random.uniform(0.5, 1.0) * min(_MAX_BACKOFF, 0.25 * 2**attempt)  # noqa: S311
-                context = context.after(self._clock.monotonic() - began + pause)
-                if attempt == _ATTEMPTS or not cause.transient or limit.passed:
+                time_left -= self._clock.monotonic() - began + pause
+                if attempt == _ATTEMPTS or not cause.transient or context.deadline.passed:
                     raise
-                if context.seconds < _SHORTEST_ATTEMPT * PAGE_SECONDS:
+                if time_left < _SHORTEST_ATTEMPT * PAGE_SECONDS:
                     raise
                 if pause:
-                    self._clock.wait(context.cancelled, min(pause, limit.remaining))
+                    self._clock.wait(context.cancelled, min(pause, context.deadline.remaining))
         raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
@@ -152,9 +135,9 @@ class Client:
         self._guards.close()
         self._http.close()
 
-    def _wait_for_budget(self, context: "_WalkContext") -> None:
+    def _wait_for_budget(self, context: RequestContext) -> None:
         while not context.cancelled.is_set() and (wait := self._budget.reserve(context.purpose)):
-            if wait >= context.limit.remaining:
+            if wait >= context.deadline.remaining:
                 raise UpstreamError(
                     Cause(
                         "budget",
@@ -169,18 +152,18 @@ class Client:
         context.heartbeat()
 
     def _get_with_scheme(
-        self, path: str, params: Params, context: "_WalkContext"
+        self, path: str, params: Params, context: RequestContext, seconds: float
     ) -> Mapping[str, Any]:
         """Request with the scheme that has worked, or else with each scheme until one works."""
         known = self.scheme
-        schemes: tuple[str | None, ...] = self._account.schemes or (None,)
+        schemes: tuple[str | None, ...] = self.account.schemes or (None,)
         if known in schemes:
             schemes = (known,)
         for scheme in schemes:
             if scheme != schemes[0]:
                 self._wait_for_budget(context)
             try:
-                body = self._get(path, params, scheme, context)
+                body = self._get(path, params, scheme, context, seconds)
                 self._instrumentation.page_requested("complete")
             except UpstreamError as err:
                 self._instrumentation.page_requested(err.cause.code)
@@ -193,9 +176,9 @@ class Client:
         raise AssertionError("an account has at least one scheme")
 
     def _get(
-        self, path: str, params: Params, scheme: str | None, context: "_WalkContext"
+        self, path: str, params: Params, scheme: str | None, context: RequestContext, seconds: float
     ) -> Mapping[str, Any]:
-        deadline = Deadline(self._clock, context.seconds, context.limit)
+        deadline = Deadline(self._clock, seconds, context.deadline)
         with self._guards.guard(deadline.remaining) as guard:
             try:
                 status, headers, content = self._fetch(path, params, scheme, deadline)
@@ -214,14 +197,14 @@ class Client:
         body = _decode(content, status)
         if status == 200:
             return body
-        if self._account.token and self._account.token in str(body.get("code")):
+        if self.account.token and self.account.token in str(body.get("code")):
             body = {}
         cause = causes.cause_of_response(
             status,
             body,
             headers.get("Retry-After"),
             self._clock.now(),
-            anonymous=self._account.anonymous,
+            anonymous=self.account.anonymous,
         )
         if status == 401:
             raise _UnauthorizedError(cause)
@@ -244,14 +227,14 @@ class Client:
             "User-Agent": "teamup-feed-bridge",
         }
         if scheme is not None:
-            headers["Authorization"] = f"{scheme} {self._account.token}"
-        if self._account.provider_id:
-            headers["TeamUp-Provider-ID"] = self._account.provider_id
-        if self._account.request_mode:
-            headers["Teamup-Request-Mode"] = self._account.request_mode
+            headers["Authorization"] = f"{scheme} {self.account.token}"
+        if self.account.provider_id:
+            headers["TeamUp-Provider-ID"] = self.account.provider_id
+        if self.account.request_mode:
+            headers["Teamup-Request-Mode"] = self.account.request_mode
         timeout = max(0.05, deadline.remaining)
         with self._http.get(
-            f"{self._account.base_url}/{path}?{urlencode(params)}",
+            f"{self.account.base_url}/{path}?{urlencode(params)}",
             headers=headers,
             timeout=(min(_CONNECT_SECONDS, timeout), timeout),
             allow_redirects=False,

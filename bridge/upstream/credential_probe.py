@@ -4,7 +4,7 @@ from bridge.clock import Clock
 from bridge.errors import Cause, UpstreamError
 from bridge.upstream.account import Account
 from bridge.upstream.budget import RequestBudget
-from bridge.upstream.client import PAGE_SECONDS, Client
+from bridge.upstream.client import PAGE_SECONDS, Client, RequestContext
 from bridge.upstream.deadline import Deadline
 from bridge.upstream.sources import Source
 
@@ -16,7 +16,7 @@ def probe(account: Account, source: Source, budget: RequestBudget, clock: Clock)
         client.page(
             source.path,
             [("sort", "start"), ("page_size", "1"), ("fields", "id")],
-            limit=Deadline(clock, PAGE_SECONDS),
+            RequestContext(Deadline(clock, PAGE_SECONDS)),
         )
     except UpstreamError as err:
         return err.cause

@@ -12,7 +12,7 @@ from bridge.errors import Cause, ProblemArea, UpstreamError
 from bridge.filters import FilterSet
 from bridge.model import ClassSession
 from bridge.upstream.budget import Purpose, RequestBudget
-from bridge.upstream.client import Client, MissingPageError, Params
+from bridge.upstream.client import Client, MissingPageError, Params, RequestContext
 from bridge.upstream.deadline import Deadline
 from bridge.upstream.parser import (
     Parsed,
@@ -112,15 +112,13 @@ class WalkLimits:
 
 
 Heartbeat = Callable[[], None]
-"""Called before each request, and every few seconds of waiting to send one."""
+"""Called before each request, and every few seconds of waiting to send one, in any thread."""
 
 
 class Walker:
     """Reads all pages of a source with one client.
 
     Args:
-        origin: scheme and host against which relative links are resolved.
-        anonymous: the client has no token, so that all that upstream lists is public.
         style: how a parameter with several values is sent.
         concurrency: how many pages are requested at the same time.
         limits: the most that one walk may read.
@@ -134,8 +132,6 @@ class Walker:
         source: Source,
         clock: Clock,
         *,
-        origin: str,
-        anonymous: bool = False,
         style: ListStyle = ListStyle.CSV,
         concurrency: int = 4,
         limits: WalkLimits = WalkLimits(),
@@ -145,8 +141,8 @@ class Walker:
         self._budget = budget
         self._source = source
         self._clock = clock
-        self._origin = origin
-        self._anonymous = anonymous
+        self._origin = client.account.origin
+        self._anonymous = client.account.anonymous
         self._style = style
         self._concurrency = concurrency
         self._limits = limits
@@ -166,10 +162,10 @@ class Walker:
         """
         started = self._now()
         day = datetime.fromtimestamp(started, UTC).date()
-        progress = _Progress(heartbeat, Deadline(self._clock, WALK_SECONDS), purpose, self._limits)
+        state = _WalkState(heartbeat, Deadline(self._clock, WALK_SECONDS), purpose, self._limits)
         pages: list[Parsed] = []
         for params in walk_params(self._source, filter_set, day, self._style):
-            pages.extend(self._consistent_pages(params, progress))
+            pages.extend(self._consistent_pages(params, state))
         parsed = combine(pages)
         everything = _at(with_usual_ends(parsed.sessions), started)
         # Upstream silently ignores unknown parameters and then returns unfiltered rows.
@@ -183,7 +179,7 @@ class Walker:
             sessions,
             unusable,
             parsed.tally,
-            progress.pages,
+            state.pages,
             parsed.excluded,
             defect=_defect(parsed),
         )
@@ -216,12 +212,12 @@ class Walker:
         if not walk.sessions:
             return walk
         known = walk.sessions[-1].id
-        progress = _Progress(heartbeat, Deadline(self._clock, WALK_SECONDS), purpose, self._limits)
+        state = _WalkState(heartbeat, Deadline(self._clock, WALK_SECONDS), purpose, self._limits)
         most = self._page_form().size - 1
         parts: list[Parsed] = []
         listed: set[int | None] = set()
         for asked in _batches(sorted(ids), most):
-            page, _ = self._first_page(id_params({*asked, known}, self._style), progress)
+            page, _ = self._first_page(id_params({*asked, known}, self._style), state)
             count, rows = _envelope(page)
             found = {row_id(row) for row in rows}
             whole = count == len(found) and page.get("next") is None
@@ -243,33 +239,33 @@ class Walker:
             unusable=walk.unusable | parsed.unusable | incomplete,
             excluded=walk.excluded | parsed.excluded | elsewhere,
             deleted=ids - listed,
-            pages=walk.pages + progress.pages,
+            pages=walk.pages + state.pages,
         )
 
-    def _consistent_pages(self, params: Params, progress: "_Progress") -> list[Parsed]:
+    def _consistent_pages(self, params: Params, state: "_WalkState") -> list[Parsed]:
         for _ in range(2):
-            pages = self._all_pages(params, progress)
+            pages = self._all_pages(params, state)
             if pages is not None:
                 return pages
         raise UpstreamError(_INCONSISTENT)
 
-    def _all_pages(self, params: Params, progress: "_Progress") -> list[Parsed] | None:
+    def _all_pages(self, params: Params, state: "_WalkState") -> list[Parsed] | None:
         """All pages in their order, or None if they are inconsistent."""
-        first, form = self._first_page(params, progress)
+        first, form = self._first_page(params, state)
         count, rows = _envelope(first)
         pages = 1
         # The actual page size: upstream may ignore the requested one, or repeat rows.
         size = _distinct([row_id(row) for row in rows])
         if first.get("next") is not None and size:
             pages = -(-count // size)
-        progress.check_rows(count)
+        state.check_rows(count)
         if pages > MAX_PAGES:
             raise UpstreamError(Cause("too_many", f"TeamUp reports more than {MAX_PAGES} pages"))
 
         def read(number: int, cancelled: threading.Event) -> _ParsedPage | UpstreamError:
             if number == 1:
                 return self._parse(first)
-            return self._parse(self._page(params, number, progress, form, cancelled))
+            return self._parse(self._page(params, number, state, form, cancelled))
 
         try:
             read_pages = run_each(read, range(1, pages + 1), max_workers=self._concurrency)
@@ -297,7 +293,7 @@ class Walker:
         return _ParsedPage(count, ids, parsed)
 
     def _first_page(
-        self, params: Params, progress: "_Progress"
+        self, params: Params, state: "_WalkState"
     ) -> tuple[Mapping[str, Any], _PageForm]:
         """Page 1, and the form in which the other pages are to be requested.
 
@@ -307,7 +303,7 @@ class Walker:
         form = best = self._page_form()
         while True:
             try:
-                page = self._page(params, 1, progress, form)
+                page = self._page(params, 1, state, form)
             except UpstreamError as err:
                 simpler = _simpler(form, err.cause.rejected)
                 if err.cause.code != "parameter_invalid" or simpler is None:
@@ -316,7 +312,7 @@ class Walker:
                 continue
             if form.with_fields and self._lacks_required_fields(page):
                 plain = form._replace(with_fields=False)
-                plain_page = self._page(params, 1, progress, plain)
+                plain_page = self._page(params, 1, state, plain)
                 if self._lacks_required_fields(plain_page):
                     return plain_page, plain
                 page, form = plain_page, plain
@@ -350,7 +346,7 @@ class Walker:
         self,
         params: Params,
         number: int,
-        progress: "_Progress",
+        state: "_WalkState",
         form: _PageForm,
         cancelled: threading.Event | None = None,
     ) -> Mapping[str, Any]:
@@ -365,13 +361,15 @@ class Walker:
         page = self._client.page(
             self._source.path,
             page_params,
-            limit=progress.limit,
-            purpose=progress.purpose,
-            cancelled=cancelled,
-            heartbeat=progress.heartbeat,
-            received=progress.count_bytes,
+            RequestContext(
+                state.deadline,
+                state.purpose,
+                cancelled or threading.Event(),
+                state.heartbeat,
+                state.count_bytes,
+            ),
         )
-        progress.count_page()
+        state.count_page()
         return _without(page, self._source.forbidden)
 
 
@@ -417,23 +415,19 @@ def _at(sessions: Iterable[ClassSession], started: float) -> tuple[ClassSession,
     )
 
 
-class _Progress:
+class _WalkState:
     """State that the pages of one walk share."""
 
     def __init__(
-        self, heartbeat: Heartbeat, limit: Deadline, purpose: Purpose, limits: WalkLimits
+        self, heartbeat: Heartbeat, deadline: Deadline, purpose: Purpose, limits: WalkLimits
     ) -> None:
-        self.limit = limit
+        self.heartbeat = heartbeat
+        self.deadline = deadline
+        self.purpose = purpose
+        self.pages = 0
         self._limits = limits
         self._bytes = 0
-        self.purpose = purpose
-        self._heartbeat = heartbeat
         self._lock = threading.Lock()
-        self.pages = 0
-
-    def heartbeat(self) -> None:
-        with self._lock:
-            self._heartbeat()
 
     def check_rows(self, count: int) -> None:
         if count > self._limits.rows:

@@ -5,7 +5,7 @@ from urllib.parse import quote
 from bridge.clock import Clock
 from bridge.text_cleanup import clip, one_line
 from bridge.upstream.budget import Purpose
-from bridge.upstream.client import PAGE_SECONDS, Client
+from bridge.upstream.client import PAGE_SECONDS, Client, RequestContext
 from bridge.upstream.deadline import Deadline
 
 _MAX_UNITS = 100
@@ -20,8 +20,7 @@ def provider_name(client: Client, identity: str, clock: Clock) -> str:
     body = client.page(
         f"providers/{quote(identity, safe='')}",
         [],
-        limit=Deadline(clock, PAGE_SECONDS),
-        purpose=Purpose.AHEAD,
+        RequestContext(Deadline(clock, PAGE_SECONDS), Purpose.BACKGROUND),
     )
     name = body.get("name")
     return clip(one_line(name), _MAX_UNITS) if isinstance(name, str) else ""

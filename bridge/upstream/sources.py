@@ -30,7 +30,7 @@ class Source:
         expand: the fields that are requested as objects instead of ids.
         offering_type: the path of the offering type in a row.
         fields: the fields that are read from a row, in the vendor's dot notation.
-        filters: the vendor's parameter for each field of a filter set.
+        filters: the fields of a filter set for which upstream has a parameter of the same name.
         single: those vendor parameters that accept only one value.
         absent: the fields of a filter set that no row of this source can match.
         forbidden: the fields of a row that must not be read.
@@ -45,7 +45,7 @@ class Source:
     expand: tuple[str, ...]
     offering_type: tuple[str, ...]
     fields: tuple[str, ...]
-    filters: Mapping[str, str]
+    filters: frozenset[str]
     single: frozenset[str]
     absent: frozenset[str]
     forbidden: frozenset[str] = frozenset()
@@ -55,12 +55,9 @@ class Source:
 
 
 _VENUE = "id name address physical_address timezone venue_type is_online lat lng video_url".split()
-_TYPE = "id name description category background_color customer_visibility is_draft".split()
-
-
-def _offering_type_fields(prefix: str) -> tuple[str, ...]:
-    plain = tuple(f"{prefix}.{name}" for name in _TYPE if name != "category")
-    return (*plain, f"{prefix}.category.id", f"{prefix}.category.name")
+_TYPE = (
+    "id name description background_color customer_visibility is_draft category.id category.name"
+).split()
 
 
 COURSE_SESSIONS = Source(
@@ -76,16 +73,9 @@ COURSE_SESSIONS = Source(
         "instructors.name",
         "course.id",
         "course.name",
-        *_offering_type_fields("course.offering_type"),
+        *(f"course.offering_type.{name}" for name in _TYPE),
     ),
-    filters={
-        "course": "course",
-        "venues": "venues",
-        "instructors": "instructors",
-        "offering_types": "offering_types",
-        "status": "status",
-        "occupancy_status": "occupancy_status",
-    },
+    filters=frozenset({"course", "venues", "instructors", "offering_types"}),
     single=frozenset({"instructors"}),
     absent=frozenset({"rooms"}),
 )
@@ -111,17 +101,10 @@ EVENTS = Source(
         "venue_room.name",
         "instructors.id",
         "instructors.name",
-        *_offering_type_fields("offering_type"),
+        *(f"offering_type.{name}" for name in _TYPE),
         "offering_type.registration_timelines",
     ),
-    filters={
-        "venues": "venues",
-        "instructors": "instructors",
-        "offering_types": "offering_types",
-        "category": "category",
-        "status": "status",
-        "occupancy_status": "occupancy_status",
-    },
+    filters=frozenset({"venues", "instructors", "offering_types", "category"}),
     # The vendor's text says several, its schema one.
     single=frozenset({"instructors"}),
     absent=frozenset({"course"}),
@@ -149,8 +132,7 @@ def walk_params(
     """
     common: list[tuple[str, str]] = [("sort", "start")]
     repeated: list[tuple[str, list[str]]] = [("", [])]
-    for name, values in _values(source, filter_set).items():
-        parameter = source.filters[name]
+    for parameter, values in _values(source, filter_set).items():
         if parameter in source.single:
             repeated = [(parameter, [value]) for value in values]
         else:
@@ -180,8 +162,7 @@ def _as_params(parameter: str, values: list[str], style: ListStyle) -> list[tupl
 def _values(source: Source, filter_set: FilterSet) -> dict[str, list[str]]:
     values = {
         name: [str(identity) for identity in getattr(filter_set, name)]
-        for name in ("course", "venues", "instructors", "offering_types", "category")
-        if name in source.filters
+        for name in sorted(source.filters)
     }
     # Always sent, because upstream's default for the status is unknown.
     values["status"] = [status.value for status in filter_set.status or tuple(Status)]

@@ -235,7 +235,7 @@ def test_refreshes_have_the_purpose_that_may_use_half_of_the_budget(
     bridge.router.find(WHOLE)
     clock.move(FRESHNESS.ttl)
     bridge.tick()
-    assert walker.purposes == [Purpose.LIVE, Purpose.AHEAD]
+    assert walker.purposes == [Purpose.LIVE, Purpose.BACKGROUND]
 
 
 @pytest.mark.parametrize("per_minute", [1, 2, 7, 200])
@@ -243,7 +243,7 @@ def test_half_of_the_budget_is_reserved_for_live_requests(
     store: MemoryStore, per_minute: int
 ) -> None:
     budget = SharedRequestBudget(store, KEYS, per_minute=per_minute)
-    ahead = sum(budget.reserve(Purpose.AHEAD) == 0 for _ in range(per_minute + 5))
+    ahead = sum(budget.reserve(Purpose.BACKGROUND) == 0 for _ in range(per_minute + 5))
     live = sum(budget.reserve(Purpose.LIVE) == 0 for _ in range(per_minute + 5))
     assert ahead == max(1, per_minute // 2)
     assert live == per_minute - ahead
@@ -252,14 +252,14 @@ def test_half_of_the_budget_is_reserved_for_live_requests(
 def test_live_requests_may_use_the_whole_budget(store: MemoryStore) -> None:
     budget = SharedRequestBudget(store, KEYS, per_minute=10)
     assert sum(budget.reserve(Purpose.LIVE) == 0 for _ in range(20)) == 10
-    assert budget.reserve(Purpose.AHEAD) > 0
+    assert budget.reserve(Purpose.BACKGROUND) > 0
 
 
 def test_the_share_applies_to_any_sixty_seconds(store: MemoryStore, clock: ManualClock) -> None:
     budget = SharedRequestBudget(store, KEYS, per_minute=60)
     granted = []
     for _ in range(600):
-        if budget.reserve(Purpose.AHEAD) == 0:
+        if budget.reserve(Purpose.BACKGROUND) == 0:
             granted.append(clock.now())
         clock.move(0.7)
     assert max(sum(start <= at < start + 60 for at in granted) for start in granted) <= 30

@@ -495,7 +495,7 @@ class TestWalk:
         clock.move(TTL - 1)
         assert worker.cache.prefetch(key(WHOLE), RULES)
         worker.settle(WHOLE, RULES)
-        assert walker.purposes == [Purpose.LIVE, Purpose.AHEAD]
+        assert walker.purposes == [Purpose.LIVE, Purpose.BACKGROUND]
 
 
 class TestWithoutUpstream:

@@ -49,8 +49,6 @@ def connect() -> Iterator[Callable[..., UpstreamClient]]:
             budget,
             source,
             clock,
-            origin=account.origin,
-            anonymous=account.anonymous,
             style=style,
             concurrency=concurrency,
             limits=limits or WalkLimits(),

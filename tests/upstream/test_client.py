@@ -27,6 +27,7 @@ from bridge.errors import Scope
 from bridge.sandbox.api_error import ApiError
 from bridge.store.memory import MemoryStore
 from bridge.upstream.account import Account
+from bridge.upstream.client import RequestContext
 from bridge.upstream.deadline import Deadline, Guard
 
 Connect = Callable[..., UpstreamClient]
@@ -346,10 +347,8 @@ def test_a_cancelled_walk_sends_no_requests(connect: Connect) -> None:
     cancelled.set()
     with StubUpstream(token=TOKEN) as upstream:
         client = connect(upstream.url)
-        limit = Deadline(client.clock, 120)
-        failure_of(
-            lambda: client.http.page("course_sessions", [], limit=limit, cancelled=cancelled)
-        )
+        context = RequestContext(Deadline(client.clock, 120), cancelled=cancelled)
+        failure_of(lambda: client.http.page("course_sessions", [], context))
         assert upstream.requests == []
 
 

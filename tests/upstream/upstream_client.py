@@ -11,7 +11,7 @@ from bridge.clock import Clock
 from bridge.errors import Cause, UpstreamError
 from bridge.filters import FilterSet
 from bridge.store.rate_limit import SharedRequestBudget
-from bridge.upstream.client import Client
+from bridge.upstream.client import Client, RequestContext
 from bridge.upstream.deadline import Deadline
 from bridge.upstream.pagination import Walk, Walker
 
@@ -29,8 +29,8 @@ class UpstreamClient:
     clock: Clock
 
     def page(self, number: int = 1, *, seconds: float = 120.0) -> Mapping[str, Any]:
-        limit = Deadline(self.clock, seconds)
-        return self.http.page("course_sessions", [("page", str(number))], limit=limit)
+        context = RequestContext(Deadline(self.clock, seconds))
+        return self.http.page("course_sessions", [("page", str(number))], context)
 
     def walk(self, **filters: Any) -> Walk:
         return self.walker.walk(FilterSet.of(**filters))
