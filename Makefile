@@ -12,6 +12,8 @@ NODE_MODULES := tests/clients/node_modules tests/browser/node_modules
 BENCH := bench/.venv
 DEBIAN := gir1.2-ical-3.0 python3-gi ruby ruby-icalendar chromium chromium-driver \
 	nginx-light caddy prometheus $(if $(shell command -v npm),,nodejs npm)
+# Each test file in one process, in the order of tests/conftest.py: the longest first.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Tests start hundreds of processes, which would compile the bridge each.
 unexport PYTHONDONTWRITEBYTECODE
@@ -24,7 +26,7 @@ run: $(VENV)/run.stamp
 
 # Four test files run at a time, because tests often wait for real processes.
 test: lint clients
-	@$(BIN)/python -m pytest -n 4 --dist loadfile
+	@$(BIN)/python -m pytest -n 4 $(BY_FILE)
 
 # All tests, with every combination and the largest sizes instead of samples of them.
 thorough: export THOROUGH := 1
@@ -77,7 +79,7 @@ flood: $(VENV)/dev.stamp
 
 # The tests of faults once more, on a timetable of ordinary classes instead of course sessions.
 faults: $(VENV)/dev.stamp
-	@TESTED_LIST=events $(BIN)/python -m pytest -n 4 --dist loadfile tests/faults
+	@TESTED_LIST=events $(BIN)/python -m pytest -n 4 $(BY_FILE) tests/faults
 
 # How long a first feed of both lists takes, against a plain client that requests the same pages.
 cold-feed: $(VENV)/dev.stamp
@@ -93,7 +95,7 @@ studios: $(VENV)/dev.stamp
 # `make test`.
 coverage: $(VENV)/dev.stamp
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q -n 2 --dist loadfile -k 'not under_50_ms and not at_once' \
+	@$(BIN)/coverage run -m pytest -q -n 2 $(BY_FILE) -k 'not under_50_ms and not at_once' \
 		$(addprefix --ignore ,$(UNMEASURED))
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under $(FLOOR)

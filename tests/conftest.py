@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import hypothesis
@@ -92,6 +93,29 @@ _VARIABLES = (
     " UPSTREAM_PLAN BRIDGE_ FLASK_ DYNO"
 ).split()
 _OURS = re.compile("|".join(name + ".*" * name.endswith("_") for name in _VARIABLES))
+
+
+# The files that take longest run first, or one of them would keep the others waiting at the end.
+_LONGEST = [
+    Path(__file__).parent / name
+    for name in (
+        "test_server.py", "browser/test_every_page.py", "faults/test_restarts.py",
+        "clients/test_acceptance.py", "test_deployment.py", "faults/test_logging.py",
+        "test_local_run.py", "faults/test_stores_failing.py", "test_diagnostics.py",
+        "security/test_leaks.py", "browser/test_tasks.py", "faults/test_holders.py",
+        "web/test_feeds.py", "faults/test_two_workers.py", "browser/test_embedding.py",
+        "web/test_openapi.py", "browser/test_subscribing.py", "faults/test_simulated_day.py",
+        "test_cli.py", "web/test_whole_timetable_pages.py", "browser/test_whole_timetable.py",
+        "faults/test_sqlite_files.py",
+    )
+]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest files first."""
+    assert all(path.exists() for path in _LONGEST)
+    places = {path: place for place, path in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_collection_finish() -> None:
