@@ -91,7 +91,7 @@ def load(values: Mapping[str, str] | None = None) -> Config:
             problems |= {
                 table.key_of(name): text
                 for name, text in err.problems.items()
-                # It is in the environment, and told of the server.
+                # Already reported for the server: the value comes from the environment.
                 if variables.problems.get(name) != text
             }
         studios.append(replace(studio, studio=table.slug, hosts=table.hosts))
@@ -102,7 +102,7 @@ def load(values: Mapping[str, str] | None = None) -> Config:
 
 
 def _shared_keys(studios: Iterable[Config]) -> dict[str, str]:
-    """What to say of studios that sign private feeds with the key of another one."""
+    """Problems, by setting: studios that sign private feeds with the key of another one."""
     owners: dict[str, str] = {}
     found: dict[str, str] = {}
     for studio in studios:
@@ -115,7 +115,7 @@ def _shared_keys(studios: Iterable[Config]) -> dict[str, str]:
 
 
 def _others_addresses(studios: Iterable[Config]) -> dict[str, str]:
-    """What to say of studios whose public address is that of another one."""
+    """Problems, by setting: studios whose public address is that of another one."""
     studios = tuple(studios)
     owners = {host: studio.studio for studio in studios for host in studio.hosts}
     by_path = {studio.prefix: studio.studio for studio in studios}
@@ -216,7 +216,7 @@ def _check(variables: Variables, config: Config, unknown: Mapping[str, str]) -> 
     """Raise ConfigError if a setting, or a combination of settings, cannot be used.
 
     Args:
-        unknown: what to say of unknown variables, one of which may be what was meant.
+        unknown: the problems of unknown variables, one of which may be what was meant.
     """
     found = dict(variables.problems)
     # None: its value cannot be used
@@ -233,7 +233,7 @@ def _check(variables: Variables, config: Config, unknown: Mapping[str, str]) -> 
 
 
 def _store_problems(config: Config) -> dict[str, str]:
-    """What to say of a store that the workers cannot share."""
+    """Problems, by variable: a store that the workers cannot share."""
     # None: its value cannot be used
     if config.cache_url != "memory://" or config.workers in (None, 1):
         return {}
@@ -249,7 +249,7 @@ _LIKELY = 0.8
 
 
 def _unknown(in_file: Collection[str], names: Collection[str]) -> dict[str, str]:
-    """What to say of variables *in_file* that look like settings, and are not among the *names*.
+    """Problems, by variable: those *in_file* that look like settings, but are none of the *names*.
 
     The file may also contain variables of other programs. A variable is reported only if its name
     is similar to that of a setting.

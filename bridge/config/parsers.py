@@ -54,7 +54,7 @@ def header(text: str) -> str:
 
 
 def secret_header(text: str) -> str:
-    """The same for a secret, which no error may quote."""
+    """A secret that is sent in a request header; no error quotes it."""
     return _header(text, "its value")
 
 

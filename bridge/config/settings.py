@@ -59,7 +59,7 @@ class Logo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """All settings (names and defaults: README, "Configuration").
+    """All settings; :mod:`bridge.config.loading` has their variables and defaults.
 
     Secrets are left out of ``repr``. Times are seconds, sizes bytes, windows whole days.
 

@@ -82,7 +82,7 @@ class StudioTable:
         return common | dict(self.values)
 
     def unknown_keys(self, names: Collection[str]) -> dict[str, str]:
-        """What to say of keys that are no setting of a studio.
+        """Problems, by variable: keys that are no setting of a studio.
 
         Args:
             names: of all settings.
@@ -139,7 +139,7 @@ def studio_tables(text: str) -> tuple[StudioTable, ...]:
 
 
 def misplaced(environment: Mapping[str, str]) -> dict[str, str]:
-    """What to say of environment variables that only tables may have."""
+    """Problems, by variable: those of the environment that only tables may have."""
     return {
         name: "belongs to one studio; accepted: the same in a table of STUDIOS"
         for name in sorted(OWN)

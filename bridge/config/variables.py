@@ -83,7 +83,7 @@ class Variables:
         return cast(T, None)
 
     def read_secret(self, name: str, parse: Callable[[str], T], default: T) -> T:
-        """The same for a secret, whose value may be in the file that ``<name>_FILE`` names."""
+        """The value of a secret, like :meth:`read`, or that in the file ``<name>_FILE``."""
         given = self.read(name, str, "")
         content = self.read(f"{name}_FILE", content_of(name, parse, given=bool(given)), default)
         return self.read(name, parse, default) if given else content

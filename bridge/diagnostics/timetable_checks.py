@@ -97,8 +97,8 @@ def _check_timelines(report: CheckReport, snapshot: Snapshot, settings: Config) 
     if untold := snapshot.tally.get(UNTOLD_TIMELINES):
         report.warning(
             "timelines",
-            f"{untold} classes have registration timelines of which TeamUp does not tell the"
-            " audience: they are shown as their class type's visibility says",
+            f"{untold} classes have registration timelines for which TeamUp states no audience:"
+            " they are shown as their class type's visibility says",
             "PUBLIC_VISIBILITY",
         )
     has_timelines = any(entry.session.registration for entry in snapshot.published)

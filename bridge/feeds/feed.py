@@ -42,7 +42,7 @@ class Body:
 
     Attributes:
         tag: a digest of the bytes, the same on every machine.
-        changed: when the walk finished at which the tag last changed, in seconds since 1970.
+        changed: when the walk began at which the tag last changed, in seconds since 1970.
         name: what the feed is about, in one line.
         sessions: how many sessions it contains.
         trimmed: how many sessions were left out because of the feed's size.

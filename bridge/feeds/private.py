@@ -102,7 +102,7 @@ class PrivateFeeds:
         self._store_keys = store_keys
         # An account has another name in the store after a change of its settings, such as the slug
         # of the studio. The addresses that its keys have signed must not become valid by that.
-        self._key_marks = [
+        self._key_fingerprints = [
             hashlib.sha256(f"{_SALT}\n{key}".encode()).hexdigest()[:12] for key in keys
         ]
         # itsdangerous signs with the last of several keys.
@@ -173,36 +173,38 @@ class PrivateFeeds:
         except (BadData, ValueError, TypeError) as err:
             raise unknown from err
 
-    def is_revoked(self, identity: str) -> bool:
+    def is_revoked(self, feed_id: str) -> bool:
         """Whether the feed with this id is revoked; the store is read every five seconds."""
-        if identity in self._revoked:
+        if feed_id in self._revoked:
             return True
         now = self._clock.monotonic()
-        if now < self._valid_until.get(identity, 0.0):
+        if now < self._valid_until.get(feed_id, 0.0):
             return False
-        if self._store.versions(self._entries(identity)):
-            self._revoked.add(identity)
+        if self._store.versions(self._entries(feed_id)):
+            self._revoked.add(feed_id)
             return True
-        self._valid_until[identity] = now + _RECHECK_SECONDS
+        self._valid_until[feed_id] = now + _RECHECK_SECONDS
         return False
 
-    def revoke(self, identity: str) -> None:
+    def revoke(self, feed_id: str) -> None:
         """Revoke the feed with this id permanently, on all machines that share the store.
 
         Raises:
             StoreError: the revocation could not be stored.
         """
-        self._store.commit({key: Write(b"revoked") for key in self._entries(identity)})
-        self._revoked.add(identity)
+        self._store.commit({key: Write(b"revoked") for key in self._entries(feed_id)})
+        self._revoked.add(feed_id)
         if self._store.failing:
             raise StoreError(
                 "the revocation was not stored: add the id to FEED_REVOKED", readable=True
             )
 
-    def _entries(self, identity: str) -> list[str]:
+    def _entries(self, feed_id: str) -> list[str]:
         """The keys in the store of which one is set if the feed is revoked."""
-        by_key = [Keys.revoked_by_key(mark, identity) for mark in self._key_marks]
-        return [self._store_keys.revoked(identity), *by_key]
+        by_key = [
+            Keys.revoked_by_key(fingerprint, feed_id) for fingerprint in self._key_fingerprints
+        ]
+        return [self._store_keys.revoked(feed_id), *by_key]
 
 
 def _check_spelling(token: str) -> None:

@@ -17,8 +17,8 @@ from bridge.snapshots.router import SnapshotRouter
 from bridge.snapshots.snapshot import Snapshot
 
 _HABIT_COUNT, _HABIT_SHARE = 10, 0.25
-"""What more classes than both do is no mistake: the venue has rooms that TeamUp does not know, or
-the class type is meant to have no instructor."""
+"""A pattern in more than this many and this share of the classes is intended: the venue has rooms
+that TeamUp does not know, or the class type has no instructor."""
 
 _REFRESH_SECONDS = 3600.0
 
@@ -88,7 +88,7 @@ class Clash:
 
     Attributes:
         subject: the name of the instructor, room or venue; empty for a missing instructor, and if
-            no public class tells it.
+            none of the classes is public.
         first: the class that begins first, of the next time.
         second: the other class; None for a missing instructor.
         times: how often it happens.
@@ -209,7 +209,7 @@ def _clash(key: tuple[object, ...], occurrences: Sequence[_Occurrence]) -> Clash
     following = occurrences[0]
     return Clash(
         kind=following.kind,
-        # What a public class tells of its instructor and place, everybody may know.
+        # The subject of a public class is public.
         subject=following.subject if any(map(_is_public, following.sessions)) else "",
         first=ClashingClass.of(following.first),
         second=ClashingClass.of(following.second) if following.second else None,
@@ -220,35 +220,35 @@ def _clash(key: tuple[object, ...], occurrences: Sequence[_Occurrence]) -> Clash
 
 
 def _takes_place(entry: Published, now: datetime) -> bool:
-    session, kind = entry.session, entry.session.offering_type
+    session, offering_type = entry.session, entry.session.offering_type
     return (
         session.status is Status.ACTIVE
         and not entry.vanished
         and entry.missing_since is None
         and session.complete
-        and not (kind is not None and kind.draft)
+        and not (offering_type is not None and offering_type.draft)
         and session.ends > max(now, session.start)
     )
 
 
 def _instructor_clashes(sessions: Iterable[ClassSession]) -> Iterator[_Occurrence]:
-    # by instructor and place: the session that ends last
+    # by instructor and location: the session that ends last
     running: dict[int, dict[Hashable, ClassSession]] = {}
     for session in sessions:
         if session.venue is None:
             continue
-        place = (session.venue.id, session.room and session.room.id)
+        location = (session.venue.id, session.room and session.room.id)
         for person in session.instructors:
-            places = running.setdefault(person.id, {})
-            over = [key for key, other in places.items() if other.ends <= session.start]
+            by_location = running.setdefault(person.id, {})
+            over = [key for key, other in by_location.items() if other.ends <= session.start]
             for key in over:
-                del places[key]
-            for other in places.values():
+                del by_location[key]
+            for other in by_location.values():
                 if _elsewhere(other, session):
                     name = person.name or f"instructor {person.id}"
                     yield _Occurrence(ClashKind.INSTRUCTOR, person.id, name, other, session)
                     break
-            places[place] = _later(places.get(place), session)
+            by_location[location] = _later(by_location.get(location), session)
 
 
 def _elsewhere(session: ClassSession, other: ClassSession) -> bool:

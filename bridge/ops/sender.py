@@ -111,7 +111,7 @@ class Sender(Generic[OutboxT]):
         self._store = store
         self._keys = keys
         # A new address is tried at once.
-        self._failure_key = keys.delivery_failure(outbox.name, webhook.mark)
+        self._failure_key = keys.delivery_failure(outbox.name, webhook.fingerprint)
         self._instrumentation = instrumentation
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -134,7 +134,10 @@ class Sender(Generic[OutboxT]):
                 self._cut_at = time.monotonic() + _CLOSE_TIMEOUT
 
     def close(self) -> None:
-        """The same, and wait for it; what was not accepted stays in the outbox."""
+        """End the thread like :meth:`finish`, and wait for it.
+
+        What was not accepted stays in the outbox.
+        """
         self.finish()
         thread = self._thread
         if thread is not None:

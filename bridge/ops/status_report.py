@@ -37,7 +37,7 @@ class SnapshotCounts:
         gone: tombstones: sessions that upstream no longer lists, published as cancelled.
         hidden: sessions that the public may not see, by reason; and private appointments.
         dropped: upstream rows that were unusable, by reason.
-        repaired: upstream rows that were corrected, by reason.
+        repaired: upstream rows that were used although a value was missing or unknown, by reason.
     """
 
     listed: int
@@ -228,7 +228,11 @@ class StatusReport:
         for name, help_text, by_reason in (
             ("withheld", "Sessions that the public may not see.", counts.hidden),
             ("dropped", "Unusable rows of the last walk.", counts.dropped),
-            ("repaired", "Corrected rows of the last walk.", counts.repaired),
+            (
+                "repaired",
+                "Rows used although a value was missing.",
+                counts.repaired,
+            ),
         ):
             for reason, count in by_reason.items():
                 yield f"bridge_sessions_{name}", help_text, {"reason": reason}, count

@@ -1,4 +1,4 @@
-"""Usage counts: which feeds are read, by which client families, how often and when last."""
+"""Usage counts: which feeds are read, by which user agents, how often and when last."""
 
 import json
 import threading
@@ -64,7 +64,7 @@ class FeedUsage:
 
     Attributes:
         reads: by all clients.
-        families: each client family's last read, in seconds since 1970; the latest first.
+        families: each user agent's last read, in seconds since 1970; the latest first.
     """
 
     feed: FeedInfo
@@ -144,7 +144,7 @@ class UsageCounter:
         return self._last_reads.get(name, {})
 
     def families(self) -> dict[str, ReadCount]:
-        """Reads by client family, of the families that have read anything."""
+        """Reads by user agent, of those that have read anything."""
         now = self._store.now()
         return {family: hours.read_count(now) for family, hours in self._totals()[0].items()}
 

@@ -1,4 +1,4 @@
-"""A webhook: posts JSON to an address that is a secret."""
+"""A webhook: the HTTP POST of alerts and of changes to an address that is a secret."""
 
 import hashlib
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class Webhook:
         self._http = new_session(1)
 
     @property
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """A hash that identifies the address without revealing it."""
         return hashlib.sha256(self._url.encode()).hexdigest()[:8]
 

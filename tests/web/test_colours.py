@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import bridge.web
-from bridge.web.pages import colours
+from bridge.web.pages.accent import DARK, LIGHT, contrast
 
 CSS = (Path(bridge.web.__file__).parent / "static" / "site.css").read_text("utf-8")
 THEMES = {
@@ -29,18 +29,18 @@ def theme(name):
 @pytest.mark.parametrize(("ink", "ground"), TEXT)
 def test_text_has_the_contrast_that_wcag_aa_requires(name, ink, ground):
     values = theme(name)
-    assert colours.contrast(values[ink], values[ground]) >= 4.5
+    assert contrast(values[ink], values[ground]) >= 4.5
 
 
 @pytest.mark.parametrize("name", THEMES)
 def test_borders_of_fields_are_visible(name):
     values = theme(name)
-    assert colours.contrast(values["edge"], values["ground"]) >= 3
+    assert contrast(values["edge"], values["ground"]) >= 3
 
 
 @pytest.mark.parametrize("name", THEMES)
 def test_accents_are_computed_for_the_real_backgrounds(name):
-    assert theme(name)["ground"] == (colours.LIGHT if name == "light" else colours.DARK)
+    assert theme(name)["ground"] == (LIGHT if name == "light" else DARK)
 
 
 def test_the_dark_theme_is_the_same_by_preference_and_by_choice():

@@ -6,7 +6,7 @@ import re
 import pytest
 from web.pages import Page, page
 
-from bridge.web.pages import colours
+from bridge.web.pages.accent import DARK, LIGHT, contrast, themed
 from bridge.web.pages.embed_options import FONTS, SYSTEM
 
 EMBEDS = ("/embed/venues/12", "/embed/instructors/11", "/embed/courses/51", "/embed/sessions")
@@ -300,14 +300,14 @@ class TestAccent:
     @pytest.mark.parametrize(
         "digits", ["000000", "ffffff", "ff8800", "ffeb3b", "0b5d57", "777777", "0000ff", "808080"]
     )
-    @pytest.mark.parametrize("ground", [colours.LIGHT, colours.DARK])
+    @pytest.mark.parametrize("ground", [LIGHT, DARK])
     def test_its_contrast_is_sufficient(self, digits, ground):
-        accent = colours.themed(digits, ground)
-        assert colours.contrast(accent.ink, ground) >= 4.5
-        assert colours.contrast(accent.on_fill, accent.fill) >= 4.5
+        accent = themed(digits, ground)
+        assert contrast(accent.ink, ground) >= 4.5
+        assert contrast(accent.on_fill, accent.fill) >= 4.5
 
     def test_a_readable_accent_is_unchanged(self):
-        assert colours.themed("0b5d57", colours.LIGHT).ink == "#0b5d57"
+        assert themed("0b5d57", LIGHT).ink == "#0b5d57"
 
 
 class TestScript:

@@ -9,7 +9,8 @@ from bridge.filter_params import PARAMETERS
 from bridge.param_values import quoted
 from bridge.snapshots.cache import Lookup
 from bridge.web.middleware import security_headers
-from bridge.web.pages import calendar_links, colours
+from bridge.web.pages import calendar_links
+from bridge.web.pages.accent import DARK, LIGHT, accent_colour, themed
 from bridge.web.pages.embed_options import EmbedOptions
 from bridge.web.pages.page_cache import Page, page_response
 from bridge.web.pages.page_context import PageContext
@@ -95,10 +96,8 @@ def _timetable(
 @blueprint.route("/accent/<digits>.css")
 def accent_style(digits: str) -> Response:
     """The style sheet of an accent colour: the security policy forbids inline styles."""
-    digits = colours.accent("accent", digits)
-    light, dark = (
-        colours.themed(digits, background) for background in (colours.LIGHT, colours.DARK)
-    )
+    digits = accent_colour("accent", digits)
+    light, dark = (themed(digits, background) for background in (LIGHT, DARK))
     css = "".join(
         f"{selector}{{--accent:{accent.ink};--fill:{accent.fill};--on-fill:{accent.on_fill}}}{end}\n"
         for selector, accent, end in (

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bridge.web.pages import colours
+from bridge.web.pages.accent import accent_colour
 from bridge.web.pages.page_context import PageContext
 
 THEMES = (LIGHT, DARK, AUTO) = ("light", "dark", "auto")
@@ -44,7 +44,7 @@ class EmbedOptions:
         return cls(
             theme=context.one_of(f"{prefix}theme", THEMES),
             font=context.one_of(f"{prefix}font", FONTS),
-            accent=None if text is None else colours.accent(name, text),
+            accent=None if text is None else accent_colour(name, text),
             filters=context.one_of(f"{prefix}filters", (OFF, ON)) == ON,
         )
 

@@ -24,7 +24,7 @@ from bridge.web.pages.page_title import PageContent
 from bridge.web.pages.timetable import Timetable
 from bridge.web.site_address import base_address, root_path
 
-# What only some pages have.
+# Template variables that only some pages set.
 _OPTIONAL = dict.fromkeys(
     ("age", "canonical", "data", "description", "embedded", "left_out", "private", "table", "view")
 )
@@ -33,7 +33,7 @@ VIEWS = (AGENDA, WEEK, MONTH) = ("agenda", "week", "month")
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """What pages are headed with.
+    """The studio's name, link and logo in the page header.
 
     Attributes:
         name: empty if it is not known.
@@ -100,12 +100,12 @@ class PageContext:
 
     @cached_property
     def studio(self) -> Studio:
-        """What the page is headed with."""
+        """The studio in the page header."""
         return Studio.of(self.services)
 
     @cached_property
     def now(self) -> datetime:
-        """The current time."""
+        """The time of the request, by the clock of the store; the same for the whole page."""
         return datetime.fromtimestamp(self.services.store.now(), UTC)
 
     @property

@@ -29,7 +29,7 @@ class Accent:
     on_fill: str
 
 
-def accent(name: str, text: str) -> str:
+def accent_colour(name: str, text: str) -> str:
     """Parse the value of a query parameter as a colour, ``rrggbb``.
 
     Raises:
