@@ -48,6 +48,9 @@ Window = tuple[datetime | None, datetime | None]
 # for a change of the clocks in between.
 _BEFORE_UTC_DAY, _AFTER_UTC_DAY = timedelta(hours=26), timedelta(hours=26)
 
+# The earliest zone is 14 hours ahead of UTC, the latest 12 hours behind.
+_MAX_AHEAD, _MAX_BEHIND = timedelta(hours=14), timedelta(hours=12)
+
 _OCCUPANCY_TESTS: dict[Occupancy, Callable[[ClassSession], bool]] = {
     Occupancy.FULL: lambda session: session.full,
     Occupancy.NOT_FULL: lambda session: not session.full,
@@ -155,6 +158,14 @@ class FilterSet:
         return (
             earliest and earliest - _BEFORE_UTC_DAY,
             latest and latest + _AFTER_UTC_DAY,
+        )
+
+    @property
+    def widest_local_bounds(self) -> Window:
+        """The bounds of the local start in UTC, so wide that they hold in each time zone."""
+        return (
+            _in_utc(self.local_starts_at_gte, -_MAX_AHEAD),
+            _in_utc(self.local_starts_at_lte, _MAX_BEHIND),
         )
 
     def matches(self, session: ClassSession, day: date) -> bool:
@@ -265,6 +276,13 @@ def _at(session: ClassSession, bound: datetime) -> datetime:
     if bound.tzinfo is not None:
         return bound
     return bound.replace(tzinfo=session.local_start.tzinfo).astimezone(UTC)
+
+
+def _in_utc(bound: datetime | None, margin: timedelta) -> datetime | None:
+    """*bound* in UTC; if it is naive, moved by *margin*."""
+    if bound is None or bound.tzinfo is not None:
+        return bound
+    return bound.replace(tzinfo=UTC) + margin
 
 
 def _canonical(values: Any) -> tuple[Any, ...]:

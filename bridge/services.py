@@ -237,8 +237,16 @@ def build(
     alerts = Alerts(store, keys, alert_sender, config.studio)
     local_cache = LocalCache(store, keys, clock)
     backoff = Backoff(store, keys)
+    history = SessionHistory(store, keys)
+    change_logs = ChangeLogs(store, keys)
     publisher = Publisher(
-        store=store, keys=keys, local_cache=local_cache, freshness=freshness, alerts=alerts
+        store=store,
+        keys=keys,
+        local_cache=local_cache,
+        freshness=freshness,
+        history=history,
+        change_logs=change_logs,
+        alerts=alerts,
     )
     refresher = Refresher(
         store=store,
@@ -259,7 +267,7 @@ def build(
         refresher=refresher,
         freshness=freshness,
         backoff=backoff,
-        history=SessionHistory(store, keys),
+        history=history,
         registry=registry,
         budget=budget,
         clock=clock,
@@ -270,7 +278,6 @@ def build(
     usage = UsageCounter(store, keys)
     first_renders = FirstRenders()
     last_modified = LastModified(store, keys)
-    change_logs = ChangeLogs(store, keys)
     defaults = FeedDefaults.of(config)
 
     def load_change_logs() -> list[ChangeLog]:

@@ -23,6 +23,7 @@ from bridge.ops.alerts import Alerts
 from bridge.snapshots.backoff import Backoff
 from bridge.snapshots.bulkhead import Bulkhead
 from bridge.snapshots.cache import SnapshotCache
+from bridge.snapshots.change_log import ChangeLogs
 from bridge.snapshots.freshness import FreshnessPolicy
 from bridge.snapshots.key_registry import KeyRegistry
 from bridge.snapshots.local_cache import LocalCache
@@ -196,6 +197,8 @@ class Worker:
             keys=KEYS,
             local_cache=self.local_cache,
             freshness=self.freshness,
+            history=SessionHistory(self.store, KEYS),
+            change_logs=ChangeLogs(self.store, KEYS),
             alerts=self.alerts,
         )
         self.refresher = FollowedRefresher(

@@ -65,7 +65,7 @@ _TEXTS = {
 
 
 def _snapshot(walk: Walk, settings: Config) -> Snapshot:
-    rules = MergeRules(tombstones=True, history=True, shrink_hold=settings.shrink_hold)
+    rules = MergeRules(wide=True, shrink_hold=settings.shrink_hold)
     return merge.merge_walk(FilterSet(past=settings.window_past_days), walk, None, {}, rules)
 
 

@@ -151,7 +151,7 @@ class SnapshotCache:
         """
         entry = self._local_cache.revalidate_if_due(key.text)
         if entry is not None:
-            self._registry.record(key, settled=rules.settled, pinned=rules.history)
+            self._registry.record(key, settled=rules.settled, pinned=rules.wide)
             state = self._state(key, entry)
             if state is CopyState.FRESH or rules.settled:
                 lookup = self._lookup(key, entry, CacheOutcome.HIT)
@@ -243,7 +243,7 @@ class SnapshotCache:
         with self._admission_lock:
             purpose = Purpose.LIVE if failure else self._admit(key, rules)
             if failure is None:
-                self._registry.record(key, settled=rules.settled, pinned=rules.history)
+                self._registry.record(key, settled=rules.settled, pinned=rules.wide)
         flight = self._refresher.refresh(key, rules, failure, purpose)
 
         def wait(timeout: float) -> Lookup:
@@ -292,7 +292,7 @@ class SnapshotCache:
             TooManyRequestsError: the key is new, and too many new keys were requested lately.
             UnavailableError: the key is new, and upstream has requested a pause.
         """
-        if rules.history or self._registry.contains(key):
+        if rules.wide or self._registry.contains(key):
             return Purpose.LIVE
         if error := self._cooldown_error():
             raise error

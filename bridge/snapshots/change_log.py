@@ -21,10 +21,11 @@ import structlog
 
 from bridge.model import Identity, Published, SourceName
 from bridge.snapshots.encoding import (
-    INVALID_DATA_ERRORS,
     PartTable,
+    compressed_json,
     decode_parts,
     decode_row,
+    decoding,
     encode_row,
 )
 from bridge.snapshots.merge import slot
@@ -241,7 +242,7 @@ def encode_log(changes: ChangeLog) -> bytes:
         for entry in changes.changes
     ]
     data = {"publications": changes.publications, "parts": parts.rows, "rows": rows}
-    return zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 6)
+    return compressed_json(data)
 
 
 def decode_log(value: bytes) -> ChangeLog:
@@ -250,7 +251,7 @@ def decode_log(value: bytes) -> ChangeLog:
     Raises:
         ValueError: *value* is invalid, or was stored in another format.
     """
-    try:
+    with decoding("change log"):
         data = json.loads(zlib.decompress(value))
         parts = decode_parts(data["parts"])
         return ChangeLog(
@@ -268,8 +269,6 @@ def decode_log(value: bytes) -> ChangeLog:
                 for publication, at, before, after, removed in data["rows"]
             ),
         )
-    except INVALID_DATA_ERRORS as err:
-        raise ValueError(f"invalid change log: {type(err).__name__}") from err
 
 
 def _facts(entry: Published) -> object:

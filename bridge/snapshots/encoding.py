@@ -3,7 +3,8 @@
 import json
 import math
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -25,7 +26,7 @@ from bridge.model import (
 from bridge.snapshots.snapshot import Snapshot
 
 # The exceptions that zlib, JSON, enums and dates raise for invalid data.
-INVALID_DATA_ERRORS = (
+_INVALID_DATA_ERRORS = (
     zlib.error,
     ArithmeticError,
     AttributeError,
@@ -37,18 +38,37 @@ INVALID_DATA_ERRORS = (
 )
 
 
+@contextmanager
+def decoding(what: str) -> Iterator[None]:
+    """Raises ValueError if the block finds invalid data, or data in another format.
+
+    Args:
+        what: what is decoded, for the error.
+    """
+    try:
+        yield
+    except _INVALID_DATA_ERRORS as err:
+        raise ValueError(f"invalid {what}: {type(err).__name__}") from err
+
+
+def compressed_json(data: object) -> bytes:
+    """*data* as compressed JSON."""
+    return zlib.compress(_json(data).encode(), 6)
+
+
 def encode(snapshot: Snapshot) -> bytes:
     """The snapshot as compressed JSON, with venues and other shared parts stored once."""
     parts = PartTable()
     rows = [encode_row(entry, parts) for entry in snapshot.published]
-    data = {
-        "walked": snapshot.walked,
-        "covers_from": None if snapshot.covers_from == float("-inf") else snapshot.covers_from,
-        "tally": dict(snapshot.tally),
-        "parts": parts.rows,
-        "rows": rows,
-    }
-    return zlib.compress(_json(data).encode(), 6)
+    return compressed_json(
+        {
+            "walked": snapshot.walked,
+            "covers_from": None if snapshot.covers_from == float("-inf") else snapshot.covers_from,
+            "tally": dict(snapshot.tally),
+            "parts": parts.rows,
+            "rows": rows,
+        }
+    )
 
 
 def decode(value: bytes) -> Snapshot:
@@ -57,7 +77,7 @@ def decode(value: bytes) -> Snapshot:
     Raises:
         ValueError: *value* is invalid, or was stored in another format.
     """
-    try:
+    with decoding("snapshot"):
         data = json.loads(zlib.decompress(value))
         parts = decode_parts(data["parts"])
         covers_from, walked = data["covers_from"], float(data["walked"])
@@ -69,8 +89,6 @@ def decode(value: bytes) -> Snapshot:
             published=tuple(decode_row(row, parts) for row in data["rows"]),
             tally=dict(data["tally"]),
         )
-    except INVALID_DATA_ERRORS as err:
-        raise ValueError(f"invalid snapshot: {type(err).__name__}") from err
 
 
 def encode_session(published: Published) -> bytes:
@@ -86,39 +104,26 @@ def decode_session(value: bytes) -> Published:
     Raises:
         ValueError: *value* is invalid, or was stored in another format.
     """
-    try:
+    with decoding("session"):
         data = json.loads(value)
         return decode_row(data["row"], decode_parts(data["parts"]))
-    except INVALID_DATA_ERRORS as err:
-        raise ValueError(f"invalid session: {type(err).__name__}") from err
 
 
 Part = Venue | Room | Instructor | Course | OfferingType
 
-_CONSTRUCTORS: Mapping[str, Callable[..., Part]] = {
+_CLASSES: Mapping[str, type[Part]] = {
     "venue": Venue,
     "room": Room,
     "instructor": Instructor,
     "course": Course,
-    "type": lambda *values: _with_enum_visibility(OfferingType(*values)),
+    "type": OfferingType,
 }
-_NAMES = {
-    Venue: "venue",
-    Room: "room",
-    Instructor: "instructor",
-    Course: "course",
-    OfferingType: "type",
-}
+_NAMES = {cls: name for name, cls in _CLASSES.items()}
 # dataclasses.astuple would copy each value deeply, several times per session.
 _FIELD_VALUES = {
     cls: attrgetter(*(field.name for field in fields(cls))) for cls in (*_NAMES, Revision)
 }
 _json = json.JSONEncoder(separators=(",", ":")).encode
-
-
-def _with_enum_visibility(offering_type: OfferingType) -> OfferingType:
-    text = offering_type.visibility
-    return replace(offering_type, visibility=None if text is None else Visibility(text))
 
 
 class PartTable:
@@ -150,11 +155,14 @@ class PartTable:
 # Equal parts of different snapshots share one instance: most comparisons then end at identity.
 @lru_cache(maxsize=8_192, typed=True)
 def _decode_part(name: str, *values: Any) -> Part:
-    return _CONSTRUCTORS[name](*values)
+    part = _CLASSES[name](*values)
+    if isinstance(part, OfferingType) and part.visibility is not None:
+        return replace(part, visibility=Visibility(part.visibility))
+    return part
 
 
 def decode_parts(rows: Sequence[Sequence[Any]]) -> list[Part]:
-    """The inverse of :attr:`PartTable.rows`. Raises one of :data:`INVALID_DATA_ERRORS`."""
+    """The inverse of :attr:`PartTable.rows`. Use it while :func:`decoding`."""
     return [_decode_part(*row) for row in rows]
 
 
@@ -198,7 +206,7 @@ _ROW_LENGTH = 27
 
 
 def decode_row(row: list[Any], parts: list[Any]) -> Published:
-    """The inverse of :func:`encode_row`. Raises one of :data:`INVALID_DATA_ERRORS`."""
+    """The inverse of :func:`encode_row`. Use it while :func:`decoding`."""
     # A later version may have added elements at the end, which this one ignores.
     if len(row) < _ROW_LENGTH:
         row = [*row, *_ADDED[len(row) - _ROW_LENGTH :]]

@@ -9,7 +9,7 @@ from bridge.config import Config
 _JITTER = 0.1
 # A walk dated slightly in the future was made by a machine whose clock is ahead; one dated further
 # in the future was made before a clock was set back.
-_MAX_CLOCK_SKEW = 5.0
+MAX_CLOCK_SKEW = 5.0
 
 
 class CopyState(Enum):
@@ -69,7 +69,7 @@ class FreshnessPolicy:
             now: the current time, in seconds since 1970.
         """
         age = now - walked
-        return -1.0 if age < -_MAX_CLOCK_SKEW else self.ttl_of(key) - max(0.0, age)
+        return -1.0 if age < -MAX_CLOCK_SKEW else self.ttl_of(key) - max(0.0, age)
 
     def state(self, key: str, walked: float, now: float) -> CopyState:
         """How a snapshot that was walked at *walked* may be used at *now*."""

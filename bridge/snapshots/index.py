@@ -4,12 +4,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from bridge.filters import FilterSet
+from bridge.filters import FilterSet, Window
 from bridge.model import ClassSession, Published
 
 _FIELDS = ("venues", "rooms", "instructors", "course", "offering_types", "category")
-
-Window = tuple[datetime | None, datetime | None]
 
 Positions = Sequence[int]
 """Positions of sessions in the snapshot, in ascending order."""

@@ -9,6 +9,7 @@ from cachetools import LRUCache
 from bridge.clock import Clock
 from bridge.model import SourceName
 from bridge.snapshots.encoding import decode
+from bridge.snapshots.freshness import MAX_CLOCK_SKEW
 from bridge.snapshots.merge import with_detached
 from bridge.snapshots.snapshot import Snapshot
 from bridge.store.interface import Entry, Store
@@ -17,7 +18,6 @@ from bridge.store.keys import Keys
 log = structlog.get_logger()
 
 _CHECK_INTERVAL = 1.0
-_MAX_CLOCK_SKEW = 5.0
 # A session takes one to two kilobytes. Invented requests for times that no snapshot covers can
 # fill the cache.
 _MAX_SESSIONS = 40_000
@@ -134,7 +134,7 @@ class LocalCache:
         if stored.walked >= cached.snapshot.walked:
             return True
         # The cached snapshot was walked by a clock that was ahead and has been corrected since.
-        return cached.snapshot.walked > self._store.now() + _MAX_CLOCK_SKEW
+        return cached.snapshot.walked > self._store.now() + MAX_CLOCK_SKEW
 
     def _set(self, key: str, entry: LocalEntry) -> None:
         before = self._entries.get(key)

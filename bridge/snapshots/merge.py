@@ -29,15 +29,14 @@ class MergeRules:
     """How walks of a filter set are merged.
 
     Attributes:
-        tombstones: a deleted session is published as cancelled, because the walk was
-            provider-wide. Otherwise it is removed, because it may only have left the filter set.
-        history: past sessions are kept after they leave the filter set's window.
+        wide: the walks are provider-wide: a deleted session is published as cancelled, and past
+            sessions are kept after they leave the filter set's window. Otherwise a session is
+            removed, because it may only have left the filter set.
         shrink_hold: seconds for which suspiciously many missing sessions are held.
         settled: the filter set lies entirely in the past: fetched once, it is never refreshed.
     """
 
-    tombstones: bool
-    history: bool
+    wide: bool
     shrink_hold: float
     settled: bool = False
 
@@ -259,7 +258,7 @@ class _Merge:
 
     def _belongs(self, entry: Published) -> bool:
         """Whether a session still belongs to the filter set."""
-        if self._rules.history:
+        if self._rules.wide:
             return entry.session.ends >= self._now - timedelta(days=HISTORY_DAYS)
         session = entry.session
         latest = self._history.get(session.identity)
@@ -299,7 +298,7 @@ class _Merge:
             return replace(entry, missing_since=since, held=True)
         if entry.missing_since is None and entry.session.id not in self._walk.deleted:
             return replace(entry, missing_since=since)
-        if not self._rules.tombstones or slot(entry.session) in self._live_slots:
+        if not self._rules.wide or slot(entry.session) in self._live_slots:
             return None
         cancelled = replace(entry.session, status=Status.CANCELLED)
         return replace(revisions.with_revision(cancelled, self._at, entry), vanished=True)
@@ -318,7 +317,7 @@ def _covers_from(
     filter_set: FilterSet, walk: Walk, previous: Snapshot | None, rules: MergeRules
 ) -> float:
     edge = _edge(filter_set, walk)
-    if not rules.history or previous is None or not follows(filter_set, walk, previous):
+    if not rules.wide or previous is None or not follows(filter_set, walk, previous):
         return edge
     oldest = walk.started - HISTORY_DAYS * 86400
     return min(edge, max(previous.covers_from, oldest))

@@ -100,7 +100,7 @@ class Prefetcher:
                 continue
             # Refreshing many narrow snapshots would use up the budget; the wide snapshot answers
             # nearly all requests.
-            min_age = 0.0 if rules.history else _HOUR
+            min_age = 0.0 if rules.wide else _HOUR
             if self._cache.expires_within(key, self._interval, not_before=min_age):
                 due.append((key, rules))
         return due

@@ -37,14 +37,16 @@ class Publisher:
         keys: Keys,
         local_cache: LocalCache,
         freshness: FreshnessPolicy,
+        history: SessionHistory,
+        change_logs: ChangeLogs,
         alerts: AlertSink,
     ) -> None:
         self._store = store
         self._keys = keys
         self._local_cache = local_cache
         self._freshness = freshness
-        self._history = SessionHistory(store, keys)
-        self._change_logs = ChangeLogs(store, keys)
+        self._history = history
+        self._change_logs = change_logs
         self._alerts = alerts
 
     def check(self, key: SnapshotKey, walk: Walk) -> None:
@@ -155,7 +157,7 @@ class Publisher:
 
     def _store_ttl(self, rules: MergeRules) -> float:
         """Seconds after which the store drops a snapshot that is not refreshed."""
-        if rules.settled or rules.history:
+        if rules.settled or rules.wide:
             return HISTORY_DAYS * _DAY
         return self._freshness.ttl * 2 + self._freshness.stale_if_error + _DAY
 

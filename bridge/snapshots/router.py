@@ -192,8 +192,6 @@ class SnapshotRouter:
         )
 
     def _join(self, lookups: Sequence[Lookup]) -> Lookup:
-        if len(lookups) == 1:
-            return lookups[0]
         found = [(lookup.version, lookup.snapshot) for lookup in lookups]
         version, snapshot = self._joined_snapshot(found)
         return Lookup.joined(lookups, snapshot, version)

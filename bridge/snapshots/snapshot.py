@@ -85,9 +85,7 @@ def ordered(published: Mapping[Identity, Published]) -> tuple[Published, ...]:
 
 
 def join(snapshots: Sequence[Snapshot]) -> Snapshot:
-    """The snapshots of several sources as one. A single snapshot is returned unchanged."""
-    if len(snapshots) == 1:
-        return snapshots[0]
+    """The snapshots of several sources as one."""
     tally: Counter[str] = Counter()
     for snapshot in snapshots:
         tally.update(snapshot.tally)

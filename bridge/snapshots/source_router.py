@@ -24,7 +24,6 @@ from bridge.snapshots.snapshot import Snapshot, ordered
 from bridge.snapshots.snapshot_key import SnapshotKey
 from bridge.upstream.sources import Source
 
-_MAX_UTC_OFFSET = timedelta(hours=14)
 _MAX_JOINED = 32
 # Of the narrow snapshots, to find out whether any can be served.
 _MAX_CHECKED = 50
@@ -75,7 +74,7 @@ class NarrowRouter:
         self._cache = cache
         self._source = source.name
         self._default = default
-        self._rules = MergeRules(tombstones=False, history=False, shrink_hold=shrink_hold)
+        self._rules = MergeRules(wide=False, shrink_hold=shrink_hold)
 
     def begin(self, filter_set: FilterSet) -> Pending:
         """Look up the filter set's own snapshot."""
@@ -156,8 +155,8 @@ class WideRouter:
         self._cache = cache
         self._source = source
         self._clock = clock
-        self._wide_rules = MergeRules(tombstones=True, history=True, shrink_hold=shrink_hold)
-        self._own_rules = MergeRules(tombstones=False, history=False, shrink_hold=shrink_hold)
+        self._wide_rules = MergeRules(wide=True, shrink_hold=shrink_hold)
+        self._own_rules = MergeRules(wide=False, shrink_hold=shrink_hold)
         self._archive_rules = replace(self._own_rules, settled=True)
         self._lock = threading.Lock()
         self._joined: LRUCache[str, Snapshot] = LRUCache(_MAX_JOINED)
@@ -260,9 +259,7 @@ def _contains(entry: LocalEntry | None, session: ClassSession) -> bool:
 def _lower_bound(filter_set: FilterSet, snapshot: Snapshot) -> datetime | None:
     """The time before which no session matches *filter_set*; None if there is no such bound."""
     window_start, _ = filter_set.widest_window(snapshot.day)
-    local = filter_set.local_starts_at_gte
-    if local is not None and local.tzinfo is None:
-        local = local.replace(tzinfo=UTC) - _MAX_UTC_OFFSET
+    local, _ = filter_set.widest_local_bounds
     bounds = (window_start, filter_set.starts_at_gte, filter_set.ends_at_gte, local)
     return max((bound for bound in bounds if bound), default=None)
 

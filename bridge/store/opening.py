@@ -56,7 +56,7 @@ def open_backend(config: Config, clock: Clock) -> Store:
     """
     try:
         return _BACKENDS[config.cache_url.partition(":")[0]](config.cache_url, clock)
-    except (KeyError, ValueError) as err:
+    except ValueError as err:
         problem = "its address cannot be used; accepted: redis://host:6379/0"
         raise ConfigError({config.store_variable: problem}) from err
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.store.interface import Store, Write
 from bridge.store.json_values import decode_json
@@ -12,6 +12,8 @@ from bridge.upstream.budget import Purpose
 _MINUTE = 60
 _TRIES = 50
 _RETRY_SECONDS = 0.05
+# Longer than a minute and than any cool-down.
+_TTL = 400.0
 _HINT_SECONDS = 30 * 86400.0
 
 
@@ -73,45 +75,46 @@ class SharedRequestBudget:
 
     def reserve(self, purpose: Purpose) -> float:
         """Reserve one request. Returns 0.0, or the seconds until the next attempt."""
-        key = self._keys.budget
         for _ in range(_TRIES):
-            entry = self._store.read([key]).get(key)
-            now = self._store.now()
-            requests = (_RequestLog.decode(entry.value) if entry else _RequestLog()).at(now)
+            requests, now, version = self._load()
             if requests.quiet_until > now:
                 return requests.quiet_until - now
             share = max(1, math.floor(self._per_minute * purpose.share))
             if requests.count() >= self._per_minute or requests.count(purpose) >= share:
                 return max(_RETRY_SECONDS, requests.rows[0][0] + 1 + _MINUTE - now)
-            requests = requests.plus_one(now, purpose)
-            expect = {key: entry.version if entry else None}
-            if self._store.commit({key: Write(requests.encode(), 400)}, expect=expect):
+            if self._save(requests.plus_one(now, purpose), version):
                 return 0.0
         return _RETRY_SECONDS
 
     def cool_down(self, seconds: float) -> None:
         """Block all requests for *seconds*; a cool-down that ends later is not shortened."""
-        key = self._keys.budget
         for _ in range(_TRIES):
-            entry = self._store.read([key]).get(key)
-            now = self._store.now()
-            requests = (_RequestLog.decode(entry.value) if entry else _RequestLog()).at(now)
-            requests = _RequestLog(requests.rows, max(requests.quiet_until, now + seconds))
-            expect = {key: entry.version if entry else None}
-            if self._store.commit({key: Write(requests.encode(), 400)}, expect=expect):
+            requests, now, version = self._load()
+            until = max(requests.quiet_until, now + seconds)
+            if self._save(replace(requests, quiet_until=until), version):
                 return
 
     def cooldown_left(self) -> float:
         """Seconds until the end of the cool-down; 0.0 if there is none."""
-        entry = self._store.read([self._keys.budget]).get(self._keys.budget)
-        now = self._store.now()
-        return max(0.0, _RequestLog.decode(entry.value).at(now).quiet_until - now) if entry else 0.0
+        requests, now, _ = self._load()
+        return max(0.0, requests.quiet_until - now)
 
     def left(self) -> int:
         """The number of requests that the budget currently allows."""
+        requests, _, _ = self._load()
+        return max(0, self._per_minute - requests.count())
+
+    def _load(self) -> tuple[_RequestLog, float, str | None]:
+        """The log, the current time, and the version of the log in the store."""
         entry = self._store.read([self._keys.budget]).get(self._keys.budget)
-        log = _RequestLog.decode(entry.value).at(self._store.now()) if entry else _RequestLog()
-        return max(0, self._per_minute - log.count())
+        now = self._store.now()
+        requests = _RequestLog.decode(entry.value) if entry else _RequestLog()
+        return requests.at(now), now, entry.version if entry else None
+
+    def _save(self, requests: _RequestLog, version: str | None) -> str | None:
+        """Replace the log of this version; None if another process was faster."""
+        key = self._keys.budget
+        return self._store.commit({key: Write(requests.encode(), _TTL)}, expect={key: version})
 
     def hint(self, name: str) -> str | None:
         """The hint *name*, or None."""

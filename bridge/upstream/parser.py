@@ -181,10 +181,9 @@ _ABSENT = object()
 _PLAIN_FIELDS = ("id", "starts_at", "ends_at", "status", "attending_count", "max_occupancy")
 
 
-def _has(row: Any, path: tuple[str, ...]) -> bool:
-    for name in path[:-1]:
-        row = row.get(name) if isinstance(row, Mapping) else None
-    return isinstance(row, Mapping) and path[-1] in row
+def _has(row: Row, path: tuple[str, ...]) -> bool:
+    parent = _get_path(row, path[:-1])
+    return isinstance(parent, Mapping) and path[-1] in parent
 
 
 def _session(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 from bridge.config import ListStyle
 from bridge.filters import FilterSet
@@ -15,9 +15,6 @@ MAX_DURATION = timedelta(days=31)
 """How long before a window sessions of it may begin, to be found: a month, for camps and trainings.
 
 A window is requested by start, the only bound that the vendor's page types and describes."""
-# Bounds in local time are requested as UTC times, which are unambiguous: the earliest zone is 14
-# hours ahead of UTC, the latest 12 hours behind.
-_MAX_AHEAD, _MAX_BEHIND = timedelta(hours=14), timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,8 +171,9 @@ def _values(source: Source, filter_set: FilterSet) -> dict[str, list[str]]:
 
 def _bounds(filter_set: FilterSet, day: date) -> Iterator[tuple[str, str]]:
     earliest, latest = filter_set.widest_window(day)
-    lower = [filter_set.starts_at_gte, _as_utc(filter_set.local_starts_at_gte, -_MAX_AHEAD)]
-    upper = [filter_set.starts_at_lte, _as_utc(filter_set.local_starts_at_lte, _MAX_BEHIND), latest]
+    local_earliest, local_latest = filter_set.widest_local_bounds
+    lower = [filter_set.starts_at_gte, local_earliest]
+    upper = [filter_set.starts_at_lte, local_latest, latest]
     if earliest is not None:
         lower.append(earliest - MAX_DURATION)
     for parameter, bound in (
@@ -186,10 +184,3 @@ def _bounds(filter_set: FilterSet, day: date) -> Iterator[tuple[str, str]]:
     ):
         if bound is not None:
             yield parameter, bound.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _as_utc(bound: datetime | None, margin: timedelta) -> datetime | None:
-    """*bound* in UTC. To a naive bound the margin is added, so that no zone's sessions are lost."""
-    if bound is None or bound.tzinfo is not None:
-        return bound
-    return bound.replace(tzinfo=UTC) + margin

@@ -46,8 +46,8 @@ from bridge.store.interface import Write
 from bridge.store.memory import MemoryStore
 
 SOURCE = SourceName.COURSE_SESSIONS
-WIDE = MergeRules(tombstones=True, history=True, shrink_hold=21_600)
-NARROW = MergeRules(tombstones=False, history=False, shrink_hold=21_600)
+WIDE = MergeRules(wide=True, shrink_hold=21_600)
+NARROW = MergeRules(wide=False, shrink_hold=21_600)
 EVERYTHING = FilterSet(past=30)
 SAM, ZOE = Instructor(12, "Sam"), Instructor(11, "Zoë")
 

@@ -15,8 +15,8 @@ from bridge.snapshots.merge import HISTORY_DAYS, MergeRules
 from bridge.snapshots.snapshot import Snapshot
 
 HOLD = 21_600
-WIDE = MergeRules(tombstones=True, history=True, shrink_hold=HOLD)
-NARROW = MergeRules(tombstones=False, history=False, shrink_hold=HOLD)
+WIDE = MergeRules(wide=True, shrink_hold=HOLD)
+NARROW = MergeRules(wide=False, shrink_hold=HOLD)
 EVERYTHING = FilterSet(past=30)
 DAY = 86_400
 

@@ -33,9 +33,9 @@ from bridge.upstream.budget import Purpose
 
 WHOLE = FilterSet(past=30)
 VENUE = FilterSet(venues=(12,), past=30, future=90)
-RULES = MergeRules(tombstones=True, history=True, shrink_hold=21_600)
-NEW = MergeRules(tombstones=False, history=False, shrink_hold=21_600)
-SETTLED = MergeRules(tombstones=False, history=False, shrink_hold=21_600, settled=True)
+RULES = MergeRules(wide=True, shrink_hold=21_600)
+NEW = MergeRules(wide=False, shrink_hold=21_600)
+SETTLED = MergeRules(wide=False, shrink_hold=21_600, settled=True)
 TTL = FRESHNESS.ttl_of(WHOLE.key)
 SWR, SIE = FRESHNESS.stale_while_revalidate, FRESHNESS.stale_if_error
 BROKEN = UpstreamError(Cause("internal_error", "TeamUp failed"))

@@ -29,7 +29,7 @@ from bridge.store.interface import Entry, Write
 from bridge.store.memory import MemoryStore
 
 WHOLE = FilterSet(past=30)
-RULES = MergeRules(tombstones=True, history=True, shrink_hold=21_600)
+RULES = MergeRules(wide=True, shrink_hold=21_600)
 PAST_TTL = FRESHNESS.ttl * 1.2
 
 

@@ -24,7 +24,7 @@ from bridge.snapshots.merge import MergeRules
 from bridge.upstream.pagination import Walk
 
 WHOLE = key(FilterSet(past=30), SourceName.EVENTS)
-RULES = MergeRules(tombstones=True, history=True, shrink_hold=21_600)
+RULES = MergeRules(wide=True, shrink_hold=21_600)
 
 
 @dataclass
