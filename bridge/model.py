@@ -272,6 +272,8 @@ class Published:
             was not moved.
         covered: the instructors that were published first, if others took the place of some of
             them; otherwise empty.
+        noted_at: when the first of these two differences arose, in seconds since 1970; None without
+            them, and where an earlier version stored them.
     """
 
     session: ClassSession
@@ -281,6 +283,7 @@ class Published:
     vanished: bool = False
     moved_from: datetime | None = None
     covered: tuple[Instructor, ...] = ()
+    noted_at: int | None = None
 
     def __hash__(self) -> int:
         # Hashing all fields takes ten times as long and hardly reduces collisions.

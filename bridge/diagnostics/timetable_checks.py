@@ -148,7 +148,7 @@ def _hidden_counts(snapshot: Snapshot, audience: Audience) -> dict[str, int]:
         UNKNOWN: "without a known visibility",
         LATER: "beyond PUBLIC_HORIZON_DAYS",
     }
-    horizon = horizon_of(snapshot, audience)
+    horizon = horizon_of(snapshot.changed_at, audience)
     reasons = (hidden_reason(entry.session, audience, horizon) for entry in snapshot.published)
     counts = {
         texts.get(reason, f"visible to {reason}"): number

@@ -37,7 +37,7 @@ def visible_sessions(
     snapshot: Snapshot, window: FilterSet, audience: Audience
 ) -> list[ClassSession]:
     """The sessions in *window* that *audience* may see, in order of time."""
-    horizon = horizon_of(snapshot, audience)
+    horizon = horizon_of(snapshot.changed_at, audience)
     return [
         published.session
         for published in snapshot.matching(window)

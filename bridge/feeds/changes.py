@@ -62,7 +62,8 @@ def changes_of(
     """The changes that concern the feed of *spec* and that its audience may see, newest first.
 
     A change concerns a feed that contained the session before it or contains it after it. Nobody
-    sees the past of a session that is hidden from them today, nor forms of it that were hidden.
+    sees the past of a session that is hidden from them today, nor forms of it that were hidden or
+    beyond the audience's horizon at the time.
 
     Args:
         logs: of the sources of *snapshot*.
@@ -108,7 +109,6 @@ class _ChangeFeed:
         self._snapshot = snapshot
         self._spec = spec
         self._window = window
-        self._horizon = horizon_of(snapshot, spec.audience)
         self._options = ViewOptions.of(spec)
         self._types = offering_types_by_id(entry.session for entry in snapshot.published)
 
@@ -116,11 +116,12 @@ class _ChangeFeed:
         """The changes of one entry of the log."""
         before, after, removed = entry.change
         current = self._snapshot.by_identity.get(entry.change.identity)
-        if not self._is_visible(current or with_current_visibility(after, self._types)):
+        now = self._snapshot.changed_at
+        if not self._is_visible(current or with_current_visibility(after, self._types), now):
             return
-        if not self._is_visible(after):
+        if not self._is_visible(after, entry.at):
             return
-        if before is not None and not self._is_visible(before):
+        if before is not None and not self._is_visible(before, entry.at):
             before = None
         was_in = before is not None and self._is_in_feed(before.session)
         is_in = self._is_in_feed(after.session)
@@ -140,8 +141,10 @@ class _ChangeFeed:
             after=make_view(after, self._options),
         )
 
-    def _is_visible(self, entry: Published) -> bool:
-        return hidden_reason(entry.session, self._spec.audience, self._horizon) is None
+    def _is_visible(self, entry: Published, at: float) -> bool:
+        """Whether the audience could see *entry* at a time, in seconds since 1970."""
+        audience = self._spec.audience
+        return hidden_reason(entry.session, audience, horizon_of(at, audience)) is None
 
     def _is_in_feed(self, session: ClassSession) -> bool:
         return self._spec.filter_set.admits(session, self._window)

@@ -40,7 +40,7 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
     options = ViewOptions.of(spec)
     collector = SubjectCollector(spec)
     widest = spec.filter_set.widest_window(snapshot.day)
-    horizon = horizon_of(snapshot, spec.audience)
+    horizon = horizon_of(snapshot.changed_at, spec.audience)
     candidates: list[tuple[Published, str | None]] = []
     zones: set[str | None] = set()
     for published in snapshot.matching(collector.scope):
@@ -99,11 +99,13 @@ def _zone(zones: Set[str | None], snapshot: Snapshot, spec: FeedSpec) -> tzinfo:
     return next(filter(None, map(times.zone, names)), UTC)
 
 
-def horizon_of(snapshot: Snapshot, audience: Audience) -> datetime | None:
-    """The latest start of the sessions that *audience* may see; None if there is no limit."""
-    if audience.horizon is None:
-        return None
-    return datetime.fromtimestamp(snapshot.changed_at, UTC) + audience.horizon
+def horizon_of(at: float, audience: Audience) -> datetime | None:
+    """The latest start of the sessions that *audience* may see; None if there is no limit.
+
+    Args:
+        at: when, in seconds since 1970.
+    """
+    return None if audience.horizon is None else datetime.fromtimestamp(at, UTC) + audience.horizon
 
 
 def hidden_reason(

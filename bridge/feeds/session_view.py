@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -73,6 +73,7 @@ class ViewOptions(NamedTuple):
         availability: how much is shown about free places.
         keep_cancelled: whether a cancelled session stays active, and only its title states it.
         change_notes: whether its texts state what it was moved from, and who covers for whom.
+        horizon: how far ahead the audience sees sessions; None without a limit.
     """
 
     availability: Availability
@@ -81,6 +82,7 @@ class ViewOptions(NamedTuple):
     staff_links: bool
     keep_cancelled: bool
     change_notes: bool
+    horizon: timedelta | None = None
 
     @classmethod
     def of(cls, spec: FeedSpec) -> "ViewOptions":
@@ -93,6 +95,7 @@ class ViewOptions(NamedTuple):
             staff_links=audience.staff_links,
             keep_cancelled=spec.cancelled is Cancelled.KEEP,
             change_notes=spec.cover is ChangeNotes.ON,
+            horizon=audience.horizon,
         )
 
 
@@ -113,8 +116,9 @@ def make_view(published: Published, options: ViewOptions) -> SessionView:
             if description != kind.description:
                 kind = replace(kind, description=description)
     staff_url = session.staff_url if options.staff_links else None
+    noted = options.change_notes and _saw_before(published, options)
     # A class that waits for somebody to cover it has no instructor.
-    covered = published.covered if options.change_notes and session.instructors else ()
+    covered = published.covered if noted and session.instructors else ()
     return SessionView(
         uid=uid(session),
         session=replace(
@@ -137,7 +141,7 @@ def make_view(published: Published, options: ViewOptions) -> SessionView:
         sequence=published.revision.sequence,
         cancelled=cancelled,
         status=Status.ACTIVE if options.keep_cancelled else session.status,
-        moved_from=published.moved_from if options.change_notes else None,
+        moved_from=published.moved_from if noted else None,
         covering=_ids(session.instructors) - _ids(published.covered) if covered else frozenset(),
         instead_of=tuple(
             person.name
@@ -145,6 +149,16 @@ def make_view(published: Published, options: ViewOptions) -> SessionView:
             if person.id not in _ids(session.instructors) and person.name
         ),
     )
+
+
+def _saw_before(published: Published, options: ViewOptions) -> bool:
+    """Whether the audience could see the session before it was moved or covered."""
+    if options.horizon is None:
+        return True
+    if published.noted_at is None:
+        return False
+    start = published.moved_from or published.session.start
+    return start <= _instant(published.noted_at) + options.horizon
 
 
 def _ids(people: Iterable[Instructor]) -> frozenset[int]:

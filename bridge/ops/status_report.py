@@ -270,7 +270,7 @@ def _source_gauges(state: SourceState, now: float) -> Iterator[GaugeValue]:
 
 
 def _count(snapshot: Snapshot, audience: Audience) -> SnapshotCounts:
-    horizon = horizon_of(snapshot, audience)
+    horizon = horizon_of(snapshot.changed_at, audience)
     reasons = (hidden_reason(entry.session, audience, horizon) for entry in snapshot.published)
     hidden = Counter(filter(None, reasons))
     hidden[APPOINTMENT] = snapshot.tally.get(APPOINTMENTS, 0)

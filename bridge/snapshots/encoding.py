@@ -197,12 +197,13 @@ def encode_row(entry: Published, parts: PartTable) -> list[Any]:
         session.utc_offset,
         entry.moved_from and int(entry.moved_from.timestamp()),
         [parts.number(person) for person in entry.covered],
+        entry.noted_at,
     ]
 
 
 # What rows that earlier versions stored do not have, for the last elements of a row.
-_ADDED = (None, "", None, None, None, None, None, ())
-_ROW_LENGTH = 27
+_ADDED = (None, "", None, None, None, None, None, (), None)
+_ROW_LENGTH = 28
 
 
 def decode_row(row: list[Any], parts: list[Any]) -> Published:
@@ -215,7 +216,7 @@ def decode_row(row: list[Any], parts: list[Any]) -> Published:
         venue, instructors, course, offering_type, booking_url, staff_url, complete,
         revision, missing_since, held, vanished,
         room, own_description, waiting, booking_opens, registration, utc_offset,
-        moved_from, covered,
+        moved_from, covered, noted_at,
     ) = row[:_ROW_LENGTH]  # fmt: skip
     session = ClassSession(
         source=source,
@@ -248,4 +249,5 @@ def decode_row(row: list[Any], parts: list[Any]) -> Published:
         vanished,
         None if moved_from is None else datetime.fromtimestamp(moved_from, UTC),
         tuple(parts[number] for number in covered),
+        noted_at,
     )

@@ -142,7 +142,7 @@ def with_current_visibility(entry: Published, types: Mapping[int, OfferingType])
     updated = replace(stored, visibility=current.visibility, draft=current.draft)
     session = replace(entry.session, offering_type=updated)
     # Those who could not see the session before must not learn what it was.
-    return replace(entry, session=session, moved_from=None, covered=())
+    return replace(entry, session=session, moved_from=None, covered=(), noted_at=None)
 
 
 def _visibility(offering_type: OfferingType) -> object:

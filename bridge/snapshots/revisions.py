@@ -27,9 +27,12 @@ def with_revision(session: ClassSession, at: int, before: Published | None) -> P
     moved_from: datetime | None = None
     covered: tuple[Instructor, ...] = ()
     # Those who could not see the session before must not learn what it was.
-    if session.visibility is old.visibility:
+    if _access(session) == _access(old):
         moved_from, covered = _moved_from(session, at, before), _covered(session, before)
     announced = (moved_from, covered) == (before.moved_from, before.covered)
+    noted_at = None
+    if moved_from or covered:
+        noted_at = before.noted_at if before.moved_from or before.covered else at
     sequence = revision.sequence
     if _schedule(session) != _schedule(old):
         sequence = max(sequence + 1, _minutes(at))
@@ -48,6 +51,7 @@ def with_revision(session: ClassSession, at: int, before: Published | None) -> P
         ),
         moved_from=moved_from,
         covered=covered,
+        noted_at=noted_at,
     )
 
 
@@ -69,7 +73,14 @@ def continued(entry: Published, before: Published, at: int) -> Published:
         revision=Revision(**latest),
         moved_from=after.moved_from,
         covered=after.covered,
+        noted_at=after.noted_at,
     )
+
+
+def _access(session: ClassSession) -> object:
+    """What of a session decides who may see it."""
+    kind = session.offering_type
+    return session.visibility, kind is not None and kind.draft
 
 
 def _moved_from(session: ClassSession, at: int, before: Published) -> datetime | None:

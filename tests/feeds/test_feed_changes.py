@@ -140,6 +140,45 @@ def test_the_past_of_a_session_from_the_time_when_it_was_hidden_is_hidden() -> N
     assert change.after.session.title == "Yin"
 
 
+def test_nobody_learns_what_a_draft_was_before_it_was_published() -> None:
+    draft = replace(YOGA, draft=True)
+    history = History(
+        [session(offering_type=draft)],
+        [session(offering_type=draft, start=START + HOUR, instructors=(SAM,))],
+        [session(start=START + HOUR, instructors=(SAM,))],
+    )
+    [change] = history.changes()
+    assert change.kind is ChangeKind.ADDED
+    [view] = select(history.snapshot, spec()).shown
+    for seen in (change.before, change.after, view):
+        assert (seen.moved_from, seen.covering, seen.instead_of) == (None, frozenset(), ())
+
+
+def test_nobody_learns_what_a_session_was_while_it_was_beyond_their_horizon() -> None:
+    start = START + timedelta(minutes=1)
+    moved = session(start=start, instructors=(SAM,))
+    renamed = session(start=start, instructors=(SAM,), title="Yin")
+    history = History([session()], [moved], [moved], [renamed])
+    # It comes into view after the second publication, ten minutes after the change.
+    horizon = start - SEEN - timedelta(minutes=15)
+    limited = spec(audience=replace(AUDIENCE_OF_ALL, horizon=horizon))
+    everything = spec(audience=AUDIENCE_OF_ALL)
+    assert history.kinds(everything) == ["renamed", "moved", "cover"]
+    assert history.kinds(limited) == ["renamed"]
+    [view] = select(history.snapshot, limited).shown
+    assert (view.moved_from, view.covering, view.instead_of) == (None, frozenset(), ())
+    [view] = select(history.snapshot, everything).shown
+    assert (view.moved_from, view.covering) == (START, frozenset({SAM.id}))
+
+
+def test_those_who_saw_a_session_learn_that_it_moved() -> None:
+    history = History([session()], [session(start=START + HOUR)])
+    limited = spec(audience=replace(AUDIENCE_OF_ALL, horizon=START - SEEN + HOUR))
+    assert history.kinds(limited) == ["moved"]
+    [view] = select(history.snapshot, limited).shown
+    assert view.moved_from == START
+
+
 def test_a_deleted_session_is_as_hidden_as_its_type_is_today() -> None:
     gone = (session(1, status=Status.CANCELLED), True)
     other = session(2, offering_type=PRIVATE)
