@@ -38,7 +38,7 @@ class _CoolDown:
     failing = False
 
 
-class FallbackStore:
+class FallbackStore(Store):
     """Uses *primary* while it works. No method raises while it fails.
 
     After a failure the primary is skipped for :data:`COOL_DOWN_SECONDS`, because each attempt may

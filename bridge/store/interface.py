@@ -59,7 +59,11 @@ class Store(Protocol):
 
     @property
     def failing(self) -> bool:
-        """Whether writes currently go to this process's memory instead of the shared store."""
+        """Whether writes currently go to this process's memory instead of the shared store.
+
+        False for a store that raises errors instead.
+        """
+        return False
 
     def now(self) -> float:
         """Seconds since 1970 by the store's clock, which is the same for all processes."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cachetools import LRUCache
 
 from bridge.clock import Clock
-from bridge.store.interface import SHORT_LIVED, Entry, Write
+from bridge.store.interface import SHORT_LIVED, Entry, Store, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +26,13 @@ class _Row:
         return now < self.expires and (long_lived or self.written - 1 <= now)
 
 
-class MemoryStore:
+class MemoryStore(Store):
     """A store in this process's memory.
 
     Args:
         maxsize: the largest total size of all values, in bytes; beyond it the least recently used
             entries are evicted.
     """
-
-    failing = False
-    """It raises an error instead."""
 
     def __init__(self, clock: Clock, *, maxsize: int = 256 * 1024 * 1024) -> None:
         self._clock = clock

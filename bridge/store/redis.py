@@ -19,6 +19,7 @@ from bridge.store.interface import (
     REQUEST_TIMEOUT,
     TIMEOUT,
     Entry,
+    Store,
     Write,
 )
 
@@ -48,15 +49,12 @@ return 1
 _GLOB_ESCAPES = str.maketrans({character: f"\\{character}" for character in "\\*?[]^-"})
 
 
-class RedisStore:
+class RedisStore(Store):
     """A store in a Redis or Valkey server. The whole fleet uses the server's clock.
 
     Raises:
         ValueError: the URL is invalid.
     """
-
-    failing = False
-    """It raises an error instead."""
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._clock = clock

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from bridge.clock import Clock
 from bridge.errors import StoreError
-from bridge.store.interface import SHORT_LIVED, TIMEOUT, Entry, Write
+from bridge.store.interface import SHORT_LIVED, TIMEOUT, Entry, Store, Write
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ _ALIVE = f"""(expires IS NULL OR (
 _CORRUPT = ("malformed", "not a database", "file is encrypted", "disk image")
 
 
-class SqliteStore:
+class SqliteStore(Store):
     """A store in a SQLite file in WAL mode.
 
     Only the owner can access the file, which contains data that are not public, and folders that
@@ -48,9 +48,6 @@ class SqliteStore:
 
     Reads have a connection of their own: they never wait for a write.
     """
-
-    failing = False
-    """It raises an error instead."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock
@@ -110,12 +107,11 @@ class SqliteStore:
         now = self.now()
         # IMMEDIATE, because upgrading a read transaction to a write transaction may fail.
         connection.execute("BEGIN IMMEDIATE")
-        try:
+        with connection:
             query = f"SELECT version FROM entries WHERE key = :key AND {_ALIVE}"  # noqa: S608
             for key, expected in expect.items():
                 row = connection.execute(query, {"key": key, "now": now}).fetchone()
                 if (row[0] if row else None) != expected:
-                    connection.execute("ROLLBACK")
                     return None
             deleted = [(key,) for key, write in writes.items() if write.value is None]
             rows = [
@@ -128,11 +124,6 @@ class SqliteStore:
             self._commits += 1
             if self._commits % _COMMITS_PER_PURGE == 1:
                 connection.execute("DELETE FROM entries WHERE expires <= ?", (now,))
-            connection.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):  # the first error is the one to report
-                connection.execute("ROLLBACK")
-            raise
         return version
 
 

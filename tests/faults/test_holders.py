@@ -32,6 +32,7 @@ from bridge.clock import SystemClock
 from bridge.sandbox.http_server import SandboxServer
 from bridge.sandbox.studio import Studio
 from bridge.services import Services
+from bridge.store.fallback import FallbackStore
 from bridge.store.interface import Entry, Write
 from bridge.store.redis import RedisStore
 from bridge.store.sqlite import SqliteStore
@@ -207,7 +208,8 @@ def test_waiting_requests_on_all_workers_get_503_when_the_holder_raises(
 ) -> None:
     path = tmp_path / "store.sqlite3"
     clock = RunningClock()
-    parts = [make_bridge(store=SqliteStore(path, clock), at=clock) for _ in range(2)]
+    stores = [FallbackStore(SqliteStore(path, clock), clock) for _ in range(2)]
+    parts = [make_bridge(store=store, at=clock) for store in stores]
     refreshes = threading.Semaphore(0)
 
     def fail(*given: Any, **named: Any) -> Any:
