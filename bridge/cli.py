@@ -90,7 +90,7 @@ def feed(path: str, slug: str | None) -> None:
     click.echo("requesting the timetable …", err=True)
     whole = services.feeds.get(spec, form, timeout=WALK_SECONDS)
     now = datetime.fromtimestamp(services.store.now(), UTC)
-    printed = whole.narrowed(form, own_values(pairs, form.params), now)
+    printed = whole.with_params(form, own_values(pairs, form.params), now)
     click.echo(f"{printed.body.sessions} sessions", err=True)
     sys.stdout.buffer.write(printed.body.plain)
 
@@ -153,9 +153,9 @@ def revoke(address: str, slug: str | None) -> None:
         token = re.sub(rf"\.({'|'.join(FORMATS)})$", "", path)
         identity = str(services.private.decode(token).audience.private)
     revoked = sorted({*services.config.revoked, identity})
-    if services.config.studio:
+    if services.config.slug:
         click.echo(f"feed_revoked = {json.dumps(revoked)}")
-        place = f"the table of {services.config.studio} in STUDIOS, and reload the server"
+        place = f"the table of {services.config.slug} in STUDIOS, and reload the server"
     else:
         click.echo(f"FEED_REVOKED={','.join(revoked)}")
         place = "its environment, and restart it"
@@ -186,7 +186,7 @@ def _site(slug: str | None) -> Any:
         hint = f"give --studio with one of {known}" if sites.many else "leave --studio out"
         raise click.ClickException(f"there is no studio {slug!r}: {hint}" if slug else hint)
     # In the log lines of this command.
-    background.studio.set(site.services.config.studio)
+    background.studio.set(site.services.config.slug)
     if site.services.config.sandbox:
         click.echo(
             "TEAMUP_API_TOKEN is not set: this is the sandbox studio of the running `make run`",

@@ -180,7 +180,7 @@ class Services:
         self.finish()
         for sender in self.senders:
             sender.close()
-        if not self.config.studio:
+        if not self.config.slug:
             self.store.close()
 
 
@@ -202,7 +202,7 @@ def build(
     """
     shared = shared or SharedServices.of(config, clock=clock, store=store)
     clock, store = shared.clock, shared.store
-    metrics = shared.metrics.of(config.studio)
+    metrics = shared.metrics.of(config.slug)
     account = Account.of(config)
     keys = Keys(account.name)
     budget = SharedRequestBudget(store, keys, per_minute=config.requests_per_minute)
@@ -234,7 +234,7 @@ def build(
         webhook = Webhook(config.alert_url)
         alert_sender = Sender(AlertOutbox(store, keys), webhook, store, keys, metrics)
         senders.append(alert_sender)
-    alerts = Alerts(store, keys, alert_sender, config.studio)
+    alerts = Alerts(store, keys, alert_sender, config.slug)
     local_cache = LocalCache(store, keys, clock)
     backoff = Backoff(store, keys)
     history = SessionHistory(store, keys)
@@ -258,7 +258,7 @@ def build(
         backoff=backoff,
         clock=clock,
         instrumentation=metrics,
-        turn=Turns(_REFRESHES // SHARE, shared.refreshes).take if config.studio else nullcontext,
+        turn=Turns(_REFRESHES // SHARE, shared.refreshes).take if config.slug else nullcontext,
     )
     registry = KeyRegistry(store, keys, clock)
     cache = SnapshotCache(
@@ -271,7 +271,7 @@ def build(
         registry=registry,
         budget=budget,
         clock=clock,
-        bulkhead=Bulkhead(WAITING // SHARE, shared.waiting) if config.studio else shared.waiting,
+        bulkhead=Bulkhead(WAITING // SHARE, shared.waiting) if config.slug else shared.waiting,
     )
     routers = {source.name: _source_router(config, source, cache, clock) for source in sources}
     router = SnapshotRouter(routers, cache, backoff, clock)
@@ -291,7 +291,7 @@ def build(
         router=router,
         defaults=defaults,
         signing_key=config.changes_key,
-        studio=config.studio,
+        studio=config.slug,
     )
     change_sender = None
     if config.changes_url is not None:
@@ -375,7 +375,7 @@ def build(
             cache=cache,
             clock=clock,
             eager=config.refresh_ahead,
-            patient=bool(config.studio),
+            patient=bool(config.slug),
             instrumentation=metrics,
         ),
         defaults=defaults,

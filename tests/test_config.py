@@ -120,7 +120,7 @@ def test_empty_is_as_good_as_unset(
 
 def test_every_setting_is_looked_at_here() -> None:
     documented = {field for field, _ in DEFAULTS.values()}
-    others = {"token", "store_variable", "unknown_variables", "studio", "hosts", "studios"}
+    others = {"token", "store_variable", "unknown_variables", "slug", "hosts", "studios"}
     assert documented | others == set(Config.__dataclass_fields__)
 
 

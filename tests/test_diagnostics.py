@@ -22,7 +22,7 @@ from bridge.clock import SystemClock
 from bridge.diagnostics import run_checks, timetable_checks
 from bridge.diagnostics.findings import CheckReport, Finding, Level
 from bridge.feeds.changes import ChangeKind
-from bridge.feeds.feed import tag_of
+from bridge.feeds.feed import etag_of
 from bridge.sandbox.api import create_api
 from bridge.sandbox.demo_timetable import demo_studio
 from bridge.sandbox.endpoints import Kind
@@ -640,7 +640,7 @@ class OtherServer(BaseHTTPRequestHandler):
         status, kind, body = self.responses.get(path, (404, "text/html", b"no"))
         self.send_response(status)
         self.send_header("Content-Type", kind)
-        self.send_header("ETag", f'"{tag_of(SENT)}"')
+        self.send_header("ETag", f'"{etag_of(SENT)}"')
         if status == 301:
             self.send_header("Location", "https://elsewhere.example/")
         self.end_headers()

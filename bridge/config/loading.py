@@ -94,7 +94,7 @@ def load(values: Mapping[str, str] | None = None) -> Config:
                 # Already reported for the server: the value comes from the environment.
                 if variables.problems.get(name) != text
             }
-        studios.append(replace(studio, studio=table.slug, hosts=table.hosts))
+        studios.append(replace(studio, slug=table.slug, hosts=table.hosts))
     problems |= _shared_keys(studios) | _others_addresses(studios)
     if problems:
         raise ConfigError({**problems, **unknown})
@@ -107,8 +107,8 @@ def _shared_keys(studios: Iterable[Config]) -> dict[str, str]:
     found: dict[str, str] = {}
     for studio in studios:
         for key in studio.signing_keys or ():
-            if owners.setdefault(key, studio.studio) != studio.studio:
-                found[f"STUDIOS, {studio.studio}, feed_signing_keys"] = (
+            if owners.setdefault(key, studio.slug) != studio.slug:
+                found[f"STUDIOS, {studio.slug}, feed_signing_keys"] = (
                     f"{owners[key]} has the same key; accepted: keys that no other studio has"
                 )
     return found
@@ -117,12 +117,12 @@ def _shared_keys(studios: Iterable[Config]) -> dict[str, str]:
 def _others_addresses(studios: Iterable[Config]) -> dict[str, str]:
     """Problems, by setting: studios whose public address is that of another one."""
     studios = tuple(studios)
-    owners = {host: studio.studio for studio in studios for host in studio.hosts}
-    by_path = {studio.prefix: studio.studio for studio in studios}
+    owners = {host: studio.slug for studio in studios for host in studio.hosts}
+    by_path = {studio.prefix: studio.slug for studio in studios}
     addresses: dict[tuple[str, str], str] = {}
     found: dict[str, str] = {}
     for studio in studios:
-        slug = studio.studio
+        slug = studio.slug
         if studio.public_base_url is None:
             continue
         base = urlsplit(studio.public_base_url)

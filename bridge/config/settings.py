@@ -64,13 +64,13 @@ class Config:
     Secrets are left out of ``repr``. Times are seconds, sizes bytes, windows whole days.
 
     Attributes:
-        studio: the slug of the studio in the file ``STUDIOS``; empty without one.
+        slug: of the studio in the file ``STUDIOS``; empty without one.
         hosts: the host names at which this studio is served.
         studios: the studios in the file; the other settings are those of the server, and the
             defaults of the studios.
     """
 
-    studio: str = ""
+    slug: str = ""
     hosts: tuple[str, ...] = ()
     studios: "tuple[Config, ...]" = ()
     token: str = field(repr=False)
@@ -128,4 +128,4 @@ class Config:
     @property
     def prefix(self) -> str:
         """The prefix of the studio's paths at hosts that are not its own; empty if it is alone."""
-        return STUDIOS_PATH + self.studio if self.studio else ""
+        return STUDIOS_PATH + self.slug if self.slug else ""

@@ -43,10 +43,10 @@ def warnings_about(config: Config) -> Iterator[str]:
 def _shared_tokens(studios: Iterable[Config]) -> Iterator[str]:
     owners: dict[str, str] = {}
     for studio in studios:
-        owner = owners.setdefault(studio.token, studio.studio)
-        if studio.token and owner != studio.studio:
+        owner = owners.setdefault(studio.token, studio.slug)
+        if studio.token and owner != studio.slug:
             yield (
-                f"{owner} and {studio.studio} have the same token, so they show the same account,"
+                f"{owner} and {studio.slug} have the same token, so they show the same account,"
                 " and TeamUp's limit of requests is for both together"
             )
 

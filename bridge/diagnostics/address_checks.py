@@ -11,7 +11,7 @@ from bridge.config import Config
 from bridge.diagnostics import network_checks
 from bridge.diagnostics.findings import CheckReport
 from bridge.diagnostics.network_checks import FetchResult
-from bridge.feeds.feed import tag_of
+from bridge.feeds.feed import etag_of
 
 _NAME = "PUBLIC_BASE_URL"
 _TOPIC = "public address"
@@ -129,7 +129,7 @@ class _AddressCheck:
             self._warning(f"{base} answers, but a feed there has the status {feed.status}")
         elif feed.kind != "text/calendar":
             self._error(f"a feed at {base} arrives as {feed.kind}")
-        elif tag_of(feed.body) not in feed.etag:
+        elif etag_of(feed.body) not in feed.etag:
             # The ETag is a digest of the bytes that the bridge sent.
             self._error(
                 f"a feed at {base} does not arrive as it was sent: a proxy or CDN changes it"

@@ -39,34 +39,37 @@ def run_checks(
     """
     clock = clock or SystemClock()
     try:
-        server = config.load(values)
+        server_settings = config.load(values)
     except ConfigError as err:
         report = CheckReport()
         _report_problems(report, err)
         return {"": report}
-    studios = [studio for studio in server.studios if only in (None, studio.studio)]
+    studios = [studio for studio in server_settings.studios if only in (None, studio.slug)]
     if only is not None and not studios:
         report = CheckReport()
-        known = ", ".join(studio.studio for studio in server.studios)
+        known = ", ".join(studio.slug for studio in server_settings.studios)
         accepted = f"accepted by --studio: {known}" if known else "leave --studio out"
         report.error("settings", f"there is no studio {only!r}; {accepted}")
         return {"": report}
-    return {settings.studio: _check(settings, server, clock) for settings in studios or [server]}
+    return {
+        settings.slug: _check(settings, server_settings, clock)
+        for settings in studios or [server_settings]
+    }
 
 
-def _check(settings: Config, server: Config, clock: Clock) -> CheckReport:
+def _check(settings: Config, server_settings: Config, clock: Clock) -> CheckReport:
     """Check one studio.
 
     Args:
-        server: the settings of the whole deployment.
+        server_settings: the settings of the whole deployment.
     """
     report = CheckReport()
     report.good("settings", "all are valid")
-    for warning in dict.fromkeys((*warnings_about(server), *warnings_about(settings))):
+    for warning in dict.fromkeys((*warnings_about(server_settings), *warnings_about(settings))):
         report.warning("settings", warning)
     try:
         store = open_backend(settings, clock)
-        shared = SharedServices.of(server, clock=clock)
+        shared = SharedServices.of(server_settings, clock=clock)
         bridge = services.build(settings, shared=shared)
     except ConfigError as err:
         _report_problems(report, err)

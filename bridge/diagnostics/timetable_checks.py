@@ -11,7 +11,7 @@ from bridge.feeds.changes import ChangeKind
 from bridge.feeds.formats import ics
 from bridge.feeds.formats.base import Content
 from bridge.feeds.params import FeedDefaults, feed_spec
-from bridge.feeds.selection import DRAFT, LATER, UNKNOWN, hidden_reason, horizon_of, select
+from bridge.feeds.selection import DRAFT, LATER, NO_VISIBILITY, hidden_reason, horizon_of, select
 from bridge.feeds.spec import PATH_FIELDS, Audience, FeedSpec, Kind
 from bridge.filters import FilterSet
 from bridge.model import ClassSession, SourceName
@@ -145,7 +145,7 @@ _CHANGES = {
 def _hidden_counts(snapshot: Snapshot, audience: Audience) -> dict[str, int]:
     texts = {
         DRAFT: "drafts",
-        UNKNOWN: "without a known visibility",
+        NO_VISIBILITY: "without a known visibility",
         LATER: "beyond PUBLIC_HORIZON_DAYS",
     }
     horizon = horizon_of(snapshot.changed_at, audience)

@@ -1,7 +1,7 @@
 """Feeds: rendered once per snapshot and kept in memory, with their validators.
 
 feed = feeds.get(spec, form)
-feed.body.plain, feed.body.tag, feed.lookup.outcome
+feed.body.plain, feed.body.etag, feed.lookup.outcome
 """
 
 import base64
@@ -41,8 +41,8 @@ class Body:
     """The body of a response, plain and compressed, with its validators.
 
     Attributes:
-        tag: a digest of the bytes, the same on every machine.
-        changed: when the walk began at which the tag last changed, in seconds since 1970.
+        etag: the opaque part of its ETag: a digest of the bytes, the same on every machine.
+        changed: when the walk began at which the ETag last changed, in seconds since 1970.
         name: what the feed is about, in one line.
         sessions: how many sessions it contains.
         trimmed: how many sessions were left out because of the feed's size.
@@ -52,7 +52,7 @@ class Body:
 
     plain: bytes
     gzipped: bytes
-    tag: str
+    etag: str
     changed: float
     name: str = ""
     sessions: int = 0
@@ -68,8 +68,8 @@ class Body:
             previous: if it has the same bytes, the new body shares its objects.
         """
         if previous is not None and previous.plain == plain:
-            return cls(plain=previous.plain, gzipped=previous.gzipped, tag=previous.tag, **fields)
-        return cls(plain=plain, gzipped=_compressed(plain), tag=tag_of(plain), **fields)
+            return cls(plain=previous.plain, gzipped=previous.gzipped, etag=previous.etag, **fields)
+        return cls(plain=plain, gzipped=_compressed(plain), etag=etag_of(plain), **fields)
 
     @property
     def size(self) -> int:
@@ -82,7 +82,7 @@ def _compressed(plain: bytes) -> bytes:
     return gzip.compress(plain, _GZIP_LEVEL, mtime=0)
 
 
-def tag_of(plain: bytes) -> str:
+def etag_of(plain: bytes) -> str:
     """The opaque part of the ETag of these bytes: a digest."""
     return base64.urlsafe_b64encode(hashlib.sha256(plain).digest()[:18]).decode()
 
@@ -94,16 +94,18 @@ class Feed:
     body: Body
     lookup: Lookup
 
-    def narrowed(self, form: Format, params: Mapping[str, Sequence[str]], now: datetime) -> "Feed":
+    def with_params(
+        self, form: Format, params: Mapping[str, Sequence[str]], now: datetime
+    ) -> "Feed":
         """The feed, reduced by the values of the format's own parameters.
 
         Raises:
             ParameterError: a parameter cannot be parsed.
         """
-        plain = form.narrow(self.body.plain, params, now)
+        plain = form.apply_params(self.body.plain, params, now)
         if plain is self.body.plain:
             return self
-        body = replace(self.body, plain=plain, gzipped=_compressed(plain), tag=tag_of(plain))
+        body = replace(self.body, plain=plain, gzipped=_compressed(plain), etag=etag_of(plain))
         return Feed(body, self.lookup)
 
 
@@ -236,5 +238,5 @@ class Feeds:
             hidden=selection.hidden,
             notice=content.notice,
         )
-        changed = self._last_modified.record(f"{spec.name} {form.name}", body.tag, walked)
+        changed = self._last_modified.record(f"{spec.name} {form.name}", body.etag, walked)
         return replace(body, changed=changed)

@@ -13,8 +13,8 @@ from bridge.filters import Window, in_window
 from bridge.model import ClassSession, Published, Status, Visibility
 from bridge.snapshots.snapshot import Snapshot
 
-DRAFT, UNKNOWN, LATER = "draft", "unknown", "later"
-HIDDEN_REASONS = (DRAFT, UNKNOWN, LATER, *(visibility.value for visibility in Visibility))
+DRAFT, NO_VISIBILITY, LATER = "draft", "unknown", "later"
+HIDDEN_REASONS = (DRAFT, NO_VISIBILITY, LATER, *(visibility.value for visibility in Visibility))
 """Why a session is hidden: a draft, an unknown visibility, a start beyond the audience's horizon,
 or a visibility that is not open to the audience."""
 
@@ -66,30 +66,30 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
             shown.append(make_view(published, options))
     shown.sort(key=lambda view: (view.session.start, view.uid))
     subject = collector.subject(shown)
-    unknown = _unknown(snapshot, spec, shown, horizon)
-    subject = replace(subject, unknown=unknown) if unknown else subject
+    unmatched = _unmatched_ids(snapshot, spec, shown, horizon)
+    subject = replace(subject, unmatched_ids=unmatched) if unmatched else subject
     return Selection(shown, subject, hidden, window)
 
 
-def _unknown(
+def _unmatched_ids(
     snapshot: Snapshot, spec: FeedSpec, shown: Sequence[SessionView], horizon: datetime | None
 ) -> tuple[tuple[str, int], ...]:
     """The objects in the filters that no session has which the audience may see."""
-    unknown = {
+    unmatched = {
         (field, identity)
         for field in ID_FIELDS
         if field != spec.path_field
         for identity in getattr(spec.filter_set, field)
     }
     for view in shown:
-        if not unknown:
+        if not unmatched:
             return ()
-        unknown.difference_update(part[:2] for part in parts(view.session))
+        unmatched.difference_update(part[:2] for part in parts(view.session))
     # Combined filters may exclude all sessions of an object that is known.
-    for published in snapshot.published if unknown else ():
+    for published in snapshot.published if unmatched else ():
         if hidden_reason(published.session, spec.audience, horizon) is None:
-            unknown.difference_update(part[:2] for part in parts(published.session))
-    return tuple(sorted(unknown, key=lambda item: (ID_FIELDS.index(item[0]), item[1])))
+            unmatched.difference_update(part[:2] for part in parts(published.session))
+    return tuple(sorted(unmatched, key=lambda item: (ID_FIELDS.index(item[0]), item[1])))
 
 
 def _zone(zones: Set[str | None], snapshot: Snapshot, spec: FeedSpec) -> tzinfo:
@@ -118,11 +118,11 @@ def hidden_reason(
     Args:
         horizon: the result of :func:`horizon_of`.
     """
-    kind, visibility = session.offering_type, session.visibility
-    if kind is not None and kind.draft:
+    offering_type, visibility = session.offering_type, session.visibility
+    if offering_type is not None and offering_type.draft:
         return DRAFT
     if visibility is None:
-        return UNKNOWN
+        return NO_VISIBILITY
     if visibility not in audience.visibilities:
         return visibility.value
     return LATER if horizon is not None and session.start > horizon else None

@@ -107,14 +107,14 @@ def make_view(published: Published, options: ViewOptions) -> SessionView:
     venue = session.venue
     if venue is not None and venue.join_url and not options.join_links:
         venue = replace(venue, join_url=None)
-    kind, own_description = session.offering_type, session.own_description
+    offering_type, own_description = session.offering_type, session.own_description
     if not options.join_links:
         own_description = without_meeting_links(own_description)
-        if kind is not None:
-            description = without_meeting_links(kind.description)
+        if offering_type is not None:
+            description = without_meeting_links(offering_type.description)
             # Most types have no such link, and their views can share one object.
-            if description != kind.description:
-                kind = replace(kind, description=description)
+            if description != offering_type.description:
+                offering_type = replace(offering_type, description=description)
     staff_url = session.staff_url if options.staff_links else None
     noted = options.change_notes and _saw_before(published, options)
     # A class that waits for somebody to cover it has no instructor.
@@ -124,7 +124,7 @@ def make_view(published: Published, options: ViewOptions) -> SessionView:
         session=replace(
             session,
             venue=venue,
-            offering_type=kind,
+            offering_type=offering_type,
             staff_url=staff_url,
             own_description=own_description,
             attending=0,

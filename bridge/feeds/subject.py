@@ -48,14 +48,14 @@ class Subject:
         zone: the IANA zone of the feed's venue, or the one that all its sessions share.
         latest: the last session of the object in the address, inside the feed's window or not.
         chosen: the names of the objects in the filter set, if they are few; otherwise empty.
-        unknown: the field and id of each object in the filters that no session is known of.
+        unmatched_ids: the field and id of each object in the filters that no session is known of.
     """
 
     name: str
     zone: str | None
     latest: ClassSession | None = None
     chosen: str = ""
-    unknown: tuple[tuple[str, int], ...] = ()
+    unmatched_ids: tuple[tuple[str, int], ...] = ()
 
 
 class SubjectCollector:
@@ -127,11 +127,11 @@ def parts(session: ClassSession) -> Iterator[tuple[str, int, str]]:
         yield "instructors", person.id, person.name
     if session.course:
         yield "course", session.course.id, session.course.name or session.title
-    kind = session.offering_type
-    if kind and kind.id is not None:
-        yield "offering_types", kind.id, kind.name or session.title
-    if kind and kind.category_id is not None:
-        yield "category", kind.category_id, kind.category
+    offering_type = session.offering_type
+    if offering_type and offering_type.id is not None:
+        yield "offering_types", offering_type.id, offering_type.name or session.title
+    if offering_type and offering_type.category_id is not None:
+        yield "category", offering_type.category_id, offering_type.category
 
 
 def _named(session: ClassSession, spec: FeedSpec) -> tuple[str, str | None]:

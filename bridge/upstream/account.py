@@ -37,7 +37,7 @@ class Account:
             base_url=config.base_url,
             provider_id=config.provider_id,
             request_mode=config.request_mode,
-            studio=config.studio,
+            studio=config.slug,
         )
 
     @property

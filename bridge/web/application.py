@@ -56,21 +56,22 @@ def create_app(services: Services | None = None) -> Flask:
     try:
         if _commands_only():
             local_run.adopt()
-        server = config.load()
-        shared = SharedServices.of(server)
-        studios = [build(studio, shared=shared) for studio in server.studios or (server,)]
+        server_settings = config.load()
+        shared = SharedServices.of(server_settings)
+        settings_of_studios = server_settings.studios or (server_settings,)
+        studios = [build(settings, shared=shared) for settings in settings_of_studios]
     except ConfigError as err:
         if not _commands_only():
             sys.exit(f"the bridge cannot start. {err}")
         return app
-    log_config.configure(server.log_format, server.log_level)
+    log_config.configure(server_settings.log_format, server_settings.log_level)
     STDERR.on_drop = shared.metrics.log_line_dropped
-    if server.studios:
-        _serve_many(app, server, shared, studios)
+    if server_settings.studios:
+        _serve_many(app, server_settings, shared, studios)
     else:
         _serve_one(app, studios[0])
     if not _commands_only():
-        begin = _Once(partial(_start, server, app.extensions["sites"]))
+        begin = _Once(partial(_start, server_settings, app.extensions["sites"]))
         app.extensions["begin"] = begin
         app.wsgi_app = _beginning(app.wsgi_app, begin)  # type: ignore[assignment, method-assign]  # as below
     return app
@@ -107,13 +108,13 @@ def _beginning(app: "WSGIApplication", begin: Callable[[], None]) -> "WSGIApplic
     return begun
 
 
-def _start(server: Config, sites: Sites) -> None:
+def _start(server_settings: Config, sites: Sites) -> None:
     """Start the background tasks, and stop them when the process exits."""
-    common = list(config.warnings_about(server))
+    common = list(config.warnings_about(server_settings))
     for text in common:
         log.warning("settings", text=text)
-    for settings in server.studios:
-        with background.working_for(settings.studio):
+    for settings in server_settings.studios:
+        with background.working_for(settings.slug):
             for text in config.warnings_about(settings):
                 if text not in common:
                     log.warning("settings", text=text)
@@ -136,13 +137,13 @@ def _serve_one(app: Flask, services: Services) -> None:
 
 
 def _serve_many(
-    app: Flask, server: Config, shared: SharedServices, studios: Iterable[Services]
+    app: Flask, server_settings: Config, shared: SharedServices, studios: Iterable[Services]
 ) -> None:
     """Make *app* answer for the server, and call the applications of the studios."""
     sites = Sites(Site(services, _studio_app) for services in studios)
-    access_logger = AccessLog(shared.metrics, None, server.log_requests)
+    access_logger = AccessLog(shared.metrics, None, server_settings.log_requests)
     app.extensions["sites"] = sites
-    app.extensions["server"] = server
+    app.extensions["server"] = server_settings
     app.extensions["access_log"] = access_logger
     app.register_blueprint(operator_routes.server)
     app.register_blueprint(operator_routes.elsewhere)
@@ -150,7 +151,7 @@ def _serve_many(
     security_headers.register(app)
     _record_routes(app)
     dispatcher = SiteDispatcher(sites, access_logger.middleware(app.wsgi_app))
-    app.wsgi_app = _behind_proxies(dispatcher, server)  # type: ignore[assignment, method-assign]  # as above
+    app.wsgi_app = _behind_proxies(dispatcher, server_settings)  # type: ignore[assignment, method-assign]  # as above
 
 
 def _studio_app(site: Site) -> Flask:

@@ -65,7 +65,7 @@ class Asgi:
 
     def __init__(self, app: Flask) -> None:
         self._sites: Sites = app.extensions["sites"]
-        self._server: Config = app.extensions["server"]
+        self._server_settings: Config = app.extensions["server"]
         self._access_log: AccessLog = app.extensions["access_log"]
         self._app = app.wsgi_app
         self._begin = app.extensions.get("begin", lambda: None)
@@ -74,7 +74,7 @@ class Asgi:
         # Clients poll with identical requests, so each is parsed once.
         self._parse = lru_cache(maxsize=256)(parse)
         # No studio takes all threads.
-        self._places = {
+        self._permits = {
             site: asyncio.Semaphore(THREADS // SHARE if self._sites.many else THREADS)
             for site in self._sites.all
         }
@@ -92,11 +92,11 @@ class Asgi:
         site = request.site
         prepared = self._prepared_response(request)
         if prepared is None:
-            async with nullcontext() if site is None else self._places[site]:
+            async with nullcontext() if site is None else self._permits[site]:
                 await self._flask(_sanitised(scope) | {STARTED_KEY: started}, receive, send)
             return
         request_id = new_request_id()
-        with background.working_for(site.services.config.studio if site else ""):
+        with background.working_for(site.services.config.slug if site else ""):
             (site.access_log if site else self._access_log).record(
                 prepared.route_info,
                 method=method,
@@ -129,7 +129,7 @@ class Asgi:
         status, body, headers = operator_routes.probe(
             path,
             [site.services for site in sites],
-            request.site.services.config if request.site else self._server,
+            request.site.services.config if request.site else self._server_settings,
             Authorization.from_header(request.authorization),
         )
         return PreparedResponse(

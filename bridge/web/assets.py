@@ -42,7 +42,7 @@ class Asset:
     """A static file.
 
     Attributes:
-        body: its tag is the digest in the path.
+        body: its ETag is the digest in the path.
         headers: additional headers of its responses.
     """
 
@@ -58,7 +58,7 @@ class Asset:
             Body(
                 plain=plain,
                 gzipped=gzip.compress(plain, 9, mtime=0),
-                tag=hashlib.sha256(plain).hexdigest()[:10],
+                etag=hashlib.sha256(plain).hexdigest()[:10],
                 changed=0.0,
             ),
             headers,
@@ -124,7 +124,7 @@ def _assets() -> Mapping[str, Asset]:
 
 def path(name: str) -> str:
     """The versioned path of an asset; the content at this path never changes."""
-    return f"/static/{_assets()[name].body.tag}/{name}"
+    return f"/static/{_assets()[name].body.etag}/{name}"
 
 
 @blueprint.route("/static/<version>/<name>")
@@ -133,7 +133,7 @@ def show(version: str, name: str) -> Response:
     asset = _assets().get(name)
     if asset is None:
         abort(404)
-    if version != asset.body.tag:
+    if version != asset.body.etag:
         return asset.response(_OUTDATED_SECONDS)
     return asset.response(_YEAR_SECONDS, immutable=True)
 

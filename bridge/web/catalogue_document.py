@@ -97,13 +97,13 @@ def _further_values(sessions: Iterable[ClassSession]) -> Mapping[tuple[str, int]
     """What an item has besides id and name, by group and id."""
     values: dict[tuple[str, int], dict[str, Any]] = {}
     for session in sessions:
-        venue, room, kind = session.venue, session.room, session.offering_type
+        venue, room, offering_type = session.venue, session.room, session.offering_type
         if venue:
             values["venues", venue.id] = {"timezone": venue.zone}
         if room:
             values["rooms", room.id] = {"venue": venue.id if venue else None}
-        if kind and kind.id is not None:
-            values["types", kind.id] = {"category": kind.category_id}
+        if offering_type and offering_type.id is not None:
+            values["types", offering_type.id] = {"category": offering_type.category_id}
     return values
 
 

@@ -44,7 +44,7 @@ def _respond(services: Services, spec: FeedSpec, form: Format) -> Response:
     if not form.of_changes:
         request.environ[access_log.FEED_KEY] = _feed_info(spec, feed)
     now = datetime.fromtimestamp(services.store.now(), UTC)
-    feed = feed.narrowed(form, own_values(request.args.items(multi=True), form.params), now)
+    feed = feed.with_params(form, own_values(request.args.items(multi=True), form.params), now)
     return feed_responses.feed_response(request, feed, spec, form, services)
 
 

@@ -59,7 +59,7 @@ def probe(
     """
     if path == "/healthz":
         return 200, _ALIVE, _PROBE
-    states = {services.config.studio: services.readiness.probe() for services in studios}
+    states = {services.config.slug: services.readiness.probe() for services in studios}
     if any(state.ready for state in states.values()):
         return 200, b"ready\n", _PROBE
     texts = dict.fromkeys(state.public for state in states.values())

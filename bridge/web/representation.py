@@ -127,7 +127,7 @@ class Representation:
     @cached_property
     def etags(self) -> tuple[str, str]:
         """The strong ETags: without a coding, and with gzip."""
-        return f'"{self.body.tag}"', f'"{self.body.tag}-gz"'
+        return f'"{self.body.etag}"', f'"{self.body.etag}-gz"'
 
     def is_not_modified(
         self, if_none_match: str | None, if_modified_since: str | None, *, gzipped: bool

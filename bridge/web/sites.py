@@ -67,7 +67,7 @@ class Sites:
 
     def __init__(self, sites: Iterable[Site]) -> None:
         self.all: Sequence[Site] = tuple(sites)
-        self.by_slug = {site.services.config.studio: site for site in self.all}
+        self.by_slug = {site.services.config.slug: site for site in self.all}
         self._by_host = {host: site for site in self.all for host in site.services.config.hosts}
 
     @property
@@ -101,7 +101,7 @@ class Sites:
     def start(self) -> None:
         """Start the background threads of all sites."""
         for site in self.all:
-            with background.working_for(site.services.config.studio):
+            with background.working_for(site.services.config.slug):
                 site.services.start()
 
     def stop_refreshing(self) -> None:
@@ -148,7 +148,7 @@ class SiteDispatcher:
         environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "").rstrip("/") + prefix
         environ["PATH_INFO"] = path.removeprefix(prefix) or "/"
         environ[STUDIO_PREFIX] = prefix
-        with background.working_for(site.services.config.studio):
+        with background.working_for(site.services.config.slug):
             return site.app.wsgi_app(environ, start_response)
 
 

@@ -61,7 +61,7 @@ def test_a_walk_without_changes_keeps_the_same_bytes_objects(
     for new, old in zip(after, before, strict=True):
         assert new.plain is old.plain
         assert new.gzipped is old.gzipped
-        assert (new.tag, new.changed) == (old.tag, old.changed)
+        assert (new.etag, new.changed) == (old.etag, old.changed)
     assert compressed == []
 
 
@@ -75,7 +75,7 @@ def test_a_changed_feed_is_compressed_once(
         studio.rename(row["id"], "Changed")
     after = bodies(parts.feeds, parts)
     again = bodies(parts.feeds, parts)
-    assert all(new.tag != old.tag for new, old in zip(after, before, strict=True))
+    assert all(new.etag != old.etag for new, old in zip(after, before, strict=True))
     assert all(new is old for new, old in zip(again, after, strict=True))
     assert sorted(compressed) == sorted(len(body.plain) for body in after)
     for body in after:

@@ -11,7 +11,7 @@ from samples import calendar as calendar_of
 
 from bridge.config import Availability
 from bridge.errors import ParameterError
-from bridge.feeds.formats.json import narrow, render
+from bridge.feeds.formats.json import apply_params, render
 from bridge.feeds.spec import Cancelled
 from bridge.model import Course, Instructor, OfferingType, Status, Visibility
 
@@ -42,7 +42,9 @@ def days_in(*ranges: str | None, zone: str | None = None) -> list[str]:
     names = ("start", "end")
     values = {**dict(zip(names, ranges, strict=False)), "timeZone": zone}
     params = {name: [text] for name, text in values.items() if text is not None}
-    return [event["start"][8:10] for event in json.loads(narrow(rendered(*sessions), params, NOW))]
+    return [
+        event["start"][8:10] for event in json.loads(apply_params(rendered(*sessions), params, NOW))
+    ]
 
 
 def test_a_session_is_an_object_of_the_documented_keys() -> None:
@@ -212,12 +214,12 @@ class TestRange:
     @pytest.mark.parametrize("name", ["start", "end"])
     def test_invalid_times_are_rejected_by_name(self, name: str, text: str) -> None:
         with pytest.raises(ParameterError, match=name):
-            narrow(b"[]\n", {name: [text]}, NOW)
+            apply_params(b"[]\n", {name: [text]}, NOW)
 
     def test_it_does_not_change_the_objects(self) -> None:
         body = rendered(session(1), session(2, start=START + timedelta(days=1)))
         [first, _] = json.loads(body)
-        assert json.loads(narrow(body, {"end": ["2026-10-21"]}, NOW)) == [first]
+        assert json.loads(apply_params(body, {"end": ["2026-10-21"]}, NOW)) == [first]
 
 
 class TestLimit:
@@ -225,7 +227,7 @@ class TestLimit:
     def days(**params: str) -> list[str]:
         sessions = [session(n, start=START + timedelta(days=n)) for n in range(7)]
         values = {name: [text] for name, text in params.items()}
-        body = narrow(rendered(*sessions), values, NOW)
+        body = apply_params(rendered(*sessions), values, NOW)
         return [event["start"][8:10] for event in json.loads(body)]
 
     def test_it_gives_the_first_that_are_not_over(self) -> None:

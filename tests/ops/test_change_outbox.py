@@ -110,7 +110,7 @@ def test_messages_of_several_studios_have_ids_of_their_own(
     make_bridge: MakeBridge, hook: WebHook, studio: Studio
 ) -> None:
     bridges = [
-        make_bridge(changes_url=hook.url, studio=slug, at=ManualClock())
+        make_bridge(changes_url=hook.url, slug=slug, at=ManualClock())
         for slug in ("", "one", "two")
     ]
     for cancelled in (False, True):

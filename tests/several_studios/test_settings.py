@@ -21,7 +21,7 @@ def load(folder: Path, text: str, **variables: str) -> dict[str, Config]:
     path = folder / "studios.toml"
     path.write_text(text, encoding="utf-8")
     server = config.load({"STUDIOS": str(path), "CACHE_URL": "memory://", **variables})
-    return {studio.studio: studio for studio in server.studios}
+    return {studio.slug: studio for studio in server.studios}
 
 
 def problems(folder: Path, text: str, **variables: str) -> dict[str, str]:

@@ -93,18 +93,18 @@ class TestAgenda:
         ]
         table = timetable.agenda(several, LONDON, NOW, None)
         assert [day.date.day for day in table.days] == [24]
-        assert table.days[0].left_out == 0
+        assert table.days[0].overflow == 0
         assert table.later == date(2026, 11, 25)
 
     def test_a_day_that_is_too_long_counts_the_sessions_left_out(self):
         several = [view("2026-11-24T10:00", title=f"Flow {number}") for number in range(99)]
         [day] = timetable.agenda(several, LONDON, NOW, None).days
-        assert len(day.entries) + day.left_out == 99
-        assert day.left_out == 39
+        assert len(day.entries) + day.overflow == 99
+        assert day.overflow == 39
         assert day.rest_from is None, "the list from that time on would be the same"
         several.append(view("2026-11-24T09:59"))
         [day] = timetable.agenda(several, LONDON, NOW, None).days
-        assert (day.left_out, day.rest_from) == (40, time(10))
+        assert (day.overflow, day.rest_from) == (40, time(10))
 
     def test_classes_in_several_zones_are_sorted_by_local_time(self):
         table = timetable.agenda(

@@ -57,7 +57,7 @@ class Content:
         off for it.
         """
         spec = self.spec
-        unknown = [(FIELD_WORDS[field], identity) for field, identity in self.subject.unknown]
+        unknown = [(FIELD_WORDS[field], identity) for field, identity in self.subject.unmatched_ids]
         if spec.identity is not None and self.subject.latest is None:
             unknown.insert(0, (KIND_WORDS[spec.kind], spec.identity))
         sentences = [
@@ -92,7 +92,8 @@ class Format:
         error_type: the media type of that body.
         schema, error_schema: the JSON Schemas of the two bodies.
         params: the query parameters that only this format has.
-        narrow: reduces a rendered feed to the sessions selected by values of *params*, at a time.
+        apply_params: reduces a rendered feed to the sessions selected by values of *params*, at a
+            time.
         of_changes: whether it contains the feed's changes instead of its sessions; then the address
             ends in ``/changes`` and the suffix.
     """
@@ -105,7 +106,7 @@ class Format:
     schema: Mapping[str, Any] = field(default_factory=lambda: _TEXT)
     error_schema: Mapping[str, Any] = field(default_factory=lambda: _TEXT)
     params: Mapping[str, Parameter] = field(default_factory=dict)
-    narrow: Callable[[bytes, Mapping[str, Sequence[str]], datetime], bytes] = _unchanged
+    apply_params: Callable[[bytes, Mapping[str, Sequence[str]], datetime], bytes] = _unchanged
     of_changes: bool = False
 
     @property

@@ -22,7 +22,7 @@ def render(content: Content) -> bytes:
     return encode([session_object(view, content.spec.language) for view in content.shown])
 
 
-def narrow(body: bytes, params: Mapping[str, Sequence[str]], now: datetime) -> bytes:
+def apply_params(body: bytes, params: Mapping[str, Sequence[str]], now: datetime) -> bytes:
     """Only those objects of *body* that overlap a time range, or the next few.
 
     Args:
@@ -98,7 +98,7 @@ def encode(events: list[dict[str, Any]]) -> bytes:
 
 def session_object(view: SessionView, language: Language) -> dict[str, Any]:
     """One session: documented in docs/feeds.md."""
-    session, venue, kind = view.session, view.session.venue, view.session.offering_type
+    session, venue, offering_type = view.session, view.session.venue, view.session.offering_type
     # These keys are present only if the audience may see their values.
     private = {
         "booked": view.booked and booked(view.booked, language),
@@ -117,7 +117,12 @@ def session_object(view: SessionView, language: Language) -> dict[str, Any]:
         "venue": venue and {"id": venue.id, "name": venue.name, "timezone": venue.zone},
         "instructors": [{"id": person.id, "name": person.name} for person in session.instructors],
         "course": session.course and {"id": session.course.id, "name": session.course.name},
-        "type": kind and {"id": kind.id, "name": kind.name, "category": kind.category},
+        "type": offering_type
+        and {
+            "id": offering_type.id,
+            "name": offering_type.name,
+            "category": offering_type.category,
+        },
         "availability": view.availability,
         "updated": utc(view.modified),
         "sequence": view.sequence,
@@ -166,5 +171,5 @@ FORMAT = Format(
     schema=json_schema.SESSIONS,
     error_schema=json_schema.PROBLEM,
     params=_PARAMS,
-    narrow=narrow,
+    apply_params=apply_params,
 )

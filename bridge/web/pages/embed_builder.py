@@ -60,7 +60,7 @@ class EmbedBuilder:
         view, lang = f"{PREFIX}view", f"{PREFIX}lang"
         return cls(
             used=any(name.startswith(PREFIX) for name in args),
-            view=context.one_of(view, VIEWS) if args.get(view) else context.view,
+            view=context.choice_param(view, VIEWS) if args.get(view) else context.view,
             options=options,
             language=_language(context, lang),
             height=_height(context),
@@ -112,7 +112,7 @@ def _language(context: PageContext, name: str) -> str | None:
     if name not in context.request.args:
         return context.feed_language
     tags = (*languages.available(),)
-    return context.one_of(name, tags) if context.request.args[name] else None
+    return context.choice_param(name, tags) if context.request.args[name] else None
 
 
 def _default_accent(context: PageContext) -> str:

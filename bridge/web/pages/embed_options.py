@@ -42,10 +42,10 @@ class EmbedOptions:
         name = f"{prefix}accent"
         text = context.request.args.get(name)
         return cls(
-            theme=context.one_of(f"{prefix}theme", THEMES),
-            font=context.one_of(f"{prefix}font", FONTS),
+            theme=context.choice_param(f"{prefix}theme", THEMES),
+            font=context.choice_param(f"{prefix}font", FONTS),
             accent=None if text is None else accent_colour(name, text),
-            filters=context.one_of(f"{prefix}filters", (OFF, ON)) == ON,
+            filters=context.choice_param(f"{prefix}filters", (OFF, ON)) == ON,
         )
 
     @property

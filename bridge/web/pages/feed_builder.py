@@ -64,14 +64,14 @@ class Group:
 
     Attributes:
         title: the key of the title's text.
-        left_out: how many items do not fit into the page.
+        overflow: how many items do not fit into the page.
         is_choice: whether the items distinguish feeds: a single one that has all sessions does not.
     """
 
     title: str
     parameter: str
     items: tuple[Item, ...]
-    left_out: int = 0
+    overflow: int = 0
     is_choice: bool = True
 
     @property
@@ -203,6 +203,6 @@ def _within_budget(groups: Sequence[Group]) -> tuple[Group, ...]:
         sizes, page_budget.CATALOGUE, most=sum(len(group.items) for group in groups)
     )
     return tuple(
-        replace(group, items=group.items[:most], left_out=max(0, len(group.items) - most))
+        replace(group, items=group.items[:most], overflow=max(0, len(group.items) - most))
         for group in groups
     )

@@ -35,9 +35,9 @@ class NextClasses:
 def _kind(session: ClassSession) -> Hashable:
     if session.course is not None:
         return ("course", session.course.id)
-    kind = session.offering_type
-    if kind is not None and kind.id is not None:
-        return ("type", kind.id)
+    offering_type = session.offering_type
+    if offering_type is not None and offering_type.id is not None:
+        return ("type", offering_type.id)
     return ("title", session.title)
 
 

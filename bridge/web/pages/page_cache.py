@@ -82,7 +82,7 @@ class PageCache:
             page = render()
         since = page.since.timestamp() if page.since else 0.0
         body = Body.of(page.html.encode(), changed=max(walked, since))
-        changed = self._last_modified.record(_name(key), body.tag, body.changed)
+        changed = self._last_modified.record(_name(key), body.etag, body.changed)
         body = replace(body, changed=changed)
         until = page.until.timestamp() if page.until else float("inf")
         self._pages.put(key, _CachedPage(body, version, until))

@@ -139,7 +139,7 @@ class PageContext:
         Raises:
             ParameterError: ``view`` has another value.
         """
-        return self.one_of("view", VIEWS)
+        return self.choice_param("view", VIEWS)
 
     @property
     def view_option(self) -> str | None:
@@ -164,7 +164,7 @@ class PageContext:
             )
         return day
 
-    def one_of(self, name: str, accepted: tuple[str, ...]) -> str:
+    def choice_param(self, name: str, accepted: tuple[str, ...]) -> str:
         """The value of a query parameter; by default the first of *accepted*.
 
         Raises:

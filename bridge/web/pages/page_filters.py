@@ -51,13 +51,13 @@ class ChoiceList:
 
     Attributes:
         title: the key of the title's text.
-        left_out: how many do not fit into the page.
+        overflow: how many do not fit into the page.
     """
 
     parameter: str
     title: str
     choices: tuple[Choice, ...]
-    left_out: int = 0
+    overflow: int = 0
 
     @property
     def several(self) -> Choice | None:
@@ -172,7 +172,8 @@ def page_filters(
         active=tuple(_active(spec, names, language, path)),
         fixed=frozenset(fixed),
         unknown=tuple(
-            _name(names, field, identity, language) for field, identity in content.subject.unknown
+            _name(names, field, identity, language)
+            for field, identity in content.subject.unmatched_ids
         ),
     )
 
@@ -277,7 +278,7 @@ def _lists(
                 for number, choice in enumerate(group.choices)
                 if number < most or choice.chosen
             ),
-            left_out=sum(not choice.chosen for choice in group.choices[most:]),
+            overflow=sum(not choice.chosen for choice in group.choices[most:]),
         )
         for group in lists
     )

@@ -109,19 +109,19 @@ class Day:
     """A day and its sessions.
 
     Attributes:
-        left_out: how many sessions do not fit into the page.
+        overflow: how many sessions do not fit into the page.
         rest_from: the time of day from which a list shows those; None if it would be the same list.
     """
 
     date: date
     entries: tuple[Entry, ...]
-    left_out: int = 0
+    overflow: int = 0
     rest_from: time | None = None
 
     @property
     def count(self) -> int:
         """The number of its sessions, including those that do not fit into the page."""
-        return len(self.entries) + self.left_out
+        return len(self.entries) + self.overflow
 
     @property
     def parts(self) -> tuple[tuple[Entry, ...], ...]:
@@ -264,7 +264,7 @@ def week(
     shown: Iterable[SessionView],
     zone_name: str | None,
     now: datetime,
-    first: date | None,
+    requested: date | None,
     *,
     first_weekday: int,
     budget: int = page_budget.TIMETABLE,
@@ -274,7 +274,7 @@ def week(
     Args:
         zone_name: the zone whose days are counted.
         now: an aware datetime.
-        first: any day of the week; by default today, or the next day with sessions.
+        requested: any day of the week; by default today, or the next day with sessions.
         first_weekday: the first day of the week, 0 for Monday.
         budget: maximum bytes of the timetable in the page.
     """
@@ -283,7 +283,7 @@ def week(
         return day - timedelta(days=(day.weekday() - first_weekday) % DAYS)
 
     return _period(
-        shown, zone_name, now, first,
+        shown, zone_name, now, requested,
         start_of=start_of_week, days=lambda _: DAYS, size=lambda entry: entry.size,
         most=_MAX_ENTRIES_A_DAY,
         budget=budget,
@@ -294,7 +294,7 @@ def month(
     shown: Iterable[SessionView],
     zone_name: str | None,
     now: datetime,
-    first: date | None,
+    requested: date | None,
     *,
     budget: int = page_budget.TIMETABLE,
 ) -> Timetable:
@@ -303,11 +303,11 @@ def month(
     Args:
         zone_name: the zone whose days are counted.
         now: an aware datetime.
-        first: any day of the month; by default today, or the next day with sessions.
+        requested: any day of the month; by default today, or the next day with sessions.
         budget: maximum bytes of the timetable in the page.
     """
     return _period(
-        shown, zone_name, now, first,
+        shown, zone_name, now, requested,
         start_of=lambda day: day.replace(day=1),
         days=lambda begin: monthrange(begin.year, begin.month)[1],
         size=lambda entry: entry.brief_size, most=_MAX_ENTRIES_A_MONTH_DAY,
@@ -319,7 +319,7 @@ def _period(
     shown: Iterable[SessionView],
     zone_name: str | None,
     now: datetime,
-    first: date | None,
+    requested: date | None,
     *,
     start_of: Callable[[date], date],
     days: Callable[[date], int],
@@ -330,7 +330,7 @@ def _period(
     """All sessions of a period of the calendar.
 
     Args:
-        first: any day of the period; by default today, or the next day with sessions.
+        requested: any day of the period; by default today, or the next day with sessions.
         start_of: finds the first day of the period that contains a day.
         days: the number of days of the period that begins on a day.
         size: the approximate size of an entry in the page, in bytes.
@@ -342,8 +342,8 @@ def _period(
     # On Sunday evening the coming week is of more use than the one that is over.
     upcoming = (entry for entry in entries if entry.session_view.session.ends > now)
     next_day = max(today, next((entry.start.date() for entry in upcoming), today))
-    begin = start_of(first or next_day)
-    skipped = first is None and begin > today
+    begin = start_of(requested or next_day)
+    skipped = requested is None and begin > today
     end = begin + timedelta(days=days(begin))
     by_day = dict(_by_day(entries))
     dates = [begin + timedelta(days=number) for number in range((end - begin).days)]

@@ -74,8 +74,8 @@ def properties(view: SessionView, options: EventOptions) -> Iterator[Property]:
     if session.venue and session.venue.join_url:
         # RFC 7986, 5.11
         yield Property("CONFERENCE", session.venue.join_url, "VALUE=URI;FEATURE=VIDEO")
-    kind = session.offering_type
-    if category := kind and (kind.category or kind.name):
+    offering_type = session.offering_type
+    if category := offering_type and (offering_type.category or offering_type.name):
         yield text("CATEGORIES", clip(category, MAX_LINE))
 
 
