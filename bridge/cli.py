@@ -219,7 +219,7 @@ def accept(slug: str | None) -> None:
     """Accept that sessions which TeamUp suddenly stopped listing are gone, and publish that."""
     services = _site(slug).services
     try:
-        removed = services.refresher.accept()
+        removed = services.refresher.confirm_deletions()
         if isinstance(services.store, MemoryStore):
             raise StoreError("memory:// is not shared: restart the server instead", readable=False)
         if getattr(services.store, "errors", 0):

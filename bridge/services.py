@@ -40,20 +40,21 @@ from bridge.snapshots.publisher import Publisher
 from bridge.snapshots.refresh import Refresher
 from bridge.snapshots.router import SnapshotRouter
 from bridge.snapshots.session_history import SessionHistory
-from bridge.snapshots.single_flight import Turns
+from bridge.snapshots.single_flight import PrioritySemaphore
 from bridge.snapshots.source_router import NarrowRouter, SourceRouter, WideRouter
 from bridge.store.interface import Store
 from bridge.store.keys import Keys
 from bridge.store.opening import open_store
-from bridge.store.rate_limit import SharedRequestBudget
+from bridge.store.request_budget import SharedRequestBudget
 from bridge.upstream.account import Account
 from bridge.upstream.client import Client
 from bridge.upstream.pagination import Walker, WalkLimits
 from bridge.upstream.sources import SOURCES, Source
 
 _PAGE_BYTES = 8 * 1024 * 1024
-SHARE = 4
-"""No studio takes more than one in so many of the places and threads that studios share."""
+SHARE_DIVISOR = 4
+"""A studio may use at most a quarter of the threads, bulkhead permits and refreshes that studios
+share."""
 
 _REFRESHES = 8
 """How many refreshes of several studios run at a time in one process. When a server starts, all
@@ -74,7 +75,7 @@ class SharedServices:
     store: Store
     metrics: Metrics
     waiting: Bulkhead
-    refreshes: Turns
+    refreshes: PrioritySemaphore
     feed_memory: CacheMemory
     page_memory: CacheMemory
     response_memory: CacheMemory
@@ -103,7 +104,7 @@ class SharedServices:
             store=store or open_store(config, clock, metrics),
             metrics=metrics,
             waiting=Bulkhead(),
-            refreshes=Turns(_REFRESHES),
+            refreshes=PrioritySemaphore(_REFRESHES),
             feed_memory=CacheMemory(config.cache_max_bytes // 2),
             page_memory=CacheMemory(_PAGE_BYTES),
             response_memory=CacheMemory(config.cache_max_bytes // 2),
@@ -258,7 +259,9 @@ def build(
         backoff=backoff,
         clock=clock,
         instrumentation=metrics,
-        turn=Turns(_REFRESHES // SHARE, shared.refreshes).take if config.slug else nullcontext,
+        slot=PrioritySemaphore(_REFRESHES // SHARE_DIVISOR, shared.refreshes).acquire
+        if config.slug
+        else nullcontext,
     )
     registry = KeyRegistry(store, keys, clock)
     cache = SnapshotCache(
@@ -271,7 +274,9 @@ def build(
         registry=registry,
         budget=budget,
         clock=clock,
-        bulkhead=Bulkhead(WAITING // SHARE, shared.waiting) if config.slug else shared.waiting,
+        bulkhead=Bulkhead(WAITING // SHARE_DIVISOR, shared.waiting)
+        if config.slug
+        else shared.waiting,
     )
     routers = {source.name: _source_router(config, source, cache, clock) for source in sources}
     router = SnapshotRouter(routers, cache, backoff, clock)

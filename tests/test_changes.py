@@ -784,7 +784,7 @@ class TestLossOfMostSessions:
         world.refresh()
         hook.next()
         world.refresh(HOLD / 2)
-        assert world.parts.refresher.accept() > 20
+        assert world.parts.refresher.confirm_deletions() > 20
         hook.next()
         world.clock.move(1.5)
         for _ in range(3):
@@ -793,7 +793,7 @@ class TestLossOfMostSessions:
             assert all(after.blocks[uid] == before.blocks[uid] for uid in after.blocks)
             world.refresh()
         assert hook.silent
-        assert world.parts.refresher.accept() == 0
+        assert world.parts.refresher.confirm_deletions() == 0
 
     def test_nothing_changes_if_the_sessions_return_during_the_hold(
         self, world: World, hook: webhook.WebHook

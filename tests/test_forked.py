@@ -67,5 +67,5 @@ def test_forks_of_a_process_that_has_loaded_the_application_serve_and_refresh(
     assert len(children) == 2
     for ready, feed, threads in children:
         assert (ready, feed) == (200, 200)
-        assert {"refresh-ahead", "periodic", "readiness"} <= set(threads)
+        assert {"prefetch", "periodic", "readiness"} <= set(threads)
     assert set(walks.values()) == {1}

@@ -37,7 +37,7 @@ from bridge.snapshots.snapshot_key import SnapshotKey
 from bridge.snapshots.source_router import NarrowRouter, SourceRouter, WideRouter
 from bridge.store.interface import Store
 from bridge.store.keys import Keys
-from bridge.store.rate_limit import SharedRequestBudget
+from bridge.store.request_budget import SharedRequestBudget
 from bridge.upstream.budget import Purpose
 from bridge.upstream.pagination import Walk
 from bridge.upstream.sources import SOURCES
@@ -104,7 +104,7 @@ class FakeWalker:
         requested: the filter sets of all walks so far.
         purposes: the purposes of all walks so far.
         entered: set when a walk begins.
-        can_look_up: whether upstream has a parameter for ids.
+        can_fetch_by_ids: whether upstream has a parameter for ids.
     """
 
     clock: ManualClock
@@ -114,7 +114,7 @@ class FakeWalker:
     requested: list[FilterSet] = field(default_factory=list)
     purposes: list[Purpose] = field(default_factory=list)
     entered: threading.Event = field(default_factory=threading.Event)
-    can_look_up: bool = False
+    can_fetch_by_ids: bool = False
 
     def __post_init__(self) -> None:
         self.gate.set()

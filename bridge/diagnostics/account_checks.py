@@ -12,7 +12,7 @@ from bridge.model import SourceName
 from bridge.services import Services
 from bridge.store.keys import Keys
 from bridge.store.memory import MemoryStore
-from bridge.store.rate_limit import SharedRequestBudget
+from bridge.store.request_budget import SharedRequestBudget
 from bridge.upstream.account import Account
 from bridge.upstream.client import Client
 from bridge.upstream.credential_probe import probe

@@ -20,7 +20,7 @@ from bridge.snapshots import merge
 from bridge.snapshots.merge import MergeRules
 from bridge.snapshots.snapshot import Snapshot, join
 from bridge.upstream.pagination import Walk
-from bridge.upstream.parser import APPOINTMENTS, UNTOLD_TIMELINES
+from bridge.upstream.parser import APPOINTMENTS, TIMELINES_WITHOUT_AUDIENCE
 
 _CLASHES_LISTED = 5
 
@@ -40,7 +40,7 @@ def check_walks(report: CheckReport, walks: Mapping[SourceName, Walk], settings:
     }
     report.hidden = _hidden_counts(snapshot, defaults.audience)
     for reason, number in snapshot.tally.items():
-        if reason not in (APPOINTMENTS, UNTOLD_TIMELINES):
+        if reason not in (APPOINTMENTS, TIMELINES_WITHOUT_AUDIENCE):
             report.warning("rows", f"{number} {reason}")
     for source, walk in walks.items():
         if walk.defect is not None:
@@ -94,7 +94,7 @@ def _check_volume(
 
 def _check_timelines(report: CheckReport, snapshot: Snapshot, settings: Config) -> None:
     """Report what registration timelines do not tell the bridge."""
-    if untold := snapshot.tally.get(UNTOLD_TIMELINES):
+    if untold := snapshot.tally.get(TIMELINES_WITHOUT_AUDIENCE):
         report.warning(
             "timelines",
             f"{untold} classes have registration timelines for which TeamUp states no audience:"

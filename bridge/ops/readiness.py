@@ -118,7 +118,7 @@ class Readiness:
         for source in lacking if self._wanted else ():
             rules = self._router.merge_rules(source.key)
             if rules is not None:
-                self._cache.prefetch(source.key, rules, Purpose.LIVE)
+                self._cache.start_refresh(source.key, rules, Purpose.LIVE)
         if self.state.ready:
             return _READY
         return self._walking if self._wanted and not failing else _WAITING

@@ -20,7 +20,7 @@ from bridge.snapshots.freshness import FreshnessPolicy
 from bridge.snapshots.router import SnapshotRouter, SourceState
 from bridge.snapshots.snapshot import Snapshot
 from bridge.store.interface import Store
-from bridge.store.rate_limit import SharedRequestBudget
+from bridge.store.request_budget import SharedRequestBudget
 from bridge.upstream.parser import APPOINTMENTS
 
 APPOINTMENT = "appointment"

@@ -149,6 +149,7 @@ class Backoff:
 def _encode(failure: Failure) -> bytes:
     row = {**asdict(failure), "scope": failure.scope.value}
     problem_area = row.pop("problem_area")
+    # Released versions store it under this name.
     row["matter"] = problem_area and problem_area.name
     return json.dumps(row).encode()
 

@@ -18,14 +18,14 @@ class Bulkhead:
 
     Args:
         limit: number of threads that may wait.
-        within: a limit for several bulkheads together.
+        parent: a limit for several bulkheads together.
     """
 
-    def __init__(self, limit: int = WAITING, within: "Bulkhead | None" = None) -> None:
+    def __init__(self, limit: int = WAITING, parent: "Bulkhead | None" = None) -> None:
         own = threading.BoundedSemaphore(limit)
         self._limits: tuple[threading.BoundedSemaphore, ...] = (own,)
-        if within is not None:
-            self._limits += within._limits
+        if parent is not None:
+            self._limits += parent._limits
 
     @contextmanager
     def place(self) -> Iterator[bool]:

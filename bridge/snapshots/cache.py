@@ -180,11 +180,11 @@ class SnapshotCache:
         """The existing snapshot of any age, or None; upstream is not contacted."""
         return self._local_cache.revalidate_if_due(key.text)
 
-    def expires_within(self, key: SnapshotKey, seconds: float, *, not_before: float) -> bool:
+    def expires_within(self, key: SnapshotKey, seconds: float, *, min_age: float) -> bool:
         """Whether the snapshot of *key* is missing or about to become stale.
 
         Args:
-            not_before: False for snapshots younger than this many seconds.
+            min_age: False for snapshots younger than this many seconds.
         """
         entry = self._local_cache.revalidate_if_due(key.text)
         if entry is None:
@@ -192,7 +192,7 @@ class SnapshotCache:
         now = self._store.now()
         walked = entry.snapshot.walked
         fresh_for = self._freshness.fresh_for(key.filter_set.key, walked, now)
-        return fresh_for <= seconds and not 0 <= now - walked < not_before
+        return fresh_for <= seconds and not 0 <= now - walked < min_age
 
     def can_serve(self, key: SnapshotKey) -> bool:
         """Whether there is a copy of *key* that requests get, at least while upstream fails."""
@@ -203,7 +203,7 @@ class SnapshotCache:
         """The filter sets with snapshots of their own that were requested lately."""
         return (key for key in self._registry.recent() if key.source is source)
 
-    def prefetch(
+    def start_refresh(
         self, key: SnapshotKey, rules: MergeRules, purpose: Purpose = Purpose.BACKGROUND
     ) -> bool:
         """Start a refresh in the background, unless a failure prevents it."""

@@ -50,11 +50,11 @@ class LocalCache:
     """Caches snapshots by key; the least recently used are evicted first.
 
     Attributes:
-        changes: how often the cached version of a key has changed.
+        generation: how often the cached version of a key has changed.
     """
 
     def __init__(self, store: Store, keys: Keys, clock: Clock) -> None:
-        self.changes = 0
+        self.generation = 0
         self._store = store
         self._keys = keys
         self._clock = clock
@@ -140,7 +140,7 @@ class LocalCache:
         before = self._entries.get(key)
         self._entries[key] = entry
         if before is None or before.version != entry.version:
-            self.changes += 1
+            self.generation += 1
 
 
 def _size(entry: LocalEntry) -> int:

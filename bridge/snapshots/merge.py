@@ -64,7 +64,7 @@ def merge_walk(
     )
 
 
-def follows(filter_set: FilterSet, walk: Walk, previous: Snapshot | None) -> bool:
+def is_contiguous(filter_set: FilterSet, walk: Walk, previous: Snapshot | None) -> bool:
     """Whether *previous* and *walk* together cover the time between them.
 
     After a longer pause, sessions may have come and gone that no walk has seen.
@@ -317,7 +317,7 @@ def _covers_from(
     filter_set: FilterSet, walk: Walk, previous: Snapshot | None, rules: MergeRules
 ) -> float:
     edge = _edge(filter_set, walk)
-    if not rules.wide or previous is None or not follows(filter_set, walk, previous):
+    if not rules.wide or previous is None or not is_contiguous(filter_set, walk, previous):
         return edge
     oldest = walk.started - HISTORY_DAYS * 86400
     return min(edge, max(previous.covers_from, oldest))

@@ -1,4 +1,4 @@
-"""Refresh-ahead: refreshes recently requested snapshots before they expire."""
+"""Prefetching: refreshes recently requested snapshots before they expire (REFRESH_AHEAD)."""
 
 import threading
 
@@ -56,7 +56,7 @@ class Prefetcher:
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread = start_daemon(self._run, "refresh-ahead")
+        self._thread = start_daemon(self._run, "prefetch")
 
     def close(self) -> None:
         """Stop the thread and release the lease, so that another process can take over."""
@@ -71,7 +71,7 @@ class Prefetcher:
         """Start the refreshes that are due, if this process is elected; how many were started."""
         if not self._elected():
             return 0
-        return sum(self._cache.prefetch(*due) for due in self._due())
+        return sum(self._cache.start_refresh(*due) for due in self._due())
 
     def _run(self) -> None:
         while not self._clock.wait(self._closing, self._interval):
@@ -101,6 +101,6 @@ class Prefetcher:
             # Refreshing many narrow snapshots would use up the budget; the wide snapshot answers
             # nearly all requests.
             min_age = 0.0 if rules.wide else _HOUR
-            if self._cache.expires_within(key, self._interval, not_before=min_age):
+            if self._cache.expires_within(key, self._interval, min_age=min_age):
                 due.append((key, rules))
         return due

@@ -85,7 +85,7 @@ class Publisher:
             writes[name] = Write(encode(snapshot), self._store_ttl(rules))
             expect[name] = stored
             writes[self._keys.source_read(key.source.value)] = Write(b"1", HISTORY_DAYS * _DAY)
-            if previous is not None and merge.follows(key.filter_set, walk, previous):
+            if previous is not None and merge.is_contiguous(key.filter_set, walk, previous):
                 changes = changed_sessions(previous, snapshot, records.published)
                 self._log_changes(key.source, changes, snapshot, writes, expect)
             lease.renew()
@@ -108,7 +108,7 @@ class Publisher:
         writes.update(log_writes)
         expect.update(log_expect)
 
-    def accept(self, key: str, lease: Lease) -> int:
+    def confirm_deletions(self, key: str, lease: Lease) -> int:
         """Remove the held sessions of *key* at once; how many were removed.
 
         Raises:

@@ -16,7 +16,7 @@ from bridge.snapshots.freshness import CopyState, FreshnessPolicy
 from bridge.snapshots.local_cache import LocalCache
 from bridge.snapshots.merge import MergeRules
 from bridge.snapshots.publisher import Publisher
-from bridge.snapshots.single_flight import Flight, SingleFlight, Turn
+from bridge.snapshots.single_flight import Flight, RefreshSlot, SingleFlight
 from bridge.snapshots.snapshot_key import SnapshotKey
 from bridge.store.interface import Store
 from bridge.store.keys import Keys
@@ -47,7 +47,7 @@ class Refresher:
     """Walks upstream, or waits for another process that is walking for the same snapshot.
 
     Args:
-        turn: see :class:`~bridge.snapshots.single_flight.SingleFlight`.
+        slot: see :class:`~bridge.snapshots.single_flight.SingleFlight`.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Refresher:
         backoff: Backoff,
         clock: Clock,
         instrumentation: Instrumentation = NO_INSTRUMENTATION,
-        turn: Turn = nullcontext,
+        slot: RefreshSlot = nullcontext,
     ) -> None:
         self._store = store
         self._instrumentation = instrumentation
@@ -73,12 +73,12 @@ class Refresher:
         self._freshness = freshness
         self._backoff = backoff
         self._clock = clock
-        self._single_flight = SingleFlight(clock, instrumentation, turn)
+        self._single_flight = SingleFlight(clock, instrumentation, slot)
 
     @property
-    def changes(self) -> int:
+    def generation(self) -> int:
         """Changes of the local cache plus finished refreshes; a new value means newer data."""
-        return self._local_cache.changes + self._single_flight.finished
+        return self._local_cache.generation + self._single_flight.finished
 
     def refresh(
         self,
@@ -105,7 +105,7 @@ class Refresher:
             low_priority=purpose is not Purpose.LIVE,
         )
 
-    def accept(self) -> int:
+    def confirm_deletions(self) -> int:
         """Remove all held sessions at once; how many were removed.
 
         Raises:
@@ -113,7 +113,7 @@ class Refresher:
         """
         prefix = self._keys.snapshot("")
         keys = [name.removeprefix(prefix) for name in self._store.names(prefix)]
-        return sum(self._accept(key) for key in keys if self._publisher.held_count(key))
+        return sum(self._confirm_deletions(key) for key in keys if self._publisher.held_count(key))
 
     def stop(self) -> None:
         """Start no more refreshes, and ask the running ones to end."""
@@ -123,13 +123,13 @@ class Refresher:
         """Stop, and wait briefly for the running refreshes."""
         self._single_flight.close()
 
-    def _accept(self, key: str) -> int:
+    def _confirm_deletions(self, key: str) -> int:
         deadline = self._clock.monotonic() + WALK_SECONDS
         while self._clock.monotonic() < deadline:
             lease = self._acquire_lease(key)
             if lease is not None:
                 try:
-                    return self._publisher.accept(key, lease)
+                    return self._publisher.confirm_deletions(key, lease)
                 except LostLeaseError:
                     log.warning("lease lost to a refresh; trying again", key=key)
                 finally:
@@ -228,8 +228,8 @@ class Refresher:
             walker = self._walkers[task.key.source]
             walk = walker.walk(task.key.filter_set, purpose=task.purpose, heartbeat=renew_leases)
             self._publisher.check(task.key, walk)
-            if walker.can_look_up:
-                walk = self._look_up_missing(walker, task, walk, renew_leases)
+            if walker.can_fetch_by_ids:
+                walk = self._fetch_missing(walker, task, walk, renew_leases)
             self._instrumentation.walk_finished(
                 "complete", self._clock.monotonic() - began, walk.pages
             )
@@ -252,15 +252,13 @@ class Refresher:
         else:
             self._backoff.clear(task.key)
 
-    def _look_up_missing(
-        self, walker: Walker, task: _Task, walk: Walk, heartbeat: Heartbeat
-    ) -> Walk:
+    def _fetch_missing(self, walker: Walker, task: _Task, walk: Walk, heartbeat: Heartbeat) -> Walk:
         """Ask upstream for the sessions that *walk* lacks, before they are believed deleted."""
         missing = self._publisher.missing(task.key, task.rules, walk)
         if not missing:
             return walk
         try:
-            return walker.look_up(
+            return walker.fetch_by_ids(
                 walk,
                 task.key.filter_set,
                 missing,

@@ -46,22 +46,22 @@ class Flight:
 
 
 Work = Callable[[Flight], None]
-Turn = Callable[[Flight], AbstractContextManager[object]]
+RefreshSlot = Callable[[Flight], AbstractContextManager[object]]
 
 
-class Turns:
+class PrioritySemaphore:
     """A limit on refreshes that run at the same time, with a queue.
 
     Refreshes that requests wait for come first.
 
     Args:
         limit: number of refreshes that may run.
-        within: a limit for the refreshes of several studios together.
+        parent: a limit for the refreshes of several studios together.
     """
 
-    def __init__(self, limit: int, within: "Turns | None" = None) -> None:
+    def __init__(self, limit: int, parent: "PrioritySemaphore | None" = None) -> None:
         self._free = limit
-        self._within = within
+        self._parent = parent
         self._lock = threading.Lock()
         self._queue: list[tuple[Flight, threading.Event]] = []
 
@@ -71,11 +71,11 @@ class Turns:
         return len(self._queue)
 
     @contextmanager
-    def take(self, flight: Flight) -> Iterator[None]:
-        """Wait for the turn of *flight*, and keep it for the duration of the block."""
+    def acquire(self, flight: Flight) -> Iterator[None]:
+        """Wait until *flight* may run, and count it as running for the duration of the block."""
         self._acquire(flight)
         try:
-            with self._within.take(flight) if self._within else nullcontext():
+            with self._parent.acquire(flight) if self._parent else nullcontext():
                 yield
         finally:
             self._release()
@@ -85,9 +85,9 @@ class Turns:
             if self._free:
                 self._free -= 1
                 return
-            turn = threading.Event()
-            self._queue.append((flight, turn))
-        turn.wait()
+            free = threading.Event()
+            self._queue.append((flight, free))
+        free.wait()
 
     def _release(self) -> None:
         with self._lock:
@@ -96,15 +96,15 @@ class Turns:
                 return
             # The earliest refresh that a request waits for. If there is none: the earliest of all.
             place = max(range(len(self._queue)), key=lambda index: self._queue[index][0].awaited)
-            _, turn = self._queue.pop(place)
-        turn.set()
+            _, free = self._queue.pop(place)
+        free.set()
 
 
 class SingleFlight:
     """Runs refreshes in threads of its own, so that they outlive the requests that started them.
 
     Args:
-        turn: a context manager for the duration of each refresh, which may wait at its beginning.
+        slot: a context manager for the duration of each refresh, which may wait at its beginning.
 
     Attributes:
         finished: the number of refreshes that have ended.
@@ -114,10 +114,10 @@ class SingleFlight:
         self,
         clock: Clock,
         instrumentation: Instrumentation = NO_INSTRUMENTATION,
-        turn: Turn = nullcontext,
+        slot: RefreshSlot = nullcontext,
     ) -> None:
         self.finished = 0
-        self._turn = turn
+        self._slot = slot
         self._instrumentation = instrumentation
         self._clock = clock
         self._lock = threading.Lock()
@@ -165,7 +165,7 @@ class SingleFlight:
 
     def _run(self, key: str, flight: Flight, work: Work) -> None:
         try:
-            with self._turn(flight):
+            with self._slot(flight):
                 if not self._closing.is_set():
                     work(flight)
         except Exception:

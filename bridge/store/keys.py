@@ -89,9 +89,9 @@ class Keys:
         return self._key("revoked", identity, form=_PERMANENT)
 
     @staticmethod
-    def revoked_by_key(mark: str, identity: str) -> str:
-        """The same for all accounts that have the signing key with the hash *mark*."""
-        return f"{mark}:{_PERMANENT}:revoked-by-key:{identity}"
+    def revoked_by_key(fingerprint: str, identity: str) -> str:
+        """The same for all accounts that have the signing key with this fingerprint."""
+        return f"{fingerprint}:{_PERMANENT}:revoked-by-key:{identity}"
 
     def alert(self, topic: str) -> str:
         """Set while an alert is raised."""
@@ -101,9 +101,9 @@ class Keys:
         """What is still to be sent to a receiver."""
         return self._key("outbox", receiver)
 
-    def delivery_failure(self, receiver: str, mark: str) -> str:
-        """Why a receiver does not accept messages at the address with the hash *mark*."""
-        return self._key("delivery-failure", f"{receiver} {mark}")
+    def delivery_failure(self, receiver: str, fingerprint: str) -> str:
+        """Why a receiver does not accept messages at the address with this fingerprint."""
+        return self._key("delivery-failure", f"{receiver} {fingerprint}")
 
     def last_modified(self, bucket: int) -> str:
         """A bucket of feeds with their current entity tag and the time of its last change."""

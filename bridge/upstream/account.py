@@ -58,7 +58,7 @@ class Account:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
-    def token_mark(self) -> str:
+    def token_fingerprint(self) -> str:
         """A hash that identifies the token without revealing it."""
         return hashlib.sha256(f"{self.name}\n{self.token}".encode()).hexdigest()[:8]
 

@@ -86,7 +86,7 @@ class Client:
         self.skew: float | None = None
         self._guards = Guards()
         # another token may need another scheme
-        self._scheme_hint = f"scheme of {account.token_mark}"
+        self._scheme_hint = f"scheme of {account.token_fingerprint}"
         self._http = new_session(connections * 2)
 
     @property

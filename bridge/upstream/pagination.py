@@ -14,6 +14,7 @@ from bridge.model import ClassSession
 from bridge.upstream.budget import Purpose, RequestBudget
 from bridge.upstream.client import Client, MissingPageError, Params, RequestContext
 from bridge.upstream.deadline import Deadline
+from bridge.upstream.missing_ends import with_usual_ends
 from bridge.upstream.parser import (
     Parsed,
     combine,
@@ -23,12 +24,12 @@ from bridge.upstream.parser import (
 )
 from bridge.upstream.sources import SMALL_PAGE, Source, id_params, walk_params
 from bridge.upstream.thread_pool import run_each
-from bridge.upstream.usual_ends import with_usual_ends
 
 WALK_SECONDS = 120.0
 MAX_PAGES = 1_000
 
-# the hint that upstream does not support the parameter ``fields``; both are stored values
+# The hint that upstream does not support the parameter ``fields``. The odd words are kept, because
+# released versions store them.
 _FIELDS_HINT, _FIELDS_UNSUPPORTED = "fields", "spoil the answer"
 # the hint that upstream does not return pages of the vendor's largest size; the value is a number
 _SIZE_HINT = "page size"
@@ -167,7 +168,7 @@ class Walker:
         for params in walk_params(self._source, filter_set, day, self._style):
             pages.extend(self._consistent_pages(params, state))
         parsed = combine(pages)
-        everything = _at(with_usual_ends(parsed.sessions), started)
+        everything = _drop_past_booking_opens(with_usual_ends(parsed.sessions), started)
         # Upstream silently ignores unknown parameters and then returns unfiltered rows.
         sessions = tuple(session for session in everything if filter_set.matches(session, day))
         # An incomplete session may fail a filter for lack of data: it counts as unusable, not as
@@ -185,11 +186,11 @@ class Walker:
         )
 
     @property
-    def can_look_up(self) -> bool:
+    def can_fetch_by_ids(self) -> bool:
         """Whether upstream has a parameter for ids."""
         return self._source.by_ids
 
-    def look_up(
+    def fetch_by_ids(
         self,
         walk: Walk,
         filter_set: FilterSet,
@@ -216,19 +217,19 @@ class Walker:
         most = self._page_form().size - 1
         parts: list[Parsed] = []
         listed: set[int | None] = set()
-        for asked in _batches(sorted(ids), most):
-            page, _ = self._first_page(id_params({*asked, known}, self._style), state)
+        for batch in _batches(sorted(ids), most):
+            page, _ = self._first_page(id_params({*batch, known}, self._style), state)
             count, rows = _envelope(page)
             found = {row_id(row) for row in rows}
             whole = count == len(found) and page.get("next") is None
-            if not whole or known not in found or not found <= {*asked, known}:
+            if not whole or known not in found or not found <= {*batch, known}:
                 # Upstream ignores the parameter, or interprets it differently.
                 return walk
             listed |= found
             rows = [row for row in rows if row_id(row) != known]
             parts.append(parse(rows, self._source, self._origin, anonymous=self._anonymous))
         parsed = combine(parts)
-        sessions = _at(with_usual_ends(parsed.sessions), walk.started)
+        sessions = _drop_past_booking_opens(with_usual_ends(parsed.sessions), walk.started)
         matching = tuple(session for session in sessions if filter_set.matches(session, walk.day))
         complete = {session.id for session in sessions if session.complete}
         incomplete = {session.id for session in sessions} - complete
@@ -404,7 +405,9 @@ def _simpler(form: _PageForm, rejected: Sequence[str]) -> _PageForm | None:
     return form._replace(size=SMALL_PAGE) if form.size > SMALL_PAGE else without_fields
 
 
-def _at(sessions: Iterable[ClassSession], started: float) -> tuple[ClassSession, ...]:
+def _drop_past_booking_opens(
+    sessions: Iterable[ClassSession], started: float
+) -> tuple[ClassSession, ...]:
     """The sessions, without those starts of booking that are over when the walk begins."""
     now = datetime.fromtimestamp(started, UTC)
     return tuple(

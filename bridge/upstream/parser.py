@@ -31,7 +31,7 @@ _MAX_INSTRUCTORS = 50
 _UNTITLED = "Class"
 
 APPOINTMENTS = "left out: appointment"
-UNTOLD_TIMELINES = "kept as visible: registration timelines without an audience"
+TIMELINES_WITHOUT_AUDIENCE = "kept as visible: registration timelines without an audience"
 """Reasons in the tally of a walk."""
 
 
@@ -412,7 +412,7 @@ def _registration(row: Row, offering_type: object, tally: Counter[str]) -> Visib
         untold = untold or bool(timelines)
     else:
         found = None
-    tally.update([UNTOLD_TIMELINES] if untold else [])
+    tally.update([TIMELINES_WITHOUT_AUDIENCE] if untold else [])
     return found
 
 

@@ -27,7 +27,7 @@ from bridge import __version__, background
 from bridge.config import Config
 from bridge.ops import watchdog
 from bridge.ops.log_stream import STDERR
-from bridge.services import SHARE
+from bridge.services import SHARE_DIVISOR
 from bridge.snapshots.bulkhead import THREADS
 from bridge.web import operator_routes
 from bridge.web.middleware.access_log import (
@@ -75,7 +75,7 @@ class Asgi:
         self._parse = lru_cache(maxsize=256)(parse)
         # No studio takes all threads.
         self._permits = {
-            site: asyncio.Semaphore(THREADS // SHARE if self._sites.many else THREADS)
+            site: asyncio.Semaphore(THREADS // SHARE_DIVISOR if self._sites.many else THREADS)
             for site in self._sites.all
         }
 

@@ -46,7 +46,7 @@ class Site:
         self.responses = ResponseCache(
             services.clock,
             memory=services.shared.response_memory,
-            change_token=lambda: services.refresher.changes,
+            change_token=lambda: services.refresher.generation,
         )
         self._make_app = make_app
         self._lock = threading.Lock()

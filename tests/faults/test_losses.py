@@ -100,13 +100,13 @@ def test_accepting_a_loss_publishes_it_at_once(
     requests = len(teamup.requests)
     operator = scenario.client(cache_url=shared)
     # Like `flask --app app accept`:
-    assert operator.parts.refresher.accept() > 5
+    assert operator.parts.refresher.confirm_deletions() > 5
     scenario.clock.move(1)
     cold = scenario.client((ALL_SESSIONS,)).warm_up()
     assert uids(warm.get(ALL_SESSIONS)) == uids(cold.good[ALL_SESSIONS])
     assert cancelled(warm.get(ALL_SESSIONS)) <= cancelled(warm.good[ALL_SESSIONS])
     assert alerts(events, "alert over") == [HELD]
-    assert operator.parts.refresher.accept() == 0
+    assert operator.parts.refresher.confirm_deletions() == 0
     # Accepting needs no upstream request: these are from the cold bridge.
     assert len(teamup.requests) - requests <= 3
     scenario.clock.move(STEP)
@@ -138,7 +138,7 @@ def test_a_new_token_that_sees_a_tenth_does_not_empty_feeds(
         after.assert_last_good(states="fresh")
     assert alerts(events) == [HELD]
     assert "another-token" not in str(events)
-    assert after.parts.refresher.accept() == 45
+    assert after.parts.refresher.confirm_deletions() == 45
     scenario.clock.move(1)
     after.get_fresh()
     assert len(uids(after.get(ALL_SESSIONS))) < len(uids(before.good[ALL_SESSIONS])) / 5
@@ -158,7 +158,7 @@ def test_the_alert_ends_when_all_held_sessions_have_ended(
     assert alerts(events, "alert over") == [HELD]
     # They are assumed to have taken place.
     assert len(uids(warm.get(ALL_SESSIONS))) == len(today)
-    assert warm.parts.refresher.accept() == 0
+    assert warm.parts.refresher.confirm_deletions() == 0
     assert len(uids(warm.get(ALL_SESSIONS))) == len(today)
 
 

@@ -160,7 +160,7 @@ def test_a_held_shrink_logs_nothing_and_its_acceptance_logs_the_removals(
     for _ in range(3):
         assert walks(sessions(10)) == ()
     clock.skip_waits = True
-    assert worker.refresher.accept() == 30
+    assert worker.refresher.confirm_deletions() == 30
     assert [entry.change.removed for entry in logged(worker)] == [True] * 30
 
 
@@ -171,7 +171,7 @@ def test_sessions_that_return_after_their_removal_are_logged_as_added(
     walks(sessions(40))
     walks(sessions(10))
     clock.skip_waits = True
-    worker.refresher.accept()
+    worker.refresher.confirm_deletions()
     clock.skip_waits = False
     returned = [*sessions(10), *(session(n, title=title) for n in range(11, 41))]
     entries = walks(returned)[30:]

@@ -25,7 +25,7 @@ from bridge.snapshots.prefetch import Prefetcher
 from bridge.snapshots.snapshot_key import SnapshotKey
 from bridge.store.leases import LEASE_SECONDS
 from bridge.store.memory import MemoryStore
-from bridge.store.rate_limit import SharedRequestBudget
+from bridge.store.request_budget import SharedRequestBudget
 from bridge.upstream.budget import Purpose
 
 WHOLE = FilterSet(past=30)
@@ -280,7 +280,7 @@ class TestThread:
         clock.move(5)
         assert walker.entered.wait(TIMEOUT)
         quick.prefetcher.close()
-        assert "refresh-ahead" not in [thread.name for thread in threading.enumerate()]
+        assert "prefetch" not in [thread.name for thread in threading.enumerate()]
 
     def test_continues_after_an_unexpected_error(
         self, quick: Bridge, walker: FakeWalker, clock: ManualClock, store: MemoryStore

@@ -493,7 +493,7 @@ class TestWalk:
     ) -> None:
         get(worker)
         clock.move(TTL - 1)
-        assert worker.cache.prefetch(key(WHOLE), RULES)
+        assert worker.cache.start_refresh(key(WHOLE), RULES)
         worker.settle(WHOLE, RULES)
         assert walker.purposes == [Purpose.LIVE, Purpose.BACKGROUND]
 
@@ -523,7 +523,7 @@ class TestWithoutUpstream:
 
 
 @pytest.mark.parametrize(
-    ("age", "not_before", "expected"),
+    ("age", "min_age", "expected"),
     [
         (0, 0, False),
         (TTL - 6, 0, False),
@@ -534,15 +534,15 @@ class TestWithoutUpstream:
     ],
 )
 def test_a_snapshot_older_than_not_before_expires_at_the_end_of_its_ttl(
-    worker: Worker, clock: SkippingClock, age: float, not_before: float, expected: bool
+    worker: Worker, clock: SkippingClock, age: float, min_age: float, expected: bool
 ) -> None:
     get(worker)
     clock.move(age)
-    assert worker.cache.expires_within(key(WHOLE), 5, not_before=not_before) is expected
+    assert worker.cache.expires_within(key(WHOLE), 5, min_age=min_age) is expected
 
 
 def test_a_missing_snapshot_counts_as_about_to_expire(worker: Worker) -> None:
-    assert worker.cache.expires_within(key(WHOLE), 5, not_before=3600)
+    assert worker.cache.expires_within(key(WHOLE), 5, min_age=3600)
 
 
 def test_the_store_is_checked_again_after_a_second(

@@ -35,21 +35,21 @@ class LookingUp(FakeWalker):
         known: found by their ids only.
         ignores_ids: whether upstream ignores the parameter.
         asked: the ids of each look-up.
-        look_up_error: raised by each look-up.
+        fetch_error: raised by each look-up.
     """
 
-    can_look_up: bool = True
+    can_fetch_by_ids: bool = True
     known: list[ClassSession] = field(default_factory=list)
     ignores_ids: bool = False
     asked: list[frozenset[int]] = field(default_factory=list)
-    look_up_error: UpstreamError | None = None
+    fetch_error: UpstreamError | None = None
 
-    def look_up(
+    def fetch_by_ids(
         self, walk: Walk, filter_set: FilterSet, ids: frozenset[int], **options: Any
     ) -> Walk:
         self.asked.append(ids)
-        if self.look_up_error is not None:
-            raise self.look_up_error
+        if self.fetch_error is not None:
+            raise self.fetch_error
         if self.ignores_ids:
             return walk
         found = [session for session in self.known if session.id in ids]
@@ -137,7 +137,7 @@ def test_where_ids_are_ignored_two_walks_decide(worker: Worker, walker: LookingU
 
 def test_where_the_look_up_fails_two_walks_decide(worker: Worker, walker: LookingUp) -> None:
     current(worker)
-    walker.look_up_error = UpstreamError(Cause("timeout", "TeamUp did not answer"))
+    walker.fetch_error = UpstreamError(Cause("timeout", "TeamUp did not answer"))
     remove(walker, [2])
     assert not refresh(worker)[2].vanished
     assert refresh(worker)[2].vanished

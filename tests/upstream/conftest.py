@@ -12,7 +12,7 @@ from bridge.config import ListStyle
 from bridge.store.interface import Store
 from bridge.store.keys import Keys
 from bridge.store.memory import MemoryStore
-from bridge.store.rate_limit import SharedRequestBudget
+from bridge.store.request_budget import SharedRequestBudget
 from bridge.upstream.account import Account
 from bridge.upstream.client import Client
 from bridge.upstream.pagination import Walker, WalkLimits

@@ -117,7 +117,7 @@ def test_double_and_trailing_slashes_of_the_base_address_are_removed(
 
 def test_no_text_of_an_account_contains_its_token() -> None:
     account = Account(token=TOKEN, schemes=ALL_SCHEMES, base_url="https://a.example")
-    assert TOKEN not in repr(account) + str(account) + account.name + account.token_mark
+    assert TOKEN not in repr(account) + str(account) + account.name + account.token_fingerprint
 
 
 # The scheme

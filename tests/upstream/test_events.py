@@ -7,7 +7,7 @@ import pytest
 from bridge.model import ClassSession, Room, Status, Visibility
 from bridge.upstream.parser import (
     APPOINTMENTS,
-    UNTOLD_TIMELINES,
+    TIMELINES_WITHOUT_AUDIENCE,
     Parsed,
     combine,
     lacks_required_fields,
@@ -176,7 +176,7 @@ def test_the_stricter_of_visibility_and_timelines_decides(
 def test_timelines_without_an_audience_are_counted(untold: Any) -> None:
     result = parsed(event_row(offering_type=type_row(registration_timelines=untold)))
     assert result.sessions[0].registration is None
-    assert result.tally == {UNTOLD_TIMELINES: 1}
+    assert result.tally == {TIMELINES_WITHOUT_AUDIENCE: 1}
 
 
 def test_timelines_of_its_own_without_an_audience_are_counted_where_the_types_decide() -> None:
@@ -186,7 +186,7 @@ def test_timelines_of_its_own_without_an_audience_are_counted_where_the_types_de
     )
     result = parsed(row)
     assert result.sessions[0].registration is Visibility.PRIVATE
-    assert result.tally == {UNTOLD_TIMELINES: 1}
+    assert result.tally == {TIMELINES_WITHOUT_AUDIENCE: 1}
 
 
 @pytest.mark.parametrize(

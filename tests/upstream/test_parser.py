@@ -28,6 +28,7 @@ from upstreams.rows import (
 )
 
 from bridge.model import ClassSession, Visibility
+from bridge.upstream.missing_ends import with_usual_ends
 from bridge.upstream.parser import (
     Parsed,
     combine,
@@ -35,7 +36,6 @@ from bridge.upstream.parser import (
     parse,
 )
 from bridge.upstream.sources import COURSE_SESSIONS
-from bridge.upstream.usual_ends import with_usual_ends
 
 ORIGIN = "https://studio.example"
 PRIVATE_LINKS = {"join_url", "staff_url"}

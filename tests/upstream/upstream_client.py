@@ -10,7 +10,7 @@ import pytest
 from bridge.clock import Clock
 from bridge.errors import Cause, UpstreamError
 from bridge.filters import FilterSet
-from bridge.store.rate_limit import SharedRequestBudget
+from bridge.store.request_budget import SharedRequestBudget
 from bridge.upstream.client import Client, RequestContext
 from bridge.upstream.deadline import Deadline
 from bridge.upstream.pagination import Walk, Walker

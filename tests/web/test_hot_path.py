@@ -157,7 +157,7 @@ def hanging(
 def wait_for_change(parts: Services, before: int) -> None:
     """Wait until the change token differs from *before*."""
     until = time.monotonic() + 20
-    while parts.refresher.changes == before:
+    while parts.refresher.generation == before:
         assert time.monotonic() < until
         time.sleep(0.005)
 
@@ -165,7 +165,7 @@ def wait_for_change(parts: Services, before: int) -> None:
 def reject_requests(parts: Services, faults: Faults) -> None:
     """Make upstream reject requests, and wait until the bridge has noticed."""
     faults.set("status", 403)
-    before = parts.refresher.changes
+    before = parts.refresher.generation
     parts.router.find(feed_spec(Kind.VENUE, 12, (), parts.defaults).filter_set)
     wait_for_change(parts, before)
 
@@ -219,7 +219,7 @@ def test_while_upstream_rejects_a_stale_response_is_revalidated_once_a_second(
     assert flask_requests == [FEED]
     # The next probe is due after at most 1.1 seconds.
     clock.move(0.3)
-    before = parts.refresher.changes
+    before = parts.refresher.generation
     client.get(FEED)
     assert flask_requests == [FEED] * 2
     # This request started the probe, whose end changes the token.
@@ -235,7 +235,7 @@ def test_a_new_snapshot_is_served_at_once(
     client.get(FEED)
     clock.move(STALE_SECONDS)
     faults.set("delay", 0.3)
-    before = parts.refresher.changes
+    before = parts.refresher.generation
     for _ in range(2):
         assert client.get(FEED).headers["Cache-Status"].endswith("; detail=stale")
     wait_for_change(parts, before)
@@ -255,7 +255,7 @@ def test_a_new_snapshot_is_served_before_its_refresh_has_finished(
     monkeypatch.setattr(Backoff, "clear", lambda *_: finish.wait(60))
     clock.move(STALE_SECONDS)
     faults.set("delay", 0.3)
-    before = parts.refresher.changes
+    before = parts.refresher.generation
     for _ in range(2):
         assert client.get(FEED).headers["Cache-Status"].endswith("; detail=stale")
     wait_for_change(parts, before)

@@ -62,8 +62,8 @@ def ids_of(walk: Walk) -> list[int]:
     return sorted(session.id for session in walk.sessions)
 
 
-def look_up(client: UpstreamClient, walk: Walk, *ids: int) -> Walk:
-    return client.walker.look_up(walk, IN_VENUE, frozenset(ids))
+def fetch_by_ids(client: UpstreamClient, walk: Walk, *ids: int) -> Walk:
+    return client.walker.fetch_by_ids(walk, IN_VENUE, frozenset(ids))
 
 
 def test_classes_that_upstream_knows_are_added_and_unknown_ones_are_deleted(
@@ -73,7 +73,7 @@ def test_classes_that_upstream_knows_are_added_and_unknown_ones_are_deleted(
         client = connect(url, source=EVENTS)
         walk = walk_without(client, 2, 3)
         hall.delete(3, kind="event")
-        result = look_up(client, walk, 2, 3)
+        result = fetch_by_ids(client, walk, 2, 3)
         assert ids_of(result) == [1, 2, 4, 5, 6, 7, 8]
         assert result.deleted == {3}
         assert result.pages == walk.pages + 1
@@ -86,7 +86,7 @@ def test_a_class_that_moved_out_of_the_filter_set_is_elsewhere_and_not_deleted(
         client = connect(url, source=EVENTS)
         walk = walk_without(client, 2)
         hall.move(2, venue=13, kind="event")
-        result = look_up(client, walk, 2)
+        result = fetch_by_ids(client, walk, 2)
         assert result.excluded == {2}
         assert not result.deleted
         assert 2 not in ids_of(result)
@@ -97,7 +97,7 @@ def test_a_class_that_became_an_appointment_is_excluded(connect: Connect, hall: 
         client = connect(url, source=EVENTS)
         walk = walk_without(client, 2)
         hall.change(2, kind="event", is_appointment="true")
-        result = look_up(client, walk, 2)
+        result = fetch_by_ids(client, walk, 2)
         assert (result.excluded, result.deleted) == ({2}, frozenset())
 
 
@@ -107,7 +107,7 @@ def test_a_class_whose_row_cannot_be_used_is_not_deleted(connect: Connect, hall:
         walk = walk_without(client, 2, 3)
         hall.change(2, kind="event", starts_at="soon")
         hall.change(3, kind="event", offering_type=99)
-        result = look_up(client, walk, 2, 3)
+        result = fetch_by_ids(client, walk, 2, 3)
         assert not result.deleted
         assert {2, 3} <= result.unusable
 
@@ -116,7 +116,7 @@ def test_where_ids_are_ignored_the_walk_stays_as_it_was(connect: Connect, hall: 
     with served(hall, ignored={"ids"}) as url:
         client = connect(url, source=EVENTS)
         walk = walk_without(client, 2)
-        assert look_up(client, walk, 2) == walk
+        assert fetch_by_ids(client, walk, 2) == walk
 
 
 def test_a_response_without_the_class_that_is_known_proves_nothing(
@@ -127,17 +127,17 @@ def test_a_response_without_the_class_that_is_known_proves_nothing(
         client = connect(url, source=EVENTS)
         walk = walk_without(client, 2)
         faults.set("empty")
-        assert look_up(client, walk, 2) == walk
+        assert fetch_by_ids(client, walk, 2) == walk
 
 
 def test_without_any_class_that_is_known_nothing_is_asked(connect: Connect, hall: Studio) -> None:
     with served(hall) as url:
         client = connect(url, source=EVENTS)
         walk = walk_without(client, *range(1, 9))
-        assert look_up(client, walk, 2) == walk
+        assert fetch_by_ids(client, walk, 2) == walk
 
 
 def test_only_the_list_that_has_the_parameter_can_look_up(connect: Connect, hall: Studio) -> None:
     with served(hall) as url:
-        assert connect(url, source=EVENTS).walker.can_look_up
-        assert not connect(url, source=COURSE_SESSIONS).walker.can_look_up
+        assert connect(url, source=EVENTS).walker.can_fetch_by_ids
+        assert not connect(url, source=COURSE_SESSIONS).walker.can_fetch_by_ids

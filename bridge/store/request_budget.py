@@ -1,4 +1,4 @@
-"""The rate limit for requests to upstream, kept in the store and shared by the whole fleet."""
+"""The budget of requests to upstream, kept in the store and shared by the whole fleet."""
 
 import json
 import math
@@ -23,11 +23,11 @@ class _RequestLog:
 
     Attributes:
         rows: second, purpose, number of requests.
-        quiet_until: seconds since 1970.
+        cooldown_until: seconds since 1970.
     """
 
     rows: tuple[tuple[int, str, int], ...] = ()
-    quiet_until: float = 0.0
+    cooldown_until: float = 0.0
 
     @classmethod
     def decode(cls, value: bytes) -> "_RequestLog":
@@ -39,15 +39,15 @@ class _RequestLog:
             return cls()
 
     def encode(self) -> bytes:
-        return json.dumps({"rows": self.rows, "quiet_until": self.quiet_until}).encode()
+        return json.dumps({"rows": self.rows, "quiet_until": self.cooldown_until}).encode()
 
     def at(self, now: float) -> "_RequestLog":
         """The log without rows that are older than a minute."""
         # Times in the future were written before a clock was set back; a cool-down lasts at most
         # five minutes.
         rows = tuple(row for row in self.rows if now - _MINUTE < row[0] + 1 <= now + 2)
-        quiet_until = self.quiet_until if self.quiet_until <= now + 301 else 0.0
-        return _RequestLog(rows, quiet_until)
+        cooldown_until = self.cooldown_until if self.cooldown_until <= now + 301 else 0.0
+        return _RequestLog(rows, cooldown_until)
 
     def count(self, purpose: Purpose | None = None) -> int:
         return sum(n for _, p, n in self.rows if purpose is None or p == purpose.counted_as)
@@ -56,7 +56,9 @@ class _RequestLog:
         rows = {(second, name): n for second, name, n in self.rows}
         row_key = (int(now), purpose.counted_as)
         rows[row_key] = rows.get(row_key, 0) + 1
-        return _RequestLog(tuple((s, p, n) for (s, p), n in sorted(rows.items())), self.quiet_until)
+        return _RequestLog(
+            tuple((s, p, n) for (s, p), n in sorted(rows.items())), self.cooldown_until
+        )
 
 
 class SharedRequestBudget:
@@ -77,8 +79,8 @@ class SharedRequestBudget:
         """Reserve one request. Returns 0.0, or the seconds until the next attempt."""
         for _ in range(_TRIES):
             requests, now, version = self._load()
-            if requests.quiet_until > now:
-                return requests.quiet_until - now
+            if requests.cooldown_until > now:
+                return requests.cooldown_until - now
             share = max(1, math.floor(self._per_minute * purpose.share))
             if requests.count() >= self._per_minute or requests.count(purpose) >= share:
                 return max(_RETRY_SECONDS, requests.rows[0][0] + 1 + _MINUTE - now)
@@ -90,14 +92,14 @@ class SharedRequestBudget:
         """Block all requests for *seconds*; a cool-down that ends later is not shortened."""
         for _ in range(_TRIES):
             requests, now, version = self._load()
-            until = max(requests.quiet_until, now + seconds)
-            if self._save(replace(requests, quiet_until=until), version):
+            until = max(requests.cooldown_until, now + seconds)
+            if self._save(replace(requests, cooldown_until=until), version):
                 return
 
     def cooldown_left(self) -> float:
         """Seconds until the end of the cool-down; 0.0 if there is none."""
         requests, now, _ = self._load()
-        return max(0.0, requests.quiet_until - now)
+        return max(0.0, requests.cooldown_until - now)
 
     def left(self) -> int:
         """The number of requests that the budget currently allows."""

@@ -8,13 +8,13 @@ import pytest
 from clocks import wait_until
 from walking import SkippingClock
 
-from bridge.snapshots.single_flight import Flight, Turns
+from bridge.snapshots.single_flight import Flight, PrioritySemaphore
 
 
 class Queue:
     """Refreshes that wait for a turn, in threads; their names are noted once it comes."""
 
-    def __init__(self, turns: Turns, clock: SkippingClock) -> None:
+    def __init__(self, turns: PrioritySemaphore, clock: SkippingClock) -> None:
         self.served: list[str] = []
         self._turns = turns
         self._clock = clock
@@ -28,7 +28,7 @@ class Queue:
         flight = self.flight()
 
         def run() -> None:
-            with self._turns.take(flight):
+            with self._turns.acquire(flight):
                 self.served.append(name)
 
         before = self._turns.queued
@@ -41,7 +41,7 @@ class Queue:
     @contextmanager
     def while_busy(self) -> Iterator[None]:
         """All turns are taken during the block; afterwards the queue has been served."""
-        with self._turns.take(self.flight()):
+        with self._turns.acquire(self.flight()):
             yield
         for thread in self._threads:
             thread.join()
@@ -49,7 +49,7 @@ class Queue:
 
 @pytest.fixture
 def queue(clock: SkippingClock) -> Queue:
-    return Queue(Turns(1), clock)
+    return Queue(PrioritySemaphore(1), clock)
 
 
 def test_refreshes_get_their_turns_in_the_order_in_which_they_came(queue: Queue) -> None:
@@ -70,18 +70,18 @@ def test_a_refresh_that_a_request_waits_for_comes_first(queue: Queue) -> None:
 
 
 def test_a_turn_that_ends_with_an_error_is_free_again(clock: SkippingClock) -> None:
-    turns = Turns(1)
+    turns = PrioritySemaphore(1)
     flight = Flight(clock, threading.Event())
     for _ in range(2):
-        with pytest.raises(ValueError, match="broken"), turns.take(flight):
+        with pytest.raises(ValueError, match="broken"), turns.acquire(flight):
             raise ValueError("broken")
 
 
 def test_one_studio_takes_no_more_than_its_share_of_all_turns(clock: SkippingClock) -> None:
-    shared = Turns(2)
-    hanging, other = Turns(1, shared), Turns(1, shared)
+    shared = PrioritySemaphore(2)
+    hanging, other = PrioritySemaphore(1, shared), PrioritySemaphore(1, shared)
     queue = Queue(hanging, clock)
-    with hanging.take(queue.flight()):
+    with hanging.acquire(queue.flight()):
         queue.add("second of the same studio")
-        with other.take(queue.flight()):
+        with other.acquire(queue.flight()):
             assert queue.served == []

@@ -1,4 +1,4 @@
-"""Ends for sessions that upstream gives none."""
+"""Fills in missing end times."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
