@@ -93,7 +93,8 @@ class Lookup:
 
 
 Pending = Callable[[float], Lookup]
-"""A lookup that was begun. The call waits for a walk for at most so many seconds if it has to.
+"""The second half of a lookup: call it to get the result. If that needs a walk, the call waits for
+it, at most for the given number of seconds.
 
 Raises:
     UnavailableError: there is no copy, and no walk ended in time.

@@ -92,28 +92,28 @@ class ChangeLog:
 
     def extended(self, changes: Sequence[Change], at: int) -> "ChangeLog":
         """The log after a publication at *at*; the same log if it contains the changes already."""
-        latest = {entry.change.identity: entry for entry in self.changes}
+        latest = {logged.change.identity: logged for logged in self.changes}
         number = self.publications + 1
         new = [
-            LoggedChange(number, at, seen)
+            LoggedChange(number, at, news)
             for change in changes
-            if (seen := _as_readers_see(change, latest.get(change.identity), at))
+            if (news := _without_known(change, latest.get(change.identity), at))
         ]
         if not new:
             return self
         kept: list[LoggedChange] = []
         counts: Counter[Identity] = Counter()
-        for entry in reversed([*self.changes, *new]):
-            counts[entry.change.identity] += 1
-            if entry.at > at - LOG_SECONDS and counts[entry.change.identity] <= MAX_PER_SESSION:
-                kept.append(entry)
+        for logged in reversed([*self.changes, *new]):
+            counts[logged.change.identity] += 1
+            if logged.at > at - LOG_SECONDS and counts[logged.change.identity] <= MAX_PER_SESSION:
+                kept.append(logged)
         return ChangeLog(number, tuple(reversed(kept[:MAX_CHANGES])))
 
 
 def changed_sessions(
     previous: Snapshot, snapshot: Snapshot, history: Mapping[Identity, Published]
 ) -> list[Change]:
-    """The sessions that *snapshot* changes or contains again, if they are to come, or were.
+    """The changes from *previous* to *snapshot* of sessions that were or are still to come.
 
     Args:
         previous: the snapshot of the same filter set before it.
@@ -122,14 +122,14 @@ def changed_sessions(
     now = datetime.fromtimestamp(snapshot.walked, UTC)
     changes: list[Change] = []
     added: list[Published] = []
-    for entry in snapshot.published:
-        identity = entry.session.identity
+    for published in snapshot.published:
+        identity = published.session.identity
         own = previous.by_identity.get(identity)
         before = own or history.get(identity)
         if before is None:
-            added.append(entry)
-        elif own is None or own.revision.content != entry.revision.content:
-            changes.append(Change(before, entry, entry.vanished))
+            added.append(published)
+        elif own is None or own.revision.content != published.revision.content:
+            changes.append(Change(before, published, published.vanished))
     gone = [
         entry
         for entry in previous.published
@@ -144,8 +144,11 @@ def changed_sessions(
     return [change for change in changes if _concerns_time_after(change, now)]
 
 
-def _as_readers_see(change: Change, last: LoggedChange | None, at: int) -> Change | None:
-    """*change* after the *last* one of its session; None if it tells readers nothing new."""
+def _without_known(change: Change, last: LoggedChange | None, at: int) -> Change | None:
+    """The change to log after the *last* one of the session; None if that says the same already.
+
+    It is None as well if nothing changed that is reported to readers.
+    """
     before, after, removed = change
     if last is not None:
         # A publication of another filter set may have logged it.
@@ -155,7 +158,7 @@ def _as_readers_see(change: Change, last: LoggedChange | None, at: int) -> Chang
         if last.change.removed and last.at < at and not (removed or was_cancelled):
             # Readers were told that the session was removed: it was added again.
             return Change(None, after)
-    unchanged = not removed and before is not None and _facts(before) == _facts(after)
+    unchanged = not removed and before is not None and _reported(before) == _reported(after)
     return None if unchanged else change
 
 
@@ -271,8 +274,8 @@ def decode_log(value: bytes) -> ChangeLog:
         )
 
 
-def _facts(entry: Published) -> object:
-    """What people are told of when it changes."""
+def _reported(entry: Published) -> object:
+    """The data whose changes are reported to readers."""
     session = entry.session
     kind = session.offering_type
     return (

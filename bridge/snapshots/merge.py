@@ -22,6 +22,7 @@ HISTORY_DAYS = 400
 ALWAYS_BELIEVED = 5
 """Up to this many missing sessions are never suspicious."""
 _MAX_SHARE, _MAX_SHARE_OF_VENUE = 1 / 4, 1 / 2
+"""Beyond these shares of all upcoming sessions, or of a venue's, missing ones are suspicious."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ def merge_walk(
     """
     merge = _Merge(filter_set, walk, previous, history, rules)
     merge.add_listed()
-    merge.add_missing()
+    merge.add_unlisted()
     return Snapshot(
         walked=walk.started,
         covers_from=_covers_from(filter_set, walk, previous, rules),
@@ -197,39 +198,45 @@ class _Merge:
             else:
                 self.result[session.identity] = revisions.with_revision(session, self._at, last)
 
-    def add_missing(self) -> None:
-        """Add the previously published sessions that the walk does not contain."""
-        missing = []
-        for entry in self.missing():
-            if self._is_out_of_reach(entry):
-                self._keep(replace(entry, missing_since=None, held=False))
-            else:
-                missing.append(entry)
-        suspicious = self.suspicious(missing)
-        for entry in missing:
+    def add_unlisted(self) -> None:
+        """Add those previously published sessions that stay although the walk lacks them."""
+        missing = self.missing()
+        for entry in self._unlisted():
+            if entry.session.ends <= self._now:
+                if not entry.vanished:
+                    # For past sessions it does not matter whether upstream still lists them.
+                    past = replace(entry, missing_since=None, held=False)
+                    current = with_current_visibility(past, self._types)
+                    self.result[entry.session.identity] = current
+            elif entry.vanished and slot(entry.session) not in self._live_slots:
+                self._keep(entry)
+        unreachable = [entry for entry in missing if self._is_out_of_reach(entry)]
+        for entry in unreachable:
+            self._keep(replace(entry, missing_since=None, held=False))
+        reachable = [entry for entry in missing if not self._is_out_of_reach(entry)]
+        suspicious = self.suspicious(reachable)
+        for entry in reachable:
             kept = self._resolve_missing(entry, entry.session.identity in suspicious)
             if kept is not None:
                 self._keep(kept)
 
     def missing(self) -> list[Published]:
-        """The upcoming sessions that the walk lacks. Past ones and tombstones go to the result."""
-        missing = []
-        for identity, entry in self._previous.items():
-            if identity in self.result or entry.session.id in self._walk.excluded:
-                continue
-            if not self._belongs(entry):
-                continue
-            if entry.session.ends <= self._now:
-                if not entry.vanished:
-                    # For past sessions it does not matter whether upstream still lists them.
-                    past = replace(entry, missing_since=None, held=False)
-                    self.result[identity] = with_current_visibility(past, self._types)
-            elif entry.vanished:
-                if slot(entry.session) not in self._live_slots:
-                    self._keep(entry)
-            else:
-                missing.append(entry)
-        return missing
+        """The upcoming sessions that the walk lacks."""
+        return [
+            entry
+            for entry in self._unlisted()
+            if entry.session.ends > self._now and not entry.vanished
+        ]
+
+    def _unlisted(self) -> list[Published]:
+        """The previously published sessions that have no result yet and may stay."""
+        return [
+            entry
+            for identity, entry in self._previous.items()
+            if identity not in self.result
+            and entry.session.id not in self._walk.excluded
+            and self._belongs(entry)
+        ]
 
     def _keep(self, entry: Published) -> None:
         """Add a session of which the walk contains no current data."""

@@ -54,10 +54,10 @@ class SourceState:
 class SnapshotRouter:
     """Finds the snapshots that answer a filter set, and joins them.
 
-    Half a timetable would look whole, so there is no answer while the snapshot of one source is
-    missing. There are two exceptions. A source for which the account has no permission, and which
-    was never read, is left out. And while all copies are of an earlier version that did not read a
-    source, feeds are as complete as they were.
+    If one source has no snapshot, the request fails: an incomplete timetable would look complete.
+    Exceptions: a source for which the account has no permission, and which was never read, is left
+    out. And while all copies are of an earlier version that did not read a source, feeds are as
+    complete as they were.
 
     Args:
         routers: one for each source of the timetable.
@@ -159,8 +159,8 @@ class SnapshotRouter:
     def _relevant(self, filter_set: FilterSet) -> tuple[list[SourceName], FilterSet]:
         """The sources that can contain sessions of *filter_set*, and what to request of them.
 
-        If there is none, it is the widest snapshot of one source: it is as empty as any other, and
-        needs no walk of its own.
+        If no source can match, return one source's widest filter set: its snapshot exists already,
+        and selection then finds nothing.
         """
         session = filter_set.session
         relevant = [

@@ -72,7 +72,7 @@ class NarrowRouter:
     ) -> None:
         self.widest_key = SnapshotKey(source.name, default)
         self._cache = cache
-        self._source = source.name
+        self._source_name = source.name
         self._default = default
         self._rules = MergeRules(wide=False, shrink_hold=shrink_hold)
 
@@ -134,11 +134,11 @@ class NarrowRouter:
             return True
         if failure is not None and failure.problem_area is ProblemArea.SIZE:
             return True
-        recent = islice(self._cache.recently_requested(self._source), _MAX_CHECKED)
+        recent = islice(self._cache.recently_requested(self._source_name), _MAX_CHECKED)
         return any(map(self._cache.can_serve, recent))
 
     def _key(self, filter_set: FilterSet) -> SnapshotKey:
-        return _own_key(self._source, filter_set)
+        return _own_key(self._source_name, filter_set)
 
 
 class WideRouter:
