@@ -77,9 +77,12 @@ class Venue:
         """Name, room and address in one line, without repetition."""
         address = self.address
         if self.name and address.startswith(self.name):
-            if room is None:
+            # "Brick Lane 91" and "100 High Street" do not repeat "Brick Lane" and "10".
+            rest = address.removeprefix(self.name)
+            if room is None and not rest[:1].isalnum():
                 return address
-            address = address.removeprefix(self.name).lstrip(", ")
+            if rest[:1] in ("", ","):
+                address = rest.lstrip(", ")
         return ", ".join(filter(None, (self.name, room.name if room else "", address)))
 
 
