@@ -6,6 +6,7 @@ The events of the bridge, of the server (granian) and of libraries have the same
 import logging
 import sys
 import threading
+from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ request_id: ContextVar[str] = ContextVar("request_id")
 
 _SERVER = "_granian"
 """The name of granian's logger, from its documentation."""
+
+# Values of several lines.
+_TRACEBACKS = frozenset(("exception", "stack", "stack_info"))
 
 _uncaught = logging.getLogger("bridge.uncaught")
 
@@ -108,18 +112,43 @@ _SHARED: list[structlog.typing.Processor] = [
 
 
 def _renderers(log_format: str) -> list[structlog.typing.Processor]:
-    if log_format == "json":
-        return [
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ]
-    return [
-        structlog.dev.ConsoleRenderer(
+    render: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
             # If rich is installed, the default prints local variables, which include secrets.
             exception_formatter=structlog.dev.plain_traceback,
         )
-    ]
+    )
+    return [structlog.processors.format_exc_info, _escape, render]
+
+
+def _escape(
+    logger: object, method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Escape what is not printable: it could control a terminal, or imitate another line."""
+    return {
+        name: "\n".join(map(_printable, value.split("\n")))
+        if name in _TRACEBACKS
+        else _printable(value)
+        for name, value in event.items()
+    }
+
+
+def _printable(value: Any) -> Any:
+    """*value* with all characters escaped, in all of its texts, that are not printable."""
+    if isinstance(value, str):
+        if value.isprintable():
+            return value
+        return "".join(
+            char if char.isprintable() else char.encode("unicode_escape").decode() for char in value
+        )
+    if isinstance(value, Mapping):
+        return {_printable(name): _printable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable(item) for item in value]
+    return value
 
 
 def _line(render: list[structlog.typing.Processor], level: str, **event: Any) -> str:

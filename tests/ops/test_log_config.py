@@ -98,6 +98,35 @@ def test_uncaught_exceptions_and_warnings_are_logged(configure: Configure) -> No
     assert "UserWarning: of a library" in warning["event"]
 
 
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_what_is_not_printable_is_escaped_in_all_values(
+    configure: Configure, log_format: str
+) -> None:
+    # The last ones: a C1 control, a bidirectional override, a line separator.
+    foreign = "é\x1b]0;title\x07\r\n\x9b\u202e\u2028"
+    shown = r"é\x1b]0;title\x07\r\n\x9b\u202e\u2028"
+    written = configure(log_format)
+    try:
+        raise RuntimeError(foreign)
+    except RuntimeError as err:
+        structlog.get_logger().exception(
+            foreign, path=foreign, err=err, counts={foreign: [foreign]}
+        )
+        logging.getLogger("library").exception("of %s", foreign)
+    # With LF and CRLF, other parsers end a line too.
+    text = written.getvalue()
+    assert text.replace("\n", "").isprintable()
+    if log_format == "json":
+        bridge, library = lines(written)
+        assert bridge["event"] == bridge["path"] == shown
+        assert bridge["counts"] == {shown: [shown]}
+        assert library["event"] == f"of {shown}"
+        # A traceback keeps its lines.
+        assert "\n" in bridge["exception"]
+    else:
+        assert text.count(shown) >= 4
+
+
 def test_a_thread_that_exits_is_not_logged_as_an_error(configure: Configure) -> None:
     written = configure("json")
     thread = threading.Thread(target=sys.exit)
