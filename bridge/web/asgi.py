@@ -9,7 +9,7 @@ go to the Flask application, which runs in threads (a2wsgi).
 import asyncio
 import atexit
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -20,7 +20,6 @@ from urllib.parse import quote
 import structlog
 from a2wsgi import WSGIMiddleware
 from flask import Flask
-from werkzeug.datastructures import Authorization
 from werkzeug.http import parse_list_header
 
 from bridge import __version__, background
@@ -29,7 +28,7 @@ from bridge.ops import watchdog
 from bridge.ops.log_stream import STDERR
 from bridge.services import SHARE_DIVISOR
 from bridge.snapshots.bulkhead import THREADS
-from bridge.web import operator_routes
+from bridge.web import error_pages, operator_routes
 from bridge.web.middleware.access_log import (
     PROBES,
     REQUEST_ID_HEADER,
@@ -50,14 +49,15 @@ from bridge.web.sites import Site, Sites
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
-    from a2wsgi.asgi_typing import HTTPScope, Receive, Scope, Send
+    from a2wsgi.asgi_typing import HTTPScope, Receive, Scope, Send, SendEvent
 
 log = structlog.get_logger()
 
 _REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
 # Headers of a trusted proxy that change the address of a page (werkzeug's ProxyFix).
 _FORWARDED = ("x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix")
-_MAX_ACCEPT_LANGUAGE = 1_000
+# Characters of a header for content negotiation that is parsed in the event loop.
+_MAX_ACCEPT = 1_000
 
 
 class Asgi:
@@ -87,21 +87,64 @@ class Asgi:
             return
         if scope["type"] != "http":
             return
-        method: str = scope["method"]
+        sending = False
+
+        async def forward(message: "SendEvent") -> None:
+            nonlocal sending
+            sending = True
+            await send(message)
+
+        try:
+            await self._respond(scope, receive, forward, started)
+        except Exception:
+            if sending:
+                # The server logs the exception and closes the connection.
+                raise
+            request_id = new_request_id()
+            log.exception("request failed", request_id=request_id)
+            response = _failure(request_id)
+            await self._send(scope, send, response, started=started, request_id=request_id)
+
+    async def _respond(
+        self, scope: "HTTPScope", receive: "Receive", send: "Send", started: float
+    ) -> None:
+        """Send a cached response, or that of the Flask application.
+
+        Args:
+            started: when the request arrived, by :func:`time.monotonic`.
+        """
         request = self._request(scope)
-        site = request.site
         prepared = self._prepared_response(request)
-        if prepared is None:
-            async with nullcontext() if site is None else self._permits[site]:
-                await self._flask(_sanitised(scope) | {STARTED_KEY: started}, receive, send)
+        if prepared is not None:
+            await self._send(scope, send, prepared, started=started, request=request)
             return
-        request_id = new_request_id()
+        async with nullcontext() if request.site is None else self._permits[request.site]:
+            await self._flask(_sanitised(scope) | {STARTED_KEY: started}, receive, send)
+
+    async def _send(
+        self,
+        scope: "HTTPScope",
+        send: "Send",
+        prepared: PreparedResponse,
+        *,
+        started: float,
+        request: "_Request | None" = None,
+        request_id: str = "",
+    ) -> None:
+        """Record a response, and send it.
+
+        Args:
+            request: the parsed request; None if that failed.
+            request_id: by default a new one.
+        """
+        request_id = request_id or new_request_id()
+        site = request.site if request is not None else None
         with background.working_for(site.services.config.slug if site else ""):
             (site.access_log if site else self._access_log).record(
                 prepared.route_info,
-                method=method,
+                method=scope["method"],
                 path=scope["path"],
-                user_agent=request.user_agent,
+                user_agent=request.user_agent if request is not None else "",
                 status=prepared.status,
                 outcome=prepared.outcome,
                 started=started,
@@ -109,7 +152,7 @@ class Asgi:
             )
         headers = [*prepared.headers, (_REQUEST_ID, request_id.encode())]
         await send({"type": "http.response.start", "status": prepared.status, "headers": headers})
-        body = b"" if method == "HEAD" else prepared.body
+        body = b"" if scope["method"] == "HEAD" else prepared.body
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     def _request(self, scope: "HTTPScope") -> "_Request":
@@ -130,16 +173,9 @@ class Asgi:
             path,
             [site.services for site in sites],
             request.site.services.config if request.site else self._server_settings,
-            Authorization.from_header(request.authorization),
+            request.authorization,
         )
-        return PreparedResponse(
-            status=status,
-            headers=[(name.lower().encode(), value.encode()) for name, value in headers.items()]
-            + [(b"content-length", b"%d" % len(body))],
-            body=body,
-            outcome=None,
-            route_info=RouteInfo(path, None),
-        )
+        return _plain_response(status, headers, body, RouteInfo(path, None))
 
     def _wsgi(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Call the Flask application in a thread, and cache its response."""
@@ -221,7 +257,7 @@ def _parse(
     for raw_name, raw_value in headers:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         values[name] = f"{values[name]},{value}" if name in values else value
-    languages = values.get("accept-language", "")
+    languages, codings = values.get("accept-language", ""), values.get("accept-encoding", "")
     cache_request: CacheRequest | None = None
     probe: str | None = None
     host = values.get("host", "")
@@ -233,7 +269,8 @@ def _parse(
         method in ("GET", "HEAD")
         and is_host(host, f"HTTP/{version}")
         and length <= MAX_HEADER
-        and len(languages) <= _MAX_ACCEPT_LANGUAGE
+        and len(languages) <= _MAX_ACCEPT
+        and len(codings) <= _MAX_ACCEPT
     ):
         path = address[1].removeprefix(prefix)
         # The readiness of the server says nothing about an unknown studio.
@@ -242,7 +279,7 @@ def _parse(
             cache_request = CacheRequest(
                 address=(*address, host, *map(values.get, _FORWARDED if hops else ())),
                 language=preferred_language(languages, site.services.config.feed_language),
-                gzipped=accepts_gzip(values.get("accept-encoding", "")),
+                gzipped=accepts_gzip(codings),
                 if_none_match=values.get("if-none-match"),
                 if_modified_since=values.get("if-modified-since"),
             )
@@ -254,6 +291,24 @@ def _parse(
         no_store="no-store" in values.get("cache-control", "").lower(),
         authorization=values.get("authorization", ""),
     )
+
+
+def _plain_response(
+    status: int, headers: Mapping[str, str], body: bytes, route_info: RouteInfo
+) -> PreparedResponse:
+    """A response that is not from the cache."""
+    raw: RawHeaders = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    raw.append((b"content-length", b"%d" % len(body)))
+    return PreparedResponse(
+        status=status, headers=raw, body=body, outcome=None, route_info=route_info
+    )
+
+
+def _failure(request_id: str) -> PreparedResponse:
+    """The response if there was an exception outside of the Flask application."""
+    text = f"{error_pages.TITLES[500]}. {error_pages.logged_as(request_id)}\n"
+    headers = operator_routes.PLAIN_NO_STORE
+    return _plain_response(500, headers, text.encode(), RouteInfo(None, None))
 
 
 def _proxied_host(host: str, forwarded: str, hops: int) -> str:

@@ -62,11 +62,7 @@ _ADVICE = {
 def register(app: Flask) -> None:
     """Register the error handlers with *app*."""
 
-    @app.before_request
-    def check_limits() -> None:
-        error = limits.violation(request.environ)
-        if error is not None:
-            raise error
+    app.before_request(_refuse)
 
     @app.errorhandler(BridgeError)
     def bridge_error(err: BridgeError) -> Response:
@@ -93,13 +89,17 @@ def register(app: Flask) -> None:
     def unexpected_error(err: Exception) -> Response:
         log.error("request failed", exc_info=err, route=str(request.url_rule))
         request_id = request.environ[access_log.REQUEST_ID_KEY]
-        return _respond(
-            500, f"The error is logged with the ID {request_id}; try again in a moment."
-        )
+        return _respond(500, logged_as(request_id))
+
+
+def logged_as(request_id: str) -> str:
+    """What to say of an error of the bridge."""
+    return f"The error is logged with the ID {request_id}; try again in a moment."
 
 
 def register_plain(app: Flask) -> None:
     """Register a handler for errors outside of any studio: short texts that name none."""
+    app.before_request(_refuse)
 
     @app.errorhandler(HTTPException)
     def http_error(err: HTTPException) -> Response:
@@ -107,6 +107,12 @@ def register_plain(app: Flask) -> None:
         text = f"{TITLES.get(code, 'The request failed')}.\n"
         headers = {"Cache-Control": "no-store", **_HEADERS.get(code, {})}
         return Response(text, code, headers, content_type=_PLAIN)
+
+
+def _refuse() -> None:
+    error = limits.refusal(request.environ)
+    if error is not None:
+        raise error
 
 
 def _respond(

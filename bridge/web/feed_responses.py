@@ -10,6 +10,7 @@ from bridge.feeds.formats.base import Format
 from bridge.feeds.spec import FeedSpec
 from bridge.services import Services
 from bridge.text_cleanup import folded
+from bridge.web.middleware.limits import METHODS
 from bridge.web.middleware.security_headers import SAFE
 from bridge.web.representation import Freshness, Representation, respond
 from bridge.web.site_address import link_base
@@ -18,7 +19,7 @@ CORS = {"Access-Control-Allow-Origin": "*"}
 EXPOSED = (
     "Age, Bridge-Notice, Cache-Status, Content-Disposition, ETag, Last-Modified, Link, Retry-After"
 )
-ALLOWED = "GET, HEAD, OPTIONS"
+ALLOWED = ", ".join(METHODS)
 READABLE = {"Access-Control-Expose-Headers": EXPOSED, **CORS}
 """Let programs on other origins read a response, and those of its headers that they may need."""
 SHARED_HEADERS = {"Vary": "Accept-Encoding", **READABLE, **SAFE}

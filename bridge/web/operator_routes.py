@@ -30,7 +30,12 @@ elsewhere = Blueprint("elsewhere", __name__)
 _NO_STORE = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Language, Authorization"}
 _HTML = "text/html; charset=utf-8"
 _PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
-_PROBE = {**security_headers.SAFE, **_PLAIN, "Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
+PLAIN_NO_STORE = {
+    **security_headers.SAFE,
+    **_PLAIN,
+    "Cache-Control": "no-store",
+    "X-Robots-Tag": "noindex",
+}
 _ALIVE = f"ok {__version__}\n".encode()
 _DAY = 86_400
 _ROBOTS = Representation(
@@ -46,7 +51,7 @@ _ROBOTS = Representation(
 
 
 def probe(
-    path: str, studios: Iterable[Services], config: Config, authorization: Authorization | None
+    path: str, studios: Iterable[Services], config: Config, authorization: str
 ) -> tuple[int, bytes, Mapping[str, str]]:
     """The status, body and headers of the response to a probe; never blocks.
 
@@ -56,17 +61,22 @@ def probe(
 
     Args:
         config: the settings with the operator's token.
+        authorization: the value of the header; empty without it.
     """
     if path == "/healthz":
-        return 200, _ALIVE, _PROBE
+        return 200, _ALIVE, PLAIN_NO_STORE
     states = {services.config.slug: services.readiness.probe() for services in studios}
     if any(state.ready for state in states.values()):
-        return 200, b"ready\n", _PROBE
+        return 200, b"ready\n", PLAIN_NO_STORE
     texts = dict.fromkeys(state.public for state in states.values())
     if _is_operator(config, authorization):
         names = {slug: f"{slug}: " if slug else "" for slug in states}
         texts = dict.fromkeys(f"{names[slug]}{state.detail}" for slug, state in states.items())
-    return 503, "".join(f"{text}\n" for text in texts).encode(), {**_PROBE, "Retry-After": "5"}
+    return (
+        503,
+        "".join(f"{text}\n" for text in texts).encode(),
+        {**PLAIN_NO_STORE, "Retry-After": "5"},
+    )
 
 
 @blueprint.route("/healthz")
@@ -87,7 +97,7 @@ def probes_of_all() -> Response:
 
 
 def _probed(studios: Iterable[Services], config: Config) -> Response:
-    status, body, headers = probe(request.path, studios, config, request.authorization)
+    status, body, headers = probe(request.path, studios, config, _authorization())
     return Response(body, status, headers)
 
 
@@ -132,13 +142,27 @@ def metrics() -> Response:
 
 def _require_operator(config: Config) -> None:
     """Abort unless the request has the operator's token. The sandbox requires no token."""
-    if not _is_operator(config, request.authorization):
+    if not _is_operator(config, _authorization()):
         abort(404 if config.operator_token is None else 401)
 
 
-def _is_operator(config: Config, authorization: Authorization | None) -> bool:
+def _authorization() -> str:
+    return request.headers.get("Authorization", "")
+
+
+def _is_operator(config: Config, authorization: str) -> bool:
     """Whether the credentials of a request are the operator's. The sandbox requires none."""
     if config.operator_token is None:
         return config.sandbox
-    given = (authorization.token or authorization.password or "") if authorization else ""
-    return hmac.compare_digest(given.encode(), config.operator_token.encode())
+    given = _credentials(authorization)
+    return given is not None and hmac.compare_digest(
+        (given.token or given.password or "").encode(), config.operator_token.encode()
+    )
+
+
+def _credentials(authorization: str) -> Authorization | None:
+    """The parsed value of the header; None if it cannot be parsed."""
+    try:
+        return Authorization.from_header(authorization)
+    except ValueError:  # Basic credentials with a non-ASCII character (werkzeug 3.1)
+        return None

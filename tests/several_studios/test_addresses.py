@@ -31,6 +31,11 @@ def test_each_studio_is_below_its_slug(bridge: Deployment, slug: str, path: str)
         assert not any(canary(other) in text for other in SLUGS if other != slug)
 
 
+def test_a_studio_has_no_second_spelling_of_its_paths(bridge: Deployment) -> None:
+    for path in ("/s/riverside//venues/12.ics", "/s/riverside//", "/s/riverside//healthz"):
+        assert bridge.get(path).status_code == 404
+
+
 @pytest.mark.parametrize(
     "host",
     ["classes.riverside.example", "WWW.Riverside.Example:8443", "classes.riverside.example."],
@@ -47,7 +52,7 @@ def test_a_studio_with_hosts_is_there_alone(bridge: Deployment, host: str) -> No
 @pytest.mark.parametrize(
     "path",
     "/ /venues/12.ics /s /s/ /s// /s/none/ /s/none/venues/12.ics /sessions /status"
-    " /s/Riverside/venues/12.ics /s/riverside.ics".split(),
+    " /s/Riverside/venues/12.ics /s/riverside.ics //s/riverside/ //metrics".split(),
 )
 def test_elsewhere_nothing_is_found_and_no_studio_is_named(bridge: Deployment, path: str) -> None:
     response = bridge.get(path)

@@ -17,6 +17,7 @@ from bridge.ops.metrics import Metrics
 from bridge.ops.request_durations import Durations
 from bridge.ops.usage import UsageCounter
 from bridge.snapshots.cache import CacheOutcome
+from bridge.web.middleware.limits import METHODS
 from bridge.web.representation import OUTCOME_KEY
 from bridge.web.user_agents import family
 
@@ -38,7 +39,6 @@ REQUEST_ID_HEADER = "X-Request-Id"
 
 # Monitoring systems request these every few seconds.
 PROBES = frozenset(("/healthz", "/readyz"))
-_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 _READ_STATUSES = frozenset((200, 304))
 # Values of the label ``cache``.
 _CACHE_LABELS: Mapping[CacheOutcome | None, str] = {
@@ -212,7 +212,7 @@ class AccessLog:
 
     def _new_series(self, key: _SeriesKey) -> _Series:
         route, method, status, outcome = key
-        label = method if method in _METHODS else "other"
+        label = method if method in METHODS else "other"
         series = _Series(
             self._metrics.requests(route or "none", label, str(status), _CACHE_LABELS[outcome]),
             self._metrics.durations(route or "none", f"{status // 100}xx"),

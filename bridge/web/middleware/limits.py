@@ -1,4 +1,4 @@
-"""Limits of requests: the length of path, query and headers, and a valid Host."""
+"""Which requests are refused whatever their route: too long, or not well-formed."""
 
 import re
 from collections.abc import Mapping
@@ -7,9 +7,14 @@ from typing import Any
 from werkzeug.exceptions import (
     BadRequest,
     HTTPException,
+    MethodNotAllowed,
+    NotFound,
     RequestHeaderFieldsTooLarge,
     RequestURITooLarge,
 )
+
+METHODS = ("GET", "HEAD", "OPTIONS")
+"""The methods of all routes; they are case-sensitive (RFC 9110, 9.1)."""
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 _MAX_QUERY = 8_000
@@ -43,3 +48,16 @@ def violation(environ: Mapping[str, Any]) -> type[HTTPException] | None:
     if total > _MAX_HEADERS or max(headers.values(), default=0) > MAX_HEADER:
         return RequestHeaderFieldsTooLarge
     return None
+
+
+def refusal(environ: Mapping[str, Any]) -> type[HTTPException] | None:
+    """The error for a request that no route answers; None if it is valid.
+
+    Flask would match methods in any case, and paths without their leading slashes.
+    """
+    error = violation(environ)
+    if error is None and environ["REQUEST_METHOD"] not in METHODS:
+        error = MethodNotAllowed
+    if error is None and "//" in environ.get("PATH_INFO", ""):
+        error = NotFound
+    return error
