@@ -25,9 +25,11 @@ TIME_OF_DAY = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 
 BOUND_SCHEMA: Mapping[str, Any] = {
     "type": "string",
-    # 29 February is accepted in leap years as well.
+    # 29 February is accepted in leap years as well, and times with an offset or a fraction on the
+    # first and the last day if they are in the range in UTC.
     "pattern": (
-        "^(?:19|2[0-9])[0-9]{2}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+        r"^(?!(?:1900-01-01|2999-12-31)[Tt ].*[+\-., ])"
+        "(?:19|2[0-9])[0-9]{2}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
         "|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
         f"(?:[Tt ]{TIME_OF_DAY}(?::[0-5][0-9](?:[.,][0-9]{{1,9}})?)?"
         f"(?:[Zz]|[+\\- ](?:[01][0-9]|2[0-3]):?[0-5][0-9])?)?$"
@@ -103,16 +105,20 @@ def bound(name: str, text: str, *, edge: Edge, local: bool = False) -> datetime:
         local: whether a naive time stays naive; otherwise it is taken as UTC.
 
     Raises:
-        ParameterError: *text* is not a date or time.
+        ParameterError: *text* is not a date or time, or the bound is not in the years 1900 to 2999.
     """
+    unusable = ParameterError(name, f"{name}: {text[:40]!a} cannot be used; accepted: {_ACCEPTED}")
     parsed = read(text)
     if parsed is None:
-        raise ParameterError(name, f"{name}: {text[:40]!a} cannot be used; accepted: {_ACCEPTED}")
+        raise unusable
     value = parsed.value
     if parsed.is_date and edge is Edge.LAST:
         value += timedelta(days=1, seconds=-1)
     if parsed.fraction and edge is Edge.FIRST:
         value += timedelta(seconds=1)
+    if value.year not in _YEARS:
+        # Applying the offset or rounding led out of the range. The canonical form must be readable.
+        raise unusable
     return value if value.tzinfo or local else value.replace(tzinfo=UTC)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pace import at_once
 
 from bridge.errors import ParameterError
-from bridge.filter_params import filters_of_key, parse_filters
+from bridge.filter_params import PARAMETERS, filters_of_key, parse_filters
 from bridge.filters import FilterSet, Occupancy
 from bridge.model import (
     ClassSession,
@@ -205,6 +205,39 @@ def _parse_or_skip(values: Mapping[str, Sequence[str]]) -> FilterSet:
     except ParameterError as err:
         assume("no session can match" not in str(err))
         raise
+
+
+@st.composite
+def bounds(draw: st.DrawFn) -> str:
+    """A bound in any spelling, often near the first or the last year of the range."""
+    day = draw(
+        st.sampled_from(
+            [date(1900, 1, 1), date(1900, 1, 2), date(2999, 12, 30), date(2999, 12, 31)]
+        )
+        | st.dates(date(1900, 1, 1), date(2999, 12, 31))
+    )
+    if draw(st.booleans()):
+        return day.isoformat()
+    at = draw(st.sampled_from([time.min, time(23, 59, 59), time.max]) | st.times())
+    offset = draw(st.sampled_from(["", "Z", "+00:01", "-00:01", "+23:59", "-23:59", "+05:30"]))
+    return f"{day}T{at:%H:%M:%S.%f}{offset}"
+
+
+@bounded
+@given(
+    st.dictionaries(
+        st.sampled_from([name for name in PARAMETERS if name.endswith(("_gte", "_lte"))]),
+        bounds(),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_the_key_of_every_bound_that_is_accepted_can_be_read_back(values: dict[str, str]) -> None:
+    try:
+        filter_set = parse(**values)
+    except ParameterError:
+        return
+    assert filters_of_key(filter_set.key) == filter_set
 
 
 @bounded

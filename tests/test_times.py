@@ -201,6 +201,23 @@ def test_a_local_bound_without_an_offset_stays_naive(text: str, edge: Edge, expe
     assert value == datetime.fromisoformat(expected)
 
 
+@pytest.mark.parametrize(
+    ("text", "edge"),
+    [
+        ("1900-01-01T00:00:00+00:01", Edge.FIRST),
+        ("2999-12-31T23:59:00-00:01", Edge.FIRST),
+        ("2999-12-31T23:59:59-23:59", Edge.LAST),
+        ("2999-12-31T23:59:59.5", Edge.FIRST),
+    ],
+)
+@pytest.mark.parametrize("local", [True, False])
+def test_a_bound_that_its_offset_or_rounding_moves_out_of_the_range_is_refused(
+    text: str, edge: Edge, local: bool
+) -> None:
+    with pytest.raises(ParameterError):
+        bound("starts_at_gte", text, edge=edge, local=local)
+
+
 def test_a_local_bound_with_an_offset_is_converted_to_utc() -> None:
     value = bound("local_starts_at_gte", "2026-10-20T18:30:00+01:00", edge=Edge.FIRST, local=True)
     assert value == utc("2026-10-20T17:30:00")
