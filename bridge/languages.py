@@ -38,7 +38,8 @@ _FALLBACK = "en"
 _ENGLISH = "en_GB"
 # CLDR's codes for the world and for an unknown territory.
 _NO_TERRITORY = ("001", "ZZ")
-# About 200 kB each; there are over a thousand, and requests must not make a worker load them all.
+# Besides those of the translations. About 200 kB each; there are over a thousand, and requests must
+# not make a worker load them all.
 _MOST_LOCALES = 150
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}", re.ASCII)
 
@@ -243,8 +244,11 @@ def negotiate(lang: str | None, accepted: LanguageAccept, fallback: Language) ->
             )
         tags.insert(0, lang)
     locales = [locale for tag in tags if (locale := _locale(tag))]
-    locale = _limited(locales[0]) if locales else fallback.locale
+    locale = locales[0] if locales else fallback.locale
     tag = next(filter(None, map(_translation, locales)), fallback.tag)
+    own = {text: _locale(text) or english().locale for text in available()}
+    if locale not in (*own.values(), fallback.locale) and not _may_load(locale):
+        locale = own[tag]
     return Language(tag, locale, available()[tag])
 
 
@@ -280,12 +284,12 @@ def _locale(tag: str) -> Locale | None:
     return None
 
 
-_seen: set[str] = set()
+_loaded: set[str] = set()
 
 
-def _limited(locale: Locale) -> Locale:
-    """*locale*, or the default once the limit is reached: babel keeps all loaded locales."""
-    if len(_seen) >= _MOST_LOCALES and str(locale) not in _seen:
-        return Locale.parse(_ENGLISH)
-    _seen.add(str(locale))
-    return locale
+def _may_load(locale: Locale) -> bool:
+    """Whether *locale* is loaded, or the limit is not yet reached: babel keeps all of them."""
+    if len(_loaded) >= _MOST_LOCALES and str(locale) not in _loaded:
+        return False
+    _loaded.add(str(locale))
+    return True

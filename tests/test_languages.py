@@ -90,9 +90,28 @@ class TestNegotiation:
         assert error.value.parameter == "lang"
 
     def test_the_number_of_loaded_locales_is_limited(self, monkeypatch):
-        monkeypatch.setattr(languages, "_seen", set())
+        monkeypatch.setattr(languages, "_loaded", set())
         loaded = {str(language(tag).locale) for tag in localedata.locale_identifiers()}
-        assert len(loaded) <= 151
+        assert len(loaded) <= 150 + len(languages.available())
+
+    def test_at_the_limit_dates_are_in_the_language_of_the_texts(self, monkeypatch):
+        monkeypatch.setattr(languages, "_loaded", {str(number) for number in range(150)})
+        for tag in languages.available():
+            assert language(tag).locale.language == tag
+            assert language(None, f"{tag}-{tag}", "en").locale.language == tag
+        assert language("de-AT").locale_tag == "de"
+        assert language("en-US").locale_tag == "en-GB"
+        assert language("fi").locale_tag == "en-GB"
+        assert language("fi", fallback="de-AT").locale_tag == "de"
+        # The default language of the deployment is not limited.
+        assert language("de-AT", fallback="de-AT").locale_tag == "de-AT"
+        assert language(fallback="de-AT").locale_tag == "de-AT"
+
+    def test_the_locales_of_the_translations_do_not_count(self, monkeypatch):
+        monkeypatch.setattr(languages, "_loaded", set())
+        for tag in (*languages.available(), "de-AT"):
+            language(tag, fallback="de-AT")
+        assert languages._loaded == set()
 
 
 class TestDatesAndTimes:

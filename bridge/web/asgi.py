@@ -275,7 +275,7 @@ def _parse(
         path = address[1].removeprefix(prefix)
         # The readiness of the server says nothing about an unknown studio.
         probe = path if path in PROBES and (site is not None or not prefix) else None
-        if site is not None:
+        if site is not None and probe is None:
             cache_request = CacheRequest(
                 address=(*address, host, *map(values.get, _FORWARDED if hops else ())),
                 language=preferred_language(languages, site.services.config.feed_language),

@@ -93,8 +93,15 @@ class TestLongHeaders:
         parsed: list[str] = []
         for function in ("accepts_gzip", "preferred_language"):
             monkeypatch.setattr(asgi, function, lambda text, *_: parsed.append(text))
-        assert client.get("/healthz", {name: f"gzip{';a' * 7_000}"}).status_code == 200
+        assert client.get(FEED, {name: f"gzip{';a' * 7_000}"}).status_code == 200
         assert parsed == []
+
+    def test_probes_need_no_language(
+        self, make_bridge: Callable[..., Services], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        client = AsgiClient.of(make_bridge())
+        monkeypatch.delattr(asgi, "preferred_language")
+        assert client.get("/healthz", {"Accept-Language": "fi"}).status_code == 200
 
 
 class TestExceptions:
