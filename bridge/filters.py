@@ -168,25 +168,25 @@ class FilterSet:
             _in_utc(self.local_starts_at_lte, _MAX_BEHIND),
         )
 
-    def matches(self, session: ClassSession, day: date) -> bool:
+    def may_match(self, session: ClassSession, day: date) -> bool:
         """Whether *session* passes the filters in some zone, as far as its data can tell.
 
         Args:
             day: the UTC day on which the session was fetched.
         """
-        return self.admits(session, self.widest_window(day))
+        return self.matches(session, self.widest_window(day))
 
-    def admits(self, session: ClassSession, window: Window) -> bool:
+    def matches(self, session: ClassSession, window: Window) -> bool:
         """Whether *session* passes the filters, with the given window in place of the relative one.
 
         Args:
             window: a result of :meth:`window` or :meth:`widest_window`.
         """
         return (
-            self._selects(session)
+            self._matches_ids(session)
             and in_window(session, window)
-            and self._in_bounds(session)
-            and self._at_local_time(session)
+            and self._matches_bounds(session)
+            and self._matches_local_time(session)
             and (not self.status or session.status in self.status)
             and (
                 not self.occupancy_status
@@ -198,7 +198,7 @@ class FilterSet:
         """A copy with other values in some fields."""
         return replace(self, **changes)
 
-    def _selects(self, session: ClassSession) -> bool:
+    def _matches_ids(self, session: ClassSession) -> bool:
         offering_type = session.offering_type
         return (
             (self.session is None or session.identity == self.session)
@@ -222,7 +222,7 @@ class FilterSet:
             )
         )
 
-    def _at_local_time(self, session: ClassSession) -> bool:
+    def _matches_local_time(self, session: ClassSession) -> bool:
         """Whether the weekday and the time of day at which it starts are selected."""
         if not self.weekdays and self.time_from is None and self.time_until is None:
             return True
@@ -237,7 +237,7 @@ class FilterSet:
             return after or before
         return after and before
 
-    def _in_bounds(self, session: ClassSession) -> bool:
+    def _matches_bounds(self, session: ClassSession) -> bool:
         start, end = session.start, session.ends
         return (
             (self.starts_at_gte is None or start >= self.starts_at_gte)

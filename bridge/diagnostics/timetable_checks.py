@@ -113,7 +113,7 @@ def _check_timelines(report: CheckReport, snapshot: Snapshot, settings: Config) 
 
 
 def _check_clashes(report: CheckReport, snapshot: Snapshot) -> None:
-    now = datetime.fromtimestamp(snapshot.changed_at, UTC)
+    now = datetime.fromtimestamp(snapshot.newest_walk_at, UTC)
     clashes = find_clashes(snapshot.published, now).all
     if not clashes:
         report.good("clashes", "no instructor, room or venue is needed twice at once")
@@ -148,7 +148,7 @@ def _hidden_counts(snapshot: Snapshot, audience: Audience) -> dict[str, int]:
         NO_VISIBILITY: "without a known visibility",
         LATER: "beyond PUBLIC_HORIZON_DAYS",
     }
-    horizon = horizon_of(snapshot.changed_at, audience)
+    horizon = horizon_of(snapshot.newest_walk_at, audience)
     reasons = (hidden_reason(entry.session, audience, horizon) for entry in snapshot.published)
     counts = {
         texts.get(reason, f"visible to {reason}"): number

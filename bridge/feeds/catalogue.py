@@ -37,7 +37,7 @@ def visible_sessions(
     snapshot: Snapshot, window: FilterSet, audience: Audience
 ) -> list[ClassSession]:
     """The sessions in *window* that *audience* may see, in order of time."""
-    horizon = horizon_of(snapshot.changed_at, audience)
+    horizon = horizon_of(snapshot.newest_walk_at, audience)
     return [
         published.session
         for published in snapshot.matching(window)
@@ -49,7 +49,7 @@ def in_local_window(
     sessions: Iterable[ClassSession], window: FilterSet, snapshot: Snapshot
 ) -> Iterator[ClassSession]:
     """The *sessions* in *window*, whose days are those of each session's venue."""
-    now = datetime.fromtimestamp(snapshot.changed_at, UTC)
+    now = datetime.fromtimestamp(snapshot.newest_walk_at, UTC)
     bounds: dict[str | None, Window] = {}
     for session in sessions:
         zone = (session.venue.zone if session.venue else None) or snapshot.main_zone

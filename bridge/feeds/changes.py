@@ -71,7 +71,7 @@ def changes_of(
     """
     # Those that are newer than the snapshot appear with the next one, so that all workers with the
     # same snapshot render the same bytes.
-    now = snapshot.changed_at
+    now = snapshot.newest_walk_at
     entries = [
         entry for log in logs for entry in log.changes if now - LOG_SECONDS < entry.at <= now
     ]
@@ -116,7 +116,7 @@ class _ChangeFeed:
         """The changes of one entry of the log."""
         before, after, removed = entry.change
         current = self._snapshot.by_identity.get(entry.change.identity)
-        now = self._snapshot.changed_at
+        now = self._snapshot.newest_walk_at
         if not self._is_visible(current or with_current_visibility(after, self._types), now):
             return
         if not self._is_visible(after, entry.at):
@@ -147,7 +147,7 @@ class _ChangeFeed:
         return hidden_reason(entry.session, audience, horizon_of(at, audience)) is None
 
     def _is_in_feed(self, session: ClassSession) -> bool:
-        return self._spec.filter_set.admits(session, self._window)
+        return self._spec.filter_set.matches(session, self._window)
 
 
 def _kinds(before: Published | None, after: Published | None, removed: bool) -> list[ChangeKind]:

@@ -227,7 +227,7 @@ class Feeds:
         if trimmed:
             log.warning("feed trimmed", feed=spec.name, sessions=count, left_out=trimmed)
         previous = self._bodies.get((spec, form.name))
-        walked = lookup.snapshot.changed_at
+        walked = lookup.snapshot.newest_walk_at
         body = Body.of(
             form.render(content),
             previous=previous.body if previous is not None else None,

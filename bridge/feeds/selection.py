@@ -40,7 +40,7 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
     options = ViewOptions.of(spec)
     collector = SubjectCollector(spec)
     widest = spec.filter_set.widest_window(snapshot.day)
-    horizon = horizon_of(snapshot.changed_at, spec.audience)
+    horizon = horizon_of(snapshot.newest_walk_at, spec.audience)
     candidates: list[tuple[Published, str | None]] = []
     zones: set[str | None] = set()
     for published in snapshot.matching(collector.scope):
@@ -49,10 +49,10 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
         if reason is None:
             collector.add(session)
             zones.add(session.venue.zone if session.venue else None)
-        if spec.filter_set.admits(session, widest):
+        if spec.filter_set.matches(session, widest):
             candidates.append((published, reason))
     window = spec.filter_set.window(
-        datetime.fromtimestamp(snapshot.changed_at, UTC), _zone(zones, snapshot, spec)
+        datetime.fromtimestamp(snapshot.newest_walk_at, UTC), _zone(zones, snapshot, spec)
     )
     shown: list[SessionView] = []
     hidden: Counter[str] = Counter()

@@ -56,7 +56,7 @@ class AlertRules:
             self._evaluate_left_out(state)
         states = [state for state in states if not state.left_out]
         failures = [state.failure for state in states if state.failure]
-        walks = [state.snapshot.walked for state in states if state.snapshot]
+        walks = [state.snapshot.oldest_walk_at for state in states if state.snapshot]
         walked = min(walks, default=None)
         if not failures:
             self._resolve(walked)

@@ -145,7 +145,7 @@ class StatusReport:
         now = self._store.now()
         return BridgeStatus(
             now=now,
-            walked=snapshot.walked if snapshot else None,
+            walked=snapshot.oldest_walk_at if snapshot else None,
             failure=self._backoff.last(),
             failing=_failing(states),
             sources=states,
@@ -187,7 +187,7 @@ class StatusReport:
             )
         snapshot = self._router.peek_widest()
         fresh_for = [
-            self._freshness.fresh_for(state.key.filter_set.key, state.snapshot.walked, now)
+            self._freshness.fresh_for(state.key.filter_set.key, state.snapshot.oldest_walk_at, now)
             for state in states
             if state.snapshot is not None
         ]
@@ -208,7 +208,7 @@ class StatusReport:
         self, snapshot: Snapshot, fresh_for: float, now: float
     ) -> Iterator[GaugeValue]:
         for name, help_text, value in (
-            ("age", "Age of the widest snapshot.", now - snapshot.walked),
+            ("age", "Age of the widest snapshot.", now - snapshot.oldest_walk_at),
             ("fresh", "How long it is still fresh; negative once it is stale.", fresh_for),
             (
                 "expiry",
@@ -242,7 +242,7 @@ class StatusReport:
             snapshot = self._router.peek(filters_of_key(usage.feed.key))
         except ParameterError:  # recorded by another version of the program
             snapshot = None
-        return FeedStatus(usage, snapshot.walked if snapshot else None)
+        return FeedStatus(usage, snapshot.oldest_walk_at if snapshot else None)
 
     def _counts(self, snapshot: Snapshot) -> SnapshotCounts:
         cached = self._cached_counts
@@ -265,12 +265,12 @@ def _source_gauges(state: SourceState, now: float) -> Iterator[GaugeValue]:
         failing,
     )
     if state.snapshot is not None:
-        age = now - state.snapshot.walked
+        age = now - state.snapshot.oldest_walk_at
         yield "bridge_source_age_seconds", "Age of the copy of one list.", labels, age
 
 
 def _count(snapshot: Snapshot, audience: Audience) -> SnapshotCounts:
-    horizon = horizon_of(snapshot.changed_at, audience)
+    horizon = horizon_of(snapshot.newest_walk_at, audience)
     reasons = (hidden_reason(entry.session, audience, horizon) for entry in snapshot.published)
     hidden = Counter(filter(None, reasons))
     hidden[APPOINTMENT] = snapshot.tally.get(APPOINTMENTS, 0)

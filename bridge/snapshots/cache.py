@@ -191,7 +191,7 @@ class SnapshotCache:
         if entry is None:
             return True
         now = self._store.now()
-        walked = entry.snapshot.walked
+        walked = entry.snapshot.oldest_walk_at
         fresh_for = self._freshness.fresh_for(key.filter_set.key, walked, now)
         return fresh_for <= seconds and not 0 <= now - walked < min_age
 
@@ -322,11 +322,13 @@ class SnapshotCache:
         )
 
     def _state(self, key: SnapshotKey, entry: LocalEntry) -> CopyState:
-        return self._freshness.state(key.filter_set.key, entry.snapshot.walked, self._store.now())
+        return self._freshness.state(
+            key.filter_set.key, entry.snapshot.oldest_walk_at, self._store.now()
+        )
 
     def _lookup(self, key: SnapshotKey, entry: LocalEntry, outcome: CacheOutcome) -> Lookup:
         now = self._store.now()
-        walked = entry.snapshot.walked
+        walked = entry.snapshot.oldest_walk_at
         fresh_for = self._freshness.fresh_for(key.filter_set.key, walked, now)
         return Lookup(
             snapshot=entry.snapshot,

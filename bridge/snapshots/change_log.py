@@ -119,7 +119,7 @@ def changed_sessions(
         previous: the snapshot of the same filter set before it.
         history: the sessions as last published under any filter set.
     """
-    now = datetime.fromtimestamp(snapshot.walked, UTC)
+    now = datetime.fromtimestamp(snapshot.oldest_walk_at, UTC)
     changes: list[Change] = []
     added: list[Published] = []
     for published in snapshot.published:

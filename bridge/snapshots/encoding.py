@@ -62,7 +62,7 @@ def encode(snapshot: Snapshot) -> bytes:
     rows = [encode_row(entry, parts) for entry in snapshot.published]
     return compressed_json(
         {
-            "walked": snapshot.walked,
+            "walked": snapshot.oldest_walk_at,
             "covers_from": None if snapshot.covers_from == float("-inf") else snapshot.covers_from,
             "tally": dict(snapshot.tally),
             "parts": parts.rows,
@@ -84,7 +84,7 @@ def decode(value: bytes) -> Snapshot:
         if not math.isfinite(walked):
             raise ValueError("the time of the walk is not finite")
         return Snapshot(
-            walked=walked,
+            oldest_walk_at=walked,
             covers_from=float("-inf") if covers_from is None else float(covers_from),
             published=tuple(decode_row(row, parts) for row in data["rows"]),
             tally=dict(data["tally"]),

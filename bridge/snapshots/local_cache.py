@@ -131,10 +131,10 @@ class LocalCache:
         return LocalEntry(stored.sharing_with(cached.snapshot), version, entry.version, now)
 
     def _is_newer(self, stored: Snapshot, cached: LocalEntry) -> bool:
-        if stored.walked >= cached.snapshot.walked:
+        if stored.oldest_walk_at >= cached.snapshot.oldest_walk_at:
             return True
         # The cached snapshot was walked by a clock that was ahead and has been corrected since.
-        return cached.snapshot.walked > self._store.now() + MAX_CLOCK_SKEW
+        return cached.snapshot.oldest_walk_at > self._store.now() + MAX_CLOCK_SKEW
 
     def _set(self, key: str, entry: LocalEntry) -> None:
         before = self._entries.get(key)

@@ -58,7 +58,7 @@ def merge_walk(
     merge.add_listed()
     merge.add_unlisted()
     return Snapshot(
-        walked=walk.started,
+        oldest_walk_at=walk.started,
         covers_from=_covers_from(filter_set, walk, previous, rules),
         published=ordered(merge.result),
         tally=walk.tally,
@@ -70,7 +70,7 @@ def is_contiguous(filter_set: FilterSet, walk: Walk, previous: Snapshot | None) 
 
     After a longer pause, sessions may have come and gone that no walk has seen.
     """
-    return previous is not None and previous.walked >= _edge(filter_set, walk)
+    return previous is not None and previous.oldest_walk_at >= _edge(filter_set, walk)
 
 
 def missing_ids(
@@ -98,7 +98,7 @@ def with_detached(stored: Snapshot, detached: Snapshot) -> Snapshot:
     What *detached* lacks stays: the next walk finds out whether it is missing. The times of changes
     and SEQUENCE never decrease for readers of either.
     """
-    at = int(detached.walked)
+    at = int(detached.oldest_walk_at)
     types = offering_types_by_id(entry.session for entry in detached.published)
     by_identity = {
         identity: with_stricter_visibility(entry, types)
@@ -107,7 +107,7 @@ def with_detached(stored: Snapshot, detached: Snapshot) -> Snapshot:
     for identity, entry in detached.by_identity.items():
         before = stored.by_identity.get(identity)
         by_identity[identity] = revisions.continued(entry, before, at) if before else entry
-    gapless = stored.walked >= detached.covers_from
+    gapless = stored.oldest_walk_at >= detached.covers_from
     covers_from = min(stored.covers_from, detached.covers_from)
     return replace(
         detached,
@@ -271,7 +271,7 @@ class _Merge:
         latest = self._history.get(session.identity)
         if latest and latest.revision.content > entry.revision.content:
             session = latest.session
-        return self._filter_set.matches(session, self._now.date())
+        return self._filter_set.may_match(session, self._now.date())
 
     def suspicious(self, missing: Sequence[Published]) -> frozenset[Identity]:
         """Those of the *missing* sessions that are too many at once to be credible."""

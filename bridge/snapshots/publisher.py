@@ -104,7 +104,9 @@ class Publisher:
         writes: dict[str, Write],
         expect: dict[str, str | None],
     ) -> None:
-        log_writes, log_expect = self._change_logs.writes_for(source, changes, int(snapshot.walked))
+        log_writes, log_expect = self._change_logs.writes_for(
+            source, changes, int(snapshot.oldest_walk_at)
+        )
         writes.update(log_writes)
         expect.update(log_expect)
 

@@ -97,7 +97,7 @@ class Refresher:
         if failure is not None and not failure.due(self._store.now()):
             return None
         entry = self._local_cache.get(key.text)
-        walked = entry.snapshot.walked if entry else float("-inf")
+        walked = entry.snapshot.oldest_walk_at if entry else float("-inf")
         task = _Task(key, rules, purpose, walked)
         return self._single_flight.join(
             key.text,
@@ -187,7 +187,7 @@ class Refresher:
         entry = self._local_cache.revalidate(task.key.text)
         if entry is None:
             return False
-        walked = entry.snapshot.walked
+        walked = entry.snapshot.oldest_walk_at
         fresh = (
             self._freshness.state(task.key.filter_set.key, walked, self._store.now())
             is CopyState.FRESH

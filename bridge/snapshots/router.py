@@ -48,7 +48,7 @@ class SourceState:
     @property
     def walked(self) -> float | None:
         """When the last successful walk began, in seconds since 1970; None if no copy exists."""
-        return self.snapshot.walked if self.snapshot else None
+        return self.snapshot.oldest_walk_at if self.snapshot else None
 
 
 class SnapshotRouter:

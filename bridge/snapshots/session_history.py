@@ -34,7 +34,7 @@ class SessionRecords:
             if plain == self.published.get(session.identity):
                 continue
             key = self.keys.session(*session.identity)
-            until_end = max(0.0, session.ends.timestamp() - snapshot.walked)
+            until_end = max(0.0, session.ends.timestamp() - snapshot.oldest_walk_at)
             writes[key] = Write(encode_session(plain), until_end + HISTORY_DAYS * 86400)
             expect[key] = self.versions.get(key)
         return writes, expect

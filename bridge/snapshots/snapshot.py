@@ -16,29 +16,29 @@ class Snapshot:
     """A filter set's sessions as published. Snapshots are stored, shared and served as a whole.
 
     Attributes:
-        walked: when the walk began, in seconds since 1970; of joined snapshots, the first walk.
+        oldest_walk_at: when the walk began, in seconds since 1970; of joined snapshots, the first.
         covers_from: the snapshot contains every session that ended at or after this time, in
             seconds since 1970; minus infinity if the filter set has no lower bound.
         published: ordered by start and identity.
         tally: number of dropped and repaired rows of the walk, by reason.
-        last_walk: of joined snapshots, when the last walk began; otherwise None.
+        later_walk_at: of joined snapshots, when the last walk began; otherwise None.
     """
 
-    walked: float
+    oldest_walk_at: float
     covers_from: float
     published: tuple[Published, ...]
     tally: Mapping[str, int]
-    last_walk: float | None = None
+    later_walk_at: float | None = None
 
     @property
-    def changed_at(self) -> float:
-        """When the walk began from which the newest data come, in seconds since 1970."""
-        return self.walked if self.last_walk is None else self.last_walk
+    def newest_walk_at(self) -> float:
+        """When the last of the walks began, in seconds since 1970."""
+        return self.oldest_walk_at if self.later_walk_at is None else self.later_walk_at
 
     @property
     def day(self) -> date:
         """The UTC day of the newest walk, against which relative windows are resolved."""
-        return datetime.fromtimestamp(self.changed_at, UTC).date()
+        return datetime.fromtimestamp(self.newest_walk_at, UTC).date()
 
     @cached_property
     def by_identity(self) -> Mapping[Identity, Published]:
@@ -61,7 +61,7 @@ class Snapshot:
         window = filter_set.widest_window(self.day)
         for position in self._index.positions(filter_set, window):
             entry = self.published[position]
-            if filter_set.admits(entry.session, window):
+            if filter_set.matches(entry.session, window):
                 yield entry
 
     def sharing_with(self, previous: "Snapshot") -> "Snapshot":
@@ -90,11 +90,11 @@ def join(snapshots: Sequence[Snapshot]) -> Snapshot:
     for snapshot in snapshots:
         tally.update(snapshot.tally)
     return Snapshot(
-        walked=min(snapshot.walked for snapshot in snapshots),
+        oldest_walk_at=min(snapshot.oldest_walk_at for snapshot in snapshots),
         covers_from=max(snapshot.covers_from for snapshot in snapshots),
         published=ordered(
             {id: entry for snapshot in snapshots for id, entry in snapshot.by_identity.items()}
         ),
         tally=dict(tally),
-        last_walk=max(snapshot.changed_at for snapshot in snapshots),
+        later_walk_at=max(snapshot.newest_walk_at for snapshot in snapshots),
     )

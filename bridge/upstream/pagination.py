@@ -170,7 +170,7 @@ class Walker:
         parsed = combine(pages)
         everything = _drop_past_booking_opens(with_usual_ends(parsed.sessions), started)
         # Upstream silently ignores unknown parameters and then returns unfiltered rows.
-        sessions = tuple(session for session in everything if filter_set.matches(session, day))
+        sessions = tuple(session for session in everything if filter_set.may_match(session, day))
         # An incomplete session may fail a filter for lack of data: it counts as unusable, not as
         # missing.
         incomplete = {session.id for session in everything if not session.complete}
@@ -230,7 +230,7 @@ class Walker:
             parts.append(parse(rows, self._source, self._origin, anonymous=self._anonymous))
         parsed = combine(parts)
         sessions = _drop_past_booking_opens(with_usual_ends(parsed.sessions), walk.started)
-        matching = tuple(session for session in sessions if filter_set.matches(session, walk.day))
+        matching = tuple(session for session in sessions if filter_set.may_match(session, walk.day))
         complete = {session.id for session in sessions if session.complete}
         incomplete = {session.id for session in sessions} - complete
         elsewhere = complete - {session.id for session in matching}

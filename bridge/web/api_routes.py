@@ -38,7 +38,7 @@ def catalogue() -> Response:
         ("catalogue", base),
         lookup.version,
         datetime.fromtimestamp(now, UTC),
-        lookup.snapshot.changed_at,
+        lookup.snapshot.newest_walk_at,
         lambda: Page(catalogue_document(lookup.snapshot, base, defaults)),
     )
     headers = {

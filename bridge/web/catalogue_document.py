@@ -65,7 +65,7 @@ def catalogue_document(snapshot: Snapshot, base: str, defaults: FeedDefaults) ->
     """
     everything = feed_spec(Kind.SESSION, None, (), defaults)
     window, audience = everything.filter_set, everything.audience
-    now = datetime.fromtimestamp(snapshot.changed_at, UTC)
+    now = datetime.fromtimestamp(snapshot.newest_walk_at, UTC)
     sessions = visible_sessions(snapshot, window, audience)
     upcoming = [
         session

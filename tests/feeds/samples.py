@@ -70,7 +70,7 @@ def published(a_session: ClassSession, *, seen: datetime = SEEN, before: Any = N
 def snapshot(*sessions: ClassSession | Published, walked: datetime = SEEN) -> Snapshot:
     all_published = [item if isinstance(item, Published) else published(item) for item in sessions]
     return Snapshot(
-        walked=walked.timestamp(),
+        oldest_walk_at=walked.timestamp(),
         covers_from=float("-inf"),
         published=ordered({item.session.identity: item for item in all_published}),
         tally={},

@@ -205,17 +205,17 @@ def test_ids_are_the_same_in_all_feeds_and_differ_between_changes() -> None:
 
 def test_a_change_that_is_newer_than_the_snapshot_waits_for_the_next_one() -> None:
     history = History([session()], [session(title="Yin")])
-    history.snapshot = replace(history.snapshot, walked=history.snapshot.walked - 1)
+    history.snapshot = replace(history.snapshot, oldest_walk_at=history.snapshot.oldest_walk_at - 1)
     assert history.kinds() == []
 
 
 def test_changes_leave_after_thirty_days() -> None:
     history = History([session()], [session(title="Yin")])
     for days, count in ((29.9, 1), (30, 0)):
-        walked = history.snapshot.walked + days * 86_400
+        walked = history.snapshot.oldest_walk_at + days * 86_400
         feed = spec(filters={"past": 365})
         window = select(history.snapshot, feed).window
-        later = replace(history.snapshot, walked=walked)
+        later = replace(history.snapshot, oldest_walk_at=walked)
         assert len(changes_of([history.log], later, feed, window)) == count
 
 

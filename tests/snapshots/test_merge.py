@@ -471,7 +471,7 @@ class TestShrinkHold:
         assert walks.snapshot is not None
         accepted = merge.drop_held(walks.snapshot)
         assert [entry.session.id for entry in accepted.published] == [1, 2]
-        assert accepted.walked == walks.snapshot.walked
+        assert accepted.oldest_walk_at == walks.snapshot.oldest_walk_at
         walks.snapshot = accepted
         assert set(walks.walk(sessions(2))) == {1, 2}
 

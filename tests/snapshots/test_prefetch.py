@@ -223,10 +223,10 @@ def test_an_outage_is_probed_rarely_and_its_end_is_noticed_within_75_seconds(
 
 
 def test_a_copy_is_replaced_while_it_is_still_fresh(bridge: Bridge, clock: ManualClock) -> None:
-    walked = bridge.router.find(WHOLE).snapshot.walked
+    walked = bridge.router.find(WHOLE).snapshot.oldest_walk_at
     clock.move(FRESHNESS.ttl_of(WHOLE.key) - 1)
     bridge.tick()
-    assert bridge.router.find(WHOLE).snapshot.walked > walked
+    assert bridge.router.find(WHOLE).snapshot.oldest_walk_at > walked
 
 
 def test_refreshes_have_the_purpose_that_may_use_half_of_the_budget(

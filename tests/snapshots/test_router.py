@@ -64,14 +64,14 @@ def within(lookup: Lookup, filter_set: FilterSet) -> list[int]:
     return [
         entry.session.id
         for entry in lookup.snapshot.published
-        if filter_set.matches(entry.session, lookup.snapshot.day)
+        if filter_set.may_match(entry.session, lookup.snapshot.day)
     ]
 
 
 def upstream_ids(walker: FakeWalker, filter_set: FilterSet, clock: ManualClock) -> list[int]:
     """The ids of the filter set's sessions that upstream lists, in the same order."""
     day = datetime.fromtimestamp(clock.now(), UTC).date()
-    matching = [session for session in walker.timetable if filter_set.matches(session, day)]
+    matching = [session for session in walker.timetable if filter_set.may_match(session, day)]
     return [
         session.id for session in sorted(matching, key=lambda session: (session.start, session.id))
     ]

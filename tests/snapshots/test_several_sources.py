@@ -171,8 +171,8 @@ def test_while_one_fails_the_other_stays_fresh_and_the_age_is_that_of_the_older(
         assert lookup.outcome is CacheOutcome.FAILED
         assert lookup.age == pytest.approx(n * FRESHNESS.ttl * 1.2)
         assert lookup.fresh_for < 0
-        assert lookup.snapshot.walked == AT
-        assert lookup.snapshot.changed_at == pytest.approx(AT + n * FRESHNESS.ttl * 1.2)
+        assert lookup.snapshot.oldest_walk_at == AT
+        assert lookup.snapshot.newest_walk_at == pytest.approx(AT + n * FRESHNESS.ttl * 1.2)
         assert lookup.left_out == ()
     assert len(two.walkers[other].requested) == 4
     states = {state.source: state for state in two.router.states()}

@@ -80,7 +80,7 @@ _published = st.builds(
 )
 _snapshots = st.builds(
     Snapshot,
-    walked=st.floats(0, 2**35),
+    oldest_walk_at=st.floats(0, 2**35),
     covers_from=st.just(float("-inf")) | st.floats(-(2**35), 2**35),
     published=st.lists(_published, max_size=5).map(tuple),
     tally=st.dictionaries(_text, st.integers(0, 1_000), max_size=3),

@@ -120,7 +120,7 @@ def feed_builder(
     groups = _within_budget([*_groups(catalogue_of(sessions, language), sessions)])
     listed = {session.source for session in sessions}
     sources = tuple(source for source in SourceName if source.object in listed)
-    now = datetime.fromtimestamp(snapshot.changed_at, UTC)
+    now = datetime.fromtimestamp(snapshot.newest_walk_at, UTC)
     table = facets(in_local_window(sessions, window, snapshot), now)
     room = page_budget.CATALOGUE - sum(item.size for group in groups for item in group.items)
     return FeedBuilder(

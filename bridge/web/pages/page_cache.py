@@ -130,7 +130,7 @@ def page_response(
         freshness = Freshness.of(lookup)
         notice = context.age_notice_key(lookup)
         version = (version, lookup.version, notice, state)
-        walked = lookup.snapshot.walked
+        walked = lookup.snapshot.oldest_walk_at
         if notice:
             # The page changed when the notice appeared.
             walked = min(walked + config.cache_ttl, context.now.timestamp())

@@ -217,16 +217,16 @@ class PageContext:
 
     def _is_partly_new(self, lookup: Lookup) -> bool:
         """Whether another part of the timetable is newer than the oldest part, and not stale."""
-        newest = lookup.snapshot.changed_at
+        newest = lookup.snapshot.newest_walk_at
         fresh = self.now.timestamp() - newest < 2 * self.services.config.cache_ttl
-        return fresh and newest - lookup.snapshot.walked > self.services.config.cache_ttl
+        return fresh and newest - lookup.snapshot.oldest_walk_at > self.services.config.cache_ttl
 
     def age_notice(self, lookup: Lookup, zone: str | None) -> str | None:
         """The notice about the age of a timetable, with the time in *zone*; None if not needed."""
         key = self.age_notice_key(lookup)
         if key is None:
             return None
-        walked = datetime.fromtimestamp(lookup.snapshot.walked, UTC)
+        walked = datetime.fromtimestamp(lookup.snapshot.oldest_walk_at, UTC)
         local = times.zone(zone)
         when = self.language.date_time(walked.astimezone(local or UTC))
         return self.language(key, when=when if local else f"{when} UTC")

@@ -208,7 +208,7 @@ class _Collector:
         failed = {
             field
             for field, filter_set in self._chosen.items()
-            if not filter_set.admits(session, _ANY_TIME)
+            if not filter_set.matches(session, _ANY_TIME)
         }
         for field, identity, name in parts(session):
             self._names[field][identity] = name

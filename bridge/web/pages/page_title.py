@@ -98,7 +98,7 @@ def page_content(
     if latest and (one_room or spec.kind is Kind.VENUE):
         venue = latest.venue
     public = public or spec.audience
-    horizon = horizon_of(snapshot.changed_at, public)
+    horizon = horizon_of(snapshot.newest_walk_at, public)
     return PageContent(
         shown=selection.shown,
         subject=subject,
