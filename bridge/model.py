@@ -1,7 +1,7 @@
 """The data model of the timetable: class sessions and their parts, as frozen dataclasses."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from enum import Enum
 
 from bridge import times
@@ -197,12 +197,20 @@ class ClassSession:
         )
 
     @property
-    def local_start(self) -> datetime:
-        """When it starts in its venue's time; without one, at the offset that upstream sent."""
+    def zone(self) -> tzinfo:
+        """Its venue's time zone; without one, the offset that upstream sent, or UTC."""
         zone = times.zone(self.venue.zone) if self.venue else None
-        if zone is None and self.utc_offset is not None:
-            return self.start.astimezone(timezone(timedelta(minutes=self.utc_offset)))
-        return self.start.astimezone(zone or UTC)
+        return zone or timezone(timedelta(minutes=self.utc_offset or 0))
+
+    @property
+    def local_start(self) -> datetime:
+        """When it starts, in :attr:`zone`."""
+        return self.start.astimezone(self.zone)
+
+    @property
+    def local_end(self) -> datetime | None:
+        """When it ends, in :attr:`zone`; None if no usable end is known."""
+        return self.end.astimezone(self.zone) if self.end else None
 
     @property
     def ends(self) -> datetime:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
 from enum import Enum
 from functools import cache
 from typing import Any
@@ -143,6 +143,11 @@ def zone_names() -> frozenset[str]:
     """The names of all time zones."""
     # Cached, because listing reads all zone files. Opening a file by an untrusted name is unsafe.
     return frozenset(available_timezones())
+
+
+def zone_name(zone: tzinfo) -> str:
+    """The name of a time zone, or of a fixed offset: ``Europe/London``, ``UTC+2``, ``UTC``."""
+    return re.sub(r"^(UTC[+-])0?([0-9]+)(?::00|(:[0-9]+))$", r"\1\2\3", str(zone))
 
 
 def zone(name: object) -> ZoneInfo | None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pace import at_once
 
 from bridge.errors import ParameterError
-from bridge.times import Edge, bound, read
+from bridge.times import Edge, bound, read, zone_name
 
 bounded = settings(derandomize=True)
 
@@ -216,6 +216,14 @@ def test_a_bound_that_its_offset_or_rounding_moves_out_of_the_range_is_refused(
 ) -> None:
     with pytest.raises(ParameterError):
         bound("starts_at_gte", text, edge=edge, local=local)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "name"),
+    [(0, "UTC"), (120, "UTC+2"), (-600, "UTC-10"), (345, "UTC+5:45"), (-210, "UTC-3:30")],
+)
+def test_an_offset_has_a_short_name(minutes: int, name: str) -> None:
+    assert zone_name(timezone(timedelta(minutes=minutes))) == name
 
 
 def test_a_local_bound_with_an_offset_is_converted_to_utc() -> None:

@@ -1,9 +1,7 @@
 """The texts that the bridge writes about changes, the same in every format."""
 
-from datetime import UTC, datetime
 from typing import Any
 
-from bridge import times
 from bridge.feeds.changes import ChangeKind, SessionChange
 from bridge.feeds.event_text import local_time
 from bridge.languages import Language
@@ -40,9 +38,9 @@ def change_text(change: SessionChange, language: Language) -> str:
 
 def _moved(old: ClassSession, new: ClassSession, language: Language) -> tuple[str, str]:
     """The time before and after, the latter without the day if that is the same."""
-    before, after = _local(old, old.start), _local(new, new.start)
+    before, after = old.local_start, new.local_start
     if old.start == new.start:
-        ends = (_local(entry, entry.ends) for entry in (old, new))
+        ends = (entry.ends.astimezone(entry.zone) for entry in (old, new))
         start = local_time(old, language, old.start)
         was, now = (language.time(end) for end in ends)
         return f"{start}–{was}", f"–{now}"
@@ -57,8 +55,3 @@ def _names(session: ClassSession, *, instead_of: ClassSession) -> str:
     return ", ".join(
         person.name for person in session.instructors if person.id not in others and person.name
     )
-
-
-def _local(session: ClassSession, at: datetime) -> datetime:
-    zone = times.zone(session.venue.zone) if session.venue else None
-    return at.astimezone(zone or UTC)

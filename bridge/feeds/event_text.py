@@ -1,11 +1,12 @@
 """The texts that the bridge writes about a session, the same in every format."""
 
-from datetime import UTC, datetime
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
-from bridge import times
 from bridge.feeds.session_view import BookedPlaces, SessionView
 from bridge.languages import Language
 from bridge.model import ClassSession
+from bridge.times import zone_name
 
 
 def title(view: SessionView, language: Language) -> str:
@@ -74,11 +75,10 @@ def instructor_names(view: SessionView, language: Language) -> list[str]:
 
 
 def local_time(session: ClassSession, language: Language, at: datetime) -> str:
-    """A time of *session* in its venue's time: ``Tue 1 Dec, 09:00``."""
-    zone = times.zone(session.venue.zone) if session.venue else None
-    local = at.astimezone(zone or UTC)
+    """A time of *session* in its zone: ``Tue 1 Dec, 09:00``, without a venue's zone ``… UTC+2``."""
+    local = at.astimezone(session.zone)
     text = f"{language.short_day(local.date())}, {language.time(local)}"
-    return text if zone else f"{text} UTC"
+    return text if isinstance(session.zone, ZoneInfo) else f"{text} {zone_name(session.zone)}"
 
 
 def booked(places: BookedPlaces, language: Language) -> str:

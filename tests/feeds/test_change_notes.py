@@ -54,6 +54,9 @@ def test_a_moved_class_states_its_first_time_in_the_venues_zone() -> None:
     nowhere = replace(session().venue or Venue(1), zone=None)
     moved = changed({"venue": nowhere}, {"venue": nowhere, "start": START + timedelta(hours=2)})
     assert lines(moved)[1].startswith("Moved from Tue 20 Oct\\, 17:30 UTC\\n")
+    offset = {"venue": None, "utc_offset": 120}
+    moved = changed(offset, {**offset, "start": START + timedelta(hours=2)})
+    assert lines(moved)[1].startswith("Moved from Tue 20 Oct\\, 19:30 UTC+2\\n")
 
 
 def test_cover_off_leaves_the_words_out() -> None:

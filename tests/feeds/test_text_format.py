@@ -11,6 +11,7 @@ from samples import HALL, SEEN, START, content, session, snapshot, spec
 from bridge.config import Availability
 from bridge.feeds.formats.text import render
 from bridge.feeds.spec import Cancelled, Kind
+from bridge.filters import Weekday
 from bridge.model import Instructor, Status
 
 BROOKLYN = replace(HALL, id=12, name="Loft", zone="America/New_York")
@@ -73,6 +74,15 @@ def test_times_of_a_venue_without_a_zone_are_in_utc() -> None:
     agenda = text(session(venue=replace(HALL, zone=None)))
     assert "Times are UTC time.\n" in agenda
     assert "  17:30-18:30  " in agenda
+
+
+def test_without_a_venue_the_day_and_times_are_at_the_sessions_own_offset() -> None:
+    # 00:30 of Wednesday, which the filters count, too.
+    session_of_wednesday = session(start=START + timedelta(hours=5), venue=None, utc_offset=120)
+    agenda = text(session_of_wednesday, filters={"weekdays": {Weekday.WED}})
+    assert "Times are UTC+2 time.\n\nWed 21 Oct 2026\n  00:30-01:30  " in agenda
+    both = text(session_of_wednesday, session(2, start=START + timedelta(hours=5)))
+    assert "Wed 21 Oct 2026\n  00:30-01:30  UTC+2  Vinyasa" in both
 
 
 def test_an_empty_agenda_has_the_feeds_name() -> None:

@@ -1,5 +1,6 @@
 """Timetables: days, sessions and their order."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
@@ -62,6 +63,13 @@ class TestAgenda:
         table = timetable.agenda([view("2026-11-23T19:00", zone=auckland)], auckland, NOW, None)
         assert table.today == date(2026, 11, 24)
         assert starts(table) == ["11-24 08:00"]
+
+    def test_without_a_venue_the_day_is_that_at_the_sessions_own_offset(self):
+        late = view("2026-11-24T22:30")
+        late = replace(late, session=replace(late.session, venue=None, utc_offset=120))
+        table = timetable.agenda([late], "Europe/Berlin", NOW, None)
+        assert [day.date for day in table.days] == [date(2026, 11, 25)]
+        assert (starts(table), table.entries[0].zone) == (["11-25 00:30"], "UTC+2")
 
     def test_empty_days_are_skipped_only_at_the_beginning(self):
         table = timetable.agenda([view("2027-01-04T10:00")], LONDON, NOW, None)

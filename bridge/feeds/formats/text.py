@@ -1,20 +1,20 @@
 """The plain-text format: an agenda for the terminal."""
 
-from datetime import UTC, date
+from datetime import date
 
-from bridge import times
 from bridge.feeds.event_text import place_text, title
 from bridge.feeds.formats.base import Content, Format
 from bridge.feeds.session_view import SessionView
 from bridge.model import ClassSession
+from bridge.times import zone_name
 
 _INDENT = "  "
 
 
 def render(content: Content) -> bytes:
-    """The sessions by day, each at its venue's local time."""
+    """The sessions by day, each at its local time."""
     shown, language = content.shown, content.spec.language
-    zones = {_zone(view.session) for view in shown}
+    zones = {zone_name(view.session.zone) for view in shown}
     single = zones.pop() if len(zones) == 1 else None
     if not shown:
         lines = [content.name, language.plain("text_nothing")]
@@ -31,7 +31,7 @@ def render(content: Content) -> bytes:
             day = local_day
             lines.append("")
             lines.append(language.short_day(day, year=True))
-        zone = "" if single else _zone(view.session)
+        zone = "" if single else zone_name(view.session.zone)
         lines.append(_INDENT + _line(view, hours, zone, title(view, language)))
     return ("\n".join(lines) + "\n").encode()
 
@@ -41,15 +41,9 @@ def _line(view: SessionView, hours: str, zone: str, text: str) -> str:
     return "  ".join(filter(None, (hours, zone, text, f"@ {place}" if place else "")))
 
 
-def _zone(session: ClassSession) -> str:
-    return (session.venue and session.venue.zone) or "UTC"
-
-
 def _local(session: ClassSession) -> tuple[date, str]:
-    """The day and the times of day at which a session takes place, in its venue's zone."""
-    zone = times.zone(_zone(session)) or UTC
-    start = session.start.astimezone(zone)
-    end = session.end.astimezone(zone) if session.end else None
+    """The day and the times of day at which a session takes place, in its zone."""
+    start, end = session.local_start, session.local_end
     return start.date(), f"{start:%H:%M}" + (f"-{end:%H:%M}" if end else "      ")
 
 

@@ -34,8 +34,8 @@ class Entry:
     """A session in a timetable.
 
     Attributes:
-        start, end: in the venue's time zone.
-        zone: the name of that zone, if it is not the zone of the whole timetable.
+        start, end: in the session's zone.
+        zone: the name of that zone or offset, if it is not the zone of the whole timetable.
         substitute: of a cancelled session, the next one of its kind.
     """
 
@@ -395,12 +395,11 @@ def entry(
         common_zone: the zone that is stated once for the timetable, and not for each entry.
     """
     session = view.session
-    name = (session.venue and session.venue.zone) or "UTC"
-    local = times.zone(name) or ZoneInfo("UTC")
+    name = times.zone_name(session.zone)
     return Entry(
         session_view=view,
-        start=session.start.astimezone(local),
-        end=session.end.astimezone(local) if session.end else None,
+        start=session.local_start,
+        end=session.local_end,
         zone=None if name == common_zone else name,
         substitute=entry(substitute, None, common_zone) if substitute else None,
     )

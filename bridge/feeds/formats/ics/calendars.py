@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, time
 
 from icalendar import Timezone, TimezoneDaylight, TimezoneStandard
 
-from bridge import times
 from bridge.feeds.formats.base import Content
 from bridge.feeds.formats.ics.events import MAX_LINE, event
 from bridge.feeds.formats.ics.lines import Property, line, text
@@ -80,8 +79,7 @@ def _longest_trim_note(language: Language) -> str:
 
 
 def _local_date(view: SessionView) -> date:
-    venue = view.session.venue
-    return view.session.start.astimezone((venue and times.zone(venue.zone)) or UTC).date()
+    return view.session.local_start.date()
 
 
 def _fitting(content: Content, max_bytes: int, day: date) -> Sequence[SessionView]:
