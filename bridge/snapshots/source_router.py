@@ -162,7 +162,11 @@ class WideRouter:
         self._joined: LRUCache[str, Snapshot] = LRUCache(_MAX_JOINED)
 
     def begin(self, filter_set: FilterSet) -> Pending:
-        """Look up the wide snapshot, or the filter set's own where the wide one is not enough."""
+        """Look up the wide snapshot, with an archive where *filter_set* begins before it.
+
+        The filter set has a snapshot of its own only where upstream alone can filter: what is to
+        come then reads the same in all feeds.
+        """
         if not self._is_local(filter_set):
             return self._cache.begin(self._key(filter_set), self._own_rules)
         began = self._clock.monotonic()
@@ -175,9 +179,7 @@ class WideRouter:
                 return self._with_session(filter_set.session, wide)
             if self._covers(wide.snapshot, filter_set):
                 return wide
-            if _lower_bound(filter_set, wide.snapshot) is None:
-                return self._with_archive(filter_set, wide, time_left)
-            return self._cache.get(self._key(filter_set), self._own_rules, timeout=time_left)
+            return self._with_archive(filter_set, wide, time_left)
 
         return wait
 
@@ -186,13 +188,9 @@ class WideRouter:
         return self._wide_rules if key == self.widest_key else self._own_rules
 
     def peek(self, filter_set: FilterSet) -> LocalEntry | None:
-        """The wide copy if it answers *filter_set*, otherwise the filter set's own copy."""
-        wide = self._cache.peek(self.widest_key)
-        if wide is not None and self._is_local(filter_set):
-            unbounded = _lower_bound(filter_set, wide.snapshot) is None
-            if unbounded or filter_set.session or self._covers(wide.snapshot, filter_set):
-                return wide
-        return self._cache.peek(self._key(filter_set))
+        """The wide copy, even without its archive; the own copy where only upstream can filter."""
+        key = self.widest_key if self._is_local(filter_set) else self._key(filter_set)
+        return self._cache.peek(key)
 
     def can_serve(self, failure: Failure | None) -> bool:
         """Whether there is a copy of the wide snapshot."""

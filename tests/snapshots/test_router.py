@@ -116,10 +116,12 @@ NOT_COVERED = {
     "local starts possibly before the wide window": FilterSet(
         local_starts_at_gte=(EDGE + timedelta(hours=13)).replace(tzinfo=None)
     ),
-    "a waitlist, which only upstream can evaluate": FilterSet(
-        occupancy_status=(Occupancy.HAS_WAITLIST,), past=30
-    ),
 }
+BY_WAITLIST = FilterSet(occupancy_status=(Occupancy.HAS_WAITLIST,), past=30)
+
+
+def archives(walker: FakeWalker) -> list[FilterSet]:
+    return [requested for requested in walker.requested if requested != WHOLE]
 
 
 class TestWide:
@@ -132,16 +134,34 @@ class TestWide:
         assert within(lookup, filter_set) == upstream_ids(walker, filter_set, clock)
 
     @pytest.mark.parametrize("filter_set", NOT_COVERED.values(), ids=NOT_COVERED)
-    def test_a_filter_set_that_it_does_not_cover_has_a_walk_of_its_own(
+    def test_a_filter_set_that_begins_before_it_has_an_archive_of_its_older_sessions(
         self, wide: SnapshotRouter, walker: FakeWalker, clock: SkippingClock, filter_set: FilterSet
     ) -> None:
         lookup = wide.find(filter_set)
-        assert filter_set in walker.requested
-        assert set(walker.requested) <= {WHOLE, filter_set}
+        [archive] = archives(walker)
+        assert archive.with_changes(starts_at_lte=None) == filter_set
         assert within(lookup, filter_set) == upstream_ids(walker, filter_set, clock)
         walks = len(walker.requested)
         assert wide.find(filter_set).outcome is CacheOutcome.HIT
         assert len(walker.requested) == walks
+
+    def test_a_waitlist_which_only_upstream_can_evaluate_has_a_walk_of_its_own(
+        self, wide: SnapshotRouter, walker: FakeWalker, clock: SkippingClock
+    ) -> None:
+        lookup = wide.find(BY_WAITLIST)
+        assert walker.requested == [BY_WAITLIST]
+        assert within(lookup, BY_WAITLIST) == upstream_ids(walker, BY_WAITLIST, clock)
+
+    def test_a_deleted_session_is_a_tombstone_in_feeds_that_begin_before_it_too(
+        self, wide: SnapshotRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
+    ) -> None:
+        longer = FilterSet(past=60)
+        wide.find(longer)
+        walker.timetable.remove(session(5))
+        for _ in range(2):
+            clock.move(400)
+            refresh(worker, wide)
+        assert wide.find(longer).snapshot.by_identity["course_session", 5].vanished
 
     def test_five_hundred_filter_sets_cost_one_walk(
         self, wide: SnapshotRouter, walker: FakeWalker
@@ -228,7 +248,7 @@ class TestCoverage:
     ) -> None:
         longer = FilterSet(past=60, future=90)
         wide.find(longer)
-        assert longer in walker.requested
+        assert len(archives(walker)) == 1
         for _ in range(30):
             clock.move(DAY)
             refresh(worker, wide)
@@ -245,7 +265,7 @@ class TestCoverage:
             clock.move(DAY)
             refresh(worker, wide)
         wide.find(FilterSet(past=60))
-        assert FilterSet(past=60) in walker.requested
+        assert len(archives(walker)) == 1
 
     def test_survives_a_restart(
         self, wide: SnapshotRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
@@ -280,15 +300,12 @@ class TestCoverage:
         refresh(worker, wide)
         longer = FilterSet(past=60, future=90)
         lookup = wide.find(longer)
-        assert longer in walker.requested
+        assert len(archives(walker)) == 1
         assert 900 in within(lookup, longer)
 
 
 class TestCourse:
     COURSE = FilterSet(course=(51,))
-
-    def archives(self, walker: FakeWalker) -> list[FilterSet]:
-        return [requested for requested in walker.requested if requested != WHOLE]
 
     def test_is_joined_from_the_wide_snapshot_and_an_archive_of_older_sessions(
         self, wide: SnapshotRouter, walker: FakeWalker, clock: SkippingClock
@@ -296,7 +313,7 @@ class TestCourse:
         lookup = wide.find(self.COURSE)
         assert within(lookup, self.COURSE) == upstream_ids(walker, self.COURSE, clock)
         assert WHOLE in walker.requested
-        [archive] = self.archives(walker)
+        [archive] = archives(walker)
         assert archive.course == (51,)
         assert archive.past is None
         assert archive.starts_at_lte is not None
@@ -313,7 +330,7 @@ class TestCourse:
             assert within(lookup, self.COURSE) == upstream_ids(walker, self.COURSE, clock)
         restarted = wide_router(Worker(clock, worker.store, walker), clock)
         restarted.find(self.COURSE)
-        assert len(self.archives(walker)) == 1
+        assert len(archives(walker)) == 1
 
     def test_is_served_with_its_archive_during_an_outage(
         self, wide: SnapshotRouter, walker: FakeWalker, clock: SkippingClock
@@ -359,7 +376,7 @@ class TestCourse:
     ) -> None:
         wide.find(FilterSet(course=(51,), past=7))
         wide.find(FilterSet(course=(51,), starts_at_gte=EDGE))
-        assert self.archives(walker) == []
+        assert archives(walker) == []
 
     def test_with_an_upper_bound_before_the_wide_window_has_an_archive_up_to_that_bound(
         self, wide: SnapshotRouter, walker: FakeWalker, clock: SkippingClock
@@ -367,7 +384,7 @@ class TestCourse:
         until = EDGE - timedelta(days=20)
         old = FilterSet(course=(51,), starts_at_lte=until)
         lookup = wide.find(old)
-        [archive] = self.archives(walker)
+        [archive] = archives(walker)
         assert archive.starts_at_lte == until
         assert within(lookup, old) == upstream_ids(walker, old, clock)
 
@@ -388,7 +405,7 @@ class TestCourse:
         refresh(worker, wide)
         lookup = wide.find(self.COURSE)
         assert within(lookup, self.COURSE) == upstream_ids(walker, self.COURSE, clock)
-        assert len(self.archives(walker)) == 2
+        assert len(archives(walker)) == 2
 
 
 class TestNarrow:
