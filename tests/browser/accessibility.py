@@ -7,16 +7,19 @@ from thorough import THOROUGH
 
 from browser.chromium import Chromium
 
-# Parts that have the same form as parts before are left out: the same elements, classes, styles and
-# attributes, in the same ancestors. Most of the time is spent on the contrast of each text.
+# Parts that have the same form as parts before are left out: the same elements, classes, styles,
+# roles and states, with the same attributes and labels, in the same ancestors and style sheets.
+# Most of the time is spent on the contrast of each text.
 _RUN = """
 const [known, done] = arguments;
 const seen = new Set(known || []);
 const repeated = [];
-const form = (html) => html.replace(/>\\s*[^<\\s][^<]*/g, ">x")
-  .replace(/ (?!class=|style=|type=)([\\w-]+)="[^"]+"/g, " $1");
-const state = (part) => [part, ...part.querySelectorAll("input, button, select")]
-  .map((control) => `${control.matches(":checked")}${control.matches(":disabled")}`).join();
+const kept = "class|style|type|role|tabindex|data-theme|aria-(?!label|describedby|controls)[a-z]+";
+const value = new RegExp(` (?!(?:${kept})=)([a-z-]+)="[^"]+"`, "g");
+const form = (html) => html.replace(/>\\s*[^<\\s][^<]*/g, ">x").replace(value, " $1");
+const state = (part) => [part, ...part.querySelectorAll("input, button, select, textarea")].map(
+  (control) => [control.matches(":checked"), control.matches(":disabled"), control.labels?.length]
+).join();
 const hash = (text) => {
   let value = 0;
   for (let n = 0; n < text.length; n++) value = (value * 31 + text.charCodeAt(n)) % 4398046511093;
@@ -31,7 +34,10 @@ const walk = (parent, ancestors) => {
     seen.add(key);
   }
 };
-if (known) walk(document.body, form(document.body.cloneNode(false).outerHTML));
+const sheets = [...document.querySelectorAll("link[rel=stylesheet]")].map(
+  (link) => link.getAttribute("href"));
+const around = [document.documentElement, document.body].map((part) => part.cloneNode(false));
+if (known) walk(document.body, sheets + around.map((part) => form(part.outerHTML)));
 // This rule of WCAG 2.2 is off by default. Without details of correct elements it is faster.
 axe.run({include: [document], exclude: repeated}, {
   rules: {"target-size": {enabled: true}}, resultTypes: ["violations"], preload: false,

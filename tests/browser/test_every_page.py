@@ -166,16 +166,38 @@ def test_sessions_are_aligned_with_and_without_booking_links(
 def test_the_accessibility_check_can_fail(live: Bridge, tab: Chromium, packages: Path) -> None:
     tab.open(live.url("/venues/12"))
     violations(tab, packages)
-    # All but the titles of the page and of the last class has been checked before.
+    # All but what changes has been checked before. No attribute is new, only values are.
     tab.run(
         """
         const last = [...document.querySelectorAll(".entry .name bdi")].at(-1);
         for (const part of [document.querySelector("h1"), last]) part.style.color = "#ddd";
         document.title = "";
+        document.querySelector(".entry .name bdi").textContent = "";
+        document.querySelector("[aria-hidden]").ariaHidden = "perhaps";
+        document.querySelector("label[for]").htmlFor = "nothing";
         """
     )
     found = [line.split(":")[0] for line in violations(tab, packages)]
-    assert sorted(found) == ["color-contrast", "color-contrast", "document-title"]
+    assert sorted(found) == [
+        "aria-valid-attr-value",
+        "color-contrast",
+        "color-contrast",
+        "document-title",
+        "label",
+        "link-name",
+    ]
+
+
+def test_the_accessibility_check_fails_for_one_theme(
+    live: Bridge, tab: Chromium, packages: Path
+) -> None:
+    tab.open(live.url("/embed/venues/12?theme=light"))
+    rule = "[data-theme=dark] h1 a { color: #222 !important }"
+    tab.run("document.styleSheets[0].insertRule(arguments[0])", rule)
+    assert violations(tab, packages) == []
+    tab.run("document.documentElement.dataset.theme = 'dark'")
+    [found] = violations(tab, packages)
+    assert found.startswith("color-contrast")
 
 
 @each_page

@@ -20,8 +20,8 @@ class Page(HTMLParser):
     Attributes:
         links: the values of all ``href``.
         constructs: all that can make a page invalid, once each: every element with the names of its
-            attributes, its ancestors and the tag before it, every end tag where it stands, every
-            character reference, and each declaration.
+            attributes, its ancestors and the tag before it, every end tag where it stands (and
+            whether it has attributes), every character reference, and each declaration.
     """
 
     def __init__(self, text: str) -> None:
@@ -32,7 +32,7 @@ class Page(HTMLParser):
         self._words: list[str] = []
         self._inside: list[str] = []
         self._before = ""
-        self.constructs: set[object] = {*re.findall(r"&[#\w]*;?|<[!?/]?[^\w<>]", text)}
+        self.constructs: set[object] = {*re.findall(r"&[#\w]*;?|</\w+[^\w>]|<[!?/]?[^\w<>]", text)}
         self.feed(text)
         self.close()
         self.constructs.add(("end", *self._inside))
