@@ -278,7 +278,7 @@ class Published:
             the last walk returned it.
         held: the session is missing together with suspiciously many others, or its upstream row
             is unusable; it is published unchanged, and not as cancelled.
-        vanished: a tombstone: the session was deleted upstream and is published as cancelled.
+        is_tombstone: the session was deleted upstream and is published as cancelled.
         moved_from: the start that was published first, while it is to come; None if the session
             was not moved.
         covered: the instructors that were published first, if others took the place of some of
@@ -291,7 +291,7 @@ class Published:
     revision: Revision
     missing_since: int | None = None
     held: bool = False
-    vanished: bool = False
+    is_tombstone: bool = False
     moved_from: datetime | None = None
     covered: tuple[Instructor, ...] = ()
     noted_at: int | None = None

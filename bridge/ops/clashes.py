@@ -223,7 +223,7 @@ def _takes_place(entry: Published, now: datetime) -> bool:
     session, offering_type = entry.session, entry.session.offering_type
     return (
         session.status is Status.ACTIVE
-        and not entry.vanished
+        and not entry.is_tombstone
         and entry.missing_since is None
         and session.complete
         and not (offering_type is not None and offering_type.draft)

@@ -283,7 +283,7 @@ def _count(snapshot: Snapshot, audience: Audience) -> SnapshotCounts:
     return SnapshotCounts(
         listed=len(snapshot.published),
         held=sum(entry.held for entry in snapshot.published),
-        gone=sum(entry.vanished for entry in snapshot.published),
+        gone=sum(entry.is_tombstone for entry in snapshot.published),
         hidden={reason: hidden[reason] for reason in (*HIDDEN_REASONS, APPOINTMENT)},
         dropped={reason: count for kind, reason, count in rows if kind == "dropped"},
         repaired={reason: count for kind, reason, count in rows if kind != "dropped"},

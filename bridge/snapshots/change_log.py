@@ -129,16 +129,16 @@ def changed_sessions(
         if before is None:
             added.append(published)
         elif own is None or own.revision.content != published.revision.content:
-            changes.append(Change(before, published, published.vanished))
+            changes.append(Change(before, published, published.is_tombstone))
     gone = [
         entry
         for entry in previous.published
-        if entry.session.identity not in snapshot.by_identity and not entry.vanished
+        if entry.session.identity not in snapshot.by_identity and not entry.is_tombstone
     ]
     missing = [entry for entry in snapshot.published if entry.missing_since is not None]
     # A session that replaces another one under a new id looks the same to everybody.
     replaceable = {slot(entry.session) for entry in (*gone, *missing)}
-    listed = {slot(entry.session) for entry in snapshot.published if not entry.vanished}
+    listed = {slot(entry.session) for entry in snapshot.published if not entry.is_tombstone}
     changes.extend(Change(None, entry) for entry in added if slot(entry.session) not in replaceable)
     changes.extend(_removal(entry, history) for entry in gone if slot(entry.session) not in listed)
     return [change for change in changes if _concerns_time_after(change, now)]
@@ -154,7 +154,7 @@ def _without_known(change: Change, last: LoggedChange | None, at: int) -> Change
         # A publication of another filter set may have logged it.
         if last.change.result == change.result:
             return None
-        was_cancelled = before is not None and before.vanished
+        was_cancelled = before is not None and before.is_tombstone
         if last.change.removed and last.at < at and not (removed or was_cancelled):
             # Readers were told that the session was removed: it was added again.
             return Change(None, after)
@@ -166,7 +166,7 @@ def _removal(entry: Published, history: Mapping[Identity, Published]) -> Change:
     """The change of a session that is missing: it was removed, or has left the filter set."""
     latest = history.get(entry.session.identity)
     if latest is not None and latest.revision.content > entry.revision.content:
-        return Change(entry, latest, latest.vanished)
+        return Change(entry, latest, latest.is_tombstone)
     return Change(entry, entry, removed=True)
 
 
@@ -283,7 +283,7 @@ def _reported(entry: Published) -> object:
         session.start,
         session.end,
         session.status,
-        entry.vanished,
+        entry.is_tombstone,
         frozenset(person.id for person in session.instructors),
         session.venue and session.venue.id,
         session.room and session.room.id,

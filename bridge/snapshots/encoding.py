@@ -188,7 +188,7 @@ def encode_row(entry: Published, parts: PartTable) -> list[Any]:
         [*_FIELD_VALUES[Revision](entry.revision)],
         entry.missing_since,
         entry.held,
-        entry.vanished,
+        entry.is_tombstone,
         parts.number(session.room),
         session.own_description,
         session.waiting,
@@ -214,7 +214,7 @@ def decode_row(row: list[Any], parts: list[Any]) -> Published:
     (
         source, identity, title, start, end, status, attending, capacity,
         venue, instructors, course, offering_type, booking_url, staff_url, complete,
-        revision, missing_since, held, vanished,
+        revision, missing_since, held, is_tombstone,
         room, own_description, waiting, booking_opens, registration, utc_offset,
         moved_from, covered, noted_at,
     ) = row[:_ROW_LENGTH]  # fmt: skip
@@ -246,7 +246,7 @@ def decode_row(row: list[Any], parts: list[Any]) -> Published:
         Revision(*revision),
         missing_since,
         held,
-        vanished,
+        is_tombstone,
         None if moved_from is None else datetime.fromtimestamp(moved_from, UTC),
         tuple(parts[number] for number in covered),
         noted_at,

@@ -203,12 +203,12 @@ class _Merge:
         missing = self.missing()
         for entry in self._unlisted():
             if entry.session.ends <= self._now:
-                if not entry.vanished:
+                if not entry.is_tombstone:
                     # For past sessions it does not matter whether upstream still lists them.
                     past = replace(entry, missing_since=None, held=False)
                     current = with_current_visibility(past, self._types)
                     self.result[entry.session.identity] = current
-            elif entry.vanished and slot(entry.session) not in self._live_slots:
+            elif entry.is_tombstone and slot(entry.session) not in self._live_slots:
                 self._keep(entry)
         unreachable = [entry for entry in missing if self._is_out_of_reach(entry)]
         for entry in unreachable:
@@ -225,7 +225,7 @@ class _Merge:
         return [
             entry
             for entry in self._unlisted()
-            if entry.session.ends > self._now and not entry.vanished
+            if entry.session.ends > self._now and not entry.is_tombstone
         ]
 
     def _unlisted(self) -> list[Published]:
@@ -281,7 +281,7 @@ class _Merge:
         upcoming = [
             entry.session
             for entry in self._previous.values()
-            if entry.session.ends > self._now and not entry.vanished
+            if entry.session.ends > self._now and not entry.is_tombstone
         ]
         if len(lost) > len(upcoming) * _MAX_SHARE:
             return frozenset(session.identity for session in lost)
@@ -308,7 +308,7 @@ class _Merge:
         if not self._rules.wide or slot(entry.session) in self._live_slots:
             return None
         cancelled = replace(entry.session, status=Status.CANCELLED)
-        return replace(revisions.with_revision(cancelled, self._at, entry), vanished=True)
+        return replace(revisions.with_revision(cancelled, self._at, entry), is_tombstone=True)
 
 
 def _venue_id(session: ClassSession) -> int | None:

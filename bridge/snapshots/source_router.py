@@ -219,7 +219,7 @@ class WideRouter:
         if last is None:
             return wide
         older = _older(wide.snapshot, last.snapshot)
-        kept = tuple(entry for entry in older.values() if not entry.vanished)
+        kept = tuple(entry for entry in older.values() if not entry.is_tombstone)
         if not kept:
             return wide
         snapshot = replace(wide.snapshot, published=kept, covers_from=float("-inf"))

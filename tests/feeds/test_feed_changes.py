@@ -39,9 +39,9 @@ class History:
             self.snapshot = after
 
     def _published(self, form: Any, at: Any) -> Published:
-        form, vanished = form if isinstance(form, tuple) else (form, False)
+        form, is_tombstone = form if isinstance(form, tuple) else (form, False)
         before = self.snapshot.by_identity.get(form.identity)
-        return replace(published(form, seen=at, before=before), vanished=vanished)
+        return replace(published(form, seen=at, before=before), is_tombstone=is_tombstone)
 
     def changes(self, feed: FeedSpec | None = None) -> list[SessionChange]:
         feed = feed or spec()

@@ -91,7 +91,7 @@ def test_a_class_with_two_instructors_does_not_clash_with_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"vanished": True}, {"missing_since": AT}, {"missing_since": AT, "held": True}]
+    "fields", [{"is_tombstone": True}, {"missing_since": AT}, {"missing_since": AT, "held": True}]
 )
 def test_a_class_that_is_missing_upstream_does_not_clash(fields: dict[str, Any]) -> None:
     assert kinds(FIRST, replace(FIRST, id=2), **fields) == []

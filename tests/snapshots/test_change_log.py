@@ -142,7 +142,7 @@ def test_a_deleted_session_is_logged_once_it_is_believed_gone(walks: Walks) -> N
     assert walks(sessions(7)) == ()
     [entry] = walks(sessions(7))
     assert entry.change.removed
-    assert entry.change.after.vanished
+    assert entry.change.after.is_tombstone
     assert walks(sessions(7)) == (entry,)
 
 

@@ -81,7 +81,7 @@ class TestListedSession:
         walks.walk(sessions(20))
         after = walks.walk(sessions(20, status=Status.CANCELLED))
         assert all(entry.session.status is Status.CANCELLED for entry in after.values())
-        assert not any(entry.held or entry.vanished for entry in after.values())
+        assert not any(entry.held or entry.is_tombstone for entry in after.values())
 
     def test_is_created_when_it_is_first_listed(self) -> None:
         walks = WalkSequence()
@@ -118,14 +118,14 @@ class TestMissingSession:
         before = walks.walk([session(1), session(2)])
         after = walks.walk([session(2)])
         assert is_unchanged(before[1], after[1])
-        assert not after[1].vanished
+        assert not after[1].is_tombstone
 
     def test_becomes_a_tombstone_if_it_is_missing_from_the_next_walk_too(self) -> None:
         walks = WalkSequence()
         before = walks.walk([session(1), session(2)])
         walks.walk([session(2)])
         after = walks.walk([session(2)])
-        assert after[1].vanished
+        assert after[1].is_tombstone
         assert after[1].session == replace(before[1].session, status=Status.CANCELLED)
         assert after[1].revision.content == AT + 1_200
         assert after[1].revision.sequence == before[1].revision.sequence + 20
@@ -137,7 +137,7 @@ class TestMissingSession:
         walks.walk(sessions(2))
         for is_tombstone in (False, True, True):
             after = walks.walk([session(2, offering_type=private)])
-            assert after[1].vanished is is_tombstone
+            assert after[1].is_tombstone is is_tombstone
             assert after[1].session.visibility is Visibility.PRIVATE
 
     def test_stays_private_even_if_other_classes_of_its_type_are_not(self) -> None:
@@ -179,7 +179,7 @@ class TestMissingSession:
         tombstone = walks.walk([session(2)])[1]
         after = walks.walk([session(1), session(2)])[1]
         assert after.session == session(1)
-        assert not after.vanished
+        assert not after.is_tombstone
         assert after.revision.sequence > tombstone.revision.sequence
         assert after.revision.created == AT
 
@@ -266,14 +266,14 @@ class TestReplacedSession:
         walks = WalkSequence()
         walks.walk([session(1)])
         walks.walk([self.replacement(**other)])
-        assert walks.walk([self.replacement(**other)])[1].vanished
+        assert walks.walk([self.replacement(**other)])[1].is_tombstone
 
     def test_loses_its_tombstone_if_the_replacement_comes_later(self) -> None:
         walks = WalkSequence()
         walks.walk([session(1), session(9)])
         for _ in range(2):
             after = walks.walk([session(9)])
-        assert after[1].vanished
+        assert after[1].is_tombstone
         after = walks.walk([self.replacement(), session(9)])
         assert set(after) == {2, 9}
 
@@ -290,7 +290,7 @@ class TestUnusableRow:
         for _ in range(4):
             after = walks.walk([self.broken(), session(2)])
             assert is_unchanged(before[1], after[1])
-            assert not after[1].vanished
+            assert not after[1].is_tombstone
 
     def test_leaves_the_session_unchanged_if_the_row_was_dropped(self) -> None:
         walks = WalkSequence()
@@ -326,7 +326,7 @@ class TestUnusableRow:
         walks.walk([session(1), session(2)])
         walks.walk([self.broken(), session(2)])
         walks.walk([session(2)])
-        assert walks.walk([session(2)])[1].vanished
+        assert walks.walk([session(2)])[1].is_tombstone
 
     def test_of_all_sessions_at_once_holds_them_and_never_cancels_them(self) -> None:
         whole = sessions(20)
@@ -369,34 +369,34 @@ class TestShrinkHold:
 
     def test_believes_the_loss_of_five_even_if_they_are_all(self) -> None:
         _, after = self.lose(sessions(5), 5)
-        assert all(entry.vanished for entry in after.values())
+        assert all(entry.is_tombstone for entry in after.values())
 
     def test_holds_six_if_they_are_all(self) -> None:
         _, after = self.lose(sessions(6), 6)
         assert len(after) == 6
-        assert all(entry.held and not entry.vanished for entry in after.values())
+        assert all(entry.held and not entry.is_tombstone for entry in after.values())
 
     def test_believes_the_loss_of_a_quarter_of_all_sessions(self) -> None:
         _, after = self.lose(self.spread(24), 6)
-        assert [id for id, entry in after.items() if entry.vanished] == [1, 2, 3, 4, 5, 6]
+        assert [id for id, entry in after.items() if entry.is_tombstone] == [1, 2, 3, 4, 5, 6]
         assert not any(entry.held for entry in after.values())
 
     def test_holds_more_than_a_quarter_of_all_sessions(self) -> None:
         _, after = self.lose(self.spread(23), 6)
         assert [id for id, entry in after.items() if entry.held] == [1, 2, 3, 4, 5, 6]
-        assert not any(entry.vanished for entry in after.values())
+        assert not any(entry.is_tombstone for entry in after.values())
 
     def test_believes_the_loss_of_half_of_a_venue(self) -> None:
         whole = sessions(12) + sessions(60, first_id=100, venue=CHAPEL)
         _, after = self.lose(whole, 6)
-        assert sum(entry.vanished for entry in after.values()) == 6
+        assert sum(entry.is_tombstone for entry in after.values()) == 6
         assert not any(entry.held for entry in after.values())
 
     def test_holds_more_than_half_of_a_venue(self) -> None:
         whole = sessions(11) + sessions(60, first_id=100, venue=CHAPEL)
         _, after = self.lose(whole, 6)
         assert [id for id, entry in after.items() if entry.held] == [1, 2, 3, 4, 5, 6]
-        assert not any(entry.vanished for entry in after.values())
+        assert not any(entry.is_tombstone for entry in after.values())
 
     def test_does_not_count_past_sessions_and_tombstones_as_upcoming(self) -> None:
         past = [session(900 + n, NOW - timedelta(days=2) + n * HOUR) for n in range(20)]
@@ -449,7 +449,7 @@ class TestShrinkHold:
         walks.walk(sessions(2))
         for _ in range(4):
             after = walks.walk(sessions(18))
-            assert not any(entry.vanished for entry in after.values())
+            assert not any(entry.is_tombstone for entry in after.values())
 
     def test_does_not_hold_past_sessions(self) -> None:
         """A session that ends while it is held becomes history and needs no alert."""

@@ -76,7 +76,7 @@ _published = st.builds(
     revision=st.builds(Revision, *[_seconds] * 7),
     missing_since=st.none() | _seconds,
     held=st.booleans(),
-    vanished=st.booleans(),
+    is_tombstone=st.booleans(),
 )
 _snapshots = st.builds(
     Snapshot,

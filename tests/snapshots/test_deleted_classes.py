@@ -103,7 +103,7 @@ def test_a_class_that_upstream_does_not_know_any_more_is_cancelled_at_once(
     published = refresh(worker)
     assert walker.asked == [frozenset({2, 3})]
     for identity in (2, 3):
-        assert published[identity].vanished
+        assert published[identity].is_tombstone
         assert published[identity].session.status is Status.CANCELLED
     refresh(worker)
     assert len(walker.asked) == 1
@@ -131,16 +131,16 @@ def test_where_ids_are_ignored_two_walks_decide(worker: Worker, walker: LookingU
     current(worker)
     walker.ignores_ids = True
     remove(walker, [2])
-    assert not refresh(worker)[2].vanished
-    assert refresh(worker)[2].vanished
+    assert not refresh(worker)[2].is_tombstone
+    assert refresh(worker)[2].is_tombstone
 
 
 def test_where_the_look_up_fails_two_walks_decide(worker: Worker, walker: LookingUp) -> None:
     current(worker)
     walker.fetch_error = UpstreamError(Cause("timeout", "TeamUp did not answer"))
     remove(walker, [2])
-    assert not refresh(worker)[2].vanished
-    assert refresh(worker)[2].vanished
+    assert not refresh(worker)[2].is_tombstone
+    assert refresh(worker)[2].is_tombstone
 
 
 def test_suspiciously_many_are_held_without_asking(worker: Worker, walker: LookingUp) -> None:
