@@ -89,15 +89,17 @@ class AlertRules:
         clashes = self._clashes.current(self._store.now())
         if clashes is self._evaluated_clashes:
             return
-        by_identity = {clash.identity: clash for clash in clashes.all[:_CLASHES_REMEMBERED]}
+        by_fingerprint = {clash.fingerprint: clash for clash in clashes.all[:_CLASHES_REMEMBERED]}
 
         def text(new: Sequence[str]) -> str:
-            told = "; ".join(by_identity[identity].text for identity in new[:_CLASHES_TOLD])
+            told = "; ".join(
+                by_fingerprint[fingerprint].text for fingerprint in new[:_CLASHES_TOLD]
+            )
             more = len(new) - _CLASHES_TOLD
             others = f"; and {more} more, which /status and check list" if more > 0 else ""
             return f"The timetable has new clashes. {told}{others}."
 
-        ends = {identity: clash.until.timestamp() for identity, clash in by_identity.items()}
+        ends = {name: clash.until.timestamp() for name, clash in by_fingerprint.items()}
         self._alerts.fire_new(CLASHES, ends, text)
         self._evaluated_clashes = clashes
 

@@ -33,8 +33,8 @@ class AlertOutbox:
         rows, _ = self._load()
         if not rows:
             return None
-        identity, at, text = rows[0]
-        return Message(identity, at, json.dumps({"text": text}).encode())
+        message_id, at, text = rows[0]
+        return Message(message_id, at, json.dumps({"text": text}).encode())
 
     def addition(self, text: str) -> tuple[dict[str, Write], dict[str, str | None]]:
         """The writes that add an alert, and the versions that they expect."""

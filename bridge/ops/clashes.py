@@ -105,8 +105,8 @@ class Clash:
     key: tuple[object, ...]
 
     @property
-    def identity(self) -> str:
-        """A short name that stays the same as times pass."""
+    def fingerprint(self) -> str:
+        """A hash that stays the same as times pass."""
         return hashlib.sha256(repr(self.key).encode()).hexdigest()[:16]
 
     @property

@@ -11,14 +11,14 @@ from bridge.upstream.deadline import Deadline
 _MAX_UNITS = 100
 
 
-def provider_name(client: Client, identity: str, clock: Clock) -> str:
+def provider_name(client: Client, provider_id: str, clock: Clock) -> str:
     """The name of the provider with this id (``TEAMUP_PROVIDER_ID``); empty if it is not stated.
 
     Raises:
         UpstreamError: the request failed.
     """
     body = client.page(
-        f"providers/{quote(identity, safe='')}",
+        f"providers/{quote(provider_id, safe='')}",
         [],
         RequestContext(Deadline(clock, PAGE_SECONDS), Purpose.BACKGROUND),
     )

@@ -179,12 +179,12 @@ def test_a_clash_that_is_repeated_weekly_is_one() -> None:
 
 
 def test_its_identity_stays_as_weeks_pass_and_differs_for_other_times_and_people() -> None:
-    identity = only(clashes(*weekly(12))).identity
-    assert only(clashes(*weekly(12)[6:])).identity == identity
-    assert only(clashes(*weekly(1, instructors=(SAM,)))).identity != identity
-    assert only(clashes(*weekly(1, title="Yin"))).identity != identity
+    fingerprint = only(clashes(*weekly(12))).fingerprint
+    assert only(clashes(*weekly(12)[6:])).fingerprint == fingerprint
+    assert only(clashes(*weekly(1, instructors=(SAM,)))).fingerprint != fingerprint
+    assert only(clashes(*weekly(1, title="Yin"))).fingerprint != fingerprint
     later = [replace(each, start=each.start + HALF) for each in weekly(1)]
-    assert only(clashes(*later)).identity != identity
+    assert only(clashes(*later)).fingerprint != fingerprint
 
 
 def test_the_text_of_a_class_without_an_instructor() -> None:
