@@ -42,7 +42,8 @@ class Body:
 
     Attributes:
         etag: the opaque part of its ETag: a digest of the bytes, the same on every machine.
-        changed: when the walk began at which the ETag last changed, in seconds since 1970.
+        changed: when the walk began at which the ETag last changed, in seconds since 1970; 0 if
+            that is unknown.
         name: what the feed is about, in one line.
         sessions: how many sessions it contains.
         trimmed: how many sessions were left out because of the feed's size.
@@ -105,7 +106,13 @@ class Feed:
         plain = form.apply_params(self.body.plain, params, now)
         if plain is self.body.plain:
             return self
-        body = replace(self.body, plain=plain, gzipped=_compressed(plain), etag=etag_of(plain))
+        body = replace(
+            self.body,
+            plain=plain,
+            gzipped=_compressed(plain),
+            etag=etag_of(plain),
+            changed=0.0 if form.timed_params & params.keys() else self.body.changed,
+        )
         return Feed(body, self.lookup)
 
 

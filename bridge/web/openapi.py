@@ -66,7 +66,10 @@ _HEADERS: Mapping[str, tuple[str, _Object]] = {
     "Access-Control-Allow-Origin": ("Other origins may read it.", {"const": "*"}),
     "Age": ("Seconds since TeamUp was read.", _NUMBER),
     "Cache-Status": ("How the bridge's cache answered (RFC 9211).", _STRING),
-    "Last-Modified": ("When the content last changed; not in a 304.", _STRING),
+    "Last-Modified": (
+        "When the content last changed; not in a 304, and not with `limit`.",
+        _STRING,
+    ),
     "Content-Disposition": ("A file name; not in a 304.", _STRING),
     "Link": ("The page for people; not in private feeds.", _STRING),
     "Bridge-Notice": ("What a reader should know, if anything.", _STRING),

@@ -817,6 +817,21 @@ class TestFullCalendarsRange:
         assert name in response.json["detail"]
         assert [problem["name"] for problem in response.json["invalid_params"]] == [name]
 
+    def test_the_next_sessions_change_without_a_walk(self, site_of, clock):
+        client = site_of(cache_ttl=86_400)
+        path = "/sessions.json?limit=1"
+        before = client.get(path)
+        assert "Last-Modified" in client.get(f"/sessions.json?{self.WEEK}").headers
+        assert "Last-Modified" not in before.headers
+        walked = before.headers["Date"]
+        clock.move(40_000)
+        after = client.get(path, headers={"If-Modified-Since": walked})
+        assert after.status_code == 200
+        assert after.headers["Cache-Status"].startswith("bridge; hit")
+        assert after.json != before.json
+        etag = {"If-None-Match": after.headers["ETag"]}
+        assert client.get(path, headers=etag).status_code == 304
+
     @pytest.mark.parametrize("form", ["ics", "txt"])
     def test_other_formats_reject_a_range(self, site, form):
         assert site.get(f"/venues/12.{form}?{self.WEEK}").status_code == 400

@@ -94,6 +94,7 @@ class Format:
         params: the query parameters that only this format has.
         apply_params: reduces a rendered feed to the sessions selected by values of *params*, at a
             time.
+        timed_params: those of *params* whose result changes with the time.
         of_changes: whether it contains the feed's changes instead of its sessions; then the address
             ends in ``/changes`` and the suffix.
     """
@@ -107,6 +108,7 @@ class Format:
     error_schema: Mapping[str, Any] = field(default_factory=lambda: _TEXT)
     params: Mapping[str, Parameter] = field(default_factory=dict)
     apply_params: Callable[[bytes, Mapping[str, Sequence[str]], datetime], bytes] = _unchanged
+    timed_params: frozenset[str] = frozenset()
     of_changes: bool = False
 
     @property

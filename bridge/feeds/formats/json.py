@@ -172,4 +172,6 @@ FORMAT = Format(
     error_schema=json_schema.PROBLEM,
     params=_PARAMS,
     apply_params=apply_params,
+    # The sessions that are over change without a walk.
+    timed_params=frozenset(("limit",)),
 )
