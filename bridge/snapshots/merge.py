@@ -295,9 +295,9 @@ class _Merge:
 
     def _resolve_missing(self, entry: Published, suspicious: bool) -> Published | None:
         """The new form of an upcoming session that the walk does not contain; None: removed."""
-        if entry.session.id in self._unusable and not suspicious and not entry.held:
-            # Upstream still lists the session, although its row is unusable.
-            return replace(entry, missing_since=None)
+        if entry.session.id in self._unusable:
+            # Upstream still lists the session: it stays until its row is usable again, or gone.
+            return replace(entry, missing_since=None, held=suspicious)
         since = self._at if entry.missing_since is None else entry.missing_since
         if suspicious or entry.held:
             if self._walk.started - since >= self._rules.shrink_hold:

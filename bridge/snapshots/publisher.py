@@ -150,9 +150,10 @@ class Publisher:
         if held > merge.ALWAYS_BELIEVED:
             self._alerts.fire(
                 f"held {key}",
-                f"TeamUp no longer lists {held} sessions to come. That is suspiciously many, so"
-                " they stay in the feeds as they were. If they are really gone, run"
-                " `flask --app app accept`; if not, check what the token may see.",
+                f"TeamUp no longer lists {held} sessions to come, or not with the data that"
+                " feeds need. That is suspiciously many, so they stay in the feeds as they were. If"
+                " they are really gone, run `flask --app app accept`; if not, check what the token"
+                " may see.",
             )
         elif not held:
             self._alerts.resolve(f"held {key}", "No sessions are held back any more.")

@@ -113,6 +113,8 @@ def parse(
                 continue
             session = _session(row, source, origin, tally, anonymous=anonymous)
             sessions[session.id] = session
+            if not session.complete:
+                tally["incomplete: a part without its name or visibility"] += 1
         except _DroppedError as err:
             tally[f"dropped: {err}"] += 1
             if identity is not None:

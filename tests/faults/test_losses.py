@@ -43,7 +43,7 @@ def alerts(events: Events, name: str = "alert") -> list[str]:
     return [event["topic"] for event in events if event["event"] == name]
 
 
-@pytest.mark.parametrize("lost", LOSSES)
+@pytest.mark.parametrize("lost", sorted(LOSSES.keys() - {"every visibility"}))
 def test_a_suspicious_loss_is_held_until_all_walks_for_hours_confirm_it(
     scenario: Scenario, teamup: FakeTeamUp, events: Events, lost: str
 ) -> None:
@@ -69,6 +69,19 @@ def test_a_suspicious_loss_is_held_until_all_walks_for_hours_confirm_it(
     assert len(uids(warm.get(ALL_SESSIONS))) < len(uids(warm.good[ALL_SESSIONS]))
     assert alerts(events) == [HELD]
     assert alerts(events, "alert over") == [HELD]
+
+
+def test_sessions_that_upstream_lists_without_a_visibility_are_held_for_as_long_as_it_does(
+    scenario: Scenario, teamup: FakeTeamUp, events: Events
+) -> None:
+    warm = scenario.client(ALL_FEEDS).warm_up()
+    teamup.rows = without_visibility(teamup.rows)
+    for _ in range(2 * int(HOLD / STEP)):
+        scenario.clock.move(STEP)
+        warm.get_fresh()
+        warm.assert_last_good(states="fresh")
+    assert alerts(events) == [HELD]
+    assert not alerts(events, "alert over")
 
 
 @pytest.mark.parametrize("lost", ["a third", "every visibility"])

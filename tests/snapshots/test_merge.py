@@ -309,6 +309,26 @@ class TestUnusableRow:
             after = walks.walk([broken, session(2)])
             assert is_unchanged(before[1], after[1])
 
+    @pytest.mark.parametrize("dropped", [False, True])
+    def test_leaves_suspiciously_many_sessions_held_while_upstream_lists_them(
+        self, dropped: bool
+    ) -> None:
+        walks = WalkSequence()
+        sessions = [session(id) for id in range(1, 21)]
+        before = walks.walk(sessions)
+        broken = [replace(one, instructors=(), complete=False) for one in sessions]
+        for _ in range(2 * HOLD // 600):
+            listed, unusable = ([], range(1, 21)) if dropped else (broken, [])
+            after = walks.walk(listed, unusable=unusable)
+            assert all(
+                entry.held and entry.session == before[id].session for id, entry in after.items()
+            )
+            assert len(after) == 20
+        # Those that upstream lists no longer are held for as long as any others.
+        assert len(walks.walk(sessions[:1])) == 20
+        after = walks.walk(sessions[:1], after=HOLD)
+        assert len(after) == 1
+
     def test_is_replaced_by_the_first_usable_row(self) -> None:
         walks = WalkSequence()
         walks.walk([session(1)])
