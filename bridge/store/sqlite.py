@@ -181,8 +181,10 @@ class Connection:
         except sqlite3.OperationalError as err:
             if not any(word in str(err) for word in ("unable to open", "readonly")):
                 raise
-            # In a read-only folder SQLite cannot share the file, but it can read it.
+            # In a read-only folder SQLite cannot share the file, but it can read it. It is opened
+            # again for each operation, because changes are not noticed, and may be possible later.
             connection = self._open(f"file:{quote(str(self._path))}?mode=ro&immutable=1")
+            self._inode = None
         self._connection = connection
         return connection
 

@@ -19,7 +19,7 @@ from bridge.store.fallback import FallbackStore
 from bridge.store.interface import REQUEST_TIMEOUT, TIMEOUT, Store, Write
 from bridge.store.memory import MemoryStore
 from bridge.store.redis import RedisStore
-from bridge.store.sqlite import SqliteStore
+from bridge.store.sqlite import Connection, SqliteStore
 
 BACKENDS = ("memory", "sqlite", "valkey", "fallback")
 
@@ -272,3 +272,29 @@ def test_reads_do_not_wait_for_a_write_that_waits_for_a_locked_file(
     other.execute("ROLLBACK")
     thread.join()
     assert store.versions(["a"]) == {"a": versions[0]}
+
+
+class ConnectionInFolder(Connection):
+    """A connection to a file in a folder that may be read-only."""
+
+    read_only = True
+
+    def _open(self, name: str) -> sqlite3.Connection:
+        if self.read_only and not name.startswith("file:"):
+            raise sqlite3.OperationalError("unable to open database file")
+        return super()._open(name)
+
+
+def test_changes_are_read_once_a_folder_is_not_read_only_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    other = SqliteStore(path, SystemClock())
+    other.commit({"a": Write(b"1")})
+    other.close()
+    store = SqliteStore(path, SystemClock())
+    store._reader = folder = ConnectionInFolder(path)
+    assert store.read(["a"])["a"].value == b"1"
+    other.commit({"a": Write(b"2")})
+    folder.read_only = False
+    assert store.read(["a"])["a"].value == b"2"
+    other.close()
+    store.close()
