@@ -41,7 +41,7 @@ LOCAL_BRIDGE = "127.0.0.1:8000"
 ONE_MACHINE = "A machine of your own"
 OPERATOR = "a-token-of-the-operator"
 FEED = "/venues/11.ics"
-REFRESH = 1.0
+REFRESH = 2.0
 """Seconds that one refresh may take on a busy machine."""
 
 _NOT_FOR_OPERATORS = {config.SANDBOX_FLAG, "DYNO"}
