@@ -12,7 +12,7 @@ import json
 import threading
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -94,16 +94,23 @@ class ChangeLog:
         """The log after a publication at *at*; the same log if it contains the changes already."""
         latest = {logged.change.identity: logged for logged in self.changes}
         number = self.publications + 1
-        new = [
-            LoggedChange(number, at, news)
-            for change in changes
-            if (news := _without_known(change, latest.get(change.identity), at))
-        ]
+        new: list[LoggedChange] = []
+        known = list(self.changes)
+        for change in changes:
+            last = latest.get(change.identity)
+            news = _without_known(change, last, at)
+            if news is None:
+                continue
+            if last is not None and last.at == at:
+                # Two walks of the same second: readers tell changes of a session apart by the time.
+                known.remove(last)
+                news = news._replace(before=last.change.before)
+            new.append(LoggedChange(number, at, news))
         if not new:
             return self
         kept: list[LoggedChange] = []
         counts: Counter[Identity] = Counter()
-        for logged in reversed([*self.changes, *new]):
+        for logged in reversed([*known, *new]):
             counts[logged.change.identity] += 1
             if logged.at > at - LOG_SECONDS and counts[logged.change.identity] <= MAX_PER_SESSION:
                 kept.append(logged)
@@ -111,13 +118,19 @@ class ChangeLog:
 
 
 def changed_sessions(
-    previous: Snapshot, snapshot: Snapshot, history: Mapping[Identity, Published]
+    previous: Snapshot,
+    snapshot: Snapshot,
+    history: Mapping[Identity, Published],
+    *,
+    deleted: Set[int] | None = None,
 ) -> list[Change]:
     """The changes from *previous* to *snapshot* of sessions that were or are still to come.
 
     Args:
         previous: the snapshot of the same filter set before it.
         history: the sessions as last published under any filter set.
+        deleted: the ids that upstream does not know any more; None if no session can have left
+            the filter set otherwise.
     """
     now = datetime.fromtimestamp(snapshot.oldest_walk_at, UTC)
     changes: list[Change] = []
@@ -140,7 +153,12 @@ def changed_sessions(
     replaceable = {slot(entry.session) for entry in (*gone, *missing)}
     listed = {slot(entry.session) for entry in snapshot.published if not entry.is_tombstone}
     changes.extend(Change(None, entry) for entry in added if slot(entry.session) not in replaceable)
-    changes.extend(_removal(entry, history) for entry in gone if slot(entry.session) not in listed)
+    for entry in gone:
+        latest = history.get(entry.session.identity)
+        if latest is not None and latest.revision.content > entry.revision.content:
+            changes.append(Change(entry, latest, latest.is_tombstone))
+        elif slot(entry.session) not in listed and (deleted is None or entry.session.id in deleted):
+            changes.append(Change(entry, entry, removed=True))
     return [change for change in changes if _concerns_time_after(change, now)]
 
 
@@ -160,14 +178,6 @@ def _without_known(change: Change, last: LoggedChange | None, at: int) -> Change
             return Change(None, after)
     unchanged = not removed and before is not None and _reported(before) == _reported(after)
     return None if unchanged else change
-
-
-def _removal(entry: Published, history: Mapping[Identity, Published]) -> Change:
-    """The change of a session that is missing: it was removed, or has left the filter set."""
-    latest = history.get(entry.session.identity)
-    if latest is not None and latest.revision.content > entry.revision.content:
-        return Change(entry, latest, latest.is_tombstone)
-    return Change(entry, entry, removed=True)
 
 
 class ChangeLogs:

@@ -65,6 +65,18 @@ def merge_walk(
     )
 
 
+def sessions_elsewhere(
+    filter_set: FilterSet,
+    walk: Walk,
+    previous: Snapshot | None,
+    history: Mapping[Identity, Published],
+    rules: MergeRules,
+) -> Mapping[Identity, Published]:
+    """The sessions that have left the filter set, as a look-up found them, with their revisions."""
+    merge = _Merge(filter_set, walk, previous, history, rules)
+    return {session.identity: merge.current(session) for session in walk.elsewhere}
+
+
 def is_contiguous(filter_set: FilterSet, walk: Walk, previous: Snapshot | None) -> bool:
     """Whether *previous* and *walk* together cover the time between them.
 
@@ -193,10 +205,15 @@ class _Merge:
                 self._unusable.add(session.id)
                 if session.identity not in self._previous:
                     self._keep(last)
-            elif last is not None and self._is_overtaken(last):
-                self.result[session.identity] = last
             else:
-                self.result[session.identity] = revisions.with_revision(session, self._at, last)
+                self.result[session.identity] = self.current(session)
+
+    def current(self, session: ClassSession) -> Published:
+        """*session*, which upstream sent, with its revision."""
+        last = self._last_published(session.identity)
+        if last is not None and self._is_overtaken(last):
+            return last
+        return revisions.with_revision(session, self._at, last)
 
     def add_unlisted(self) -> None:
         """Add those previously published sessions that stay although the walk lacks them."""

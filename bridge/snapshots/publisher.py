@@ -81,12 +81,21 @@ class Publisher:
             previous = entry.snapshot if entry else None
             records = self._history.load(walk, previous)
             snapshot = merge.merge_walk(key.filter_set, walk, previous, records.published, rules)
-            writes, expect = records.writes_for(snapshot)
+            elsewhere = merge.sessions_elsewhere(
+                key.filter_set, walk, previous, records.published, rules
+            )
+            published = (*snapshot.published, *elsewhere.values())
+            writes, expect = records.writes_for(published, walk.started)
             writes[name] = Write(encode(snapshot), self._store_ttl(rules))
             expect[name] = stored
             writes[self._keys.source_read(key.source.value)] = Write(b"1", HISTORY_DAYS * _DAY)
             if previous is not None and merge.is_contiguous(key.filter_set, walk, previous):
-                changes = changed_sessions(previous, snapshot, records.published)
+                changes = changed_sessions(
+                    previous,
+                    snapshot,
+                    {**records.published, **elsewhere},
+                    deleted=None if rules.wide else walk.deleted,
+                )
                 self._log_changes(key.source, changes, snapshot, writes, expect)
             lease.renew()
             version = self._store.commit(writes, expect={**expect, **lease.expectation})

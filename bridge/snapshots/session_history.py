@@ -1,6 +1,6 @@
 """The history of each session: its last published form, under any filter set."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bridge.model import Identity, Published
@@ -24,17 +24,23 @@ class SessionRecords:
     versions: Mapping[str, str]
     keys: Keys
 
-    def writes_for(self, snapshot: Snapshot) -> tuple[dict[str, Write], dict[str, str | None]]:
-        """The writes that record *snapshot*, and the versions that the transaction expects."""
+    def writes_for(
+        self, entries: Iterable[Published], walked: float
+    ) -> tuple[dict[str, Write], dict[str, str | None]]:
+        """The writes that record *entries*, and the versions that the transaction expects.
+
+        Args:
+            walked: when their walk began, in seconds since 1970.
+        """
         writes: dict[str, Write] = {}
         expect: dict[str, str | None] = {}
-        for entry in snapshot.published:
+        for entry in entries:
             session = entry.session
             plain = replace(entry, missing_since=None, held=False)
             if plain == self.published.get(session.identity):
                 continue
             key = self.keys.session(*session.identity)
-            until_end = max(0.0, session.ends.timestamp() - snapshot.oldest_walk_at)
+            until_end = max(0.0, session.ends.timestamp() - walked)
             writes[key] = Write(encode_session(plain), until_end + HISTORY_DAYS * 86400)
             expect[key] = self.versions.get(key)
         return writes, expect
@@ -48,8 +54,8 @@ class SessionHistory:
         self._keys = keys
 
     def load(self, walk: Walk, previous: Snapshot | None) -> SessionRecords:
-        """The records of the sessions of *walk* and of *previous*."""
-        identities = {session.identity for session in walk.sessions}
+        """The records of the sessions of *walk*, also those elsewhere, and of *previous*."""
+        identities = {session.identity for session in (*walk.sessions, *walk.elsewhere)}
         identities.update(previous.by_identity if previous else ())
         names = {self._keys.session(*identity): identity for identity in identities}
         published: dict[Identity, Published] = {}

@@ -52,7 +52,8 @@ class Walk:
         tally: the number of dropped and repaired rows, by reason.
         pages: the number of pages that were read.
         excluded: the ids that upstream lists, but outside of the timetable: private appointments,
-            and sessions that were looked up and no longer match the filter set.
+            and those of ``elsewhere``.
+        elsewhere: sessions that were looked up and no longer match the filter set.
         deleted: the ids that upstream does not know any more, according to a look-up.
         defect: why no row can be used, of more than a few; None if some can.
     """
@@ -63,6 +64,7 @@ class Walk:
     tally: Mapping[str, int]
     pages: int
     excluded: frozenset[int] = frozenset()
+    elsewhere: tuple[ClassSession, ...] = ()
     deleted: frozenset[int] = frozenset()
     defect: Cause | None = None
 
@@ -231,14 +233,16 @@ class Walker:
         parsed = combine(parts)
         sessions = _drop_past_booking_opens(with_usual_ends(parsed.sessions), walk.started)
         matching = tuple(session for session in sessions if filter_set.may_match(session, walk.day))
-        complete = {session.id for session in sessions if session.complete}
-        incomplete = {session.id for session in sessions} - complete
-        elsewhere = complete - {session.id for session in matching}
+        incomplete = {session.id for session in sessions if not session.complete}
+        elsewhere = tuple(
+            session for session in sessions if session.complete and session not in matching
+        )
         return replace(
             walk,
             sessions=(*walk.sessions, *matching),
             unusable=walk.unusable | parsed.unusable | incomplete,
-            excluded=walk.excluded | parsed.excluded | elsewhere,
+            excluded=walk.excluded | parsed.excluded | {session.id for session in elsewhere},
+            elsewhere=elsewhere,
             deleted=ids - listed,
             pages=walk.pages + state.pages,
         )

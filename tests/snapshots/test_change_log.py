@@ -231,6 +231,20 @@ def test_several_changes_of_a_session_are_logged_one_after_the_other(walks: Walk
     assert [entry.publication for entry in log] == [1, 2, 3, 4]
 
 
+def test_walks_of_the_same_second_log_one_change_of_a_session() -> None:
+    """Readers tell changes of a session apart by their time."""
+    first, second, third = (published(title=title) for title in ("Flow", "Yin", "Yang"))
+    second, third = (
+        replace(entry, revision=replace(entry.revision, content=AT + n))
+        for n, entry in enumerate((second, third), 1)
+    )
+    log = ChangeLog().extended([Change(first, second)], AT)
+    log = log.extended([Change(second, third)], AT)
+    [entry] = log.changes
+    assert entry.change == Change(first, third)
+    assert len(log.extended([Change(third, first)], AT + 1).changes) == 2
+
+
 def published(id: int = 1, *, at: int = AT, **fields: Any) -> Published:
     return revisions.with_revision(session(id, **fields), at, None)
 

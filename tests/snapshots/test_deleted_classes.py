@@ -1,13 +1,15 @@
 """Classes that a walk lacks: upstream is asked for their ids before they are believed deleted."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from walking import (
+    CHAPEL,
     FRESHNESS,
     HOUR,
+    KEYS,
     TIMEOUT,
     FakeWalker,
     SkippingClock,
@@ -20,11 +22,15 @@ from walking import (
 from bridge.errors import Cause, UpstreamError
 from bridge.filters import FilterSet
 from bridge.model import ClassSession, Published, SourceName, Status
+from bridge.snapshots.change_log import Change, ChangeLogs
 from bridge.snapshots.merge import MergeRules
+from bridge.snapshots.snapshot_key import SnapshotKey
 from bridge.upstream.pagination import Walk
 
 WHOLE = key(FilterSet(past=30), SourceName.EVENTS)
 RULES = MergeRules(wide=True, shrink_hold=21_600)
+ACTIVE_AT_RIVERSIDE = key(FilterSet(venues=(12,), status=(Status.ACTIVE,)), SourceName.EVENTS)
+NARROW = MergeRules(wide=False, shrink_hold=21_600)
 
 
 @dataclass
@@ -53,9 +59,13 @@ class LookingUp(FakeWalker):
         if self.ignores_ids:
             return walk
         found = [session for session in self.known if session.id in ids]
+        matching = [one for one in found if filter_set.may_match(one, walk.day)]
+        elsewhere = [one for one in found if one not in matching]
         return replace(
             walk,
-            sessions=(*walk.sessions, *found),
+            sessions=(*walk.sessions, *matching),
+            excluded=walk.excluded | {one.id for one in elsewhere},
+            elsewhere=tuple(elsewhere),
             deleted=ids - {session.id for session in found},
         )
 
@@ -71,11 +81,18 @@ def events(number: int, **fields: Any) -> list[ClassSession]:
 
 def refresh(worker: Worker) -> dict[int, Published]:
     """Walk again; the published classes by id."""
+    walk_again(worker, WHOLE, RULES)
+    return current(worker)
+
+
+def walk_again(worker: Worker, of: SnapshotKey, rules: MergeRules) -> Sequence[Change]:
+    """Walk again; all changes that are logged."""
     worker.clock.move(FRESHNESS.ttl * 1.2)
-    flight = worker.refresher.refresh(WHOLE, RULES, None)
+    flight = worker.refresher.refresh(of, rules, None)
     assert flight is not None
     assert flight.wait(TIMEOUT)
-    return current(worker)
+    log = ChangeLogs(worker.store, KEYS).load(SourceName.EVENTS)
+    return [entry.change for entry in log.changes]
 
 
 def current(worker: Worker) -> dict[int, Published]:
@@ -177,3 +194,44 @@ def test_an_appointment_that_was_a_class_leaves_at_once(
     )
     assert 2 not in refresh(worker)
     assert walker.asked == []
+
+
+@pytest.mark.parametrize(
+    "now",
+    [{"venue": CHAPEL}, {"status": Status.CANCELLED}],
+    ids=["moved to another venue", "cancelled"],
+)
+def test_a_class_that_left_a_feed_is_logged_and_kept_as_it_is_now(
+    worker: Worker, walker: LookingUp, now: dict[str, Any]
+) -> None:
+    current(worker)
+    walk_again(worker, ACTIVE_AT_RIVERSIDE, NARROW)
+    [before] = remove(walker, [2])
+    walker.known = [replace(before, **now)]
+    [change] = walk_again(worker, ACTIVE_AT_RIVERSIDE, NARROW)
+    assert change.before is not None
+    assert change.before.session == before
+    assert (change.after.session, change.removed) == (walker.known[0], False)
+    # A walk that contains the class in its new form tells nothing new, and keeps its revision.
+    walker.timetable += walker.known
+    assert refresh(worker)[2].revision == change.after.revision
+    assert walk_again(worker, WHOLE, RULES) == [change]
+
+
+def test_a_deleted_class_is_logged_as_removed_by_the_walk_of_one_feed(
+    worker: Worker, walker: LookingUp
+) -> None:
+    walk_again(worker, ACTIVE_AT_RIVERSIDE, NARROW)
+    remove(walker, [2])
+    [change] = walk_again(worker, ACTIVE_AT_RIVERSIDE, NARROW)
+    assert change.removed
+
+
+def test_a_class_that_one_feed_lacks_for_unknown_reasons_is_not_logged(
+    worker: Worker, walker: LookingUp
+) -> None:
+    walk_again(worker, ACTIVE_AT_RIVERSIDE, NARROW)
+    walker.ignores_ids = True
+    remove(walker, [2])
+    for _ in range(3):
+        assert walk_again(worker, ACTIVE_AT_RIVERSIDE, NARROW) == []

@@ -161,7 +161,7 @@ class TestWide:
         for _ in range(2):
             clock.move(400)
             refresh(worker, wide)
-        assert wide.find(longer).snapshot.by_identity["course_session", 5].vanished
+        assert wide.find(longer).snapshot.by_identity["course_session", 5].is_tombstone
 
     def test_five_hundred_filter_sets_cost_one_walk(
         self, wide: SnapshotRouter, walker: FakeWalker

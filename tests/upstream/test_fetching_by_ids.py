@@ -88,6 +88,9 @@ def test_a_class_that_moved_out_of_the_filter_set_is_elsewhere_and_not_deleted(
         hall.move(2, venue=13, kind="event")
         result = fetch_by_ids(client, walk, 2)
         assert result.excluded == {2}
+        [session] = result.elsewhere
+        assert session.venue is not None
+        assert (session.id, session.venue.id) == (2, 13)
         assert not result.deleted
         assert 2 not in ids_of(result)
 
