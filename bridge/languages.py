@@ -29,6 +29,7 @@ from babel.numbers import format_decimal
 from markupsafe import Markup
 from werkzeug.datastructures import LanguageAccept
 
+from bridge import times
 from bridge.errors import ParameterError
 from bridge.param_values import quoted
 
@@ -188,8 +189,19 @@ class Language:
         """Format a time of day."""
         return str(format_time(at, "short", locale=self.locale))
 
-    def times(self, start: datetime, end: datetime | None) -> str:
-        """Format a range of times of day in the same zone."""
+    def day_time(self, at: datetime) -> str:
+        """Format the weekday, day, month and time of day, abbreviated."""
+        return f"{self.short_day(at.date())}, {self.time(at)}"
+
+    def times(self, start: datetime, end: datetime | None, day: date | None = None) -> str:
+        """Format a range of times of day in the same zone, with the days if there are several.
+
+        Args:
+            day: the day that the reader assumes; by default that of *start*.
+        """
+        if end is not None and times.spans_days(start, end):
+            begin = self.day_time(start) if day not in (None, start.date()) else self.time(start)
+            return f"{begin} – {self.day_time(end)}"
         if end is None or end.utcoffset() != start.utcoffset():
             # Across a change of the clocks babel would use one offset for both.
             return self.time(start) + (f" – {self.time(end)}" if end else "")

@@ -38,6 +38,7 @@ BOUND_SCHEMA: Mapping[str, Any] = {
 """The JSON Schema of what :func:`bound` accepts."""
 
 _YEARS = range(1900, 3000)
+_END_OF_NIGHT = time(5)
 _ACCEPTED = "a date (2026-10-20) or an RFC 3339 time (2026-10-20T17:30:00Z)"
 
 
@@ -143,6 +144,17 @@ def zone_names() -> frozenset[str]:
     """The names of all time zones."""
     # Cached, because listing reads all zone files. Opening a file by an untrusted name is unsafe.
     return frozenset(available_timezones())
+
+
+def spans_days(start: datetime, end: datetime | None) -> bool:
+    """Whether the day of the end has to be stated: not if a night of the first day ends by 05:00.
+
+    Args:
+        start, end: in the same zone.
+    """
+    if end is None or end.date() == start.date():
+        return False
+    return end.time() > _END_OF_NIGHT or end - start >= timedelta(days=1)
 
 
 def zone_name(zone: tzinfo) -> str:

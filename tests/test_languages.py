@@ -2,7 +2,7 @@
 
 import string
 import tomllib
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -129,6 +129,24 @@ class TestDatesAndTimes:
 
     def test_a_class_without_an_end_shows_its_start(self):
         assert language("en-GB").times(EVENING, None) == "18:30"
+
+    @pytest.mark.parametrize(
+        ("tag", "days", "listed"),
+        [
+            ("en", "18:00 – Sun 1 Nov, 12:00", "Fri 30 Oct, 18:00 – Sun 1 Nov, 12:00"),
+            ("de", "18:00 – So., 1. Nov., 12:00", "Fr., 30. Okt., 18:00 – So., 1. Nov., 12:00"),
+        ],
+    )
+    def test_an_end_on_another_day_is_written_with_its_day(self, tag, days, listed):
+        start = datetime(2026, 10, 30, 18, tzinfo=LONDON)
+        end = datetime(2026, 11, 1, 12, tzinfo=LONDON)
+        assert language(tag).times(start, end) == days
+        assert language(tag).times(start, end, start.date()) == days
+        assert language(tag).times(start, end, end.date()) == listed
+
+    def test_a_night_ends_without_a_day(self):
+        start = datetime(2026, 11, 1, 22, tzinfo=LONDON)
+        assert language("en").times(start, start + timedelta(hours=5)) == "22:00–03:00"
 
     def test_a_class_during_a_clock_change_shows_both_times(self):
         start = datetime(2026, 10, 25, 0, 30, tzinfo=LONDON)

@@ -6,6 +6,7 @@ from bridge.feeds.changes import ChangeKind, SessionChange
 from bridge.feeds.event_text import local_time
 from bridge.languages import Language
 from bridge.model import ClassSession
+from bridge.times import spans_days
 
 
 def change_text(change: SessionChange, language: Language) -> str:
@@ -40,13 +41,18 @@ def _moved(old: ClassSession, new: ClassSession, language: Language) -> tuple[st
     """The time before and after, the latter without the day if that is the same."""
     before, after = old.local_start, new.local_start
     if old.start == new.start:
-        ends = (entry.ends.astimezone(entry.zone) for entry in (old, new))
         start = local_time(old, language, old.start)
-        was, now = (language.time(end) for end in ends)
-        return f"{start}–{was}", f"–{now}"
+        return start + _until(old, language), _until(new, language).lstrip()
     if before.date() == after.date() and before.tzinfo == after.tzinfo:
         return local_time(old, language, old.start), language.time(after)
     return local_time(old, language, old.start), local_time(new, language, new.start)
+
+
+def _until(session: ClassSession, language: Language) -> str:
+    """The end of a range of times, with the day if the session spans several."""
+    if spans_days(session.local_start, session.local_end):
+        return f" – {local_time(session, language, session.ends)}"
+    return f"–{language.time(session.ends.astimezone(session.zone))}"
 
 
 def _names(session: ClassSession, *, instead_of: ClassSession) -> str:

@@ -76,8 +76,7 @@ def instructor_names(view: SessionView, language: Language) -> list[str]:
 
 def local_time(session: ClassSession, language: Language, at: datetime) -> str:
     """A time of *session* in its zone: ``Tue 1 Dec, 09:00``, without a venue's zone ``… UTC+2``."""
-    local = at.astimezone(session.zone)
-    text = f"{language.short_day(local.date())}, {language.time(local)}"
+    text = language.day_time(at.astimezone(session.zone))
     return text if isinstance(session.zone, ZoneInfo) else f"{text} {zone_name(session.zone)}"
 
 

@@ -76,6 +76,11 @@ def test_times_of_a_venue_without_a_zone_are_in_utc() -> None:
     assert "  17:30-18:30  " in agenda
 
 
+def test_an_end_on_another_day_is_written_with_its_day() -> None:
+    assert "  18:30-Thu 22 Oct, 12:30  " in text(session(end=START + timedelta(hours=42)))
+    assert "  18:30-02:30  " in text(session(end=START + timedelta(hours=8)))
+
+
 def test_without_a_venue_the_day_and_times_are_at_the_sessions_own_offset() -> None:
     # 00:30 of Wednesday, which the filters count, too.
     session_of_wednesday = session(start=START + timedelta(hours=5), venue=None, utc_offset=120)

@@ -109,6 +109,16 @@ Act = Callable[[Studio, Any], object]
             "Moved: {name}, Tue 1 Dec, 18:00 → Wed 2 Dec, 18:00",
         ),
         (
+            lambda studio, kind: studio.reschedule(ID, START, END + HOUR, kind=kind),
+            "moved",
+            "Moved: {name}, Tue 1 Dec, 18:00–19:00 → –20:00",
+        ),
+        (
+            lambda studio, kind: studio.reschedule(ID, START, END + DAY, kind=kind),
+            "moved",
+            "Moved: {name}, Tue 1 Dec, 18:00–19:00 → – Wed 2 Dec, 19:00",
+        ),
+        (
             lambda studio, kind: studio.move(ID, instructors=[11], kind=kind),
             "cover",
             "Cover: Zoë Ashdown instead of Priya Raman, {name}, Tue 1 Dec, 18:00",
@@ -124,7 +134,7 @@ Act = Callable[[Studio, Any], object]
             "Renamed: {name} → Yin, Tue 1 Dec, 18:00",
         ),
     ],
-    ids="cancelled moved moved-to-another-day cover venue renamed".split(),
+    ids="cancelled moved moved-to-another-day longer until-another-day cover venue renamed".split(),
 )
 def test_a_change_upstream_has_one_entry_in_each_format(
     world: World, act: Act, kind: str, text: str

@@ -45,6 +45,10 @@ def starts(table):
     return [entry.start.strftime("%m-%d %H:%M") for entry in table.entries]
 
 
+def days(table):
+    return [day.date.day for day in table.days if day.entries]
+
+
 class TestAgenda:
     def test_it_contains_seven_days_without_past_sessions(self):
         several = [view(f"2026-11-{day}T10:00") for day in range(22, 31)]
@@ -57,6 +61,35 @@ class TestAgenda:
     def test_it_contains_current_sessions(self):
         table = timetable.agenda([view("2026-11-22T23:30", 13 * 60)], LONDON, NOW, None)
         assert starts(table) == ["11-22 23:30"]
+        night = datetime(2026, 11, 23, 1, tzinfo=UTC)
+        assert days(timetable.agenda([view("2026-11-22T22:00", 300)], LONDON, night, None)) == [22]
+
+    def test_a_class_of_several_days_is_listed_on_each_of_them(self):
+        retreat = view("2026-11-27T18:00", 42 * 60)  # until Sunday, 12:00
+        assert days(timetable.agenda([retreat], LONDON, NOW, None)) == [27, 28, 29]
+        saturday = date(2026, 11, 28)
+        table = timetable.agenda([retreat, view("2026-11-28T09:00")], LONDON, NOW, saturday)
+        assert starts(table) == ["11-27 18:00", "11-28 09:00", "11-27 18:00"]
+        assert [entry.continues for entry in table.entries] == [True, False, True]
+        until_monday = timetable.agenda([view("2026-11-27T18:00", 96 * 60)], LONDON, NOW, None)
+        assert until_monday.later == date(2026, 11, 30)
+        later = timetable.agenda([retreat], LONDON, NOW + timedelta(days=5), None)
+        assert days(later) == [28, 29]
+
+    @pytest.mark.parametrize(
+        ("start", "hours", "expected"),
+        [
+            ("2026-11-27T22:00", 7, [27]),  # a night
+            ("2026-11-27T22:00", 8, [27, 28]),
+            ("2026-11-27T09:00", 24, [27, 28]),
+            ("2026-11-27T02:00", 25, [27, 28]),
+            ("2026-11-27T00:00", 24, [27]),
+            ("2026-11-27T18:00", 30, [27, 28]),  # until midnight
+        ],
+    )
+    def test_a_night_belongs_to_its_first_day(self, start, hours, expected):
+        table = timetable.agenda([view(start, hours * 60)], LONDON, NOW, None)
+        assert days(table) == expected
 
     def test_its_days_are_in_the_venues_zone(self):
         auckland = "Pacific/Auckland"
@@ -165,6 +198,14 @@ class TestWeek:
         assert [[entry.start.hour for entry in part] for part in monday.parts] == [
             [7], [12, 16], [17, 23],
         ]  # fmt: skip
+
+    def test_a_class_of_several_days_is_listed_on_each_of_them(self):
+        several = [view("2026-11-27T18:00", 96 * 60)]  # until Tuesday
+        first = timetable.week(several, LONDON, NOW, None, first_weekday=0)
+        assert (days(first), first.later) == ([27, 28, 29], date(2026, 11, 30))
+        second = timetable.week(several, LONDON, NOW, first.later, first_weekday=0)
+        assert (days(second), second.earlier) == ([30, 1], date(2026, 11, 23))
+        assert second.days[0].parts[0] == second.days[0].entries
 
     def test_links_lead_only_to_weeks_with_sessions(self):
         several = [view("2026-11-10T07:00"), view("2026-12-10T07:00")]

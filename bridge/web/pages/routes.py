@@ -206,7 +206,12 @@ def _timetable(
         )  # fmt: skip
         title = filters.title(content.name)
     table = context.timetable(content, filters.size if filters else 0)
-    upcoming = (entry for entry in table.entries if entry.session_view.session.ends > context.now)
+    # A session of several days has an entry for each of them.
+    upcoming = {
+        entry.path: entry
+        for entry in table.entries
+        if entry.session_view.session.ends > context.now
+    }
     html = context.render(
         "timetable.html",
         page_path=page_path,
@@ -231,7 +236,7 @@ def _timetable(
         trimmed=context.services.feeds.render_from(lookup, feed, ICS).body.trimmed,
         # Only in one of the two views, so that search engines see each event once.
         data=(
-            structured_data.events(upcoming, context.base)
+            structured_data.events(upcoming.values(), context.base)
             if context.view == AGENDA and token is None
             else None
         ),

@@ -1,10 +1,10 @@
 """The timetable of a page: sessions by day, at the local time of their venues."""
 
 from calendar import monthrange
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from bridge import times
@@ -22,6 +22,7 @@ _MAX_ENTRIES_A_MONTH_DAY = 6
 _ENTRY_MARKUP = 300
 _LINK_MARKUP = 80
 _SUBSTITUTE_MARKUP = 200
+_DAYS_MARKUP = 100
 # The same in the page of a month.
 _BRIEF_MARKUP = 170
 _NOON = 12
@@ -36,14 +37,39 @@ class Entry:
     Attributes:
         start, end: in the session's zone.
         zone: the name of that zone or offset, if it is not the zone of the whole timetable.
+        day: under which it is listed: its first day, or another one until its end.
         substitute: of a cancelled session, the next one of its kind.
     """
 
     session_view: SessionView
     start: datetime
     end: datetime | None
+    day: date
     zone: str | None
     substitute: "Entry | None" = None
+
+    @property
+    def first_day(self) -> date:
+        """The day on which it starts."""
+        return self.start.date()
+
+    @property
+    def last_day(self) -> date:
+        """The last day on which it is listed: the first, if it takes a night at most."""
+        if self.end is None or not times.spans_days(self.start, self.end):
+            return self.first_day
+        # At midnight the day of the end has no part of it.
+        return (self.end - timedelta(seconds=1)).date()
+
+    @property
+    def continues(self) -> bool:
+        """Whether it started on a day before the one under which it is listed."""
+        return self.first_day < self.day
+
+    @property
+    def hour(self) -> int:
+        """The first hour in which it takes place on its day."""
+        return 0 if self.continues else self.start.hour
 
     @property
     def cancelled(self) -> bool:
@@ -79,6 +105,8 @@ class Entry:
         titles = 1 + len(links)
         if self.substitute is not None:
             rest += _SUBSTITUTE_MARKUP
+        if self.last_day != self.first_day:
+            rest += _DAYS_MARKUP
         return rest + page_budget.text_size(session.title, frame=_ENTRY_MARKUP, times=titles)
 
     @property
@@ -126,9 +154,9 @@ class Day:
     @property
     def parts(self) -> tuple[tuple[Entry, ...], ...]:
         """Morning, afternoon and evening, which are aligned across a week."""
-        morning = [entry for entry in self.entries if entry.start.hour < _NOON]
-        afternoon = [entry for entry in self.entries if _NOON <= entry.start.hour < _EVENING]
-        evening = [entry for entry in self.entries if entry.start.hour >= _EVENING]
+        morning = [entry for entry in self.entries if entry.hour < _NOON]
+        afternoon = [entry for entry in self.entries if _NOON <= entry.hour < _EVENING]
+        evening = [entry for entry in self.entries if entry.hour >= _EVENING]
         return tuple(morning), tuple(afternoon), tuple(evening)
 
 
@@ -221,31 +249,31 @@ def agenda(
     entries = _entries(shown, zone_name)
     begin = first or today
     if begin < today:
-        listed = [entry for entry in entries if entry.start.date() >= begin]
+        listed = [entry for entry in entries if entry.last_day >= begin]
     else:
         listed = [entry for entry in entries if entry.session_view.session.ends > now]
         # Today includes sessions that started yesterday and are not over.
         if begin > today:
-            listed = [entry for entry in listed if entry.start.date() >= begin]
+            listed = [entry for entry in listed if entry.last_day >= begin]
     requested, coming = begin, None
-    if listed and listed[0].start.date() >= begin + timedelta(days=DAYS):
-        begin = coming = listed[0].start.date()
+    if listed and listed[0].first_day >= begin + timedelta(days=DAYS):
+        begin = coming = listed[0].first_day
     days: list[Day] = []
     limit = budget - page_budget.STRUCTURED_DATA
     count = total_size = 0
     end = begin + timedelta(days=DAYS)
-    for day, day_entries in _by_day(listed):
+    for day, day_entries in sorted(_by_day(listed, begin, end).items()):
         sizes = [entry.size for entry in day_entries]
         count, total_size = count + len(day_entries), total_size + sum(sizes)
-        if day >= end or (days and (count > _MAX_ENTRIES or total_size > limit)):
-            end = min(end, day)
+        if days and (count > _MAX_ENTRIES or total_size > limit):
+            end = day
             break
         most = page_budget.items_per_group([sizes], limit, most=_MAX_ENTRIES)
         days.append(_day(day, day_entries, most))
     earlier: date | None = requested - timedelta(days=DAYS)
     if requested > today:
         earlier = max(today, requested - timedelta(days=DAYS))
-    elif requested == today or not any(entry.start.date() < requested for entry in entries):
+    elif requested == today or not any(entry.first_day < requested for entry in entries):
         earlier = None
     return Timetable(
         zone=zone_name if zone else None,
@@ -255,7 +283,7 @@ def agenda(
         days=tuple(days),
         coming=coming,
         earlier=earlier,
-        later=end if any(entry.start.date() >= end for entry in listed) else None,
+        later=end if any(entry.last_day >= end for entry in listed) else None,
         **_validity(entries, now, zone),
     )
 
@@ -341,11 +369,11 @@ def _period(
     entries = _entries(shown, zone_name)
     # On Sunday evening the coming week is of more use than the one that is over.
     upcoming = (entry for entry in entries if entry.session_view.session.ends > now)
-    next_day = max(today, next((entry.start.date() for entry in upcoming), today))
+    next_day = max(today, next((entry.first_day for entry in upcoming), today))
     begin = start_of(requested or next_day)
     skipped = requested is None and begin > today
     end = begin + timedelta(days=days(begin))
-    by_day = dict(_by_day(entries))
+    by_day = _by_day(entries, begin, end)
     dates = [begin + timedelta(days=number) for number in range((end - begin).days)]
     sizes = [[size(entry) for entry in by_day.get(day, ())] for day in dates]
     most = page_budget.items_per_group(sizes, budget, most=most)
@@ -356,8 +384,12 @@ def _period(
         last=end - timedelta(days=1),
         days=tuple(_day(day, by_day.get(day, ()), most) for day in dates),
         coming=next_day if skipped else None,
-        earlier=start_of(begin - timedelta(days=1)) if any(day < begin for day in by_day) else None,
-        later=end if any(day >= end for day in by_day) else None,
+        earlier=(
+            start_of(begin - timedelta(days=1))
+            if any(entry.first_day < begin for entry in entries)
+            else None
+        ),
+        later=end if any(entry.last_day >= end for entry in entries) else None,
         **_validity(entries, now, zone),
     )
 
@@ -400,6 +432,7 @@ def entry(
         session_view=view,
         start=session.local_start,
         end=session.local_end,
+        day=session.local_start.date(),
         zone=None if name == common_zone else name,
         substitute=entry(substitute, None, common_zone) if substitute else None,
     )
@@ -413,9 +446,20 @@ def _day(day: date, entries: tuple[Entry, ...], most: int) -> Day:
     return Day(day, shown, len(rest), rest_from)
 
 
-def _by_day(entries: Iterable[Entry]) -> list[tuple[date, tuple[Entry, ...]]]:
-    groups = groupby(entries, key=lambda entry: entry.start.date())
-    return [(day, tuple(day_entries)) for day, day_entries in groups]
+def _by_day(entries: Iterable[Entry], first: date, end: date) -> dict[date, tuple[Entry, ...]]:
+    """The entries of each day, of those that take several days one for each.
+
+    Args:
+        first: the first day. Entries that are over before are listed on their last day.
+        end: the day after the last one.
+    """
+    by_day: defaultdict[date, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        day = max(entry.first_day, min(first, entry.last_day))
+        while day <= entry.last_day and day < end:
+            by_day[day].append(entry if day == entry.day else replace(entry, day=day))
+            day += timedelta(days=1)
+    return {day: tuple(day_entries) for day, day_entries in by_day.items()}
 
 
 def _validity(
