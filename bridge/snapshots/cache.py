@@ -163,7 +163,7 @@ class SnapshotCache:
 
     def get_session(self, identity: Identity) -> Lookup | None:
         """One session as last published under any filter set; never contacts upstream."""
-        published = self._history.load_session(*identity)
+        published = self._history.load_session(identity)
         if published is None:
             return None
         walked = float(published.revision.latest)

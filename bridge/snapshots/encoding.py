@@ -212,7 +212,7 @@ def decode_row(row: list[Any], parts: list[Any]) -> Published:
     if len(row) < _ROW_LENGTH:
         row = [*row, *_ADDED[len(row) - _ROW_LENGTH :]]
     (
-        source, identity, title, start, end, status, attending, capacity,
+        source, id, title, start, end, status, attending, capacity,
         venue, instructors, course, offering_type, booking_url, staff_url, complete,
         revision, missing_since, held, is_tombstone,
         room, own_description, waiting, booking_opens, registration, utc_offset,
@@ -220,7 +220,7 @@ def decode_row(row: list[Any], parts: list[Any]) -> Published:
     ) = row[:_ROW_LENGTH]  # fmt: skip
     session = ClassSession(
         source=source,
-        id=identity,
+        id=id,
         title=title,
         start=datetime.fromtimestamp(start, UTC),
         end=None if end is None else datetime.fromtimestamp(end, UTC),

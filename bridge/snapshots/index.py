@@ -40,7 +40,7 @@ class Index:
         """
         first, last = self._range(filter_set, window)
         candidates = [
-            [self._positions.get((field, identity), []) for identity in ids]
+            [self._positions.get((field, id), []) for id in ids]
             for field, ids in _requested_ids(filter_set)
         ]
         if not candidates:

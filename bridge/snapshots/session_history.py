@@ -69,9 +69,9 @@ class SessionHistory:
                 continue
         return SessionRecords(published, versions, self._keys)
 
-    def load_session(self, source: str, identity: int) -> Published | None:
+    def load_session(self, identity: Identity) -> Published | None:
         """The last published form of one session."""
-        name = self._keys.session(source, identity)
+        name = self._keys.session(*identity)
         entry = self._store.read([name]).get(name)
         try:
             return decode_session(entry.value) if entry else None

@@ -68,9 +68,9 @@ class Keys:
         """The studio's name as upstream stated it, and until when it is fresh."""
         return self._key("provider")
 
-    def session(self, source: str, identity: int) -> str:
+    def session(self, source: str, id: int) -> str:
         """The history of one session."""
-        return self._key("session", f"{source}:{identity}")
+        return self._key("session", f"{source}:{id}")
 
     def changes(self, source: str) -> str:
         """What publications changed in one of TeamUp's lists."""
@@ -84,14 +84,14 @@ class Keys:
         """When a filter set that keeps history was last requested."""
         return self._key("lasting", filter_key)
 
-    def revoked(self, identity: str) -> str:
+    def revoked(self, feed_id: str) -> str:
         """Set when a private feed is revoked."""
-        return self._key("revoked", identity, form=_PERMANENT)
+        return self._key("revoked", feed_id, form=_PERMANENT)
 
     @staticmethod
-    def revoked_by_key(fingerprint: str, identity: str) -> str:
+    def revoked_by_key(fingerprint: str, feed_id: str) -> str:
         """The same for all accounts that have the signing key with this fingerprint."""
-        return f"{fingerprint}:{_PERMANENT}:revoked-by-key:{identity}"
+        return f"{fingerprint}:{_PERMANENT}:revoked-by-key:{feed_id}"
 
     def alert(self, topic: str) -> str:
         """Set while an alert is raised."""

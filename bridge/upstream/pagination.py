@@ -476,7 +476,7 @@ def _too_large(problem: str, setting: str) -> Cause:
 
 def _distinct(ids: Sequence[int | None]) -> int:
     """The number of different rows: each id counts once, and so does each row without an id."""
-    return len({identity for identity in ids if identity is not None}) + ids.count(None)
+    return len({id for id in ids if id is not None}) + ids.count(None)
 
 
 def _envelope(page: Mapping[str, Any]) -> tuple[int, list[object]]:

@@ -103,13 +103,13 @@ def parse(
     excluded: set[int] = set()
     tally: Counter[str] = Counter()
     for row in rows:
-        identity = row_id(row)
+        id = row_id(row)
         try:
             # First of all: an appointment is somebody's private booking.
             if isinstance(row, Mapping) and _is_appointment(row.get("is_appointment")):
                 tally[APPOINTMENTS] += 1
-                if identity is not None:
-                    excluded.add(identity)
+                if id is not None:
+                    excluded.add(id)
                 continue
             session = _session(row, source, origin, tally, anonymous=anonymous)
             sessions[session.id] = session
@@ -117,8 +117,8 @@ def parse(
                 tally["incomplete: a part without its name or visibility"] += 1
         except _DroppedError as err:
             tally[f"dropped: {err}"] += 1
-            if identity is not None:
-                unusable.add(identity)
+            if id is not None:
+                unusable.add(id)
     return _parsed(sessions, unusable, excluded, tally)
 
 
@@ -193,8 +193,8 @@ def _session(
 ) -> ClassSession:
     if not isinstance(row, Mapping):
         raise _DroppedError("not a record")
-    identity = row_id(row)
-    if identity is None:
+    id = row_id(row)
+    if id is None:
         raise _DroppedError("no usable id")
     unstated_venue = None if source.may_lack_venue else _ABSENT
     venue, venue_complete = _venue(row.get("venue", unstated_venue))
@@ -218,7 +218,7 @@ def _session(
     )
     return ClassSession(
         source=source.name.object,
-        id=identity,
+        id=id,
         title=next(filter(None, titles), _UNTITLED),
         start=start,
         end=end,
@@ -308,15 +308,15 @@ def _venue(value: object) -> tuple[Venue | None, bool]:
     """The venue, and whether it was sent as requested: as an object or null, not as an id."""
     if value is None:
         return None, True
-    identity = _reference(value)
-    if identity is None:
+    id = _reference(value)
+    if id is None:
         return None, False
     if not isinstance(value, Mapping):
-        return Venue(identity), False
+        return Venue(id), False
     zone = times.zone(value.get("timezone"))
     latitude, longitude = _position(value)
     return Venue(
-        id=identity,
+        id=id,
         name=_name(value.get("name")),
         address=_address(value),
         zone=zone.key if zone else None,
@@ -363,12 +363,12 @@ def _named(kind: Callable[..., Named], value: object) -> tuple[Named | None, boo
     Args:
         kind: its constructor, of an id and a name.
     """
-    identity = _reference(value)
-    if identity is None:
+    id = _reference(value)
+    if id is None:
         return None, value is None
     if not isinstance(value, Mapping):
-        return kind(identity), False
-    return kind(identity, _name(value.get("name"))), True
+        return kind(id), False
+    return kind(id, _name(value.get("name"))), True
 
 
 _course = _memoized(partial(_named, Course))
@@ -434,10 +434,10 @@ def _offering_type(value: object, anonymous: bool) -> tuple[OfferingType | None,
     """
     unstated = Visibility.PUBLIC if anonymous else None
     if not isinstance(value, Mapping):
-        identity = _reference(value)
-        if identity is None and not anonymous:
+        id = _reference(value)
+        if id is None and not anonymous:
             return None, False
-        return OfferingType(identity, visibility=unstated), anonymous
+        return OfferingType(id, visibility=unstated), anonymous
     category = value.get("category")
     visibility = value.get("customer_visibility")
     if visibility is None and anonymous:

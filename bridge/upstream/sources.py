@@ -141,7 +141,7 @@ def walk_params(
 
 def id_params(ids: Iterable[int], style: ListStyle) -> list[tuple[str, str]]:
     """The query parameters that request rows by their ids, from a source that can do so."""
-    texts = [str(identity) for identity in sorted(ids)]
+    texts = [str(id) for id in sorted(ids)]
     statuses = [status.value for status in Status]
     return [
         ("sort", "start"),
@@ -158,8 +158,7 @@ def _as_params(parameter: str, values: list[str], style: ListStyle) -> list[tupl
 
 def _values(source: Source, filter_set: FilterSet) -> dict[str, list[str]]:
     values = {
-        name: [str(identity) for identity in getattr(filter_set, name)]
-        for name in sorted(source.filters)
+        name: [str(id) for id in getattr(filter_set, name)] for name in sorted(source.filters)
     }
     # Always sent, because upstream's default for the status is unknown.
     values["status"] = [status.value for status in filter_set.status or tuple(Status)]
