@@ -28,8 +28,7 @@ from bridge.snapshots.encoding import (
     decoding,
     encode_row,
 )
-from bridge.snapshots.merge import slot
-from bridge.snapshots.snapshot import Snapshot
+from bridge.snapshots.snapshot import Snapshot, is_new_since, replacements
 from bridge.store.interface import Store, Write
 from bridge.store.keys import Keys
 
@@ -143,22 +142,26 @@ def changed_sessions(
             added.append(published)
         elif own is None or own.revision.content != published.revision.content:
             changes.append(Change(before, published, published.is_tombstone))
-    gone = [
-        entry
-        for entry in previous.published
-        if entry.session.identity not in snapshot.by_identity and not entry.is_tombstone
-    ]
-    missing = [entry for entry in snapshot.published if entry.missing_since is not None]
-    # A session that replaces another one under a new id looks the same to everybody.
-    replaceable = {slot(entry.session) for entry in (*gone, *missing)}
-    listed = {slot(entry.session) for entry in snapshot.published if not entry.is_tombstone}
-    changes.extend(Change(None, entry) for entry in added if slot(entry.session) not in replaceable)
-    for entry in gone:
+    removed: list[Published] = []
+    for entry in previous.published:
+        if entry.session.identity in snapshot.by_identity or entry.is_tombstone:
+            continue
         latest = history.get(entry.session.identity)
         if latest is not None and latest.revision.content > entry.revision.content:
             changes.append(Change(entry, latest, latest.is_tombstone))
-        elif slot(entry.session) not in listed and (deleted is None or entry.session.id in deleted):
-            changes.append(Change(entry, entry, removed=True))
+        elif deleted is None or entry.session.id in deleted:
+            removed.append(entry)
+    missing = [entry for entry in snapshot.published if entry.missing_since is not None]
+    listed = [entry for entry in snapshot.published if entry.missing_since is None]
+    # A session that replaces another one under a new id looks the same to everybody.
+    replaced = replacements([*removed, *missing], listed, is_new_since(previous.by_identity))
+    new = set(replaced.values())
+    changes.extend(Change(None, entry) for entry in added if entry.session.identity not in new)
+    changes.extend(
+        Change(entry, entry, removed=True)
+        for entry in removed
+        if entry.session.identity not in replaced
+    )
     return [change for change in changes if _concerns_time_after(change, now)]
 
 

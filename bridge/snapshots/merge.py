@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from bridge.filters import FilterSet
 from bridge.model import ClassSession, Identity, OfferingType, Published, Status
 from bridge.snapshots import revisions
-from bridge.snapshots.snapshot import Snapshot, ordered
+from bridge.snapshots.snapshot import Snapshot, is_new_since, ordered, replacements
 from bridge.upstream.pagination import WALK_SECONDS, Walk
 from bridge.upstream.sources import MAX_DURATION
 
@@ -57,6 +57,7 @@ def merge_walk(
     merge = _Merge(filter_set, walk, previous, history, rules)
     merge.add_listed()
     merge.add_unlisted()
+    merge.remove_replaced()
     return Snapshot(
         oldest_walk_at=walk.started,
         covers_from=_covers_from(filter_set, walk, previous, rules),
@@ -193,9 +194,6 @@ class _Merge:
         self._rules = rules
         self._unusable = set(walk.unusable)
         self._types = offering_types_by_id(walk.sessions)
-        self._live_slots = {
-            slot(session) for session in walk.sessions if session.status is Status.ACTIVE
-        }
 
     def add_listed(self) -> None:
         """Add the sessions that the walk contains, with their current data."""
@@ -225,7 +223,7 @@ class _Merge:
                     past = replace(entry, missing_since=None, held=False)
                     current = with_current_visibility(past, self._types)
                     self.result[entry.session.identity] = current
-            elif entry.is_tombstone and slot(entry.session) not in self._live_slots:
+            elif entry.is_tombstone:
                 self._keep(entry)
         unreachable = [entry for entry in missing if self._is_out_of_reach(entry)]
         for entry in unreachable:
@@ -236,6 +234,17 @@ class _Merge:
             kept = self._resolve_missing(entry, entry.session.identity in suspicious)
             if kept is not None:
                 self._keep(kept)
+
+    def remove_replaced(self) -> None:
+        """Remove the tombstones of sessions that were created again under another id."""
+        tombstones = [entry for entry in self.result.values() if entry.is_tombstone]
+        listed = (
+            self.result[session.identity]
+            for session in self._walk.sessions
+            if session.identity in self.result
+        )
+        for identity in replacements(tombstones, listed, is_new_since(self._previous)):
+            del self.result[identity]
 
     def missing(self) -> list[Published]:
         """The upcoming sessions that the walk lacks."""
@@ -322,7 +331,7 @@ class _Merge:
             return replace(entry, missing_since=since, held=True)
         if entry.missing_since is None and entry.session.id not in self._walk.deleted:
             return replace(entry, missing_since=since)
-        if not self._rules.wide or slot(entry.session) in self._live_slots:
+        if not self._rules.wide:
             return None
         cancelled = replace(entry.session, status=Status.CANCELLED)
         return replace(revisions.with_revision(cancelled, self._at, entry), is_tombstone=True)
@@ -330,11 +339,6 @@ class _Merge:
 
 def _venue_id(session: ClassSession) -> int | None:
     return session.venue.id if session.venue else None
-
-
-def slot(session: ClassSession) -> object:
-    """Equal for a deleted session and for a new one that replaces it under another id."""
-    return (_venue_id(session), session.start, session.title)
 
 
 def _covers_from(

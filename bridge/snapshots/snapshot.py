@@ -1,13 +1,13 @@
 """Snapshots: the published sessions of a filter set after one complete walk."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 
 from bridge.filters import FilterSet
-from bridge.model import Identity, Published
+from bridge.model import ClassSession, Identity, Published, Status
 from bridge.snapshots.index import Index
 
 
@@ -98,3 +98,56 @@ def join(snapshots: Sequence[Snapshot]) -> Snapshot:
         tally=dict(tally),
         later_walk_at=max(snapshot.newest_walk_at for snapshot in snapshots),
     )
+
+
+def replacements(
+    lost: Sequence[Published],
+    live: Iterable[Published],
+    is_later: Callable[[Published, Published], bool],
+) -> dict[Identity, Identity]:
+    """The identity of the session that replaces each of the *lost* ones, as far as there is one.
+
+    It has the same venue, start and title, and the same room if possible. Each one replaces only
+    one: of two parallel classes with the same title, one can be deleted.
+
+    Args:
+        live: the sessions that may replace others; cancelled ones never do.
+        is_later: whether the first session was created after the second one was deleted.
+    """
+    candidates: dict[object, list[Published]] = defaultdict(list)
+    slots = {_slot(entry.session) for entry in lost}
+    for entry in live if slots else ():
+        if entry.session.status is Status.ACTIVE and _slot(entry.session) in slots:
+            candidates[_slot(entry.session)].append(entry)
+    found: dict[Identity, Identity] = {}
+    for any_room in (False, True):
+        for entry in lost:
+            if entry.session.identity in found:
+                continue
+            for candidate in candidates[_slot(entry.session)]:
+                same_room = candidate.session.room == entry.session.room
+                if (same_room or any_room) and is_later(candidate, entry):
+                    found[entry.session.identity] = candidate.session.identity
+                    candidates[_slot(entry.session)].remove(candidate)
+                    break
+    return found
+
+
+def is_new_since(
+    previous: Mapping[Identity, Published],
+) -> Callable[[Published, Published], bool]:
+    """Tells whether a session came when another one of the *previous* snapshot went, or later."""
+
+    def is_later(new: Published, lost: Published) -> bool:
+        if new.session.identity not in previous:
+            return True
+        # A deletion is believed one walk late, which is the replacement's second one.
+        before = previous.get(lost.session.identity)
+        since = before.missing_since if before else None
+        return since is not None and new.revision.created >= since
+
+    return is_later
+
+
+def _slot(session: ClassSession) -> object:
+    return (session.venue and session.venue.id, session.start, session.title)

@@ -153,6 +153,22 @@ def test_a_session_under_a_new_id_is_neither_gone_nor_added(walks: Walks) -> Non
         assert walks(renumbered) == ()
 
 
+@pytest.mark.parametrize("rules", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_the_deletion_of_one_of_two_parallel_classes_is_logged(
+    walks: Walks, rules: MergeRules, monkeypatch: pytest.MonkeyPatch, walker: FakeWalker
+) -> None:
+    plain = walker.walk
+    monkeypatch.setattr(
+        walker,
+        "walk",
+        lambda *args, **options: replace(plain(*args, **options), deleted=frozenset({9})),
+    )
+    parallel = session(9, start=session(1).start)
+    walks([*sessions(3), parallel], rules=rules)
+    [entry] = walks(sessions(3), rules=rules)
+    assert (entry.change.identity, entry.change.removed) == (("course_session", 9), True)
+
+
 def test_a_held_shrink_logs_nothing_and_its_acceptance_logs_the_removals(
     walks: Walks, worker: Worker, clock: SkippingClock
 ) -> None:

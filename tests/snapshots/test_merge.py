@@ -9,7 +9,7 @@ import pytest
 from walking import AT, CHAPEL, HOUR, NOW, RIVERSIDE, TOMORROW, YOGA, session, sessions, walk
 
 from bridge.filters import FilterSet
-from bridge.model import ClassSession, Instructor, Published, Status, Visibility
+from bridge.model import ClassSession, Instructor, Published, Room, Status, Visibility
 from bridge.snapshots import merge
 from bridge.snapshots.merge import HISTORY_DAYS, MergeRules
 from bridge.snapshots.snapshot import Snapshot
@@ -276,6 +276,32 @@ class TestReplacedSession:
         assert after[1].is_tombstone
         after = walks.walk([self.replacement(), session(9)])
         assert set(after) == {2, 9}
+
+    def test_is_cancelled_if_the_same_class_took_place_in_parallel_all_along(self) -> None:
+        rooms = {1: Room(1, "Upstairs"), 2: Room(2, "Downstairs")}
+        walks = WalkSequence()
+        walks.walk([replace(session(1), id=id, room=room) for id, room in rooms.items()])
+        for _ in range(3):
+            published = walks.walk([self.replacement(room=rooms[2])])
+            cancelled = [id for id, entry in published.items() if entry.is_tombstone]
+        assert (list(published), cancelled) == ([1, 2], [1])
+
+    @pytest.mark.parametrize("rooms", [(1, 2, 2), (2, 1, 1), (1, 2, 3)])
+    def test_is_one_of_two_parallel_ones_where_one_is_created_again(
+        self, rooms: tuple[int, int, int]
+    ) -> None:
+        """The one in the same room is replaced, if there is one."""
+        first, second, third = (
+            replace(session(1), id=id, room=Room(room)) for id, room in enumerate(rooms, 1)
+        )
+        walks = WalkSequence()
+        walks.walk([first, second])
+        for _ in range(3):
+            published = walks.walk([third])
+        assert len(published) == 2
+        [other] = published.keys() - {3}
+        assert published[other].is_tombstone
+        assert (published[other].session.room != third.room) or third.room == Room(3)
 
 
 class TestUnusableRow:
