@@ -176,9 +176,8 @@ def _of(course: int) -> Callable[[Row], bool]:
     return lambda row: (row.get("course") or {}).get("id") == course
 
 
-def _room_of(row: Row) -> int | None:
-    room = row.get("venue_room")
-    return room["id"] if isinstance(room, dict) else None
+def _in_room(room: int) -> Callable[[Row], bool]:
+    return lambda row: (row.get("venue_room") or {}).get("id") == room
 
 
 def _of_type(identity: int) -> Callable[[Row], bool]:
@@ -206,11 +205,11 @@ def _feeds() -> Iterator[tuple[str, FeedUnderTest]]:
     yield "the studio", FeedUnderTest("sandbox", "/sessions.ics", past=7, future=14)
     for venue in (12, 13, 14, 15):
         path = f"/venues/{venue}.ics"
-        yield f"venue {venue}", FeedUnderTest("sandbox", path, _at(venue), future=30)
+        yield f"venue {venue}", FeedUnderTest("sandbox", path, _at(venue), past=7, future=14)
     yield "an instructor", FeedUnderTest("sandbox", "/instructors/11-mia.ics", _by(11))
     course = FeedUnderTest("sandbox", "/courses/61.ics", _of(61), past=None, future=None)
     yield "a course past midnight", course
-    room = FeedUnderTest("sandbox", "/rooms/74-crypt.ics", lambda row: _room_of(row) == 74)
+    room = FeedUnderTest("sandbox", "/rooms/74-crypt.ics", _in_room(74), past=7, future=14)
     yield "a room", room
     yield "a class type", FeedUnderTest("sandbox", "/types/41.ics", _of_type(41))
     yield "nothing", FeedUnderTest("sandbox", "/venues/999.ics", _at(999))
@@ -224,7 +223,9 @@ def _feeds() -> Iterator[tuple[str, FeedUnderTest]]:
     weekend = {"weekdays": "sat,sun", "time_from": "09:00", "time_until": "12:00"}
     yield (
         "weekend mornings",
-        FeedUnderTest("sandbox", "/sessions.ics", _weekend_mornings, filters=weekend),
+        FeedUnderTest(
+            "sandbox", "/sessions.ics", _weekend_mornings, past=7, future=30, filters=weekend
+        ),
     )
     yield "awkward", FeedUnderTest("awkward", "/sessions.ics", future=365)
     local = {"tz": "local"}
