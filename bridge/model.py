@@ -1,5 +1,6 @@
 """The data model of the timetable: class sessions and their parts, as frozen dataclasses."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone, tzinfo
 from enum import Enum
@@ -235,6 +236,17 @@ class ClassSession:
         """
         left = self.places_left
         return left if left is None or left < 5 else left - left % 5
+
+
+def venue_zones(sessions: Iterable[ClassSession]) -> dict[int | None, str | None]:
+    """The zone of each venue, by its id; the id None stands for sessions without a venue.
+
+    Args:
+        sessions: in order of time. The last one counts: past ones are as upstream sent them then,
+            and a studio may have corrected the zone since.
+    """
+    venues = (session.venue for session in sessions)
+    return {venue.id if venue else None: venue.zone if venue else None for venue in venues}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Selection: the sessions that a feed shows, found in one pass over the snapshot."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 
@@ -10,7 +10,7 @@ from bridge.feeds.session_view import SessionView, ViewOptions, make_view
 from bridge.feeds.spec import Audience, Cancelled, FeedSpec
 from bridge.feeds.subject import ID_FIELDS, Subject, SubjectCollector, parts
 from bridge.filters import Window, in_window
-from bridge.model import ClassSession, Published, Status, Visibility
+from bridge.model import ClassSession, Published, Status, Visibility, venue_zones
 from bridge.snapshots.snapshot import Snapshot
 
 DRAFT, NO_VISIBILITY, LATER = "draft", "unknown", "later"
@@ -42,17 +42,17 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
     widest = spec.filter_set.widest_window(snapshot.day)
     horizon = horizon_of(snapshot.newest_walk_at, spec.audience)
     candidates: list[tuple[Published, str | None]] = []
-    zones: set[str | None] = set()
+    visible: list[ClassSession] = []
     for published in snapshot.matching(collector.scope):
         session = published.session
         reason = hidden_reason(session, spec.audience, horizon)
         if reason is None:
             collector.add(session)
-            zones.add(session.venue.zone if session.venue else None)
+            visible.append(session)
         if spec.filter_set.matches(session, widest):
             candidates.append((published, reason))
     window = spec.filter_set.window(
-        datetime.fromtimestamp(snapshot.newest_walk_at, UTC), _zone(zones, snapshot, spec)
+        datetime.fromtimestamp(snapshot.newest_walk_at, UTC), _zone(visible, snapshot, spec)
     )
     shown: list[SessionView] = []
     hidden: Counter[str] = Counter()
@@ -92,8 +92,9 @@ def _unmatched_ids(
     return tuple(sorted(unmatched, key=lambda item: (ID_FIELDS.index(item[0]), item[1])))
 
 
-def _zone(zones: Set[str | None], snapshot: Snapshot, spec: FeedSpec) -> tzinfo:
+def _zone(sessions: Iterable[ClassSession], snapshot: Snapshot, spec: FeedSpec) -> tzinfo:
     """The zone whose days a feed's window counts: the one of its sessions, or the studio's."""
+    zones = {*venue_zones(sessions).values()}
     [shared] = zones if len(zones) == 1 else [None]
     names = (shared, spec.studio_zone, snapshot.main_zone)
     return next(filter(None, map(times.zone, names)), UTC)

@@ -7,7 +7,7 @@ from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import PATH_FIELDS, FeedSpec, Kind
 from bridge.filters import FilterSet
 from bridge.languages import Language
-from bridge.model import ClassSession
+from bridge.model import ClassSession, venue_zones
 from bridge.text_cleanup import folded
 
 _MAX_NAMES = 3
@@ -89,7 +89,7 @@ class SubjectCollector:
             name, zone = _named(session, self._spec)
             if name:
                 self._name = name
-                self._zone = self._zone or zone
+                self._zone = zone or self._zone
         elif self._wanted:
             for field, identity, name in parts(session):
                 if name and identity in self._wanted.get(field, ()):
@@ -97,7 +97,7 @@ class SubjectCollector:
 
     def subject(self, shown: Sequence[SessionView]) -> Subject:
         """What the feed is about, also where it shows nothing at present."""
-        zones = {view.session.venue.zone if view.session.venue else None for view in shown}
+        zones = {*venue_zones(view.session for view in shown).values()}
         zone = zones.pop() if len(zones) == 1 else None
         chosen = self._chosen()
         label, language = self._spec.audience.label, self._spec.language

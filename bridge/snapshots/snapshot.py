@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 
 from bridge.filters import FilterSet
-from bridge.model import ClassSession, Identity, Published, Status
+from bridge.model import ClassSession, Identity, Published, Status, venue_zones
 from bridge.snapshots.index import Index
 
 
@@ -48,8 +48,8 @@ class Snapshot:
     @cached_property
     def main_zone(self) -> str | None:
         """The time zone of most venues; None if none is known."""
-        venues = {entry.session.venue for entry in self.published if entry.session.venue}
-        zones = Counter(venue.zone for venue in venues if venue.zone)
+        of_venues = venue_zones(entry.session for entry in self.published)
+        zones = Counter(filter(None, of_venues.values()))
         return min(zones, key=lambda zone: (-zones[zone], zone), default=None)
 
     @cached_property

@@ -95,6 +95,30 @@ def test_where_the_sessions_share_no_zone_the_studios_day_counts(
     assert shown == expected
 
 
+def test_a_corrected_zone_of_a_venue_counts_also_while_old_sessions_have_the_wrong_one() -> None:
+    wrong = replace(AUCKLAND, zone="Europe/London")
+    # The history holds it as it was published.
+    before = at(9, wrong, "2026-11-01T10:00")
+    assert ids(before, *IN_AUCKLAND, filters={"past": 0, "future": 0}) == [2, 3, 4]
+    subject = select(snapshot(before, *IN_AUCKLAND), spec(Kind.VENUE, AUCKLAND.id)).subject
+    assert subject.zone == "Pacific/Auckland"
+    nothing_shown = spec(Kind.VENUE, AUCKLAND.id, filters={"past": 1, "future": 1})
+    late = at(1, AUCKLAND, "2026-11-22T22:30")
+    assert select(snapshot(before, late), nothing_shown).subject.zone == "Pacific/Auckland"
+
+
+def test_a_venue_counts_once_for_the_zone_of_the_studio() -> None:
+    spellings = [replace(LONDON, address=f"{number} Example St") for number in range(3)]
+    wrong = replace(HONOLULU, zone="Europe/London")
+    sessions = [
+        *(at(n, venue, f"2026-11-0{n}T10:00") for n, venue in enumerate(spellings, 1)),
+        *(at(4 + n, replace(AUCKLAND, id=n), f"2026-11-1{n}T10:00") for n in (1, 2)),
+        at(8, wrong, "2026-11-08T10:00"),
+        at(9, HONOLULU, "2026-11-20T10:00"),
+    ]
+    assert snapshot(*sessions).main_zone == "Pacific/Auckland"
+
+
 def test_without_any_zone_days_are_those_of_utc() -> None:
     sessions = (at(1, NOWHERE, "2026-11-22T23:30"), at(2, None, "2026-11-23T00:30"))
     assert ids(*sessions, filters={"past": 0, "future": 0}) == [1]
