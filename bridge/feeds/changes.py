@@ -1,7 +1,7 @@
 """The changes of a feed: what its audience may see of the change logs, one entry for each kind."""
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -12,10 +12,10 @@ from bridge.feeds.session_view import SessionView, ViewOptions, make_view
 from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.filters import FilterSet, Window
 from bridge.languages import Language
-from bridge.model import ClassSession, Published, Status
+from bridge.model import ClassSession, Identity, Published, Status
 from bridge.snapshots.change_log import LOG_SECONDS, ChangeLog, LoggedChange
 from bridge.snapshots.merge import offering_types_by_id, with_current_visibility
-from bridge.snapshots.snapshot import Snapshot
+from bridge.snapshots.snapshot import Snapshot, is_new_in_another_source, replacements
 
 MAX_CHANGES = 200
 """The most changes that a feed shows, the newest."""
@@ -76,7 +76,9 @@ def changes_of(
         entry for log in logs for entry in log.changes if now - LOG_SECONDS < entry.at <= now
     ]
     entries.sort(key=lambda entry: (-entry.at, entry.change.identity, -entry.publication))
-    return list(islice(_changes(entries, snapshot, spec, window), MAX_CHANGES))
+    feed = _ChangeFeed(snapshot, spec, window)
+    entries = feed.without_replaced(entries)
+    return list(islice(feed.all_changes(entries), MAX_CHANGES))
 
 
 def timetable_changes(
@@ -94,14 +96,7 @@ def timetable_changes(
         audience=audience,
         language=language,
     )
-    return _changes(entries, snapshot, spec, (None, None))
-
-
-def _changes(
-    entries: Iterable[LoggedChange], snapshot: Snapshot, spec: FeedSpec, window: Window
-) -> Iterator[SessionChange]:
-    feed = _ChangeFeed(snapshot, spec, window)
-    return (change for entry in entries for change in feed.changes(entry))
+    return _ChangeFeed(snapshot, spec, (None, None)).all_changes(entries)
 
 
 class _ChangeFeed:
@@ -112,8 +107,44 @@ class _ChangeFeed:
         self._options = ViewOptions.of(spec)
         self._types = offering_types_by_id(entry.session for entry in snapshot.published)
 
-    def changes(self, entry: LoggedChange) -> Iterator[SessionChange]:
-        """The changes of one entry of the log."""
+    def without_replaced(self, entries: Sequence[LoggedChange]) -> list[LoggedChange]:
+        """*entries* without sessions that left one source and are in another one instead."""
+        removed = {
+            entry.change.identity: entry.change.before
+            for entry in reversed(entries)
+            if entry.change.removed
+            and entry.change.before is not None
+            and self._is_in_feed(entry.change.before.session)
+            and self._is_visible(entry.change.before, entry.at)
+            and not self._is_listed(entry.change.identity)
+        }
+        replaced = replacements(
+            list(removed.values()), self._snapshot.published, self._replaces_in_feed
+        )
+        new = set(replaced.values())
+        return [
+            entry
+            for entry in entries
+            if not (entry.change.removed and entry.change.identity in replaced)
+            and not (entry.change.before is None and entry.change.identity in new)
+        ]
+
+    def all_changes(self, entries: Iterable[LoggedChange]) -> Iterator[SessionChange]:
+        """The changes of *entries* of the log, in their order."""
+        return (change for entry in entries for change in self._changes(entry))
+
+    def _is_listed(self, identity: Identity) -> bool:
+        current = self._snapshot.by_identity.get(identity)
+        return current is not None and not current.is_tombstone
+
+    def _replaces_in_feed(self, new: Published, lost: Published) -> bool:
+        return (
+            is_new_in_another_source(new, lost)
+            and self._is_in_feed(new.session)
+            and self._is_visible(new, self._snapshot.newest_walk_at)
+        )
+
+    def _changes(self, entry: LoggedChange) -> Iterator[SessionChange]:
         before, after, removed = entry.change
         current = self._snapshot.by_identity.get(entry.change.identity)
         now = self._snapshot.newest_walk_at

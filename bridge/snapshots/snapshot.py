@@ -9,6 +9,7 @@ from functools import cached_property
 from bridge.filters import FilterSet
 from bridge.model import ClassSession, Identity, Published, Status, venue_zones
 from bridge.snapshots.index import Index
+from bridge.upstream.pagination import WALK_SECONDS
 
 
 @dataclass(frozen=True)
@@ -85,16 +86,22 @@ def ordered(published: Mapping[Identity, Published]) -> tuple[Published, ...]:
 
 
 def join(snapshots: Sequence[Snapshot]) -> Snapshot:
-    """The snapshots of several sources as one."""
+    """The snapshots of several sources as one.
+
+    A tombstone is left out if the session was created again in another source.
+    """
     tally: Counter[str] = Counter()
+    published: dict[Identity, Published] = {}
     for snapshot in snapshots:
         tally.update(snapshot.tally)
+        published |= snapshot.by_identity
+    tombstones = [entry for entry in published.values() if entry.is_tombstone]
+    for identity in replacements(tombstones, published.values(), is_new_in_another_source):
+        del published[identity]
     return Snapshot(
         oldest_walk_at=min(snapshot.oldest_walk_at for snapshot in snapshots),
         covers_from=max(snapshot.covers_from for snapshot in snapshots),
-        published=ordered(
-            {id: entry for snapshot in snapshots for id, entry in snapshot.by_identity.items()}
-        ),
+        published=ordered(published),
         tally=dict(tally),
         later_walk_at=max(snapshot.newest_walk_at for snapshot in snapshots),
     )
@@ -147,6 +154,15 @@ def is_new_since(
         return since is not None and new.revision.created >= since
 
     return is_later
+
+
+def is_new_in_another_source(new: Published, lost: Published) -> bool:
+    """Whether a session was first seen after the other one, in another source.
+
+    The first walks of two sources do not begin at the same time.
+    """
+    later = new.revision.created > lost.revision.created + WALK_SECONDS
+    return later and new.session.source != lost.session.source
 
 
 def _slot(session: ClassSession) -> object:

@@ -13,7 +13,7 @@ from bridge.feeds.selection import select
 from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.model import Instructor, Published, Room, Status, Venue, Visibility
 from bridge.snapshots.change_log import ChangeLog, changed_sessions
-from bridge.snapshots.snapshot import Snapshot
+from bridge.snapshots.snapshot import Snapshot, join
 
 HOUR = timedelta(hours=1)
 SAM = Instructor(102, "Sam")
@@ -223,3 +223,32 @@ def test_a_feed_shows_a_bounded_number_of_changes() -> None:
     sessions = [session(n) for n in range(1, MAX_CHANGES + 20)]
     history = History(sessions, [replace(one, title="Yin") for one in sessions])
     assert len(history.kinds()) == MAX_CHANGES
+
+
+class TestChangeOfList:
+    """An ordinary class becomes a session of a course: deleted in one list, new in the other."""
+
+    @staticmethod
+    def kinds(feed: FeedSpec, **fields: Any) -> list[str]:
+        event = session(1, source="event")
+        events = History([event], [(replace(event, status=Status.CANCELLED), True)])
+        courses = History([session(9)], [session(9), session(2, **fields)])
+        joined = join([events.snapshot, courses.snapshot])
+        window = select(joined, feed).window
+        logs = [events.log, courses.log]
+        return sorted(change.kind.value for change in changes_of(logs, joined, feed, window))
+
+    @pytest.mark.parametrize("filters", [{}, {"status": (Status.ACTIVE,)}])
+    def test_is_no_change(self, filters: dict[str, Any]) -> None:
+        assert self.kinds(spec(filters=filters)) == []
+
+    def test_is_one_if_the_time_changes_too(self) -> None:
+        fields = {"start": START + HOUR, "end": START + 2 * HOUR}
+        assert self.kinds(spec(), **fields) == ["added", "gone"]
+
+    def test_is_one_for_those_who_see_only_the_deleted_class(self) -> None:
+        assert self.kinds(spec(), offering_type=PRIVATE) == ["gone"]
+
+    def test_is_one_in_a_feed_that_has_only_the_deleted_class(self) -> None:
+        feed = spec(filters={"instructors": (101,)})
+        assert self.kinds(feed, instructors=(SAM,)) == ["gone"]

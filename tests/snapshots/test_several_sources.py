@@ -131,6 +131,37 @@ def test_the_waiting_list_of_classes_needs_no_walk_of_its_own(two: TwoSources) -
     assert two.walkers[EVENTS].requested == [FilterSet(past=30)]
 
 
+def walk_both(two: TwoSources) -> None:
+    for _ in range(2):
+        two.clock.move(FRESHNESS.ttl * 1.2)
+        two.router.find(DEFAULT)
+        two.settle()
+
+
+def test_a_class_that_changes_the_list_is_there_once(two: TwoSources) -> None:
+    walkers = two.walkers
+    walkers[COURSES].timetable.clear()
+    two.identities()
+    moved = walkers[EVENTS].timetable.pop()
+    walkers[COURSES].timetable = [replace(moved, source="course_session", room=None)]
+    for _ in range(2):
+        walk_both(two)
+        assert two.identities() == {*(("event", n) for n in (1, 2, 3)), ("course_session", 4)}
+    # A feed of one list contains what became of the class there.
+    assert ("event", 4) in two.identities(FilterSet(past=30, sources=(EVENTS,)))
+
+
+def test_a_deleted_class_is_cancelled_if_the_other_list_has_the_same_one_all_along(
+    two: TwoSources,
+) -> None:
+    two.identities()
+    two.walkers[EVENTS].timetable.pop(0)
+    walk_both(two)
+    found = two.router.find(DEFAULT).snapshot.by_identity
+    assert found["event", 1].is_tombstone
+    assert not found["course_session", 1].is_tombstone
+
+
 def test_both_walks_run_side_by_side(two: TwoSources) -> None:
     for walker in two.walkers.values():
         walker.gate.clear()
