@@ -1,14 +1,16 @@
 """The changes of feeds: which feeds show which changes, to whom, and as what."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from samples import HALL, SEEN, START, YOGA, published, session, snapshot, spec
+from samples import HALL, SEEN, START, YOGA, content, published, session, snapshot, spec
 
 from bridge.config import Availability
 from bridge.feeds.changes import MAX_CHANGES, ChangeKind, SessionChange, changes_of
+from bridge.feeds.formats import CHANGE_FORMATS
 from bridge.feeds.selection import select
 from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.model import Instructor, Published, Room, Status, Venue, Visibility
@@ -201,6 +203,18 @@ def test_ids_are_the_same_in_all_feeds_and_differ_between_changes() -> None:
     everywhere = [change.id for change in history.changes()]
     assert len(set(everywhere)) == len(everywhere) == 4
     assert [change.id for change in history.changes(spec(Kind.VENUE, HALL.id))] == everywhere
+
+
+def test_feeds_of_two_bridges_have_ids_of_their_own() -> None:
+    def feed_id(base_url: str, kind: Kind) -> str:
+        feed = CHANGE_FORMATS["atom"].render(content(snapshot(), spec(kind, 11), base_url=base_url))
+        [found] = re.findall(rb"<id>(urn:uuid:[0-9a-f-]+)</id>", feed)
+        return str(found)
+
+    bases = ("https://one.example", "https://two.example", "https://two.example/s/first")
+    ids = [feed_id(base, kind) for base in bases for kind in (Kind.VENUE, Kind.INSTRUCTOR)]
+    assert len({*ids}) == len(ids)
+    assert feed_id(bases[0], Kind.VENUE) == ids[0]
 
 
 def test_a_change_that_is_newer_than_the_snapshot_waits_for_the_next_one() -> None:

@@ -24,7 +24,9 @@ def render(content: Content) -> bytes:
     """The feed in UTF-8, newest entry first; it has absolute links only with a base URL."""
     spec, language = content.spec, content.spec.language
     feed = ElementTree.Element("feed", {"xmlns": _ATOM, "xml:lang": language.tag})
-    _add(feed, "id", uuid.uuid5(_NAMESPACE, spec.name).urn)
+    # Unique in the world (RFC 4287, 4.2.6): each bridge has a feed of "/venues/1".
+    name = f"{content.base_url} {spec.name}" if content.base_url else spec.name
+    _add(feed, "id", uuid.uuid5(_NAMESPACE, name).urn)
     _add(feed, "title", language.plain("changes_title", name=content.name))
     newest = content.changes[0].at if content.changes else _NO_CHANGES
     _add(feed, "updated", utc(newest))
