@@ -211,6 +211,10 @@ class _Merge:
         last = self._last_published(session.identity)
         if last is not None and self._is_overtaken(last):
             return last
+        if last is not None and last.session.end and session.id in self._walk.without_end:
+            # Each walk contains other sessions, from which it estimates another length.
+            length = last.session.end - last.session.start
+            session = replace(session, end=session.start + length)
         return revisions.with_revision(session, self._at, last)
 
     def add_unlisted(self) -> None:

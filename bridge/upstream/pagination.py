@@ -55,6 +55,8 @@ class Walk:
             and those of ``elsewhere``.
         elsewhere: sessions that were looked up and no longer match the filter set.
         deleted: the ids that upstream does not know any more, according to a look-up.
+        without_end: the ids of sessions whose end upstream does not state: it is estimated from
+            the other sessions of the walk.
         defect: why no row can be used, of more than a few; None if some can.
     """
 
@@ -66,6 +68,7 @@ class Walk:
     excluded: frozenset[int] = frozenset()
     elsewhere: tuple[ClassSession, ...] = ()
     deleted: frozenset[int] = frozenset()
+    without_end: frozenset[int] = frozenset()
     defect: Cause | None = None
 
     @property
@@ -184,6 +187,7 @@ class Walker:
             parsed.tally,
             state.pages,
             parsed.excluded,
+            without_end=_without_end(parsed),
             defect=_defect(parsed),
         )
 
@@ -244,6 +248,7 @@ class Walker:
             excluded=walk.excluded | parsed.excluded | {session.id for session in elsewhere},
             elsewhere=elsewhere,
             deleted=ids - listed,
+            without_end=walk.without_end | _without_end(parsed),
             pages=walk.pages + state.pages,
         )
 
@@ -390,6 +395,10 @@ def _without(page: Mapping[str, Any], names: Set[str]) -> Mapping[str, Any]:
         for row in rows
     ]
     return {**page, "results": kept}
+
+
+def _without_end(parsed: Parsed) -> frozenset[int]:
+    return frozenset(session.id for session in parsed.sessions if session.end is None)
 
 
 def _batches(ids: Sequence[int], most: int) -> Iterator[Sequence[int]]:

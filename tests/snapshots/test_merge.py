@@ -36,14 +36,16 @@ class WalkSequence:
         *,
         after: float = 600,
         unusable: Iterable[int] = (),
+        without_end: Iterable[int] = (),
         history: Mapping[Any, Published] | None = None,
     ) -> dict[int, Published]:
         """The published sessions, by id, after a walk that returned the *listed* sessions."""
         self.at += after
         previous = dict(self.snapshot.by_identity) if self.snapshot else {}
+        complete = walk(listed, self.at, unusable=list(unusable))
         self.snapshot = merge.merge_walk(
             self.filter_set,
-            walk(listed, self.at, unusable=list(unusable)),
+            replace(complete, without_end=frozenset(without_end)),
             self.snapshot,
             {**previous, **(history or {})},
             self.rules,
@@ -104,6 +106,26 @@ class TestListedSession:
         after = walks.walk([session()], after=30, history={moved.session.identity: moved})
         assert after[1] == moved
         assert before[1] != moved
+
+    @pytest.mark.parametrize("moved", [timedelta(), timedelta(hours=3)])
+    def test_without_an_end_keeps_the_length_with_which_any_filter_set_published_it(
+        self, moved: timedelta
+    ) -> None:
+        """Walks that contain different sessions estimate different lengths."""
+        last = WalkSequence().walk([session(1, end=TOMORROW + 2 * HOUR)])[1]
+        start = TOMORROW + moved
+        estimated = session(1, start=start, end=start + HOUR)
+        after = WalkSequence(at=AT).walk(
+            [estimated], without_end=[1], history={last.session.identity: last}
+        )[1]
+        assert after.session == replace(estimated, end=start + 2 * HOUR)
+        assert is_unchanged(last, after) == (not moved)
+
+    def test_that_gets_an_end_is_published_with_it(self) -> None:
+        walks = WalkSequence()
+        walks.walk([session(1)], without_end=[1])
+        after = walks.walk([session(1, end=TOMORROW + 2 * HOUR)])[1]
+        assert after.session.end == TOMORROW + 2 * HOUR
 
     def test_is_ordered_by_start_and_identity(self) -> None:
         walks = WalkSequence()

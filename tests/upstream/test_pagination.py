@@ -552,4 +552,5 @@ def test_sessions_without_an_end_get_the_usual_length_of_their_course_on_any_pag
     with StubUpstream(rows, token=TOKEN, dialect=Dialect(max_page_size=10)) as upstream:
         walk = connect(upstream.url).walk()
     assert {session.ends - session.start for session in walk.sessions} == {timedelta(minutes=75)}
+    assert walk.without_end == set(range(1, 11))
     assert walk.tally == {"repaired: no end after its start": 10}
