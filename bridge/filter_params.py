@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import time
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
@@ -53,8 +54,8 @@ _NAMED: Mapping[str, Parameter] = {
         "Sessions start at or after this time of day, in their venue's time."
     ),
     "time_until": _time_of_day(
-        "Sessions start before this time of day. If it is before `time_from`, the range goes past"
-        " midnight."
+        "Sessions start before this time of day; `00:00` is the end of the day. If it is before"
+        " `time_from`, the range goes past midnight."
     ),
     "past": whole_number(
         "The window begins so many whole days before today; 0 is today.", most=MAX_DAYS
@@ -125,6 +126,9 @@ def parse_filters(
             )
         if not absolute:
             parsed.setdefault(side, default)
+    if parsed.get("time_until") == time() and parsed.get("time_from", time()) == time():
+        # Midnight ends the day, so every time of day matches.
+        parsed = {**parsed, "time_from": None, "time_until": None}
     _check_order(parsed)
     return FilterSet.of(**parsed)
 
@@ -139,7 +143,7 @@ def filters_of_key(key: str) -> FilterSet:
 
 
 def _check_order(parsed: Mapping[str, Any]) -> None:
-    if "time_from" in parsed and parsed["time_from"] == parsed.get("time_until"):
+    if parsed.get("time_from") is not None and parsed["time_from"] == parsed.get("time_until"):
         raise ParameterError(
             "time_until", "time_until: equals time_from, so no session can match; change one"
         )

@@ -245,10 +245,12 @@ class FilterSet:
             and (self.ends_at_gte is None or end >= self.ends_at_gte)
             and (self.ends_at_lte is None or end <= self.ends_at_lte)
             and (
-                self.local_starts_at_gte is None or _at(session, self.local_starts_at_gte) <= start
+                self.local_starts_at_gte is None
+                or _first_at(session, self.local_starts_at_gte) <= start
             )
             and (
-                self.local_starts_at_lte is None or start <= _at(session, self.local_starts_at_lte)
+                self.local_starts_at_lte is None
+                or start <= _last_at(session, self.local_starts_at_lte)
             )
         )
 
@@ -271,11 +273,16 @@ def _key(filter_set: FilterSet) -> str:
     return filter_set.query()
 
 
-def _at(session: ClassSession, bound: datetime) -> datetime:
-    """*bound* in UTC. A naive bound is in the session's local time."""
+def _first_at(session: ClassSession, bound: datetime) -> datetime:
+    """*bound* in UTC. A naive bound is in the session's local time, the first if it comes twice."""
     if bound.tzinfo is not None:
         return bound
-    return bound.replace(tzinfo=session.local_start.tzinfo).astimezone(UTC)
+    return bound.replace(tzinfo=session.zone).astimezone(UTC)
+
+
+def _last_at(session: ClassSession, bound: datetime) -> datetime:
+    """The same, but the second if it comes twice: the clocks may go back at the end of a day."""
+    return max(_first_at(session, bound.replace(fold=fold)) for fold in (0, 1))
 
 
 def _in_utc(bound: datetime | None, margin: timedelta) -> datetime | None:

@@ -211,6 +211,14 @@ def test_a_range_past_midnight_has_both_sides_of_it() -> None:
     assert ids(*sessions, filters={**night, "weekdays": {Weekday.TUE}}) == [3]
 
 
+def test_until_midnight_is_until_the_end_of_the_day() -> None:
+    assert parse(time_until="00:00") == parse(time_from="00:00", time_until="00:00") == parse()
+    late = parse(time_from="10:30", time_until="00:00")
+    assert ids(*WEEK, filters={"time_from": late.time_from, "time_until": late.time_until}) == [
+        4, 5, 6, 7,
+    ]  # fmt: skip
+
+
 def test_they_are_those_of_each_sessions_own_venue() -> None:
     # One and the same instant.
     sessions = (
@@ -226,6 +234,20 @@ def test_without_a_venue_the_sessions_own_offset_counts() -> None:
     one = session(1, start=MORNING, venue=None, utc_offset=13 * 60)
     assert ids(one, filters={"weekdays": {Weekday.MON}, "time_until": time(8, 1)}) == [1]
     assert ids(session(1, start=MORNING, venue=None), filters={"weekdays": {Weekday.MON}}) == []
+
+
+def test_a_day_whose_last_hour_comes_twice_ends_with_the_second() -> None:
+    # On 24 October 2026 at midnight the clocks of Scoresbysund go back to 23:00.
+    venue = Venue(61, "Ittoqqortoormiit", zone="America/Scoresbysund")
+    midnight = datetime(2026, 10, 25, 1, tzinfo=UTC)
+    half = timedelta(minutes=30)
+    sessions = [
+        session(number, start=midnight + (number - 2) * half, venue=venue) for number in range(5)
+    ]
+    until = parse(local_starts_at_lte="2026-10-24").local_starts_at_lte
+    assert ids(*sessions, filters={"local_starts_at_lte": until}) == [0, 1, 2, 3]
+    since = parse(local_starts_at_gte="2026-10-24T23:00").local_starts_at_gte
+    assert ids(*sessions, filters={"local_starts_at_gte": since}) == [0, 1, 2, 3, 4]
 
 
 def parse(**values: str) -> FilterSet:
