@@ -22,6 +22,8 @@ def change_text(change: SessionChange, language: Language) -> str:
             if not all(names):
                 key = "change_joins" if names[1] else "change_leaves"
                 return language.plain(key, **values)
+            if change.before.instead_of and not change.after.instead_of:
+                return language.plain("change_cover_ended", **values)
         case ChangeKind.VENUE:
             values |= {
                 "before": old.venue.name if old.venue else "–",

@@ -9,10 +9,12 @@ import pytest
 from samples import HALL, SEEN, START, YOGA, content, published, session, snapshot, spec
 
 from bridge.config import Availability
+from bridge.feeds.change_text import change_text
 from bridge.feeds.changes import MAX_CHANGES, ChangeKind, SessionChange, changes_of
 from bridge.feeds.formats import CHANGE_FORMATS
 from bridge.feeds.selection import select
 from bridge.feeds.spec import Audience, FeedSpec, Kind
+from bridge.languages import english
 from bridge.model import Instructor, Published, Room, Status, Venue, Visibility
 from bridge.snapshots.change_log import ChangeLog, changed_sessions
 from bridge.snapshots.snapshot import Snapshot, join
@@ -108,6 +110,14 @@ def test_a_cover_is_gone_from_the_feed_of_one_instructor_and_added_to_the_others
     history = History([session()], [session(instructors=(SAM,))])
     assert history.kinds(spec(Kind.INSTRUCTOR, 101)) == ["gone"]
     assert history.kinds(spec(Kind.INSTRUCTOR, SAM.id)) == ["added"]
+
+
+def test_who_returns_after_a_cover_is_not_called_the_cover() -> None:
+    back, cover = History([session()], [session(instructors=(SAM,))], [session()]).changes()
+    when = "Vinyasa Flow, Tue 20 Oct, 18:30"
+    assert change_text(cover, english()) == f"Cover: Sam instead of Zoë, {when}"
+    assert change_text(back, english()) == f"No cover after all: Zoë instead of Sam, {when}"
+    assert back.kind is ChangeKind.COVER
 
 
 def test_changes_are_listed_newest_first() -> None:
