@@ -18,7 +18,7 @@ from bridge.upstream.missing_ends import with_usual_ends
 from bridge.upstream.parser import (
     Parsed,
     combine,
-    lacks_required_fields,
+    missing_fields,
     parse,
     row_id,
 )
@@ -28,9 +28,9 @@ from bridge.upstream.thread_pool import run_each
 WALK_SECONDS = 120.0
 MAX_PAGES = 1_000
 
-# The hint that upstream does not support the parameter ``fields``. The odd words are kept, because
-# released versions store them.
-_FIELDS_HINT, _FIELDS_UNSUPPORTED = "fields", "spoil the answer"
+# The hint that upstream does not support the parameter ``fields``, or which fields rows lack
+# without it, too. The odd words are kept, because released versions store them.
+_FIELDS_HINT, _FIELDS_UNSUPPORTED, _FIELDS_MISSING = "fields", "spoil the answer", "missing: "
 # the hint that upstream does not return pages of the vendor's largest size; the value is a number
 _SIZE_HINT = "page size"
 
@@ -308,7 +308,7 @@ class Walker:
         """Page 1, and the form in which the other pages are to be requested.
 
         If upstream refuses the page size or does not support ``fields``, it is requested again in
-        a simpler form, which is remembered.
+        a simpler form, which is remembered. So is it if rows lack the same without ``fields``.
         """
         form = best = self._page_form()
         while True:
@@ -320,12 +320,13 @@ class Walker:
                     raise
                 form = simpler
                 continue
-            if form.with_fields and self._lacks_required_fields(page):
+            if form.with_fields and (missing := self._newly_missing_fields(page)):
                 plain = form._replace(with_fields=False)
                 plain_page = self._page(params, 1, state, plain)
-                if self._lacks_required_fields(plain_page):
-                    return plain_page, plain
-                page, form = plain_page, plain
+                if missing <= self._missing_fields(plain_page):
+                    self._remember_missing(missing)
+                else:
+                    page, form = plain_page, plain
             break
         if page.get("next") is not None and len(_envelope(page)[1]) < form.size:
             form_to_remember = form._replace(size=min(form.size, SMALL_PAGE))
@@ -334,8 +335,22 @@ class Walker:
         self._remember(best, form_to_remember)
         return page, form
 
-    def _lacks_required_fields(self, page: Mapping[str, Any]) -> bool:
-        return lacks_required_fields(_envelope(page)[1], self._source, anonymous=self._anonymous)
+    def _missing_fields(self, page: Mapping[str, Any]) -> frozenset[str]:
+        return missing_fields(_envelope(page)[1], self._source, anonymous=self._anonymous)
+
+    def _newly_missing_fields(self, page: Mapping[str, Any]) -> frozenset[str]:
+        """The missing fields, except those that rows are known to lack without ``fields``, too."""
+        return self._missing_fields(page) - self._known_missing_fields()
+
+    def _known_missing_fields(self) -> frozenset[str]:
+        hint = self._budget.hint(self._hint(_FIELDS_HINT)) or ""
+        return frozenset(hint.removeprefix(_FIELDS_MISSING).split(","))
+
+    def _remember_missing(self, fields: frozenset[str]) -> None:
+        known = sorted(fields | self._known_missing_fields())
+        self._budget.remember_hint(
+            self._hint(_FIELDS_HINT), _FIELDS_MISSING + ",".join(filter(None, known))
+        )
 
     def _page_form(self) -> _PageForm:
         """The form that upstream is known to answer, or else the one that is best for it."""

@@ -158,24 +158,26 @@ def row_id(row: object) -> int | None:
     return None if isinstance(value, str) else _integer(value)
 
 
-def lacks_required_fields(
+def missing_fields(
     rows: Iterable[object], source: Source, *, anonymous: bool = False
-) -> bool:
-    """Whether a field that the parser needs is missing from every row.
+) -> frozenset[str]:
+    """The fields that the parser needs, and that are missing from every row.
 
     This happens if upstream interprets the parameter ``fields`` differently. A field that is
     missing from some rows only is not a sign of it: those are bad rows.
     """
     records = [row for row in rows if isinstance(row, Mapping)]
-    checks: list[Callable[[Row], bool]] = [
-        *(partial(_has, path=(name,)) for name in _PLAIN_FIELDS),
+    checks: dict[str, Callable[[Row], bool]] = {
+        **{name: partial(_has, path=(name,)) for name in _PLAIN_FIELDS},
         # a session may have no venue
-        lambda row: row.get("venue", 0) is None or _has(row, ("venue", "timezone")),
-        lambda row: _instructors(row.get("instructors", _ABSENT))[1],
-    ]
+        "venue": lambda row: row.get("venue", 0) is None or _has(row, ("venue", "timezone")),
+        "instructors": lambda row: _instructors(row.get("instructors", _ABSENT))[1],
+    }
     if not anonymous:
-        checks.append(partial(_has, path=(*source.offering_type, "customer_visibility")))
-    return bool(records) and not all(any(check(row) for row in records) for check in checks)
+        checks["visibility"] = partial(_has, path=(*source.offering_type, "customer_visibility"))
+    return frozenset(
+        name for name, check in checks.items() if records and not any(map(check, records))
+    )
 
 
 # A missing field, as opposed to null.

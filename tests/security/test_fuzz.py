@@ -34,7 +34,7 @@ from bridge.snapshots.encoding import decode, encode
 from bridge.snapshots.snapshot import Snapshot
 from bridge.upstream import causes
 from bridge.upstream.pagination import Walk
-from bridge.upstream.parser import lacks_required_fields, parse
+from bridge.upstream.parser import missing_fields, parse
 from bridge.upstream.sources import SOURCES, Source
 
 # A background refresh uses `random` for its pauses while an example is drawn.
@@ -218,7 +218,7 @@ def test_parsed_rows_can_be_rendered_in_every_format(
 ) -> None:
     # Through JSON and back, like a real response.
     sent = json.loads(json.dumps(found))
-    lacks_required_fields(sent, source, anonymous=anonymous)
+    missing_fields(sent, source, anonymous=anonymous)
     parsed = timed(lambda: parse(sent, source, ORIGIN, anonymous=anonymous))
     for session in parsed.sessions:
         assert session.title

@@ -10,7 +10,7 @@ from bridge.upstream.parser import (
     TIMELINES_WITHOUT_AUDIENCE,
     Parsed,
     combine,
-    lacks_required_fields,
+    missing_fields,
     parse,
 )
 from bridge.upstream.sources import COURSE_SESSIONS, EVENTS, SOURCES
@@ -239,8 +239,8 @@ def test_without_a_token_a_missing_visibility_does_not_hide() -> None:
     assert event(offering_type=bare, anonymous=True).complete
     hidden = type_row(customer_visibility="private")
     assert event(offering_type=hidden, anonymous=True).visibility is Visibility.PRIVATE
-    assert lacks_required_fields([event_row(offering_type=bare)], EVENTS)
-    assert not lacks_required_fields([event_row(offering_type=bare)], EVENTS, anonymous=True)
+    assert missing_fields([event_row(offering_type=bare)], EVENTS)
+    assert not missing_fields([event_row(offering_type=bare)], EVENTS, anonymous=True)
 
 
 def test_cancelled_classes_are_read() -> None:

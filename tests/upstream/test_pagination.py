@@ -12,7 +12,7 @@ from flask import Response, request
 from upstream_client import TOKEN, UpstreamClient, failure_of
 from upstreams import raw
 from upstreams.raw import RawUpstream
-from upstreams.rows import START, session_row, timetable, venue_row
+from upstreams.rows import MISSING, START, session_row, timetable, venue_row
 from upstreams.stub import StubUpstream
 
 from bridge.config import ListStyle
@@ -429,13 +429,22 @@ def test_fields_is_omitted_if_upstream_rejects_it(connect: Connect) -> None:
         assert not any(fields_sent(upstream))
 
 
-def test_fields_is_kept_if_rows_are_incomplete_without_it_too(connect: Connect) -> None:
-    rows = [session_row(n, START, course=None) for n in range(3)]
+@pytest.mark.parametrize("missing", [["course"], ["venue"], ["venue", "course"]])
+def test_fields_is_kept_if_rows_lack_the_same_without_it_which_is_asked_once(
+    connect: Connect, missing: list[str]
+) -> None:
+    rows = [session_row(n, START, **dict.fromkeys(missing, MISSING)) for n in range(3)]
     with StubUpstream(rows, token=TOKEN) as upstream:
         client = connect(upstream.url)
+        for _ in range(3):
+            client.walk()
+        assert fields_sent(upstream) == [True, False, True, True]
+        # Other fields are another question.
+        upstream.rows = [session_row(n, START, instructors=MISSING) for n in range(3)]
         client.walk()
+        upstream.rows = rows
         client.walk()
-        assert fields_sent(upstream) == [True, False, True, False]
+        assert fields_sent(upstream)[4:] == [True, False, True]
 
 
 def test_an_upstream_that_ignores_fields_gives_the_same_sessions(connect: Connect) -> None:

@@ -32,7 +32,7 @@ from bridge.upstream.missing_ends import with_usual_ends
 from bridge.upstream.parser import (
     Parsed,
     combine,
-    lacks_required_fields,
+    missing_fields,
     parse,
 )
 from bridge.upstream.sources import COURSE_SESSIONS
@@ -343,21 +343,21 @@ REQUIRED = (
 
 
 def test_complete_rows_and_empty_lists_lack_no_fields() -> None:
-    assert not lacks_required_fields(timetable(30), COURSE_SESSIONS)
-    assert not lacks_required_fields([], COURSE_SESSIONS)
-    assert not lacks_required_fields([None, 5, "row"], COURSE_SESSIONS)
+    assert not missing_fields(timetable(30), COURSE_SESSIONS)
+    assert not missing_fields([], COURSE_SESSIONS)
+    assert not missing_fields([None, 5, "row"], COURSE_SESSIONS)
 
 
 @pytest.mark.parametrize("name", REQUIRED)
 def test_a_field_that_every_row_lacks_is_detected(name: str) -> None:
     rows = [session_row(n, START, **{name: MISSING}) for n in range(3)]
-    assert lacks_required_fields(rows, COURSE_SESSIONS)
+    assert missing_fields(rows, COURSE_SESSIONS)
 
 
 @pytest.mark.parametrize("name", REQUIRED)
 def test_a_field_that_only_one_row_lacks_is_ignored(name: str) -> None:
     rows = [session_row(1, START), session_row(2, START, **{name: MISSING})]
-    assert not lacks_required_fields(rows, COURSE_SESSIONS)
+    assert not missing_fields(rows, COURSE_SESSIONS)
 
 
 @pytest.mark.parametrize(
@@ -371,12 +371,12 @@ def test_a_field_that_only_one_row_lacks_is_ignored(name: str) -> None:
 )
 def test_an_expansion_that_is_missing_in_every_row_is_detected(name: str, unexpanded: Any) -> None:
     rows = [session_row(n, START, **{name: unexpanded}) for n in range(3)]
-    assert lacks_required_fields(rows, COURSE_SESSIONS)
+    assert missing_fields(rows, COURSE_SESSIONS)
 
 
 def test_a_null_in_a_nullable_field_does_not_count_as_missing() -> None:
     rows = [session_row(1, START, name=None, max_occupancy=None, instructors=[], venue=None)]
-    assert not lacks_required_fields(rows, COURSE_SESSIONS)
+    assert not missing_fields(rows, COURSE_SESSIONS)
 
 
 _ROWS: list[Any] = [
