@@ -11,8 +11,9 @@ _MAX_MARKUP = 20_000
 # For each tag the parser checks all open elements around it.
 _MAX_TAGS = 2_000
 _BLOCKS = frozenset(
-    "address article aside blockquote dd div dl dt figure footer h1 h2 h3 h4 h5 h6 header hr li"
-    " main nav ol p pre section table tr ul".split()
+    "address article aside blockquote caption center dd details dialog dir div dl dt fieldset"
+    " figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu nav ol p"
+    " pre search section summary table tr ul".split()
 )
 _SEPARATORS = {"br": "\n", "td": " ", "th": " "}
 _HIDDEN = frozenset(("script", "style", "template", "title", "head"))
@@ -82,6 +83,7 @@ class _TextParts:
         self._block_of: dict[int, int] = {}
         self._link_of: dict[int, int] = {}
         self._hidden: set[int] = set()
+        self._preformatted: set[int] = set()
         self._paragraphs: set[int] = set()
         self._list_items: set[int] = set()
         self._last_block = 0
@@ -105,6 +107,8 @@ class _TextParts:
         identity, tag = node.mem_id, node.tag
         if parent in self._hidden or tag in _HIDDEN:
             self._hidden.add(identity)
+        if parent in self._preformatted or tag == "pre":
+            self._preformatted.add(identity)
         self._block_of[identity] = identity if tag in _BLOCKS else self._block_of.get(parent, 0)
         self._link_of[identity] = self._link_of.get(parent, 0)
         if tag == "a" and identity not in self._hidden:
@@ -120,7 +124,7 @@ class _TextParts:
             self._parts.append(_SEPARATORS[tag])
 
     def _add_text(self, text: str, parent: int) -> None:
-        text = re.sub(r"\s+", " ", text)
+        text = re.sub(r"[^\S\n]+" if parent in self._preformatted else r"\s+", " ", text)
         block, last = self._block_of.get(parent, 0), self._last_block
         if parent in self._hidden or (block != last and not text.strip()):
             return

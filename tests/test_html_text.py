@@ -32,6 +32,20 @@ def test_the_address_of_a_link_follows_its_text(html: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("html", "text"),
     [
+        ("<details><summary>Level</summary>Beginners</details>", "Level\nBeginners"),
+        ("<center>Bring a mat</center>Wear socks", "Bring a mat\nWear socks"),
+        ("<figure>Hall<figcaption>Upstairs</figcaption></figure>", "Hall\nUpstairs"),
+        ("<fieldset><legend>Note</legend>Be early</fieldset>", "Note\nBe early"),
+        ("<pre>Mon\n  <b>Tue\nWed</b></pre>\nand\nSun", "Mon\nTue\nWed\nand Sun"),
+    ],
+)
+def test_words_of_different_lines_stay_on_lines_of_their_own(html: str, text: str) -> None:
+    assert plain(html) == text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
         ('<a href="https://x.example/">https://x.example/</a>!', "https://x.example/!"),
         ('<a href="https://x.example/">X.example</a>', "X.example"),
         ('<a href="mailto:anna@x.example">anna@x.example</a>', "anna@x.example"),
