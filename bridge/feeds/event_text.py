@@ -6,13 +6,24 @@ from zoneinfo import ZoneInfo
 from bridge.feeds.session_view import BookedPlaces, SessionView
 from bridge.languages import Language
 from bridge.model import ClassSession
+from bridge.text_cleanup import clip
 from bridge.times import zone_name
 
 
-def title(view: SessionView, language: Language) -> str:
-    """The title with the instructors' names, and whether it is cancelled or full."""
+def title(view: SessionView, language: Language, *, units: int | None = None) -> str:
+    """The title with the instructors' names, and whether it is cancelled or full.
+
+    Args:
+        units: its maximum length in UTF-16 code units. The names are cut, and not what follows.
+    """
     names = ", ".join(instructor_names(view, language))
     text = view.session.title + (f" – {names}" if names else "")
+    if units is not None:
+        text = clip(text, units - len(_with_state("", view, language)))
+    return _with_state(text, view, language)
+
+
+def _with_state(text: str, view: SessionView, language: Language) -> str:
     if isinstance(view.availability, int):
         text = language.plain("event_spots", view.availability, title=text)
     elif view.availability is not None:

@@ -362,6 +362,12 @@ class TestEvent:
             == 'VALUE=URI;X-APPLE-RADIUS=100;X-TITLE="Loft; A, B, 1 Example St, London"'
         )
 
+    def test_a_place_without_name_and_address_has_no_apple_location(self) -> None:
+        vevent = event(session(venue=replace(HALL, name="", address="")))
+        names = {line.name for line in vevent.lines}
+        assert "GEO" in names
+        assert not names & {"LOCATION", "X-APPLE-STRUCTURED-LOCATION"}
+
     @pytest.mark.parametrize("name", ['The "Barn"', "Semi;colon: comma,", "Caret ^n", "’"])
     def test_venue_names_cannot_end_the_apple_parameter(self, name: str) -> None:
         apple = event(session(venue=replace(HALL, name=name))).line("X-APPLE-STRUCTURED-LOCATION")
@@ -430,6 +436,13 @@ class TestText:
         vevent = event(replace(CANCELLED, title="🧘" * 300))
         assert vevent.text("SUMMARY").startswith("CANCELLED: 🧘")
         assert units(vevent.text("SUMMARY")) <= 255
+
+    def test_a_long_title_still_says_that_the_class_is_full(self) -> None:
+        long = event(session(title="x" * 300, attending=10), availability=Availability.FULL).text(
+            "SUMMARY"
+        )
+        assert long.endswith("x… (Full)")
+        assert units(long) == 255
 
     def test_names_of_255_units_are_not_truncated(self) -> None:
         assert event(session(title="x" * 255, instructors=())).text("SUMMARY") == "x" * 255

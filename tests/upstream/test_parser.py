@@ -416,6 +416,11 @@ def test_character_references_in_names_are_resolved() -> None:
     assert session.instructors[0].name == "Zoë"
 
 
+def test_a_name_that_nobody_can_see_is_no_name() -> None:
+    session = parse_row(session_row(1, START, name="\u200b \u2060"))
+    assert session.title == session.course.name
+
+
 @pytest.mark.parametrize(
     ("lat", "lng", "position"),
     [

@@ -33,7 +33,7 @@ def event(view: SessionView, options: EventOptions) -> bytes:
     """The lines of an event. A pure function, and most of the rendering time: hence cached."""
     lines = b"".join(line(prop) for prop in properties(view, options))
     if options.alarm is not None and not view.cancelled:
-        lines += _alarm(options.alarm, title(view, options.language))
+        lines += _alarm(options.alarm, title(view, options.language, units=MAX_LINE))
     return b"BEGIN:VEVENT\r\n" + lines + b"END:VEVENT\r\n"
 
 
@@ -42,7 +42,7 @@ def _alarm(minutes: int, summary: str) -> bytes:
     lines = (
         line(text("ACTION", "DISPLAY")),
         # ACTION:DISPLAY requires it.
-        line(text("DESCRIPTION", clip(summary, MAX_LINE))),
+        line(text("DESCRIPTION", summary)),
         line(Property("TRIGGER", f"-PT{minutes}M")),
     )
     return b"BEGIN:VALARM\r\n" + b"".join(lines) + b"END:VALARM\r\n"
@@ -61,7 +61,7 @@ def properties(view: SessionView, options: EventOptions) -> Iterator[Property]:
     yield date_time("DTSTART", session.start, zone)
     # Sessions that an earlier version stored may have no end.
     yield date_time("DTEND", session.end or session.start + timedelta(hours=1), zone)
-    yield text("SUMMARY", clip(title(view, language), MAX_LINE))
+    yield text("SUMMARY", title(view, language, units=MAX_LINE))
     yield text("STATUS", "CANCELLED" if view.status is Status.CANCELLED else "CONFIRMED")
     # A timetable must not mark its subscribers as busy.
     yield text("TRANSP", "TRANSPARENT")
@@ -87,9 +87,10 @@ def _location(session: ClassSession) -> Iterator[Property]:
         return
     latitude, longitude = f"{venue.latitude:.6f}", f"{venue.longitude:.6f}"
     yield Property("GEO", f"{latitude};{longitude}")
-    # Apple shows its map only if the title is the text of LOCATION.
-    address = f"geo:{latitude},{longitude}"
-    yield apple_structured_location("X-APPLE-STRUCTURED-LOCATION", address, location)
+    if location:
+        # Apple shows its map only if the title is the text of LOCATION.
+        address = f"geo:{latitude},{longitude}"
+        yield apple_structured_location("X-APPLE-STRUCTURED-LOCATION", address, location)
 
 
 def _zone_of(session: ClassSession, style: TimeStyle) -> ZoneInfo | None:
