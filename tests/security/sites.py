@@ -78,6 +78,11 @@ def all_paths(app: Flask) -> list[str]:
     return [*dict.fromkeys(paths), *QUERIES]
 
 
+def kind_of(path: str) -> str:
+    """What kind of page or feed this is: the same for all records and collections."""
+    return re.sub("[0-9]+", "", _COLLECTION.sub("/*/", path))
+
+
 def some_paths(app: Flask, number: int) -> list[str]:
     """A sample of `all_paths`; all of them with ``THOROUGH=1``.
 
@@ -88,7 +93,7 @@ def some_paths(app: Flask, number: int) -> list[str]:
         return all_paths(app)
     kinds: dict[str, list[str]] = {}
     for path in all_paths(app)[: -len(QUERIES)]:
-        kinds.setdefault(re.sub("[0-9]+", "", _COLLECTION.sub("/*/", path)), []).append(path)
+        kinds.setdefault(kind_of(path), []).append(path)
     paths = [alike[number % len(alike)] for alike in kinds.values()]
     return [*dict.fromkeys(paths), *QUERIES[number % 3 :: 3]]
 
@@ -124,11 +129,6 @@ class Site:
         """Request all paths."""
         for path in all_paths(self.app):
             self.request(path, method, **headers)
-
-    def request_some(self, number: int, **headers: str) -> None:
-        """Request the sample of the paths that has this number."""
-        for path in some_paths(self.app, number):
-            self.request(path, **headers)
 
     def operator_pages(self) -> Iterator[TestResponse]:
         """Request the operator's pages."""
