@@ -260,3 +260,15 @@ def test_a_violation_is_found(check, name: str, source: str) -> None:  # type: i
     packages = frozenset({"", "upstream", "store", "sandbox"})
     assert not check(Tree(sound, packages))
     assert check(Tree({**sound, name: source}, packages))
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports them under their names, and refuses the whole run."""
+    files = [
+        path
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if "node_modules" not in path.parts and not (path.parent / "__init__.py").exists()
+    ]
+    counts = Counter(path.name for path in files)
+    assert len(files) > 100
+    assert {name for name, count in counts.items() if count > 1} == set()
