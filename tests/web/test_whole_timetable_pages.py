@@ -213,6 +213,15 @@ class TestRoom:
             assert entries(page(client, "/sessions"))["/classes/5"] == "Hall"
             assert "Where Hall" in page(client, "/classes/5").text
 
+    def test_beside_a_class_without_a_venue_the_others_state_theirs(self):
+        studio = studio_of()
+        studio.add(kind="event", starts_at=in_hours(1), venue=None, description="", id=5)
+        studio.add(kind="event", starts_at=in_hours(2), venue=1, description="", id=6)
+        with served(studio) as client:
+            found = page(client, "/sessions")
+            assert entries(found) == {"/classes/5": "", "/classes/6": "Riverside"}
+            assert '<p class="place">' not in found.source
+
     def test_it_counts_towards_the_size_of_an_entry(self):
         session = ClassSession("event", 5, "Flow", in_hours(1), in_hours(2), venue=Venue(1, "V"))
         plain, roomy = (

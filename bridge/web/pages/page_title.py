@@ -89,7 +89,7 @@ def page_content(
     if spec.identity is None:
         name = _filter_set_title(spec, subject, language)
     sessions = [view.session for view in selection.shown]
-    venues = {session.venue.id: session.venue for session in sessions if session.venue}
+    venues = {session.venue and session.venue.id: session.venue for session in sessions}
     venue = next(iter(venues.values())) if len(venues) == 1 else None
     one_room = spec.kind is Kind.ROOM
     if one_room and latest and latest.room and latest.room.name:
