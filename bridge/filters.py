@@ -140,6 +140,11 @@ class FilterSet:
         """Whether the sessions depend on the waitlist, which not every source states."""
         return Occupancy.HAS_WAITLIST in self.occupancy_status
 
+    @property
+    def is_window(self) -> bool:
+        """Whether it selects all sessions of its window, so that only deleted ones leave it."""
+        return self == FilterSet(past=self.past, future=self.future)
+
     def window(self, at: datetime, zone: tzinfo) -> Window:
         """The window at a time, whose days are those of *zone*.
 

@@ -94,7 +94,7 @@ class Publisher:
                     previous,
                     snapshot,
                     {**records.published, **elsewhere},
-                    deleted=None if rules.wide else walk.deleted,
+                    deleted=None if key.filter_set.is_window else walk.deleted,
                 )
                 self._log_changes(key.source, changes, snapshot, writes, expect)
             lease.renew()

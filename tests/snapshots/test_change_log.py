@@ -137,6 +137,23 @@ def test_a_new_session_is_logged_as_added(walks: Walks) -> None:
     assert (entry.change.before, entry.change.identity) == (None, ("course_session", 3))
 
 
+@pytest.mark.parametrize(
+    ("filter_set", "logged"),
+    [
+        (FilterSet(past=30, future=90), [True]),
+        (FilterSet(past=30, venues=(12,)), []),
+        (FilterSet(past=30, status=(Status.ACTIVE,)), []),
+    ],
+    ids=["all sessions of a window", "of a venue", "of a status"],
+)
+def test_one_feed_logs_a_removal_only_if_the_session_cannot_be_in_other_feeds(
+    walks: Walks, filter_set: FilterSet, logged: list[bool]
+) -> None:
+    for listed in (8, 7, 7):
+        log = walks(sessions(listed), filter_set=filter_set, rules=NARROW)
+    assert [entry.change.removed for entry in log] == logged
+
+
 def test_a_deleted_session_is_logged_once_it_is_believed_gone(walks: Walks) -> None:
     walks(sessions(8))
     assert walks(sessions(7)) == ()
