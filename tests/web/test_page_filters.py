@@ -73,6 +73,29 @@ def sessions(client: FlaskClient, path: str) -> list[dict]:
     return client.get(f"{path}.json" if "?" not in path else path.replace("?", ".json?")).json
 
 
+class TestManyFilters:
+    QUERY = "venues=" + ",".join(map(str, range(12, 42)))
+
+    def test_some_have_a_link_and_the_rest_can_be_removed_together(self, whole):
+        found = page(whole, f"/sessions?{self.QUERY}&alarm=15")
+        links = active(found)
+        assert 1 < len(links) <= 20
+        assert f"and {30 - len(links)} more" in found.text
+        [everything] = re.findall(r'<a href="([^"]*)">Remove all filters', found.source)
+        assert everything == "/sessions?alarm=15"
+
+    def test_the_fixed_ones_of_an_embedded_page_stay(self, whole):
+        path = f"/embed/sessions?filters=on&fixed=weekdays,rooms&weekdays=mon&{self.QUERY}"
+        found = page(whole, path)
+        [everything] = re.findall(r'<a href="([^"]*)">Remove all filters', found.source)
+        assert "venues=" not in everything
+        assert "weekdays=mon" in everything
+
+    def test_names_that_change_nothing_or_are_repeated_are_not_in_links(self, whole):
+        found = page(whole, f"/embed/sessions?filters=on&fixed={'rooms,past,' * 50}rooms")
+        assert set(re.findall(r'fixed=([^&"]*)', found.source)) == {"rooms"}
+
+
 class TestChoices:
     def test_they_occur_in_the_feed(self, whole):
         offered = choices(page(whole, "/venues/12"))

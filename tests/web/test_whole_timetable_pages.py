@@ -685,6 +685,44 @@ def test_every_page_is_below_100_kb(crowded: FlaskClient, path: str) -> None:
     assert len(found.source.encode()) + sum(map(len, bodies)) < 100_000
 
 
+OBJECTS = ("venues", "rooms", "instructors", "offering_types", "category", "course")
+UNKNOWN = ",".join(str(1_000_000_000 + number) for number in range(100))
+OTHERS = (
+    "&past=0&future=365&alarm=15&tz=local&cancelled=keep&availability=full&status=active"
+    "&weekdays=mon,tue,wed,thu,fri,sat,sun&time_from=00:01&time_until=23:59"
+    "&sources=events,course_sessions"
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        # 600 ids, in less than 8 kB.
+        ("&".join(f"{name}={UNKNOWN}" for name in OBJECTS), 414),
+        ("&".join(f"{name}={','.join(map(str, range(1, 101)))}" for name in OBJECTS), 414),
+        (f"instructors={UNKNOWN[: 11 * 30 - 1]}{OTHERS}", 200),
+        (f"instructors={','.join(map(str, range(1, 45)))}{OTHERS}", 200),
+        (f"category={','.join(map(str, range(1, 31)))}&rooms=1,2,3,4,5,6,7,8,9,10{OTHERS}", 200),
+    ],
+    ids=["unknown ids", "ids", "30 unknown ids", "44 long names", "40 long names"],
+)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/sessions?", "/sessions?view=week&lang=zh-Hant-TW&", "/sessions?view=month&",
+        f"/embed/sessions?filters=on&view=month&fixed={'past,venues,' * 200}&",
+        "/embed/sessions?filters=on&view=week&fixed=&", "/sessions/changes?",
+    ],
+    ids=["list", "week", "month", "embedded month", "embedded week", "changes"],
+)  # fmt: skip
+def test_no_query_makes_a_page_larger_than_100_kb(
+    crowded: FlaskClient, path: str, query: str, status: int
+) -> None:
+    response = crowded.get(path + query)
+    assert response.status_code == status
+    assert len(response.data) < 100_000
+
+
 def test_every_class_of_a_long_day_is_reached_through_the_link_to_the_rest(
     crowded: FlaskClient,
 ) -> None:

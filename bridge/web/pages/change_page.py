@@ -9,7 +9,6 @@ from flask import Blueprint, Response, current_app, request
 from bridge import times
 from bridge.feeds.change_text import change_text
 from bridge.feeds.changes import SessionChange
-from bridge.feeds.params import feed_spec
 from bridge.feeds.spec import FeedSpec, Kind, session_path
 from bridge.model import ClassSession
 from bridge.services import Services
@@ -74,7 +73,7 @@ def change_items(
 def show(kind: Kind, identity: int | None) -> Response:
     """What changed in the feed in the last 30 days."""
     context = PageContext.of(request)
-    spec = feed_spec(kind, identity, context.feed_pairs, context.services.defaults)
+    spec = context.feed_spec(kind, identity)
     lookup = context.services.router.find(spec.filter_set)
     key = ("changes", spec)
     return page_response(context, lookup, key, lambda: _page(context, spec, lookup), indexed=False)

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, request
 
 from bridge.errors import ParameterError
-from bridge.feeds.params import OPTIONS, feed_spec
+from bridge.feeds.params import OPTIONS
 from bridge.feeds.spec import PATH_FIELDS, FeedSpec, Kind
 from bridge.filter_params import PARAMETERS
 from bridge.param_values import quoted
@@ -14,7 +14,7 @@ from bridge.web.pages.accent import DARK, LIGHT, accent_colour, themed
 from bridge.web.pages.embed_options import EmbedOptions
 from bridge.web.pages.page_cache import Page, page_response
 from bridge.web.pages.page_context import PageContext
-from bridge.web.pages.page_filters import page_filters
+from bridge.web.pages.page_filters import FIELDS, page_filters
 from bridge.web.pages.page_title import page_content
 from bridge.web.routing import kind_routes
 
@@ -25,7 +25,7 @@ blueprint = Blueprint("embed", __name__, url_prefix="/embed")
 def show(kind: Kind, identity: int | None) -> Response:
     """The timetable as a list or as a week, without the rest of the page."""
     context = PageContext.of(request)
-    spec = feed_spec(kind, identity, context.feed_pairs, context.services.defaults)
+    spec = context.feed_spec(kind, identity)
     options = EmbedOptions.of(context)
     fixed = _fixed_parameters(context, spec, options)
     key = ("embed", spec, context.view, context.first_day, options, fixed)
@@ -48,13 +48,15 @@ def _fixed_parameters(
     Raises:
         ParameterError: ``fixed`` has a name that is not one of a filter.
     """
+    used = dict.fromkeys(name for name, _ in spec.query_pairs)
     if not options.filters or "fixed" not in context.request.args:
-        return tuple(dict.fromkeys(name for name, _ in spec.query_pairs))
-    names = context.request.args["fixed"].split(",")
+        return tuple(used)
+    names = [*filter(None, context.request.args["fixed"].split(","))]
     for name in names:
-        if name and name not in PARAMETERS and name not in OPTIONS:
+        if name not in PARAMETERS and name not in OPTIONS:
             raise ParameterError("fixed", f"fixed: {quoted(name)} is not the name of a filter")
-    return tuple(filter(None, names))
+    # Visitors cannot change others anyway, and each link of the page repeats these names.
+    return tuple(name for name in dict.fromkeys(names) if name in used or name in FIELDS)
 
 
 def _timetable(
@@ -65,13 +67,13 @@ def _timetable(
     fixed: tuple[str, ...],
 ) -> Page:
     content = page_content(lookup.snapshot, spec, context.language)
-    table = context.timetable(content)
     path = calendar_links.path(spec, content.name)
     page_path = f"/embed{path}"
     filters = page_filters(
         lookup.snapshot, spec, content, context.language, page_path,
         first_weekday=context.first_weekday(content.studio_zone), fixed=fixed,
     )  # fmt: skip
+    table = context.timetable(content, page_path, filters.size if options.filters else 0)
     parameters = options.parameters
     if options.filters:
         parameters["fixed"] = ",".join(fixed)

@@ -15,6 +15,38 @@ CATALOGUE = 38_000
 """Maximum bytes of the lists on the start page, and of the numbers for its script."""
 
 
+MAX_PATH = 1_000
+"""Maximum characters of the path of a timetable's page, with its query."""
+
+_USUAL_PATH = 100
+# How many links of a page contain its path, without those of the days of a month.
+_PATH_LINKS = 40
+_DAY_LINKS = 62
+_MAX_DAY_LINK = 400
+_MAX_REMOVAL_LINKS = 20
+_REMOVAL_LINKS = 4_000
+
+
+def has_day_links(path: str) -> bool:
+    """Whether the page of a month at this path has links to its days."""
+    return len(path) <= _MAX_DAY_LINK
+
+
+def path_size(path: str, *, days: bool) -> int:
+    """The approximate size of all copies of a page's path in its links, beyond a usual length.
+
+    Args:
+        days: whether it is the page of a month.
+    """
+    times = _PATH_LINKS + (_DAY_LINKS if days and has_day_links(path) else 0)
+    return max(0, text_size(path) - _USUAL_PATH) * times
+
+
+def removal_links(path: str) -> int:
+    """How many links that remove one filter each fit into the page at this path."""
+    return max(1, min(_MAX_REMOVAL_LINKS, _REMOVAL_LINKS // text_size(path)))
+
+
 def items_per_group(groups: Sequence[Sequence[int]], limit: int, *, most: int) -> int:
     """How many items of each group fit into a page: the same number for all groups.
 

@@ -8,11 +8,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from flask import Request, current_app, render_template
+from werkzeug.exceptions import RequestURITooLarge
 
 from bridge import languages, times
 from bridge.errors import ParameterError
 from bridge.feeds.params import OPTIONS, feed_spec
-from bridge.feeds.spec import FeedSpec
+from bridge.feeds.spec import FeedSpec, Kind
 from bridge.filter_params import PARAMETERS
 from bridge.languages import Language
 from bridge.param_values import quoted, single
@@ -119,6 +120,18 @@ class PageContext:
         pairs = self.request.args.items(multi=True)
         return [(name, value) for name, value in pairs if name in names and value]
 
+    def feed_spec(self, kind: Kind, identity: int | None) -> FeedSpec:
+        """The feed of the page.
+
+        Raises:
+            ParameterError: a parameter cannot be used.
+            RequestURITooLarge: the page, whose links repeat its filters, would be too large.
+        """
+        spec = feed_spec(kind, identity, self.feed_pairs, self.services.defaults)
+        if len(spec.path()) > page_budget.MAX_PATH:
+            raise RequestURITooLarge
+        return spec
+
     @cached_property
     def feed_language(self) -> str | None:
         """The value of ``lang`` for feeds; None if the address names no language with texts."""
@@ -191,14 +204,16 @@ class PageContext:
         language = self.language if chosen else self.services.config.feed_language
         return language.first_weekday(zone)
 
-    def timetable(self, content: PageContent, filters_size: int = 0) -> Timetable:
+    def timetable(self, content: PageContent, path: str, filters_size: int = 0) -> Timetable:
         """The timetable of a page for the requested view and day.
 
         Args:
+            path: of the page, with its query.
             filters_size: the approximate size of the filters in the page, in bytes.
         """
         shown, zone = content.shown, content.zone
-        budget = page_budget.TIMETABLE - filters_size
+        links_size = page_budget.path_size(path, days=self.view == MONTH)
+        budget = page_budget.TIMETABLE - filters_size - links_size
         if self.view == AGENDA:
             return timetable.agenda(shown, zone, self.now, self.first_day, budget=budget)
         if self.view == MONTH:
@@ -279,6 +294,7 @@ class PageContext:
             link=self.link,
             asset=lambda name: self.root + assets.path(name),
             languages=languages.available(),
+            has_day_links=page_budget.has_day_links,
             studio=self.studio,
             sandbox=self.services.config.sandbox,
             **{**_OPTIONAL, **variables},

@@ -28,6 +28,7 @@ FIELDS = ("weekdays", *_TIMES, *_LISTS)
 
 # Bytes of the markup of a choice, without its name.
 _CHOICE_MARKUP = 45
+_MAX_IN_TITLE = 7
 _ANY_TIME = (None, None)
 
 
@@ -74,14 +75,27 @@ class ActiveFilter:
     """A filter of the page.
 
     Attributes:
-        path: of the page without this filter.
+        pairs: its names and values in the query.
         in_title: whether the title of the page should state it.
     """
 
     parameter: str
     text: str
-    path: str
+    pairs: tuple[tuple[str, str], ...]
     in_title: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A link that removes a filter.
+
+    Attributes:
+        text: of the filter.
+        path: of the page without it.
+    """
+
+    text: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +107,10 @@ class PageFilters:
         weekdays: those that occur, in the order of the week.
         lists: with at least two values to choose among.
         time_from, time_until: the chosen times of day, ``HH:MM``, or empty.
+        removals: those filters that visitors can remove, as far as they fit into the page.
+        overflow: how many do not fit into the page.
+        path_without: of the page without all filters that visitors can remove.
         unknown: the objects in the filters that no session is known of.
-        fixed: names of parameters that visitors cannot change.
     """
 
     parameters: frozenset[str]
@@ -103,18 +119,23 @@ class PageFilters:
     time_from: str
     time_until: str
     active: tuple[ActiveFilter, ...]
+    removals: tuple[Removal, ...]
+    overflow: int
+    path_without: str
     unknown: tuple[str, ...]
-    fixed: frozenset[str]
-
-    @property
-    def removable(self) -> tuple[ActiveFilter, ...]:
-        """The filters that visitors can remove."""
-        return tuple(active for active in self.active if active.parameter not in self.fixed)
 
     @property
     def size(self) -> int:
-        """The approximate size of its choices in the page, in bytes."""
-        return sum(choice.size for group in self.lists for choice in group.choices)
+        """The approximate size of its choices and links in the page, in bytes."""
+        choices = sum(
+            choice.size
+            for group in self.lists
+            for choice in (*group.choices, group.several)
+            if choice is not None
+        )
+        return choices + sum(
+            page_budget.text_size(removal.path, removal.text) for removal in self.removals
+        )
 
     @property
     def chosen(self) -> bool:
@@ -123,7 +144,8 @@ class PageFilters:
 
     def title(self, name: str) -> str:
         """The title of a page: its name, and the filters that the name does not state."""
-        return " · ".join([name, *(active.text for active in self.active if active.in_title)])
+        texts = [active.text for active in self.active if active.in_title]
+        return " · ".join([name, *texts[:_MAX_IN_TITLE]])
 
 
 def page_filters(
@@ -161,6 +183,9 @@ def page_filters(
     for view in shown:
         collector.add(view.session)
     names = collector.names(language)
+    active = tuple(_active(spec, names, language))
+    removable = [item for item in active if item.parameter not in fixed]
+    most = page_budget.removal_links(path)
     return PageFilters(
         parameters=frozenset(fields),
         weekdays=()
@@ -169,8 +194,12 @@ def page_filters(
         lists=_lists(offered, spec.filter_set, collector.choices, names, language),
         time_from=_clock(spec.filter_set.time_from),
         time_until=_clock(spec.filter_set.time_until),
-        active=tuple(_active(spec, names, language, path)),
-        fixed=frozenset(fixed),
+        active=active,
+        removals=tuple(
+            Removal(item.text, _path_without(spec, path, item)) for item in removable[:most]
+        ),
+        overflow=len(removable[most:]),
+        path_without=_path_without(spec, path, *removable),
         unknown=tuple(
             _name(names, field, identity, language)
             for field, identity in content.subject.unmatched_ids
@@ -285,35 +314,38 @@ def _lists(
 
 
 def _active(
-    spec: FeedSpec, names: Mapping[str, Mapping[int, str]], language: Language, path: str
+    spec: FeedSpec, names: Mapping[str, Mapping[int, str]], language: Language
 ) -> Iterator[ActiveFilter]:
     """The filters in the query of the page, in its order."""
-    plain = path.partition("?")[0]
     pairs = spec.query_pairs
     # The name of the page of any filter set is that of the chosen objects.
     in_name = spec.identity is None
-
-    def without(*removed: tuple[str, str]) -> str:
-        rest = "&".join(f"{name}={value}" for name, value in pairs if (name, value) not in removed)
-        return f"{plain}?{rest}" if rest else plain
-
-    times = [pair for pair in pairs if pair[0] in _TIMES]
-    for name, value in pairs:
-        if name in OPTIONS or (name in _TIMES and (name, value) != times[0]):
+    times = tuple(pair for pair in pairs if pair[0] in _TIMES)
+    for pair in pairs:
+        name, value = pair
+        if name in OPTIONS or (name in _TIMES and pair != times[0]):
             continue
         if name in _TIMES:
-            yield ActiveFilter(name, time_range(spec.filter_set, language), without(*times), True)
+            yield ActiveFilter(name, time_range(spec.filter_set, language), times, True)
         elif name == "weekdays":
             text = language.weekday(Weekday(value).number)
-            yield ActiveFilter(name, text, without((name, value)), True)
+            yield ActiveFilter(name, text, (pair,), True)
         elif name in FIELD_WORDS:
             text = _name(names, name, int(value), language)
-            yield ActiveFilter(name, text, without((name, value)), not in_name)
+            yield ActiveFilter(name, text, (pair,), not in_name)
         elif name == "sources":
             text = str(language(f"source_{value}"))
-            yield ActiveFilter(name, text, without((name, value)), not in_name)
+            yield ActiveFilter(name, text, (pair,), not in_name)
         else:
-            yield ActiveFilter(name, f"{name}={value}", without((name, value)), False)
+            yield ActiveFilter(name, f"{name}={value}", (pair,), False)
+
+
+def _path_without(spec: FeedSpec, path: str, *filters: ActiveFilter) -> str:
+    """The path of the page without some of its filters."""
+    removed = {pair for item in filters for pair in item.pairs}
+    rest = "&".join(f"{n}={value}" for n, value in spec.query_pairs if (n, value) not in removed)
+    plain = path.partition("?")[0]
+    return f"{plain}?{rest}" if rest else plain
 
 
 def _name(

@@ -77,7 +77,7 @@ def start() -> Response:
 def show(kind: Kind, identity: int | None) -> Response:
     """A timetable of the next days or of a week, with links for subscribing."""
     context = PageContext.of(request)
-    spec = feed_spec(kind, identity, context.feed_pairs, context.services.defaults)
+    spec = context.feed_spec(kind, identity)
     embed = EmbedBuilder.of(context)
     key = ("timetable", spec, context.view, context.first_day, embed)
     lookup = context.services.router.find(spec.filter_set)
@@ -205,7 +205,7 @@ def _timetable(
             first_weekday=context.first_weekday(content.studio_zone),
         )  # fmt: skip
         title = filters.title(content.name)
-    table = context.timetable(content, filters.size if filters else 0)
+    table = context.timetable(content, page_path, filters.size if filters else 0)
     # A session of several days has an entry for each of them.
     upcoming = {
         entry.path: entry
