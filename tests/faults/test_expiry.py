@@ -16,6 +16,7 @@ from upstreams.stub import StubUpstream
 
 from bridge.config import UpstreamPlan
 from bridge.services import Services
+from bridge.store.fallback import FallbackStore
 from bridge.store.sqlite import SqliteStore
 from bridge.web import create_app
 
@@ -67,7 +68,9 @@ def two_machines(
         return [
             _requester(
                 make_bridge(
-                    store=SqliteStore(tmp_path / "store.sqlite3", running_clock),
+                    store=FallbackStore(
+                        SqliteStore(tmp_path / "store.sqlite3", running_clock), running_clock
+                    ),
                     at=running_clock,
                     base_url=teamup.url,
                     **fields,

@@ -15,8 +15,10 @@ CATALOGUE = 38_000
 """Maximum bytes of the lists on the start page, and of the numbers for its script."""
 
 
-MAX_PATH = 1_000
-"""Maximum characters of the path of a timetable's page, with its query."""
+MAX_PATH = 2_000
+"""Maximum characters of the path of a timetable's page, with its query.
+
+Up to half of it pages stay below 100 kB, beyond below 150 kB: some 40 links repeat the path."""
 
 _USUAL_PATH = 100
 # How many links of a page contain its path, without those of the days of a month.
