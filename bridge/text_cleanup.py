@@ -16,6 +16,8 @@ _BLANKS = re.compile(r"[^\S\n]+")
 # Characters that take two code units in UTF-16.
 _ASTRAL = re.compile(r"[\U00010000-\U0010ffff]")
 _ELLIPSIS = "…"
+# Control and format characters, surrogates, separators.
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 
 
 def lru_cached(
@@ -54,6 +56,14 @@ def without_controls(value: str) -> str:
 def one_line(value: str) -> str:
     """Like :func:`lines`, with every line break replaced by a space."""
     return " ".join(lines(value).split())
+
+
+def is_visible(character: str) -> bool:
+    """Whether *character* is neither a space nor a control or format character.
+
+    Characters of later versions of Unicode, and those of private fonts, count as visible.
+    """
+    return unicodedata.category(character) not in _INVISIBLE
 
 
 def clip(value: str, units: int) -> str:

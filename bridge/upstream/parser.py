@@ -273,8 +273,8 @@ def _name(value: object) -> str:
     if not isinstance(value, str):
         return ""
     name = text_cleanup.one_line(html_text.unescape(value[:_MAX_NAME]))
-    if not any(map(str.isprintable, name.replace(" ", ""))):
-        # Only zero-width characters: a link of that text could be neither seen nor clicked.
+    if not any(map(text_cleanup.is_visible, name)):
+        # A link of that text could be neither seen nor clicked.
         return ""
     # Names are in every feed, so a link to a meeting has no place in them.
     return text_cleanup.without_meeting_links(name)

@@ -198,7 +198,9 @@ def _line(value: Any) -> str:
     if not _TAG.search(value):
         value = _REFERENCE.sub(lambda match: html.unescape(match[0]), value)
     cleaned = "".join(" " if char in _BREAKS else char for char in value if not _removed(char))
-    return " ".join(cleaned.split())
+    line = " ".join(cleaned.split())
+    # A name of which nothing can be seen is no name.
+    return line if any(unicodedata.category(char) not in {"Cf", "Zs"} for char in line) else ""
 
 
 def _removed(char: str) -> bool:

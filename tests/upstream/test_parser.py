@@ -421,6 +421,11 @@ def test_a_name_that_nobody_can_see_is_no_name() -> None:
     assert session.title == session.course.name
 
 
+@pytest.mark.parametrize("name", ["\ue000", "\U00018cd6", "\u0301", "."])
+def test_private_and_newer_characters_are_a_name(name: str) -> None:
+    assert parse_row(session_row(1, START, name=name)).title == name
+
+
 @pytest.mark.parametrize(
     ("lat", "lng", "position"),
     [
