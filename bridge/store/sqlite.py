@@ -18,6 +18,10 @@ from bridge.store.interface import SHORT_LIVED, TIMEOUT, Entry, Store, Write
 T = TypeVar("T")
 
 _OPEN_SECONDS = 0.5
+# Other threads may use the connection for so long: on a busy machine the file has not failed then.
+_QUEUE_SECONDS = 1.0
+# After this wait, a file that another process is writing to gets so long.
+_LEAST_SECONDS = 0.02
 _COMMITS_PER_PURGE = 500
 _SCHEMA_ATTEMPTS = 20
 # SQLite's limit on variables in a statement is at least 999 in every version.
@@ -137,17 +141,19 @@ class Connection:
         self._connection: sqlite3.Connection | None = None
 
     def run(self, operation: Callable[[sqlite3.Connection], T]) -> T:
-        """The result of *operation*, which may take :data:`TIMEOUT`, including all waiting.
+        """The result of *operation*.
+
+        It waits for a locked file for :data:`TIMEOUT`, together with all threads that wait already.
 
         Raises:
             StoreError: the file cannot be used, or is locked for too long.
         """
         deadline = time.monotonic() + TIMEOUT.get()
-        if not self._lock.acquire(timeout=TIMEOUT.get()):
+        if not self._lock.acquire(timeout=max(TIMEOUT.get(), _QUEUE_SECONDS)):
             raise StoreError("SQLite: other threads take too long", readable=True)
         try:
             connection = self._connect()
-            left = max(0.0, deadline - time.monotonic())
+            left = max(_LEAST_SECONDS, deadline - time.monotonic())
             connection.execute(f"PRAGMA busy_timeout = {round(left * 1000)}")
             return operation(connection)
         except sqlite3.Error as err:

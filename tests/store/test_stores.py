@@ -253,6 +253,30 @@ def test_threads_do_not_wait_for_a_locked_file_one_after_the_other(
     assert seconds_of_commits(store, 16) < 5 * seconds_of_commits(store, 1)
 
 
+def test_a_request_waits_for_other_threads_longer_than_for_a_locked_file(
+    locked: tuple[SqliteStore, sqlite3.Connection],
+) -> None:
+    store, other = locked
+    versions: list[str | None] = []
+
+    def commit(timeout: float) -> None:
+        TIMEOUT.set(timeout)
+        versions.append(store.commit({"a": Write(b"2")}))
+
+    first, second = (
+        threading.Thread(target=commit, args=[timeout]) for timeout in (60, REQUEST_TIMEOUT)
+    )
+    first.start()
+    first.join(0.2)
+    second.start()
+    second.join(1.5 * REQUEST_TIMEOUT)
+    other.execute("ROLLBACK")
+    first.join()
+    second.join()
+    assert len(versions) == 2
+    assert None not in versions
+
+
 def test_reads_do_not_wait_for_a_write_that_waits_for_a_locked_file(
     locked: tuple[SqliteStore, sqlite3.Connection],
 ) -> None:
