@@ -14,7 +14,7 @@ class FaultyStore(MemoryStore):
 
     Attributes:
         fault: the error of each operation; if it is readable, reads succeed.
-        operations: the number of operations, including those that failed.
+        operations: the number of operations, with the failed ones.
     """
 
     def __init__(self, clock: ManualClock) -> None:

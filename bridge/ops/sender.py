@@ -159,6 +159,7 @@ class Sender(Generic[OutboxT]):
                 # Another process sends now.
                 continue
             except Exception:
+                # No caller can handle the error, and a later request must be able to try again.
                 self._instrumentation.background_failed("delivery")
                 log.exception("delivery ended", receiver=self.outbox.name)
 

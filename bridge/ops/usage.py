@@ -144,7 +144,7 @@ class UsageCounter:
         return self._last_reads.get(name, {})
 
     def families(self) -> dict[str, ReadCount]:
-        """Reads by user agent, of those that have read anything."""
+        """The number of reads by user agent, without user agents that have read nothing."""
         now = self._store.now()
         return {family: hours.read_count(now) for family, hours in self._totals()[0].items()}
 

@@ -155,7 +155,7 @@ def with_current_visibility(entry: Published, types: Mapping[int, OfferingType])
         return entry
     updated = replace(stored, visibility=current.visibility, draft=current.draft)
     session = replace(entry.session, offering_type=updated)
-    # Those who could not see the session before must not learn what it was.
+    # Readers who could not see the session before must not learn its former data.
     return replace(entry, session=session, moved_from=None, covered=(), noted_at=None)
 
 

@@ -26,7 +26,7 @@ def with_revision(session: ClassSession, at: int, before: Published | None) -> P
         session = replace(session, instructors=known)
     moved_from: datetime | None = None
     covered: tuple[Instructor, ...] = ()
-    # Those who could not see the session before must not learn what it was.
+    # Readers who could not see the session before must not learn its former data.
     if _access(session) == _access(old):
         moved_from, covered = _moved_from(session, at, before), _covered(session, before)
     announced = (moved_from, covered) == (before.moved_from, before.covered)

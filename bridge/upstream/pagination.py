@@ -339,7 +339,7 @@ class Walker:
         return missing_fields(_envelope(page)[1], self._source, anonymous=self._anonymous)
 
     def _newly_missing_fields(self, page: Mapping[str, Any]) -> frozenset[str]:
-        """The missing fields, except those that rows are known to lack without ``fields``, too."""
+        """The missing fields that rows may have in an answer without ``fields``."""
         return self._missing_fields(page) - self._known_missing_fields()
 
     def _known_missing_fields(self) -> frozenset[str]:

@@ -372,7 +372,7 @@ class TestUnusableRow:
                 entry.held and entry.session == before[id].session for id, entry in after.items()
             )
             assert len(after) == 20
-        # Those that upstream lists no longer are held for as long as any others.
+        # Sessions that upstream stops listing are then held for SHRINK_HOLD, like all others.
         assert len(walks.walk(sessions[:1])) == 20
         after = walks.walk(sessions[:1], after=HOLD)
         assert len(after) == 1

@@ -96,8 +96,10 @@ _SeriesKey = tuple[str | None, str, int, CacheOutcome | None]
 
 
 class AccessLog:
-    """Records responses: those of a WSGI application with :meth:`middleware`, and by :meth:`record`
-    those that the ASGI application sends without it.
+    """Records responses.
+
+    :meth:`middleware` records those of a WSGI application. The ASGI application calls
+    :meth:`record` for those that it sends itself.
 
     Args:
         log_requests: whether all responses are logged one by one, or cached ones are only counted

@@ -1,4 +1,4 @@
-"""Which requests are refused whatever their route: too long, or not well-formed."""
+"""Refuses requests that are too long or not well-formed, before they are routed."""
 
 import re
 from collections.abc import Mapping

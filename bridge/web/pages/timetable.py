@@ -447,7 +447,7 @@ def _day(day: date, entries: tuple[Entry, ...], most: int) -> Day:
 
 
 def _by_day(entries: Iterable[Entry], first: date, end: date) -> dict[date, tuple[Entry, ...]]:
-    """The entries of each day, of those that take several days one for each.
+    """The entries by day. A session of several days has an entry on each of them.
 
     Args:
         first: the first day. Entries that are over before are listed on their last day.
