@@ -34,7 +34,7 @@ HOMES: Mapping[str, frozenset[str]] = {
     "itsdangerous": frozenset({"feeds.private"}),
     "babel": frozenset({"languages"}),
     "dotenv": frozenset({"config.variables"}),
-    "prometheus_client": frozenset({"ops.metrics", "ops.request_durations"}),
+    "prometheus_client": frozenset({"ops.metrics"}),
     "segno": frozenset({"web.pages.calendar_links"}),
     "granian": frozenset({"server"}),
     "a2wsgi": frozenset({"web.asgi"}),

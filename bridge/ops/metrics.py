@@ -1,7 +1,7 @@
 """Prometheus metrics of all workers of a machine."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
 from functools import partial
@@ -24,12 +24,12 @@ from bridge import __version__
 from bridge.errors import public_code
 from bridge.instrumentation import Instrumentation
 from bridge.ops.metrics_dir import DIR_VARIABLE, runs
-from bridge.ops.request_durations import Durations, RequestDurations, with_histogram
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 COMPLETE = "complete"
 _WALK_BUCKETS = (0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 120)
 _WAIT_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40)
+_REQUEST_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _RENDER_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 GaugeValue = tuple[str, str, dict[str, str], float]
@@ -55,61 +55,58 @@ class Metrics(Instrumentation):
     def __init__(self, *, by_studio: bool = False) -> None:
         self._registry = CollectorRegistry(auto_describe=True)
         self._studio = ("",) if by_studio else ()
-        labels = ("studio",) if by_studio else ()
+        studio = ("studio",) if by_studio else ()
         self._gauge_sources: list[tuple[tuple[str, ...], GaugeSource]] = []
-        self._requests = Counter(
+
+        def counter(name: str, help_text: str, *labels: str) -> Counter:
+            return Counter(name, help_text, labels, registry=self._registry)
+
+        def histogram(
+            name: str, help_text: str, buckets: Sequence[float], *labels: str
+        ) -> Histogram:
+            return Histogram(name, help_text, labels, buckets=buckets, registry=self._registry)
+
+        self._requests = counter(
             "bridge_requests",
             "Responses, by route and by the outcome of the cache.",
-            ("route", "method", "status", "cache", *labels),
-            registry=self._registry,
+            *("route", "method", "status", "cache", *studio),
         )
-        self._durations = RequestDurations(self._registry)
-        self._walks = Counter(
+        self._durations = histogram(
+            "bridge_request_duration_seconds",
+            "Time from the arrival of a request until its response is ready.",
+            _REQUEST_BUCKETS,
+            *("route", "status_class"),
+        )
+        self._walks = counter(
             "bridge_walks",
             "Walks through all of TeamUp's pages, by outcome.",
-            ("outcome", *labels),
-            registry=self._registry,
+            *("outcome", *studio),
         )
-        self._attempts = Counter(
-            "bridge_upstream_attempts",
-            "Requests to TeamUp, by outcome.",
-            ("outcome", *labels),
-            registry=self._registry,
+        self._attempts = counter(
+            "bridge_upstream_attempts", "Requests to TeamUp, by outcome.", *("outcome", *studio)
         )
-        self._pages = Counter(
-            "bridge_pages", "Pages read by complete walks.", labels, registry=self._registry
+        self._pages = counter("bridge_pages", "Pages read by complete walks.", *studio)
+        self._walk_seconds = histogram(
+            "bridge_walk_seconds", "Duration of complete walks.", _WALK_BUCKETS, *studio
         )
-        self._walk_seconds = Histogram(
-            "bridge_walk_seconds",
-            "Duration of complete walks.",
-            labels,
-            buckets=_WALK_BUCKETS,
-            registry=self._registry,
-        )
-        self._lease_waits = Histogram(
+        self._lease_waits = histogram(
             "bridge_lease_wait_seconds",
             "How long refreshes waited for another process that was refreshing the same key.",
-            labels,
-            buckets=_WAIT_BUCKETS,
-            registry=self._registry,
+            _WAIT_BUCKETS,
+            *studio,
         )
-        self._background_errors = Counter(
+        self._background_errors = counter(
             "bridge_background_errors",
             "Unexpected errors of background work; the log has their tracebacks.",
-            ("work", *labels),
-            registry=self._registry,
+            *("work", *studio),
         )
-        self._deliveries = Counter(
+        self._deliveries = counter(
             "bridge_deliveries",
             "Requests to the receivers of alerts and of changes, by outcome.",
-            ("receiver", "outcome", *labels),
-            registry=self._registry,
+            *("receiver", "outcome", *studio),
         )
-        self._store_errors = Counter(
-            "bridge_store_errors",
-            "Failed operations of the store.",
-            ("operation",),
-            registry=self._registry,
+        self._store_errors = counter(
+            "bridge_store_errors", "Failed operations of the store.", "operation"
         )
         self._store_failing = Gauge(
             "bridge_store_failing_workers",
@@ -117,17 +114,15 @@ class Metrics(Instrumentation):
             multiprocess_mode="livesum",
             registry=self._registry,
         )
-        self._log_dropped = Counter(
+        self._log_dropped = counter(
             "bridge_log_lines_dropped",
             "Log lines that were dropped, because standard error could not be written.",
-            registry=self._registry,
         )
-        self._render_seconds = Histogram(
+        self._render_seconds = histogram(
             "bridge_render_seconds",
             "Duration of rendering feeds and pages.",
-            ("form", *labels),
-            buckets=_RENDER_BUCKETS,
-            registry=self._registry,
+            _RENDER_BUCKETS,
+            *("form", *studio),
         )
 
     def of(self, studio: str) -> "Metrics":
@@ -152,49 +147,37 @@ class Metrics(Instrumentation):
         """The counter for these labels. Each label must come from a fixed set of values."""
         return self._requests.labels(route, method, status, cache, *self._studio)
 
-    def durations(self, route: str, status_class: str) -> Durations:
+    def durations(self, route: str, status_class: str) -> Histogram:
         """The histogram for these labels. Each label must come from a fixed set of values."""
         return self._durations.labels(route, status_class)
 
-    def flush(self) -> None:
-        """Share the durations of this process with the other workers."""
-        self._durations.flush()
-
     def page_requested(self, outcome: str) -> None:
-        """See :class:`~bridge.instrumentation.Instrumentation`."""
         self._attempts.labels(_outcome_label(outcome), *self._studio).inc()
 
     def walk_finished(self, outcome: str, seconds: float, pages: int) -> None:
-        """See :class:`~bridge.instrumentation.Instrumentation`."""
         self._walks.labels(_outcome_label(outcome), *self._studio).inc()
         self._of_studio(self._pages).inc(pages)
         if outcome == COMPLETE:
             self._of_studio(self._walk_seconds).observe(seconds)
 
     def lease_waited(self, seconds: float) -> None:
-        """See :class:`~bridge.instrumentation.Instrumentation`."""
         self._of_studio(self._lease_waits).observe(seconds)
 
     def background_failed(self, work: str) -> None:
-        """See :class:`~bridge.instrumentation.Instrumentation`."""
         self._background_errors.labels(work, *self._studio).inc()
 
     def delivery_ended(self, receiver: str, outcome: str) -> None:
-        """See :class:`~bridge.instrumentation.Instrumentation`."""
         self._deliveries.labels(receiver, outcome, *self._studio).inc()
 
     def store_failed(self, operation: str) -> None:
-        """See :class:`~bridge.instrumentation.Instrumentation`."""
         self._store_errors.labels(operation).inc()
         self._store_failing.set(1)
 
     def store_recovered(self) -> None:
-        """See :class:`~bridge.instrumentation.Instrumentation`."""
         self._store_failing.set(0)
 
     @contextmanager
     def rendering(self, form: str) -> Iterator[None]:
-        """See :class:`~bridge.instrumentation.Instrumentation`."""
         with self._render_seconds.labels(form, *self._studio).time():
             yield
 
@@ -204,13 +187,12 @@ class Metrics(Instrumentation):
 
     def exposition(self) -> bytes:
         """The metrics of all workers of this machine, in Prometheus' text format."""
-        self.flush()
         workers, counts = [os.getpid()], self._registry.collect()
         if directory := os.environ.get(DIR_VARIABLE):
             workers = _living_workers(Path(directory))
             # The library has no types for it.
             counts = MultiProcessCollector(None).collect()  # type: ignore[no-untyped-call]
-        families = [_build_info(), *with_histogram(counts), *_processes(workers)]
+        families = [_build_info(), *counts, *_processes(workers)]
         families += _gauges(self._gauge_sources)
         return generate_latest(_Families(families))
 

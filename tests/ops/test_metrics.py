@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from asgi_client import AsgiClient
 from clocks import ManualClock
-from prometheus_client import Counter
 from walking import key
 
 from bridge.errors import StoreError
@@ -19,7 +18,6 @@ from bridge.filters import FilterSet
 from bridge.model import SourceName
 from bridge.ops import metrics_dir
 from bridge.ops.metrics import DIR_VARIABLE, Metrics
-from bridge.ops.request_durations import Durations
 from bridge.sandbox.faults import Faults
 from bridge.services import Services
 from bridge.snapshots.router import SourceState
@@ -87,36 +85,6 @@ def test_durations_of_cached_and_other_responses_are_in_one_histogram(
     assert buckets[-1] == 20
     labels = labels.replace("2xx", "4xx")
     assert samples[f"bridge_request_duration_seconds_count{labels}"] == 1
-    assert not any("bridge_request_duration_parts" in name for name in samples)
-
-
-def test_a_duration_is_in_the_bucket_of_the_next_bound() -> None:
-    metrics = Metrics()
-    durations = metrics.durations("/", "2xx")
-    for seconds in (0.001, 0.0011, 4.0, 60.0):
-        durations.observe(seconds, now=0.0)
-    samples = samples_of(metrics)
-
-    def bucket(bound: str) -> float:
-        labels = f'le="{bound}",route="/",status_class="2xx"'
-        return samples[f"bridge_request_duration_seconds_bucket{{{labels}}}"]
-
-    assert [bucket(bound) for bound in ("0.001", "0.005", "2.5", "5.0", "10.0", "+Inf")] == [
-        *(1, 2, 2, 3, 3, 4)
-    ]
-    assert samples['bridge_request_duration_seconds_sum{route="/",status_class="2xx"}'] == (
-        pytest.approx(64.0021)
-    )
-
-
-def test_durations_are_shared_once_a_second() -> None:
-    counters = [Counter("parts", "", registry=None) for _ in range(12)]
-    durations = Durations(counters)
-    # The first counter is that of the durations up to a millisecond.
-    for now, shared in ((100.0, 1), (100.5, 1), (100.9, 1), (101.0, 4), (101.1, 4)):
-        durations.observe(0.0005, now=now)
-        [total, _] = counters[0].collect()[0].samples
-        assert total.value == shared
 
 
 def test_the_wait_for_a_thread_is_a_part_of_the_duration(

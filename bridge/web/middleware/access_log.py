@@ -14,7 +14,6 @@ import structlog
 from bridge.config import LogRequests
 from bridge.ops import log_config
 from bridge.ops.metrics import Metrics
-from bridge.ops.request_durations import Durations
 from bridge.ops.usage import UsageCounter
 from bridge.snapshots.cache import CacheOutcome
 from bridge.web.middleware.limits import METHODS
@@ -86,7 +85,7 @@ class _Series:
     """
 
     counter: Any
-    durations: Durations
+    durations: Any
     cached: bool
     counts_as_read: bool
     pending: int = 0
@@ -176,7 +175,7 @@ class AccessLog:
         key = (route_info.route, method, status, outcome)
         series = self._series.get(key) or self._new_series(key)
         series.counter.inc()
-        series.durations.observe(now - started, now=now)
+        series.durations.observe(now - started)
         if series.counts_as_read and self._usage is not None:
             self._usage.record(family(user_agent), route_info.feed)
         if series.cached and not self._log_all:
@@ -197,7 +196,6 @@ class AccessLog:
 
     def log_summary(self) -> None:
         """Log the number of responses since the last summary that were not logged one by one."""
-        self._metrics.flush()
         counts: dict[str, int] = {}
         with self._lock:
             for (route, _, _, outcome), series in self._series.items():
