@@ -26,5 +26,4 @@ class SystemClock:
 
     @staticmethod
     def wait(event: threading.Event, seconds: float) -> bool:
-        """Wait for *event* for at most *seconds*. Return whether it is set."""
         return event.wait(max(0.0, seconds))

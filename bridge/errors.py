@@ -29,6 +29,16 @@ class ParameterError(BridgeError):
         super().__init__(problem)
         self.parameter = parameter
 
+    @classmethod
+    def unusable(cls, parameter: str, text: str, accepted: str) -> "ParameterError":
+        """The error for the value *text*."""
+        return cls(parameter, f"{parameter}: {quoted(text)} cannot be used; accepted: {accepted}")
+
+
+def quoted(text: str) -> str:
+    """*text* from a client, quoted and truncated for an error message."""
+    return ascii(text if len(text) <= 40 else text[:40] + "…")
+
 
 class Scope(Enum):
     """Which requests are affected by a failure of the upstream."""

@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from bridge import times
-from bridge.errors import ParameterError
+from bridge.errors import ParameterError, quoted
 from bridge.filters import FilterSet, Occupancy, Weekday
 from bridge.model import SourceName, Status
-from bridge.param_values import Parameter, numbers, quoted, single, some_of, whole_number
+from bridge.param_values import Parameter, numbers, single, some_of, whole_number
 from bridge.times import Edge, bound
 
 MAX_DAYS = 365

@@ -31,7 +31,6 @@ from werkzeug.datastructures import LanguageAccept
 
 from bridge import times
 from bridge.errors import ParameterError
-from bridge.param_values import quoted
 
 _FOLDER = Path(__file__).parent / "locales"
 _FALLBACK = "en"
@@ -251,9 +250,7 @@ def negotiate(lang: str | None, accepted: LanguageAccept, fallback: Language) ->
     tags = [tag for tag, _ in accepted if tag != "*"][:20]
     if lang is not None:
         if _locale(lang) is None:
-            raise ParameterError(
-                "lang", f"lang: {quoted(lang)} is no language; accepted: a tag such as en or de-AT"
-            )
+            raise ParameterError.unusable("lang", lang, "a tag such as en or de-AT")
         tags.insert(0, lang)
     locales = [locale for tag in tags if (locale := _locale(tag))]
     locale = locales[0] if locales else fallback.locale

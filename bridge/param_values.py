@@ -61,11 +61,6 @@ def items(name: str, texts: Sequence[str]) -> list[str]:
     return values
 
 
-def quoted(text: str) -> str:
-    """*text* from a client, quoted and truncated for an error message."""
-    return ascii(text if len(text) <= 40 else text[:40] + "…")
-
-
 def number(name: str, text: str, *, most: int) -> int:
     """Parse a whole number from 0 to *most*.
 
@@ -73,10 +68,7 @@ def number(name: str, text: str, *, most: int) -> int:
         ParameterError: *text* is anything else.
     """
     if not (text.isascii() and text.isdigit() and len(text) <= 30 and int(text) <= most):
-        raise ParameterError(
-            name,
-            f"{name}: {quoted(text)} cannot be used; accepted: a whole number from 0 to {most}",
-        )
+        raise ParameterError.unusable(name, text, f"a whole number from 0 to {most}")
     return int(text)
 
 
@@ -110,7 +102,7 @@ def choice(name: str, text: str, accepted: type[Enum]) -> Any:
         if member.value == text:
             return member
     names = ", ".join(str(member.value) for member in accepted)
-    raise ParameterError(name, f"{name}: {quoted(text)} cannot be used; accepted: {names}")
+    raise ParameterError.unusable(name, text, names)
 
 
 def whole_number(meaning: str, *, most: int) -> Parameter:

@@ -108,7 +108,7 @@ def bound(name: str, text: str, *, edge: Edge, local: bool = False) -> datetime:
     Raises:
         ParameterError: *text* is not a date or time, or the bound is not in the years 1900 to 2999.
     """
-    unusable = ParameterError(name, f"{name}: {text[:40]!a} cannot be used; accepted: {_ACCEPTED}")
+    unusable = ParameterError.unusable(name, text, _ACCEPTED)
     parsed = read(text)
     if parsed is None:
         raise unusable
@@ -133,9 +133,7 @@ def time_of_day(name: str, text: str) -> time:
         ParameterError: *text* is anything else.
     """
     if not re.fullmatch(TIME_OF_DAY, text):
-        raise ParameterError(
-            name, f"{name}: {text[:40]!a} cannot be used; accepted: a time such as 18:30"
-        )
+        raise ParameterError.unusable(name, text, "a time such as 18:30")
     return time.fromisoformat(text)
 
 

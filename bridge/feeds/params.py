@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from bridge import languages
 from bridge.config import Availability, Config
-from bridge.errors import ParameterError
+from bridge.errors import ParameterError, quoted
 from bridge.feeds.spec import (
     PATH_FIELDS,
     SINGLE_SESSION_SOURCES,
@@ -25,7 +25,7 @@ from bridge.filter_params import PARAMETERS, parse_filters
 from bridge.filters import FilterSet, Occupancy
 from bridge.languages import Language
 from bridge.model import SourceName
-from bridge.param_values import Parameter, one_of, quoted, single, whole_number
+from bridge.param_values import Parameter, one_of, single, whole_number
 
 IGNORED = frozenset(
     # click ids of advertisers and mailers, and what clients add to get past caches

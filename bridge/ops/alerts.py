@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from bridge.ops.sender import Message, Sender
+from bridge.ops.sender import Message, Outbox, Sender
 from bridge.store.interface import Entry, Store, Write
 from bridge.store.json_values import decode_json
 from bridge.store.keys import Keys
@@ -18,7 +18,7 @@ _MAX_ALERTS = 100
 _TRIES = 5
 
 
-class AlertOutbox:
+class AlertOutbox(Outbox):
     """The alerts that the webhook has not accepted: at most a hundred, of the last three days."""
 
     name = "alerts"
@@ -29,7 +29,6 @@ class AlertOutbox:
         self._key = keys.outbox(self.name)
 
     def first(self) -> Message | None:
-        """See :class:`~bridge.ops.sender.Outbox`."""
         rows, _ = self._load()
         if not rows:
             return None
@@ -45,14 +44,12 @@ class AlertOutbox:
         return {self._key: Write(json.dumps(kept).encode(), self.max_age)}, {self._key: version}
 
     def removal(self, message: Message) -> tuple[dict[str, Write], dict[str, str | None]]:
-        """See :class:`~bridge.ops.sender.Outbox`."""
         rows, version = self._load()
         kept = [row for row in rows if row[0] != message.id]
         value = json.dumps(kept).encode() if kept else None
         return {self._key: Write(value, self.max_age)}, {self._key: version}
 
     def waiting(self) -> int:
-        """See :class:`~bridge.ops.sender.Outbox`."""
         return len(self._load()[0])
 
     def _load(self) -> tuple[list[tuple[str, float, str]], str | None]:

@@ -17,7 +17,7 @@ from bridge.feeds.changes import timetable_changes
 from bridge.feeds.formats.changes_json import change_object
 from bridge.feeds.params import FeedDefaults
 from bridge.model import SourceName
-from bridge.ops.sender import Message
+from bridge.ops.sender import Message, Outbox
 from bridge.snapshots.change_log import LOG_SECONDS, ChangeLogs, LoggedChange
 from bridge.snapshots.router import SnapshotRouter
 from bridge.store.interface import Store, Write
@@ -47,7 +47,7 @@ class _Publication:
         return str(uuid.uuid5(_NAMESPACE, name))
 
 
-class ChangeOutbox:
+class ChangeOutbox(Outbox):
     """What the receiver of changes has not accepted, of the 30 days of the change logs.
 
     It sees what public feeds show, as they are when the message is sent. Publications before the
@@ -84,7 +84,6 @@ class ChangeOutbox:
         self._studio = studio
 
     def first(self) -> Message | None:
-        """See :class:`~bridge.ops.sender.Outbox`."""
         snapshot = self._router.peek_widest()
         publication = min(self._publications(), key=lambda each: each.at, default=None)
         if publication is None or snapshot is None:  # the snapshot tells what is public now
@@ -110,7 +109,6 @@ class ChangeOutbox:
         return Message(publication.id, publication.at, body, self._signature(body))
 
     def removal(self, message: Message) -> tuple[dict[str, Write], dict[str, str | None]]:
-        """See :class:`~bridge.ops.sender.Outbox`."""
         cursors, version = self._load()
         for publication in self._publications():
             if publication.id == message.id:
@@ -118,7 +116,6 @@ class ChangeOutbox:
         return {self._key: _encode(cursors)}, {self._key: version}
 
     def waiting(self) -> int:
-        """See :class:`~bridge.ops.sender.Outbox`."""
         return sum(1 for _ in self._publications())
 
     def forget(self) -> None:

@@ -72,15 +72,12 @@ class FallbackStore(Store):
         return self._cool_down.failing
 
     def now(self) -> float:
-        """Seconds since 1970 by the primary's clock."""
         return self._primary.now()
 
     def read(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """The entries of those of *keys* that are available."""
         return self._read_both(keys, self._primary.read, lambda memory, k: memory.read(k))
 
     def versions(self, keys: Sequence[str]) -> dict[str, str]:
-        """The versions of those of *keys* that are available."""
         return self._read_both(keys, self._primary.versions, lambda memory, k: memory.versions(k))
 
     def commit(
@@ -106,7 +103,6 @@ class FallbackStore(Store):
         return version
 
     def names(self, prefix: str) -> list[str]:
-        """The available keys that begin with *prefix*."""
         overlay = self._overlay
         keys = set(overlay.names(prefix)) if overlay else set()
         if self._clock.monotonic() >= self._cool_down.reads_until:
@@ -117,7 +113,6 @@ class FallbackStore(Store):
         return list(keys)
 
     def close(self) -> None:
-        """Close the primary."""
         self._primary.close()
 
     def _read_both(

@@ -49,18 +49,15 @@ class MemoryStore(Store):
         return self._clock.now()
 
     def read(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """The entries of those of *keys* that exist."""
         with self._lock:
             return {key: row.entry for key in keys if (row := self._alive(key))}
 
     def versions(self, keys: Sequence[str]) -> dict[str, str]:
-        """The versions of those of *keys* that exist."""
         return {key: entry.version for key, entry in self.read(keys).items()}
 
     def commit(
         self, writes: Mapping[str, Write], *, expect: Mapping[str, str | None] | None = None
     ) -> str | None:
-        """Apply all *writes*, or none of them (see :class:`~bridge.store.interface.Store`)."""
         with self._lock:
             for key, version in (expect or {}).items():
                 row = self._alive(key)
@@ -76,12 +73,10 @@ class MemoryStore(Store):
             return version
 
     def names(self, prefix: str) -> list[str]:
-        """The keys that begin with *prefix*."""
         with self._lock:
             return [key for key in list(self._rows) if key.startswith(prefix) and self._alive(key)]
 
     def close(self) -> None:
-        """Delete everything."""
         with self._lock:
             self._rows.clear()
 

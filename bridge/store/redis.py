@@ -80,7 +80,6 @@ class RedisStore(Store):
         return self._clock.now() + self._clock_offset
 
     def read(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """The entries of those of *keys* that exist."""
         values = self._run(lambda: self._redis.mget(keys)) if keys else []
         return {
             key: Entry(value[_VERSION_LENGTH:], value[:_VERSION_LENGTH].decode())
@@ -89,8 +88,6 @@ class RedisStore(Store):
         }
 
     def versions(self, keys: Sequence[str]) -> dict[str, str]:
-        """The versions of those of *keys* that exist."""
-
         def read_versions() -> list[bytes]:
             with self._redis.pipeline(transaction=False) as pipe:
                 for key in keys:
@@ -103,7 +100,6 @@ class RedisStore(Store):
     def commit(
         self, writes: Mapping[str, Write], *, expect: Mapping[str, str | None] | None = None
     ) -> str | None:
-        """Apply all *writes*, or none of them (see :class:`~bridge.store.interface.Store`)."""
         expect = expect or {}
         version = uuid.uuid4().hex
         arguments: list[str | bytes] = [str(len(expect)), version]
@@ -122,13 +118,11 @@ class RedisStore(Store):
         return version if self._run(commit) else None
 
     def names(self, prefix: str) -> list[str]:
-        """The keys that begin with *prefix*."""
         pattern = prefix.translate(_GLOB_ESCAPES) + "*"
         keys = self._run(lambda: list(self._redis.scan_iter(match=pattern, count=1000)))
         return [key.decode() for key in keys]
 
     def close(self) -> None:
-        """Close the connections."""
         for client in self._clients.values():
             client.close()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from bridge.store.interface import Store, Write
 from bridge.store.json_values import decode_json
 from bridge.store.keys import Keys
-from bridge.upstream.budget import Purpose
+from bridge.upstream.budget import Purpose, RequestBudget
 
 _MINUTE = 60
 _TRIES = 50
@@ -61,7 +61,7 @@ class _RequestLog:
         )
 
 
-class SharedRequestBudget:
+class SharedRequestBudget(RequestBudget):
     """Request budget, cool-down and hints, shared through *store*.
 
     A sliding-window limit: it holds for any 60 seconds, not only for calendar minutes.
@@ -97,7 +97,6 @@ class SharedRequestBudget:
                 return
 
     def cooldown_left(self) -> float:
-        """Seconds until the end of the cool-down; 0.0 if there is none."""
         requests, now, _ = self._load()
         return max(0.0, requests.cooldown_until - now)
 
@@ -119,11 +118,9 @@ class SharedRequestBudget:
         return self._store.commit({key: Write(requests.encode(), _TTL)}, expect={key: version})
 
     def hint(self, name: str) -> str | None:
-        """The hint *name*, or None."""
         key = self._keys.hint(name)
         entry = self._store.read([key]).get(key)
         return entry.value.decode(errors="replace") if entry else None
 
     def remember_hint(self, name: str, value: str) -> None:
-        """Store the hint *name* for the whole fleet."""
         self._store.commit({self._keys.hint(name): Write(value.encode(), _HINT_SECONDS)})

@@ -63,28 +63,23 @@ class SqliteStore(Store):
         return self._clock.now()
 
     def read(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """The entries of those of *keys* that exist."""
         rows = self._select("key, value, version", keys)
         return {key: Entry(bytes(value), version) for key, value, version in rows}
 
     def versions(self, keys: Sequence[str]) -> dict[str, str]:
-        """The versions of those of *keys* that exist."""
         return dict(self._select("key, version", keys))
 
     def commit(
         self, writes: Mapping[str, Write], *, expect: Mapping[str, str | None] | None = None
     ) -> str | None:
-        """Apply all *writes*, or none of them (see :class:`~bridge.store.interface.Store`)."""
         return self._writer.run(lambda connection: self._commit(connection, writes, expect or {}))
 
     def names(self, prefix: str) -> list[str]:
-        """The keys that begin with *prefix*."""
         query = f"SELECT key FROM entries WHERE substr(key, 1, :length) = :prefix AND {_ALIVE}"  # noqa: S608
         params = {"length": len(prefix), "prefix": prefix, "now": self.now()}
         return [row[0] for row in self._fetch(query, params)]
 
     def close(self) -> None:
-        """Close the file."""
         self._reader.close()
         self._writer.close()
 

@@ -12,7 +12,7 @@ from bridge.feeds.formats import json_schema
 from bridge.feeds.formats.base import Content, Format
 from bridge.feeds.session_view import SessionView
 from bridge.languages import Language
-from bridge.param_values import Parameter, quoted, single, whole_number
+from bridge.param_values import Parameter, single, whole_number
 
 _LOCAL = "local"
 
@@ -51,9 +51,7 @@ def _zone(name: str, texts: Sequence[str]) -> tzinfo:
     # FullCalendar sends the name of its time zone, and "local" for the browser's.
     zone = UTC if text in ("", _LOCAL) else times.zone(text)
     if zone is None:
-        raise ParameterError(
-            name, f"{name}: {quoted(text)} is not known; accepted: a name such as Europe/London"
-        )
+        raise ParameterError.unusable(name, text, "a name such as Europe/London")
     return zone
 
 

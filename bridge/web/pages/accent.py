@@ -4,7 +4,7 @@ import colorsys
 from dataclasses import dataclass
 
 from bridge.errors import ParameterError
-from bridge.param_values import hex_digits, quoted
+from bridge.param_values import hex_digits
 
 LIGHT, DARK = "#fbfaf7", "#171614"
 """The background colours of the two themes, as in ``site.css``."""
@@ -37,9 +37,7 @@ def accent_colour(name: str, text: str) -> str:
     """
     digits = hex_digits(text)
     if digits is None:
-        raise ParameterError(
-            name, f"{name}: {quoted(text)} is no colour; accepted: three or six hex digits: 0b5d57"
-        )
+        raise ParameterError.unusable(name, text, "three or six hex digits such as 0b5d57")
     return digits
 
 

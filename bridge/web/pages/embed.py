@@ -2,11 +2,10 @@
 
 from flask import Blueprint, Response, request
 
-from bridge.errors import ParameterError
+from bridge.errors import ParameterError, quoted
 from bridge.feeds.params import OPTIONS
 from bridge.feeds.spec import PATH_FIELDS, FeedSpec, Kind
 from bridge.filter_params import PARAMETERS
-from bridge.param_values import quoted
 from bridge.snapshots.cache import Lookup
 from bridge.web.middleware import security_headers
 from bridge.web.pages import calendar_links

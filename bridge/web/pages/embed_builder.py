@@ -126,7 +126,5 @@ def _height(context: PageContext) -> int | None:
     least, most = EmbedBuilder.heights[0], EmbedBuilder.heights[-1]
     height = number(name, single(name, context.request.args.getlist(name)), most=most)
     if height < least:
-        raise ParameterError(
-            name, f"{name}: {height} cannot be used; accepted: {least} to {most} (pixels)"
-        )
+        raise ParameterError.unusable(name, str(height), f"{least} to {most} (pixels)")
     return height

@@ -16,7 +16,7 @@ from bridge.feeds.params import OPTIONS, feed_spec
 from bridge.feeds.spec import FeedSpec, Kind
 from bridge.filter_params import PARAMETERS
 from bridge.languages import Language
-from bridge.param_values import quoted, single
+from bridge.param_values import single
 from bridge.services import Services
 from bridge.snapshots.cache import CacheOutcome, Lookup
 from bridge.web import assets
@@ -172,9 +172,7 @@ class PageContext:
         parsed = times.read(text)
         day = parsed.value.date() if parsed and parsed.is_date else None
         if day is None or not timetable.is_in_range(day, self.now.date()):
-            raise ParameterError(
-                "from", f"from: {quoted(text)} cannot be used; accepted: a date such as 2026-10-20"
-            )
+            raise ParameterError.unusable("from", text, "a date such as 2026-10-20")
         return day
 
     def choice_param(self, name: str, accepted: tuple[str, ...]) -> str:
@@ -187,8 +185,7 @@ class PageContext:
             return accepted[0]
         text = single(name, self.request.args.getlist(name))
         if text not in accepted:
-            values = ", ".join(accepted)
-            raise ParameterError(name, f"{name}: {quoted(text)} cannot be used; accepted: {values}")
+            raise ParameterError.unusable(name, text, ", ".join(accepted))
         return text
 
     def first_weekday(self, zone: str | None) -> int:
