@@ -8,7 +8,7 @@ language.plain("event_course", name="Yoga")    # for a feed
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import cache, cached_property, lru_cache
@@ -82,11 +82,15 @@ class Language:
         text = self.words[key]
         if isinstance(text, str):
             return text
-        return text.get(self._text_locale.plural_form(count or 0)) or text["other"]
+        return text.get(self._plural_form(count or 0)) or text["other"]
 
     @cached_property
     def _text_locale(self) -> Locale:
         return Locale.parse(self.tag, sep="-")
+
+    @cached_property
+    def _plural_form(self) -> Callable[[int], str]:
+        return self._text_locale.plural_form
 
     @property
     def direction(self) -> str:

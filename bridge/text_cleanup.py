@@ -119,6 +119,7 @@ _WORDS = re.compile(r"[^\s()<>]+")
 _MAX_DECODINGS = 3
 
 
+@lru_cache(maxsize=1024)
 def without_meeting_links(value: str) -> str:
     """Remove links to meeting services, because anyone with such a link can join the class."""
     if "." not in value or not _MEETING_HINT.search(value):

@@ -134,7 +134,7 @@ class PartTable:
     """
 
     def __init__(self) -> None:
-        self.rows: list[list[Any]] = []
+        self.rows: list[Sequence[Any]] = []
         self._numbers: dict[Part, int] = {}
 
     def number(self, part: Part | None) -> int | None:
@@ -144,12 +144,17 @@ class PartTable:
         number = self._numbers.get(part)
         if number is None:
             number = self._numbers[part] = len(self.rows)
-            values = (
-                value.value if isinstance(value, Visibility) else value
-                for value in _FIELD_VALUES[type(part)](part)
-            )
-            self.rows.append([_NAMES[type(part)], *values])
+            self.rows.append(_encode_part(part))
         return number
+
+
+@lru_cache(maxsize=1_024)
+def _encode_part(part: Part) -> Sequence[Any]:
+    values = (
+        value.value if isinstance(value, Visibility) else value
+        for value in _FIELD_VALUES[type(part)](part)
+    )
+    return [_NAMES[type(part)], *values]
 
 
 # Equal parts of different snapshots share one instance: most comparisons then end at identity.

@@ -36,7 +36,9 @@ class SessionRecords:
         expect: dict[str, str | None] = {}
         for entry in entries:
             session = entry.session
-            plain = replace(entry, missing_since=None, held=False)
+            plain = entry
+            if entry.held or entry.missing_since is not None:
+                plain = replace(entry, missing_since=None, held=False)
             if plain == self.published.get(session.identity):
                 continue
             key = self.keys.session(*session.identity)

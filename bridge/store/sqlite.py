@@ -63,11 +63,11 @@ class SqliteStore(Store):
         return self._clock.now()
 
     def read(self, keys: Sequence[str]) -> dict[str, Entry]:
-        rows = self._select("key, value, version", keys)
+        rows = self._reader.run(lambda file: self._select(file, "key, value, version", keys))
         return {key: Entry(bytes(value), version) for key, value, version in rows}
 
     def versions(self, keys: Sequence[str]) -> dict[str, str]:
-        return dict(self._select("key, version", keys))
+        return self._reader.run(lambda file: dict(self._select(file, "key, version", keys)))
 
     def commit(
         self, writes: Mapping[str, Write], *, expect: Mapping[str, str | None] | None = None
@@ -77,24 +77,24 @@ class SqliteStore(Store):
     def names(self, prefix: str) -> list[str]:
         query = f"SELECT key FROM entries WHERE substr(key, 1, :length) = :prefix AND {_ALIVE}"  # noqa: S608
         params = {"length": len(prefix), "prefix": prefix, "now": self.now()}
-        return [row[0] for row in self._fetch(query, params)]
+        rows = self._reader.run(lambda file: file.execute(query, params).fetchall())
+        return [row[0] for row in rows]
 
     def close(self) -> None:
         self._reader.close()
         self._writer.close()
 
-    def _select(self, columns: str, keys: Sequence[str]) -> list[Any]:
+    def _select(
+        self, connection: sqlite3.Connection, columns: str, keys: Sequence[str]
+    ) -> list[Any]:
         rows: list[Any] = []
         for start in range(0, len(keys), _KEYS_PER_STATEMENT):
             chunk = keys[start : start + _KEYS_PER_STATEMENT]
             params = {f"k{number}": key for number, key in enumerate(chunk)}
             names = ",".join(f":{name}" for name in params)
             query = f"SELECT {columns} FROM entries WHERE key IN ({names}) AND {_ALIVE}"  # noqa: S608
-            rows.extend(self._fetch(query, {**params, "now": self.now()}))
+            rows.extend(connection.execute(query, {**params, "now": self.now()}))
         return rows
-
-    def _fetch(self, query: str, params: Mapping[str, object]) -> list[Any]:
-        return self._reader.run(lambda connection: connection.execute(query, params).fetchall())
 
     def _commit(
         self,
@@ -107,11 +107,9 @@ class SqliteStore(Store):
         # IMMEDIATE, because upgrading a read transaction to a write transaction may fail.
         connection.execute("BEGIN IMMEDIATE")
         with connection:
-            query = f"SELECT version FROM entries WHERE key = :key AND {_ALIVE}"  # noqa: S608
-            for key, expected in expect.items():
-                row = connection.execute(query, {"key": key, "now": now}).fetchone()
-                if (row[0] if row else None) != expected:
-                    return None
+            versions = dict(self._select(connection, "key, version", [*expect]))
+            if any(versions.get(key) != expected for key, expected in expect.items()):
+                return None
             deleted = [(key,) for key, write in writes.items() if write.value is None]
             rows = [
                 (key, write.value, version, now, None if write.ttl is None else now + write.ttl)

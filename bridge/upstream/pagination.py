@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
@@ -272,13 +273,14 @@ class Walker:
         if pages > MAX_PAGES:
             raise UpstreamError(Cause("too_many", f"TeamUp reports more than {MAX_PAGES} pages"))
 
-        def read(number: int, cancelled: threading.Event) -> _ParsedPage | UpstreamError:
-            if number == 1:
-                return self._parse(first)
-            return self._parse(self._page(params, number, state, form, cancelled))
+        def fetch(number: int, cancelled: threading.Event) -> Mapping[str, Any]:
+            return first if number == 1 else self._page(params, number, state, form, cancelled)
 
+        fetched = run_each(fetch, range(1, pages + 1), max_workers=self._concurrency)
         try:
-            read_pages = run_each(read, range(1, pages + 1), max_workers=self._concurrency)
+            # Pages are parsed in this thread, while others wait for upstream.
+            with closing(fetched):
+                read_pages = {number: self._parse(page) for number, page in fetched}
         except MissingPageError:
             return None
         ids: list[int | None] = []

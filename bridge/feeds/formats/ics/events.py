@@ -1,6 +1,6 @@
 """VEVENT: a session view as the properties of an event."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ from bridge.feeds.formats.ics.lines import (
 )
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import EventOptions, TimeStyle
-from bridge.model import ClassSession, Status
+from bridge.model import ClassSession, Status, Venue
 from bridge.text_cleanup import clip
 
 MAX_LINE = 255
@@ -26,6 +26,7 @@ _BEFORE = (timedelta(0), timedelta(seconds=1))
 _MAX_DESCRIPTION = 2_000
 # Events that a worker keeps in memory, about a kilobyte each.
 _MAX_EVENTS = 32_768
+_MAX_PLACES = 1_024
 
 
 @lru_cache(maxsize=_MAX_EVENTS)
@@ -66,7 +67,7 @@ def properties(view: SessionView, options: EventOptions) -> Iterator[Property]:
     # A timetable must not mark its subscribers as busy.
     yield text("TRANSP", "TRANSPARENT")
     yield text("X-MICROSOFT-CDO-BUSYSTATUS", "FREE")
-    yield from _location(session)
+    yield from _place(session.location, session.venue)
     if body := clip(description(view, language), _MAX_DESCRIPTION):
         yield text("DESCRIPTION", body)
     if session.booking_url:
@@ -79,18 +80,19 @@ def properties(view: SessionView, options: EventOptions) -> Iterator[Property]:
         yield text("CATEGORIES", clip(category, MAX_LINE))
 
 
-def _location(session: ClassSession) -> Iterator[Property]:
-    location, venue = clip(session.location, MAX_LINE), session.venue
-    if location:
-        yield text("LOCATION", location)
+@lru_cache(maxsize=_MAX_PLACES)
+def _place(location: str, venue: Venue | None) -> Sequence[Property]:
+    location = clip(location, MAX_LINE)
+    found = [text("LOCATION", location)] if location else []
     if venue is None or venue.latitude is None or venue.longitude is None or venue.online:
-        return
+        return found
     latitude, longitude = f"{venue.latitude:.6f}", f"{venue.longitude:.6f}"
-    yield Property("GEO", f"{latitude};{longitude}")
+    found.append(Property("GEO", f"{latitude};{longitude}"))
     if location:
         # Apple shows its map only if the title is the text of LOCATION.
         address = f"geo:{latitude},{longitude}"
-        yield apple_structured_location("X-APPLE-STRUCTURED-LOCATION", address, location)
+        found.append(apple_structured_location("X-APPLE-STRUCTURED-LOCATION", address, location))
+    return found
 
 
 def _zone_of(session: ClassSession, style: TimeStyle) -> ZoneInfo | None:

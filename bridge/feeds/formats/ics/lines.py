@@ -12,6 +12,8 @@ _FOLD = b"\r\n "
 # As icalendar; RFC 5545, 3.1 allows 75 bytes.
 _WIDTH = 74
 _MAX_LINES = 8_192
+# Many events have the same time of their last change.
+_MAX_TIMES = 1_024
 _RADIUS = "100"
 
 
@@ -64,6 +66,7 @@ def text(name: str, value: str) -> Property:
     return Property(name, escaped.replace("\n", "\\n"))
 
 
+@lru_cache(maxsize=_MAX_TIMES)
 def date_time(name: str, instant: datetime, zone: ZoneInfo | None = None) -> Property:
     """A property of the type DATE-TIME (RFC 5545, 3.3.5).
 
