@@ -84,9 +84,9 @@ def change(studio: Studio) -> None:
     """Move, cancel, rename and delete a class of each list."""
     for kind in ("course_session", "event"):
         start = NOW + timedelta(days=1, hours=2)
-        studio.reschedule(1, start, start + timedelta(hours=1), kind=kind)
+        studio.change(1, starts_at=start, ends_at=start + timedelta(hours=1), kind=kind)
         studio.cancel(2, kind=kind)
-        studio.rename(3, "Renamed", kind=kind)
+        studio.change(3, name="Renamed", kind=kind)
         studio.delete(4, kind=kind)
 
 

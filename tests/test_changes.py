@@ -215,7 +215,7 @@ def target(studio: Studio) -> Row:
         and datetime.fromisoformat(row["starts_at"]) > NOW
     )
     assert row["venue"] == 12
-    studio.book(row["id"], 6)
+    studio.change(row["id"], attending_count=6)
     return row
 
 
@@ -258,7 +258,7 @@ class TestOneChange:
         world.studio.cancel(target["id"])
         world.refresh()
         cancelled = world.read("/sessions.ics").event(uid)
-        world.studio.restore(target["id"])
+        world.studio.change(target["id"], status="active")
         world.refresh()
         for old, new in self.changed(world, before, uid, *AFFECTED):
             assert new == {**old, **world.rescheduled()}
@@ -270,7 +270,7 @@ class TestOneChange:
         uid = world.uid(target["id"])
         starts = datetime.fromisoformat(target["starts_at"]) + timedelta(days=1, hours=2)
         ends = starts + timedelta(minutes=90)
-        world.studio.reschedule(target["id"], starts, ends)
+        world.studio.change(target["id"], starts_at=starts, ends_at=ends)
         world.refresh()
         for old, new in self.changed(world, before, uid, *AFFECTED):
             expected = {
@@ -285,7 +285,7 @@ class TestOneChange:
     ) -> None:
         uid = world.uid(target["id"])
         starts = NOW + timedelta(days=150)
-        world.studio.reschedule(target["id"], starts, starts + timedelta(hours=1))
+        world.studio.change(target["id"], starts_at=starts, ends_at=starts + timedelta(hours=1))
         world.refresh()
         after = world.read_all()
         for path in PATHS:
@@ -299,7 +299,7 @@ class TestOneChange:
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         uid = world.uid(target["id"])
-        world.studio.rename(target["id"], "Slow Flow; by candlelight, twice")
+        world.studio.change(target["id"], name="Slow Flow; by candlelight, twice")
         world.refresh()
         for old, new in self.changed(world, before, uid, *AFFECTED):
             title = "Slow Flow\\; by candlelight\\, twice – Priya Raman"
@@ -312,7 +312,7 @@ class TestOneChange:
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         uid = world.uid(target["id"])
-        world.studio.move(target["id"], venue=13)
+        world.studio.change(target["id"], venue=13)
         world.refresh()
         after = world.read_all()
         moved = {
@@ -339,7 +339,7 @@ class TestOneChange:
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         uid = world.uid(target["id"])
-        world.studio.move(target["id"], instructors=[15])
+        world.studio.change(target["id"], instructors=[15])
         world.refresh()
         after = world.read_all()
         moved = {
@@ -418,7 +418,7 @@ class TestOneChange:
         self, world: World, target: Row, before: dict[str, Feed]
     ) -> None:
         uid = world.uid(target["id"])
-        world.studio.rename(target["id"], "Slow Flow")
+        world.studio.change(target["id"], name="Slow Flow")
         world.studio.cancel(target["id"])
         world.refresh()
         for _, new in self.changed(world, before, uid, *AFFECTED):
@@ -472,7 +472,7 @@ class TestVisibility:
             if row["course"] == 57 and datetime.fromisoformat(row["starts_at"]) > NOW
         )
         world.studio.cancel(private["id"])
-        world.studio.rename(private["id"], "Canary")
+        world.studio.change(private["id"], name="Canary")
         world.refresh()
         assert {path: feed.body for path, feed in world.read_all().items()} == {
             path: feed.body for path, feed in before.items()
@@ -558,7 +558,7 @@ class TestBooking:
     @staticmethod
     def book(world: World, target: Row, attending: int) -> dict[str, Feed]:
         """The three feeds after *attending* of 18 places are booked."""
-        world.studio.book(target["id"], attending)
+        world.studio.change(target["id"], attending_count=attending)
         world.refresh()
         cls = TestBooking
         return world.read_all((cls.PLAIN, cls.FULL, cls.SPOTS))
@@ -671,7 +671,7 @@ class TestLostStore:
         world.read("/sessions.ics")
         world.studio.cancel(target["id"])
         world.refresh()
-        world.studio.restore(target["id"])
+        world.studio.change(target["id"], status="active")
         world.refresh()
         return world.read("/sessions.ics")
 

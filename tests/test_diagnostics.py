@@ -420,7 +420,7 @@ class TestSources:
     def test_names_and_addresses_of_customers_are_not_reported(self, check_both: Check) -> None:
         studio = simple_classes()
         [row] = studio.events
-        studio.book(row["id"], 3, kind="event")
+        studio.change(row["id"], attending_count=3, kind="event")
         attendances = studio.events[0]["small_session_attendances"]
         assert "canary" in json.dumps(attendances)
         report = check_both(studio)

@@ -125,7 +125,7 @@ def test_a_refresh_continues_the_history_of_each_class(
     for path, body in stored.feeds.items():
         assert sequences(client.get(path).text) == sequences(body)
     start = datetime.fromtimestamp(stored.at, UTC) + timedelta(days=3)
-    studio.reschedule(5, start, start + timedelta(hours=1))
+    studio.change(5, starts_at=start, ends_at=start + timedelta(hours=1))
     refresh(client, clock)
     body = stored.feeds["/courses/52.ics"]
     after, before = sequences(client.get("/courses/52.ics").text), sequences(body)

@@ -183,51 +183,6 @@ class Studio:
         """Cancel a session."""
         self.change(id, kind=kind, status="cancelled")
 
-    def restore(self, id: int, *, kind: Kind = "course_session") -> None:
-        """Undo a cancellation."""
-        self.change(id, kind=kind, status="active")
-
-    def reschedule(
-        self, id: int, starts_at: datetime, ends_at: datetime, *, kind: Kind = "course_session"
-    ) -> None:
-        """Set a session's times (aware datetimes)."""
-        self.change(id, kind=kind, starts_at=starts_at, ends_at=ends_at)
-
-    def rename(self, id: int, name: str | None, *, kind: Kind = "course_session") -> None:
-        """Set a session's name; with None, the name of its course or offering type applies."""
-        self.change(id, kind=kind, name=name)
-
-    def book(
-        self,
-        id: int,
-        attending_count: int,
-        *,
-        waiting_count: int = 0,
-        kind: Kind = "course_session",
-    ) -> None:
-        """Set the number of attendees and the length of the waiting list."""
-        counts = {"attending_count": attending_count, "waiting_count": waiting_count}
-        self.change(id, kind=kind, **counts)
-
-    def move(
-        self,
-        id: int,
-        venue: int | None = None,
-        instructors: list[int] | None = None,
-        *,
-        room: int | None = None,
-        kind: Kind = "course_session",
-    ) -> None:
-        """Set a session's venue, its instructors, the room of an event, or several (ids).
-
-        Raises ValueError for the room of a course session, which has none.
-        """
-        if room is not None and kind != "event":
-            raise ValueError("only an event has a room")
-        fields = {"venue": venue, "instructors": instructors, "venue_room": room}
-        given = {name: value for name, value in fields.items() if value is not None}
-        self.change(id, kind=kind, **given)
-
     def delete(self, id: int, *, kind: Kind = "course_session") -> None:
         """Remove a session; no trace remains, as in TeamUp. Raises KeyError for an unknown id."""
         with self._changing():
@@ -282,7 +237,7 @@ def session(*, id: int, starts_at: datetime | str, **fields: Any) -> Row:
         "object": "course_session",
         "name": None,
         "starts_at": _json_value(starts_at),
-        "ends_at": _one_hour_later(starts_at),
+        "ends_at": _shifted(_json_value(starts_at), timedelta(hours=1)),
         "status": "active",
         "attending_count": 0,
         "max_occupancy": 10,
@@ -379,16 +334,6 @@ def _json_value(value: Any, *, utc: bool = True) -> Any:
 
 def _text(time: datetime) -> str:
     return time.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _one_hour_later(starts_at: datetime | str) -> Any:
-    if isinstance(starts_at, datetime):
-        return _json_value(starts_at + timedelta(hours=1))
-    try:
-        end = datetime.fromisoformat(starts_at) + timedelta(hours=1)
-    except ValueError:
-        return starts_at
-    return _json_value(end) if end.tzinfo else end.isoformat(timespec="seconds")
 
 
 def _shifted(time: datetime | str, difference: timedelta) -> Any:

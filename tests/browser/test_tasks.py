@@ -29,7 +29,7 @@ def studio() -> Iterator[Bridge]:
     with bridge(studio_name="Riverside Movement") as running:
         _publish(running)
         covered, moved = (int(running.url("{class}")[-8:]), int(running.url("{session}")[-8:]))
-        running.studio.move(covered, instructors=[12, 16], kind="event")
+        running.studio.change(covered, instructors=[12, 16], kind="event")
         running.studio.cancel(moved)
         running.clock.move(400.0)
         _publish(running)

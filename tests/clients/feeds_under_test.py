@@ -52,15 +52,15 @@ class ChangedStudio(SandboxServer):
             "id": 99,
             "name": "Ann; O\u2019Neill, \\novak & <Söhne> \U0001f9d8\u200d♀\ufe0f",
         }
-        studio.move(73994404, instructors=[11])  # Of Priya.
-        studio.move(73994605, instructors=[awkward])  # type: ignore[list-item]
-        studio.move(73994502, instructors=[13, 14])  # Priya has a colleague.
-        studio.reschedule(73994508, NOW + 30 * hour, NOW + 31 * hour)
-        studio.move(73994522, instructors=[12, 16], kind="event")  # Of Ines.
-        studio.reschedule(73994522, NOW + 50 * hour, NOW + 51 * hour, kind="event")
-        studio.rename(73994523, '<b>Kettlebells</b> & "more"; a, b\\c', kind="event")
+        studio.change(73994404, instructors=[11])  # Of Priya.
+        studio.change(73994605, instructors=[awkward])  # type: ignore[list-item]
+        studio.change(73994502, instructors=[13, 14])  # Priya has a colleague.
+        studio.change(73994508, starts_at=NOW + 30 * hour, ends_at=NOW + 31 * hour)
+        studio.change(73994522, instructors=[12, 16], kind="event")  # Of Ines.
+        studio.change(73994522, starts_at=NOW + 50 * hour, ends_at=NOW + 51 * hour, kind="event")
+        studio.change(73994523, name='<b>Kettlebells</b> & "more"; a, b\\c', kind="event")
         studio.cancel(73994524, kind="event")
-        studio.move(73994529, instructors=[12], kind="event")  # Of somebody in New York.
+        studio.change(73994529, instructors=[12], kind="event")  # Of somebody in New York.
 
 
 def awkward() -> AbstractContextManager[Upstream]:

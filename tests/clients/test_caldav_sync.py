@@ -213,7 +213,7 @@ def test_every_change_arrives(configured: Vdirsyncer, feed: Feed, radicale: Radi
     assert set(before) == classes(1, 2, 3, 4, 5, 6)
     with feed.changing() as studio:
         add(studio, 7, START)
-        studio.reschedule(2, START + 9 * DAY, START + 9 * DAY + HOUR, kind="event")
+        studio.change(2, starts_at=START + 9 * DAY, ends_at=START + 9 * DAY + HOUR, kind="event")
         studio.cancel(3, kind="event")
         studio.delete(4, kind="event")
         studio.set_visibility(32, "private")

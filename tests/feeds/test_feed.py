@@ -72,7 +72,7 @@ def test_a_changed_feed_is_compressed_once(
     compressed.clear()
     clock.move(EXPIRED)
     for row in studio.sessions:
-        studio.rename(row["id"], "Changed")
+        studio.change(row["id"], name="Changed")
     after = bodies(parts.feeds, parts)
     again = bodies(parts.feeds, parts)
     assert all(new.etag != old.etag for new, old in zip(after, before, strict=True))

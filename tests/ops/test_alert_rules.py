@@ -338,7 +338,7 @@ def test_new_clashes_fire_one_alert_once_for_the_fleet_and_their_end_fires_none(
     refresh(fleet)
     evaluate(fleet)
     for id in ids[2:6]:
-        studio.restore(id)
+        studio.change(id, status="active")
     clash(studio, 95_000, name="Another")
     clock.move(400)
     refresh(fleet)

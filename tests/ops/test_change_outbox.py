@@ -152,7 +152,7 @@ def test_each_publication_with_changes_is_one_message(
     by_id = {change["id"]: change for change in feed}
     assert {change["id"]: change for change in message["changes"]} == by_id
     studio.delete(3)
-    studio.rename(4, "Quiet Flow")
+    studio.change(4, name="Quiet Flow")
     for _ in range(3):
         publish(bridge)
     send(bridge)
@@ -169,8 +169,8 @@ def test_what_the_public_may_not_see_is_not_sent(
     send(bridge)
     assert hook.silent
     assert bridge.change_outbox.waiting() == 0
-    studio.rename(11, "A secret")
-    studio.rename(1, "Open to all")
+    studio.change(11, name="A secret")
+    studio.change(1, name="Open to all")
     publish(bridge)
     send(bridge)
     [message] = received(hook)
@@ -181,8 +181,8 @@ def test_what_the_public_may_not_see_is_not_sent(
 def test_what_becomes_private_while_it_waits_is_left_out(
     bridge: Services, hook: WebHook, studio: Studio
 ) -> None:
-    studio.rename(1, "Open to all")
-    studio.rename(2, "Private Practice")
+    studio.change(1, name="Open to all")
+    studio.change(2, name="Private Practice")
     publish(bridge)
     studio.change(2, course=56)
     publish(bridge)

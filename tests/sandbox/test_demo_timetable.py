@@ -207,5 +207,5 @@ def test_a_copy_and_its_original_change_for_themselves(studio: Studio) -> None:
     copied.cancel(before[0]["id"])
     copied.delete(before[1]["id"])
     assert studio.sessions == before
-    studio.rename(before[2]["id"], "Changed")
+    studio.change(before[2]["id"], name="Changed")
     assert copied.sessions[1] == before[2]

@@ -65,8 +65,8 @@ def small_studio() -> Studio:
     )
     add(id=3, starts_at="2026-07-07T18:00:00Z", venue=1, offering_type=32, instructors=[6])
     add(id=4, starts_at="2026-07-08T18:00:00Z", venue=1, status="cancelled")
-    studio.book(1, 10, waiting_count=2, kind="event")
-    studio.book(2, 2, kind="event")
+    studio.change(1, attending_count=10, waiting_count=2, kind="event")
+    studio.change(2, attending_count=2, kind="event")
     return studio
 
 

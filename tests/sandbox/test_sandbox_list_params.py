@@ -28,9 +28,9 @@ def small_studio() -> Studio:
     add(id=2, starts_at="2026-07-06T08:00:00Z", venue=2, course=52, instructors=[5, 6])
     add(id=3, starts_at="2026-07-07T18:00:00Z", venue=1, course=52, instructors=[6])
     add(id=4, starts_at="2026-07-08T18:00:00Z", venue=1, course=51, status="cancelled")
-    studio.book(1, 10, waiting_count=2)
-    studio.book(2, 12)
-    studio.book(3, 4)
+    studio.change(1, attending_count=10, waiting_count=2)
+    studio.change(2, attending_count=12)
+    studio.change(3, attending_count=4)
     return studio
 
 

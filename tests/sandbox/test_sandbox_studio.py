@@ -1,7 +1,7 @@
 """Tests that the API reflects the changes made to a `Studio`."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -93,20 +93,19 @@ def test_a_naive_datetime_is_refused(studio: Studio) -> None:
 def test_a_session_is_cancelled_and_restored(studio: Studio, listing: Listing) -> None:
     studio.cancel(1)
     assert listing()[1]["status"] == "cancelled"
-    studio.restore(1)
+    studio.change(1, status="active")
     assert listing()[1]["status"] == "active"
 
 
 def test_each_property_of_a_session_can_be_changed(studio: Studio, listing: Listing) -> None:
-    studio.reschedule(1, datetime(2026, 2, 1, 9, tzinfo=UTC), datetime(2026, 2, 1, 10, tzinfo=UTC))
-    studio.rename(1, "Yin")
-    studio.book(1, 7)
-    studio.move(1, venue=2)
+    start = datetime(2026, 2, 1, 9, tzinfo=UTC)
+    studio.change(1, starts_at=start, ends_at=start + timedelta(hours=1))
+    studio.change(1, name="Yin", attending_count=7, venue=2)
     row = listing()[1]
     assert (row["starts_at"], row["ends_at"]) == ("2026-02-01T09:00:00Z", "2026-02-01T10:00:00Z")
     assert (row["name"], row["attending_count"], row["venue"]["id"]) == ("Yin", 7, 2)
     assert [person["id"] for person in row["instructors"]] == [5]
-    studio.move(1, instructors=[6])
+    studio.change(1, instructors=[6])
     row = listing()[1]
     assert (row["venue"]["id"], [person["id"] for person in row["instructors"]]) == (2, [6])
 
@@ -145,14 +144,9 @@ def both() -> Studio:
 def test_a_change_applies_to_one_kind_only(both: Studio) -> None:
     (session_before,) = both.sessions
     both.cancel(1, kind="event")
-    both.rename(1, "Yin", kind="event")
-    both.move(1, instructors=[6], room=72, kind="event")
-    both.reschedule(
-        1,
-        datetime(2026, 7, 1, 9, tzinfo=UTC),
-        datetime(2026, 7, 1, 10, tzinfo=UTC),
-        kind="event",
-    )
+    both.change(1, name="Yin", instructors=[6], venue_room=72, kind="event")
+    start = datetime(2026, 7, 1, 9, tzinfo=UTC)
+    both.change(1, starts_at=start, ends_at=start + timedelta(hours=1), kind="event")
     assert both.sessions == [session_before]
     (row,) = both.events
     assert (row["status"], row["name"]) == ("cancelled", "Yin")
@@ -161,7 +155,7 @@ def test_a_change_applies_to_one_kind_only(both: Studio) -> None:
         "2026-07-01T10:00:00+01:00",
         "2026-07-01T11:00:00+01:00",
     )
-    both.restore(1, kind="event")
+    both.change(1, kind="event", status="active")
     assert both.events[0]["status"] == "active"
     both.cancel(1)
     assert both.events[0]["status"] == "active"
@@ -178,7 +172,7 @@ def test_deleting_or_replacing_events_leaves_the_course_sessions(both: Studio) -
 
 
 def test_the_fields_of_an_event_agree_with_its_counts(both: Studio) -> None:
-    both.book(1, 10, waiting_count=3, kind="event")
+    both.change(1, attending_count=10, waiting_count=3, kind="event")
     (row,) = both.events
     assert (row["is_full"], row["waiting_count"], row["occupancy"]) == (True, 3, 10)
     assert len(row["small_session_attendances"]) == 3
@@ -189,11 +183,6 @@ def test_the_fields_of_an_event_agree_with_its_counts(both: Studio) -> None:
     (row,) = both.events
     assert (row["is_full"], row["occupancy"]) == (False, 99)
     assert len(row["small_session_attendances"]) == 1
-
-
-def test_only_an_event_can_be_moved_to_a_room(both: Studio) -> None:
-    with pytest.raises(ValueError, match="room"):
-        both.move(1, room=72)
 
 
 def test_listed_events_are_copies(both: Studio) -> None:

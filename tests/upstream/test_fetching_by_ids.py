@@ -85,7 +85,7 @@ def test_a_class_that_moved_out_of_the_filter_set_is_elsewhere_and_not_deleted(
     with served(hall) as url:
         client = connect(url, source=EVENTS)
         walk = walk_without(client, 2)
-        hall.move(2, venue=13, kind="event")
+        hall.change(2, venue=13, kind="event")
         result = fetch_by_ids(client, walk, 2)
         assert result.excluded == {2}
         [session] = result.elsewhere

@@ -514,7 +514,7 @@ class TestConditionalRequests:
             assert again["ETag"] == headers["ETag"]
             assert again["Last-Modified"] == headers["Last-Modified"] == http_date()
         upcoming = TODAY + timedelta(days=7)
-        studio.rename(upcoming.toordinal() * 100 + 1, "Sunrise Flow")
+        studio.change(upcoming.toordinal() * 100 + 1, name="Sunrise Flow")
         refreshed()
         assert tags[0] != tags[1]
         changed, unchanged = (client.get(path).headers for path in first)
@@ -933,7 +933,7 @@ class TestCacheStatus:
         clock.move(400)
         self.wait_for(client, "bridge; fwd=stale; detail=failed")
         faults.clear()
-        studio.rename(SESSION + 700, "Sunrise Flow")
+        studio.change(SESSION + 700, name="Sunrise Flow")
         clock.move(120)
         self.wait_for(client, "bridge; hit; ttl=2")
         assert any(

@@ -434,7 +434,7 @@ def test_it_shows_how_many_sessions_changed_in_the_last_week(
     studio.cancel(upcoming[1])
     refresh()
     clock.move(5 * 86_400)
-    studio.rename(upcoming[-1], "Renamed")
+    studio.change(upcoming[-1], name="Renamed")
     refresh()
     changes = {kind: count for kind, count in status_of(site)["changes"].items() if count}
     assert changes == {"cancelled": 2, "renamed": 1}
