@@ -10,6 +10,7 @@ UNMEASURED := tests/faults tests/browser tests/clients tests/test_changes.py tes
 FLOOR := 95
 NODE_MODULES := tests/clients/node_modules tests/browser/node_modules
 BENCH := bench/.venv
+DEPLOYED := .venv-deployed
 DEBIAN := gir1.2-ical-3.0 python3-gi ruby ruby-icalendar chromium chromium-driver \
 	nginx-light caddy prometheus $(if $(shell command -v npm),,nodejs npm)
 # Each test file in one process, in the order of tests/conftest.py: the longest first.
@@ -35,8 +36,8 @@ thorough: test
 # Measures the bridge and the servers that it is compared with, three times, and writes
 # docs/performance.md. Takes a quarter of an hour.
 bench: DEBIAN := nginx-light wrk
-bench: $(VENV)/dev.stamp $(BENCH)/stamp test-deps
-	@$(BIN)/python -m bench --open-web-calendar $(BENCH)/bin/python
+bench: $(VENV)/dev.stamp $(BENCH)/stamp $(DEPLOYED)/stamp test-deps
+	@BRIDGE_PYTHON=$(DEPLOYED)/bin/python $(BIN)/python -m bench --open-web-calendar $(BENCH)/bin/python
 
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .
@@ -119,7 +120,7 @@ lock: $(VENV)/dev.stamp
 		--output-file bench/requirements.txt bench/requirements.in
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) $(BENCH) $(AUDIT) $(NODE_MODULES)
+	rm -rf $(VENV) $(CLIENTS) $(BENCH) $(DEPLOYED) $(AUDIT) $(NODE_MODULES)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
@@ -131,6 +132,12 @@ $(VENV)/run.stamp: requirements.txt | $(BIN)/python
 
 $(VENV)/dev.stamp: requirements-dev.txt | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+# Only what a deployment has: structlog would load some of the development packages.
+$(DEPLOYED)/stamp: requirements.txt | $(BIN)/python
+	@$(BIN)/python -m venv $(DEPLOYED)
+	@$(DEPLOYED)/bin/python -m pip install --quiet -r requirements.txt
 	@touch $@
 
 $(BENCH)/stamp: bench/requirements.txt | $(BIN)/python

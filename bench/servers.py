@@ -91,6 +91,8 @@ def process(
 def bridge(upstream: str, **settings: str) -> Iterator[Server]:
     """The bridge as the Procfile starts it, with one worker and its own store.
 
+    It runs with the Python of the environment variable ``BRIDGE_PYTHON``, by default with this one.
+
     Args:
         upstream: its ``TEAMUP_BASE_URL``.
         settings: further environment variables.
@@ -108,7 +110,7 @@ def bridge(upstream: str, **settings: str) -> Iterator[Server]:
             "PORT": str(port),
             **settings,
         }
-        command = [sys.executable, "-m", "bridge.server"]
+        command = [os.environ.get("BRIDGE_PYTHON", sys.executable), "-m", "bridge.server"]
         with process(command, port, env=env, path="/healthz") as server:
             yield server
 

@@ -8,7 +8,7 @@ language.plain("event_course", name="Yoga")    # for a feed
 import math
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import cache, cached_property, lru_cache
@@ -27,7 +27,6 @@ from babel.dates import (
 )
 from babel.numbers import format_decimal
 from markupsafe import Markup
-from werkzeug.datastructures import LanguageAccept
 
 from bridge import times
 from bridge.errors import ParameterError
@@ -241,7 +240,9 @@ def translated(lang: str) -> Language | None:
     return Language(tag, locale, available()[tag]) if locale and tag else None
 
 
-def negotiate(lang: str | None, accepted: LanguageAccept, fallback: Language) -> Language:
+def negotiate(
+    lang: str | None, accepted: Iterable[tuple[str, float]], fallback: Language
+) -> Language:
     """The language and locale of a page.
 
     Args:
