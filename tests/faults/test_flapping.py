@@ -64,21 +64,6 @@ class CountedScript:
         pause(connection, 0.02)
 
 
-class Gate(CountedScript):
-    """Blocks each request until `release` is called once for it."""
-
-    def __init__(self, then: Script) -> None:
-        super().__init__(then)
-        self._releases = threading.Semaphore(0)
-
-    def delay(self, connection: socket.socket) -> None:
-        while not self._releases.acquire(blocking=False) and pause(connection, 0.005):
-            pass
-
-    def release(self) -> None:
-        self._releases.release()
-
-
 def published(events: Events) -> list[str]:
     return [event["key"] for event in events if event["event"] == "published"]
 

@@ -23,7 +23,6 @@ HOUR = timedelta(hours=1)
 SAM = Instructor(102, "Sam")
 CHAPEL = Venue(id=13, name="Old Chapel", zone="Europe/London")
 PRIVATE = replace(YOGA, visibility=Visibility.PRIVATE)
-DELETED = "deleted"
 AUDIENCE_OF_ALL = Audience(visibilities=frozenset(Visibility), availability=Availability.SPOTS)
 
 

@@ -112,46 +112,6 @@ def test_nothing_is_asked_while_nothing_is_missing(worker: Worker, walker: Looki
     assert walker.asked == []
 
 
-def test_a_class_that_upstream_does_not_know_any_more_is_cancelled_at_once(
-    worker: Worker, walker: LookingUp
-) -> None:
-    current(worker)
-    remove(walker, [2, 3])
-    published = refresh(worker)
-    assert walker.asked == [frozenset({2, 3})]
-    for identity in (2, 3):
-        assert published[identity].is_tombstone
-        assert published[identity].session.status is Status.CANCELLED
-    refresh(worker)
-    assert len(walker.asked) == 1
-
-
-def test_a_class_that_upstream_still_knows_stays_as_it_is(
-    worker: Worker, walker: LookingUp
-) -> None:
-    before = current(worker)
-    walker.known = remove(walker, [2])
-    for _ in range(3):
-        assert refresh(worker) == before
-
-
-def test_a_class_that_is_known_with_other_data_is_taken_as_it_is_now(
-    worker: Worker, walker: LookingUp
-) -> None:
-    current(worker)
-    [old] = remove(walker, [2])
-    walker.known = [replace(old, title="Renamed")]
-    assert refresh(worker)[2].session.title == "Renamed"
-
-
-def test_where_ids_are_ignored_two_walks_decide(worker: Worker, walker: LookingUp) -> None:
-    current(worker)
-    walker.ignores_ids = True
-    remove(walker, [2])
-    assert not refresh(worker)[2].is_tombstone
-    assert refresh(worker)[2].is_tombstone
-
-
 def test_where_the_look_up_fails_two_walks_decide(worker: Worker, walker: LookingUp) -> None:
     current(worker)
     walker.fetch_error = UpstreamError(Cause("timeout", "TeamUp did not answer"))
@@ -178,21 +138,6 @@ def test_past_and_unusable_classes_are_not_asked_for(
     clock.move(30 * 3600)
     walker.timetable = [one for one in walker.timetable if one.ends.timestamp() > clock.now()]
     refresh(worker)
-    assert walker.asked == []
-
-
-def test_an_appointment_that_was_a_class_leaves_at_once(
-    worker: Worker, walker: LookingUp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    current(worker)
-    remove(walker, [2])
-    plain = walker.walk
-    monkeypatch.setattr(
-        walker,
-        "walk",
-        lambda *args, **options: replace(plain(*args, **options), excluded=frozenset({2})),
-    )
-    assert 2 not in refresh(worker)
     assert walker.asked == []
 
 

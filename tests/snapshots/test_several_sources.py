@@ -13,7 +13,6 @@ from walking import (
     FakeWalker,
     SkippingClock,
     Worker,
-    session,
     sessions,
 )
 
@@ -175,19 +174,6 @@ def test_both_walks_run_side_by_side(two: TwoSources) -> None:
 
 
 @pytest.mark.parametrize("failing", SourceName)
-def test_from_cold_with_one_failing_there_is_no_answer(
-    two: TwoSources, failing: SourceName
-) -> None:
-    two.walkers[failing].error = BROKEN
-    for _ in range(2):
-        with pytest.raises(UnavailableError):
-            two.router.find(DEFAULT)
-        two.settle()
-    assert two.router.peek_widest() is None
-    assert two.router.peek(DEFAULT) is None
-
-
-@pytest.mark.parametrize("failing", SourceName)
 def test_while_one_fails_the_other_stays_fresh_and_the_age_is_that_of_the_older(
     two: TwoSources, failing: SourceName
 ) -> None:
@@ -209,46 +195,6 @@ def test_while_one_fails_the_other_stays_fresh_and_the_age_is_that_of_the_older(
     states = {state.source: state for state in two.router.states()}
     assert states[failing].failure is not None
     assert states[other].failure is None
-
-
-def test_what_changes_in_one_is_seen_while_the_other_fails(two: TwoSources) -> None:
-    two.router.find(DEFAULT)
-    two.walkers[EVENTS].error = BROKEN
-    two.walkers[COURSES].timetable.append(session(9))
-    two.clock.move(FRESHNESS.ttl * 1.2)
-    two.router.find(DEFAULT)
-    two.settle()
-    assert ("course_session", 9) in two.identities()
-    assert ("event", 4) in two.identities()
-
-
-@pytest.mark.parametrize("refused", SourceName)
-def test_a_source_that_may_not_be_read_and_never_was_is_left_out(
-    two: TwoSources, refused: SourceName
-) -> None:
-    other = next(name for name in SourceName if name is not refused)
-    two.walkers[refused].error = REFUSED
-    for _ in range(3):
-        lookup = two.router.find(DEFAULT)
-        assert lookup.left_out == (refused,)
-        assert {entry.session.source for entry in lookup.snapshot.published} == {other.object}
-        two.settle()
-        two.clock.move(FRESHNESS.ttl * 1.2)
-    assert two.router.peek_widest() is not None
-    states = {state.source: state for state in two.router.states()}
-    assert states[refused].left_out
-    assert not states[other].left_out
-
-
-def test_a_source_that_is_left_out_appears_once_it_may_be_read(two: TwoSources) -> None:
-    two.walkers[EVENTS].error = REFUSED
-    assert {source for source, _ in two.identities()} == {"course_session"}
-    two.walkers[EVENTS].error = None
-    two.clock.move(61)
-    two.router.find(DEFAULT)
-    two.settle()
-    assert {source for source, _ in two.identities()} == {"course_session", "event"}
-    assert two.router.find(DEFAULT).left_out == ()
 
 
 @pytest.mark.parametrize("later", [BROKEN, TIMED_OUT], ids=["error", "timeout"])
@@ -331,37 +277,6 @@ def test_once_a_source_was_read_by_this_version_the_others_are_needed(
         upgraded.router.find(DEFAULT)
 
 
-def test_a_source_that_an_earlier_version_read_is_never_left_out(
-    two: TwoSources, clock: SkippingClock
-) -> None:
-    two.router_of(COURSES).find(FilterSet(past=200, future=90))
-    forget_what_was_read(two)
-    upgraded = restarted(two, clock)
-    upgraded.walkers[COURSES].error = REFUSED
-    with pytest.raises(UnavailableError):
-        upgraded.router.find(FilterSet(past=300, future=90))
-
-
-def test_where_all_are_refused_there_is_no_answer(two: TwoSources) -> None:
-    for walker in two.walkers.values():
-        walker.error = REFUSED
-    for _ in range(2):
-        with pytest.raises(UnavailableError):
-            two.router.find(DEFAULT)
-        two.settle()
-
-
-def test_a_missing_permission_for_one_does_not_stop_the_other(two: TwoSources) -> None:
-    two.walkers[EVENTS].error = REFUSED
-    two.router.find(DEFAULT)
-    two.settle()
-    two.walkers[COURSES].timetable.append(session(9))
-    two.clock.move(FRESHNESS.ttl * 1.2)
-    two.router.find(DEFAULT)
-    two.settle()
-    assert ("course_session", 9) in two.identities()
-
-
 def test_a_failure_of_the_whole_account_concerns_both(two: TwoSources) -> None:
     two.router.find(DEFAULT)
     for walker in two.walkers.values():
@@ -371,19 +286,6 @@ def test_a_failure_of_the_whole_account_concerns_both(two: TwoSources) -> None:
     two.settle()
     assert two.router.find(DEFAULT).outcome is CacheOutcome.FAILED
     assert all(state.failure for state in two.router.states())
-
-
-def test_shrinking_is_suspicious_for_each_source_alone(two: TwoSources) -> None:
-    two.walkers[EVENTS].timetable = [as_event(one) for one in sessions(40)]
-    two.walkers[COURSES].timetable = sessions(400)
-    two.router.find(DEFAULT)
-    two.walkers[EVENTS].timetable = two.walkers[EVENTS].timetable[:5]
-    two.clock.move(FRESHNESS.ttl * 1.2)
-    two.router.find(DEFAULT)
-    two.settle()
-    published = two.router.find(DEFAULT).snapshot.published
-    assert {entry.session.source for entry in published if entry.held} == {"event"}
-    assert sum(entry.held for entry in published) == 35
 
 
 def test_a_restricted_router_walks_its_source_alone(two: TwoSources) -> None:

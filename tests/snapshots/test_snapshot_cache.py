@@ -1,19 +1,15 @@
 """The snapshot cache: what a request gets, how long it waits, and how often upstream is walked."""
 
 import threading
-from collections.abc import Callable
 
 import pytest
 from walking import (
     FRESHNESS,
-    KEYS,
     TIMEOUT,
     FakeWalker,
     SkippingClock,
     Worker,
     key,
-    session,
-    sessions,
 )
 
 from bridge.errors import (
@@ -27,7 +23,7 @@ from bridge.errors import (
 from bridge.filters import FilterSet
 from bridge.snapshots.cache import COLD_TIMEOUT, CacheOutcome, Lookup
 from bridge.snapshots.merge import MergeRules
-from bridge.store.leases import LEASE_SECONDS, acquire
+from bridge.store.leases import LEASE_SECONDS
 from bridge.store.memory import MemoryStore
 from bridge.upstream.budget import Purpose
 
@@ -50,51 +46,7 @@ def ids(lookup: Lookup) -> list[int]:
     return [entry.session.id for entry in lookup.snapshot.published]
 
 
-def together(number: int, call: Callable[[int], Lookup]) -> list[Lookup]:
-    """The results of *number* threads that call *call* at the same time."""
-    lookups: list[Lookup] = []
-    barrier = threading.Barrier(number)
-
-    def run(n: int) -> None:
-        barrier.wait()
-        lookups.append(call(n))
-
-    threads = [threading.Thread(target=run, args=(n,)) for n in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(TIMEOUT)
-    assert len(lookups) == number
-    return lookups
-
-
 class TestCold:
-    def test_request_waits_for_the_walk(self, worker: Worker, clock: SkippingClock) -> None:
-        lookup = get(worker)
-        assert (lookup.outcome, ids(lookup)) == (CacheOutcome.FETCHED, [1, 2, 3])
-        assert lookup.age == 0
-        assert lookup.fresh_for == pytest.approx(TTL)
-        assert clock.waited == [8.0]
-
-    def test_herd_causes_one_walk_and_gets_one_version(
-        self, worker: Worker, walker: FakeWalker
-    ) -> None:
-        walker.gate.clear()
-        threading.Timer(0.05, walker.gate.set).start()
-        lookups = together(16, lambda n: get(worker))
-        assert len(walker.requested) == 1
-        assert len({lookup.version for lookup in lookups}) == 1
-
-    def test_herd_of_several_workers_is_one_walk(
-        self, clock: SkippingClock, store: MemoryStore, walker: FakeWalker
-    ) -> None:
-        fleet = [Worker(clock, store, walker) for _ in range(4)]
-        walker.gate.clear()
-        threading.Timer(0.2, walker.gate.set).start()
-        lookups = together(16, lambda n: get(fleet[n % 4]))
-        assert len(walker.requested) == 1
-        assert len({lookup.version for lookup in lookups}) == 1
-
     def test_request_waits_eight_seconds_and_the_walk_continues_after_it(
         self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
@@ -129,28 +81,6 @@ class TestCold:
             get(worker)
         assert BROKEN.cause.code not in str(caught.value)
         assert 1 <= caught.value.retry_after <= 5
-
-    def test_request_does_not_wait_during_the_pause_after_a_failure(
-        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
-    ) -> None:
-        walker.error = DOWN
-        with pytest.raises(UnavailableError):
-            get(worker)
-        clock.waited.clear()
-        for filter_set in (WHOLE, VENUE):
-            with pytest.raises(UnavailableError, match=UNREACHABLE):
-                get(worker, filter_set)
-        assert not clock.waited
-        assert len(walker.requested) == 1
-
-    def test_key_is_not_affected_by_the_failure_of_another(
-        self, worker: Worker, walker: FakeWalker
-    ) -> None:
-        walker.error = BROKEN
-        with pytest.raises(UnavailableError):
-            get(worker)
-        walker.error = None
-        assert get(worker, VENUE).outcome is CacheOutcome.FETCHED
 
     def test_new_key_is_refused_beyond_a_quarter_of_the_budget_and_a_known_key_never(
         self, worker: Worker, clock: SkippingClock
@@ -188,113 +118,7 @@ class TestCold:
         assert worker.backoff.current(key(WHOLE)) is None
 
 
-class TestFresh:
-    def test_copy_is_served_without_a_walk(
-        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
-    ) -> None:
-        first = get(worker)
-        clock.move(TTL - 1)
-        lookup = get(worker)
-        assert (lookup.outcome, lookup.version) == (CacheOutcome.HIT, first.version)
-        assert lookup.age == pytest.approx(TTL - 1)
-        assert lookup.fresh_for == pytest.approx(1)
-        assert len(walker.requested) == 1
-
-    def test_copy_of_another_worker_is_served_too(
-        self, worker: Worker, clock: SkippingClock, store: MemoryStore, walker: FakeWalker
-    ) -> None:
-        first = get(worker)
-        lookup = get(Worker(clock, store, walker))
-        assert (lookup.outcome, lookup.version) == (CacheOutcome.HIT, first.version)
-        assert len(walker.requested) == 1
-
-    def test_copy_survives_the_loss_of_all_data_in_the_store(
-        self, worker: Worker, walker: FakeWalker, clock: SkippingClock, store: MemoryStore
-    ) -> None:
-        first = get(worker)
-        store.close()
-        clock.move(60)
-        assert get(worker).version == first.version
-        assert len(walker.requested) == 1
-
-    def test_copy_is_served_while_upstream_fails(
-        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
-    ) -> None:
-        get(worker)
-        worker.backoff.record(key(WHOLE), DOWN.cause)
-        assert get(worker).outcome is CacheOutcome.HIT
-
-
 class TestStale:
-    def test_copy_is_served_at_once_and_refreshed_once_in_the_background(
-        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
-    ) -> None:
-        first = get(worker)
-        clock.waited.clear()
-        walker.gate.clear()
-        walker.timetable = sessions(4)
-        clock.move(TTL + 1)
-        for _ in range(20):
-            lookup = get(worker)
-            assert (lookup.outcome, lookup.version) == (CacheOutcome.STALE, first.version)
-            assert lookup.fresh_for < 0
-        assert not clock.waited
-        flight = worker.flight(WHOLE, RULES)
-        walker.gate.set()
-        assert flight.wait(TIMEOUT)
-        lookup = get(worker)
-        assert (lookup.outcome, ids(lookup)) == (CacheOutcome.HIT, [1, 2, 3, 4])
-        assert len(walker.requested) == 2
-
-    def test_herd_of_several_workers_is_one_walk(
-        self, clock: SkippingClock, store: MemoryStore, walker: FakeWalker
-    ) -> None:
-        fleet = [Worker(clock, store, walker) for _ in range(4)]
-        get(fleet[0])
-        clock.move(TTL + 1)
-        walker.gate.clear()
-        lookups = together(16, lambda n: get(fleet[n % 4]))
-        assert {lookup.outcome for lookup in lookups} == {CacheOutcome.STALE}
-        walker.gate.set()
-        for worker in fleet:
-            worker.settle(WHOLE, RULES)
-        assert len(walker.requested) == 2
-
-    def test_copy_is_served_without_waiting_when_the_refresh_fails(
-        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
-    ) -> None:
-        first = get(worker)
-        clock.move(TTL + 1)
-        walker.error = BROKEN
-        get(worker)
-        worker.settle(WHOLE, RULES)
-        walks = len(walker.requested)
-        clock.waited.clear()
-        for _ in range(10):
-            lookup = get(worker)
-            assert (lookup.outcome, lookup.version) == (CacheOutcome.FAILED, first.version)
-        assert not clock.waited
-        assert len(walker.requested) == walks
-
-    def test_copy_is_refreshed_by_one_probe_after_the_pause(
-        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
-    ) -> None:
-        get(worker)
-        clock.move(TTL + 1)
-        walker.error = BROKEN
-        get(worker)
-        worker.settle(WHOLE, RULES)
-        walker.error = None
-        walker.gate.clear()
-        walks = len(walker.requested)
-        clock.move(1.2)
-        assert {get(worker).outcome for _ in range(10)} == {CacheOutcome.FAILED}
-        flight = worker.flight(WHOLE, RULES)
-        walker.gate.set()
-        assert flight.wait(TIMEOUT)
-        assert get(worker).outcome is CacheOutcome.HIT
-        assert len(walker.requested) == walks + 1
-
     def test_copies_of_all_keys_share_one_probe_while_upstream_as_a_whole_fails(
         self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
@@ -326,18 +150,6 @@ class TestStale:
 
 
 class TestOld:
-    def test_copy_is_replaced_by_the_walk_that_the_request_waits_for(
-        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
-    ) -> None:
-        get(worker)
-        clock.move(TTL + SWR + 1)
-        clock.waited.clear()
-        walker.timetable = [*sessions(3), session(9)]
-        lookup = get(worker)
-        assert lookup.outcome is CacheOutcome.REFRESHED
-        assert 9 in ids(lookup)
-        assert clock.waited == [4.0]
-
     def test_copy_is_served_if_the_refresh_takes_longer_than_four_seconds(
         self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
@@ -365,46 +177,21 @@ class TestOld:
         assert clock.waited == [timeout]
         walker.gate.set()
 
-    def test_copy_is_served_if_the_refresh_fails(
-        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
-    ) -> None:
-        first = get(worker)
-        clock.move(TTL + SIE - 10)
-        walker.error = BROKEN
-        lookup = get(worker)
-        assert (lookup.outcome, lookup.version) == (CacheOutcome.FAILED, first.version)
-
-    def test_copy_is_served_without_waiting_during_the_pause_after_a_failure(
+    def test_copy_is_served_without_waiting_for_the_probe_after_a_failure(
         self, worker: Worker, walker: FakeWalker, clock: SkippingClock
     ) -> None:
         get(worker)
         clock.move(TTL + SWR + 1)
         worker.backoff.record(key(WHOLE), BROKEN.cause)
+        clock.move(2)
         clock.waited.clear()
+        walker.gate.clear()
         assert get(worker).outcome is CacheOutcome.FAILED
         assert not clock.waited
-        assert len(walker.requested) == 1
-
-    def test_copy_survives_a_restart_during_an_outage(
-        self, worker: Worker, clock: SkippingClock, store: MemoryStore, walker: FakeWalker
-    ) -> None:
-        first = get(worker)
-        walker.error = DOWN
-        clock.move(TTL + SIE - 10)
-        lookup = get(Worker(clock, store, walker))
-        assert (lookup.outcome, lookup.version) == (CacheOutcome.FAILED, first.version)
+        walker.gate.set()
 
 
 class TestExpired:
-    def test_copy_is_no_longer_served(
-        self, worker: Worker, walker: FakeWalker, clock: SkippingClock
-    ) -> None:
-        get(worker)
-        clock.move(TTL + SIE + 1)
-        walker.error = BROKEN
-        with pytest.raises(UnavailableError):
-            get(worker)
-
     def test_copy_is_still_merged_with_a_new_walk(
         self, worker: Worker, clock: SkippingClock
     ) -> None:
@@ -432,51 +219,6 @@ class TestSettled:
 
 
 class TestWalk:
-    def test_is_taken_over_after_its_worker_was_killed(
-        self, worker: Worker, clock: SkippingClock, store: MemoryStore, walker: FakeWalker
-    ) -> None:
-        """The lease of the killed worker expires, and another worker walks."""
-        assert acquire(store, KEYS, f"refresh:{WHOLE.key}") is not None
-        clock.skip_waits = True
-        began = clock.now()
-        flight = worker.flight(WHOLE, RULES)
-        assert walker.entered.wait(TIMEOUT)
-        clock.skip_waits = False
-        assert flight.wait(TIMEOUT)
-        assert LEASE_SECONDS <= clock.now() - began <= LEASE_SECONDS + 1
-        assert len(walker.requested) == 1
-
-    def test_is_not_published_after_its_lease_expired(
-        self, worker: Worker, clock: SkippingClock, store: MemoryStore, walker: FakeWalker
-    ) -> None:
-        late = FakeWalker(clock, sessions(1))
-        late.gate.clear()
-        stopped = Worker(clock, store, late)
-        flight = stopped.flight(WHOLE, RULES)
-        assert late.entered.wait(TIMEOUT)
-        clock.move(LEASE_SECONDS + 1)
-        quick = get(worker)
-        late.gate.set()
-        assert flight.wait(TIMEOUT)
-        clock.move(2)
-        assert get(stopped).version == get(worker).version == quick.version
-        assert ids(quick) == [1, 2, 3]
-
-    def test_wakes_all_waiting_requests_if_it_fails(
-        self, worker: Worker, walker: FakeWalker
-    ) -> None:
-        walker.gate.clear()
-        walker.error = BROKEN
-        threading.Timer(0.05, walker.gate.set).start()
-
-        def failed(n: int) -> Lookup:
-            with pytest.raises(UnavailableError):
-                get(worker)
-            return None  # type: ignore[return-value]
-
-        together(8, failed)
-        assert len(walker.requested) == 1
-
     def test_renews_its_lease_with_each_page(
         self, worker: Worker, clock: SkippingClock, store: MemoryStore, walker: FakeWalker
     ) -> None:

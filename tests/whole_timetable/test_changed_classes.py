@@ -18,7 +18,7 @@ from whole_timetable.bridges import (
     sequence_at,
     uid,
 )
-from whole_timetable.rows import BROOKLYN, CELLAR, CHLOE, DEV, FIRST_ID, NOW, SKY_ROOM, ZOE
+from whole_timetable.rows import CELLAR, FIRST_ID, NOW, SKY_ROOM
 from whole_timetable.teamup import Dialect, FakeTeamUp
 
 BOTH = "/sessions.ics"
@@ -112,47 +112,6 @@ def test_a_refresh_without_a_change_upstream_changes_no_byte(site: Bridge) -> No
     assert after.headers["Last-Modified"] == before.headers["Last-Modified"]
 
 
-def test_a_cancelled_class_is_shown_as_cancelled(site: Bridge, teamup: FakeTeamUp) -> None:
-    change = Change(site, lambda: teamup.events.change(CLASS, status="cancelled"))
-    change.assert_only("STATUS", "SUMMARY", revised=True)
-    assert change.new["STATUS"] == "CANCELLED"
-    assert change.new["SUMMARY"] == f"CANCELLED: {change.old['SUMMARY']}"
-
-
-def test_a_reinstated_class_is_confirmed_under_its_uid(site: Bridge, teamup: FakeTeamUp) -> None:
-    cancelled = Change(site, lambda: teamup.events.change(CLASS, status="cancelled"))
-    change = Change(site, lambda: teamup.events.change(CLASS, status="active"))
-    change.assert_only("STATUS", "SUMMARY", revised=True)
-    assert change.new["STATUS"] == "CONFIRMED"
-    assert change.new["SUMMARY"] == cancelled.old["SUMMARY"]
-    assert int(change.new["SEQUENCE"]) > int(cancelled.new["SEQUENCE"]) > 0
-
-
-def test_a_moved_class_is_at_its_new_time(site: Bridge, teamup: FakeTeamUp) -> None:
-    moved = rows.class_row(CLASS, NOW + timedelta(days=9, hours=5))
-    times = {name: moved[name] for name in ("starts_at", "ends_at", "late_cancel_deadline")}
-    change = Change(site, lambda: teamup.events.change(CLASS, **times))
-    change.assert_only("DTSTART", "DTEND", "DESCRIPTION", revised=True)
-    assert change.new["DESCRIPTION"].startswith("Moved from ")
-    assert change.new["DTSTART"] == _utc((NOW + timedelta(days=9, hours=5)).timestamp())
-
-
-def test_a_cover_shows_the_new_teacher(site: Bridge, teamup: FakeTeamUp) -> None:
-    change = Change(site, lambda: teamup.events.change(CLASS, instructors=[CHLOE]))
-    assert change.uids == {UID}
-    assert change.names - {"SEQUENCE"} == {"SUMMARY", "DESCRIPTION", "DTSTAMP", "LAST-MODIFIED"}
-    assert change.new["SUMMARY"] == "Morning Flow – Chloé Martin (cover)"
-    assert change.new["DESCRIPTION"].startswith("Instead of Zoë Adeyemi\\n")
-    assert change.new["DESCRIPTION"].count("Zoë") == 1
-    assert int(change.new["SEQUENCE"]) >= int(change.old["SEQUENCE"])
-
-
-def test_a_second_teacher_is_added(site: Bridge, teamup: FakeTeamUp) -> None:
-    change = Change(site, lambda: teamup.events.change(CLASS, instructors=[ZOE, DEV]))
-    assert change.uids == {UID}
-    assert change.new["SUMMARY"] == "Morning Flow – Zoë Adeyemi\\, Dev Rai"
-
-
 def test_another_room_is_another_place(site: Bridge, teamup: FakeTeamUp) -> None:
     change = Change(site, lambda: teamup.events.change(CLASS, venue_room=CELLAR))
     change.assert_only("LOCATION", "X-APPLE-STRUCTURED-LOCATION", revised=True)
@@ -163,24 +122,6 @@ def test_a_class_without_its_room_is_at_the_venue(site: Bridge, teamup: FakeTeam
     change = Change(site, lambda: teamup.events.change(CLASS, venue_room=None))
     change.assert_only("LOCATION", "X-APPLE-STRUCTURED-LOCATION", revised=True)
     assert change.new["LOCATION"] == "Harbour House\\, 11 Quay Street"
-
-
-def test_a_class_moves_to_another_venue_and_leaves_the_feed_of_the_old_one(
-    site: Bridge, teamup: FakeTeamUp
-) -> None:
-    old, new = "/venues/11.ics", "/venues/12.ics"
-    assert UID in blocks(site.fresh(old).data)
-    change = Change(site, lambda: teamup.events.change(CLASS, venue=BROOKLYN, venue_room=None))
-    assert change.uids - {""} == {UID}
-    assert int(change.new["SEQUENCE"]) == sequence_at(change.now, int(change.old["SEQUENCE"]))
-    assert UID not in blocks(site.fresh(old).data)
-    assert UID in blocks(site.fresh(new).data)
-
-
-def test_a_renamed_class_keeps_its_revision_number(site: Bridge, teamup: FakeTeamUp) -> None:
-    change = Change(site, lambda: teamup.events.change(CLASS, name="Evening Flow"))
-    change.assert_only("SUMMARY", revised=False)
-    assert change.new["SUMMARY"] == "Evening Flow – Zoë Adeyemi"
 
 
 def test_another_description_shows(site: Bridge, teamup: FakeTeamUp) -> None:
@@ -198,13 +139,6 @@ def test_another_colour_of_the_type_changes_no_byte_because_no_calendar_shows_it
     teamup.course_sessions.change(CLASS, course=rows.course(kind=kind))
     site.refresh(BOTH)
     assert changed(before.data, site.ok(BOTH).data) == set()
-
-
-def test_bookings_change_no_byte_of_a_feed_without_places(site: Bridge, teamup: FakeTeamUp) -> None:
-    before = site.fresh(BOTH)
-    teamup.events.change(CLASS, attending_count=12, is_full=True, waiting_count=2)
-    site.refresh(BOTH)
-    assert site.ok(BOTH).data == before.data
 
 
 def test_a_class_that_fills_up_shows_where_places_are_asked_for(
@@ -350,14 +284,6 @@ def test_a_class_that_slipped_and_changed_shows_its_change(
         teamup.events.change(CLASS, name="Evening Flow")
 
     Change(site, change).assert_only("SUMMARY", revised=False)
-
-
-def test_a_class_that_becomes_private_leaves_at_once(site: Bridge, teamup: FakeTeamUp) -> None:
-    before = site.fresh(BOTH)
-    teamup.events.change(CLASS, offering_type=rows.PRIVATE_TYPE)
-    site.refresh(BOTH)
-    assert changed(before.data, site.ok(BOTH).data) == {UID}
-    assert UID not in blocks(site.ok(BOTH).data)
 
 
 def test_a_class_that_becomes_an_appointment_leaves_every_feed_at_once(
