@@ -1,8 +1,10 @@
 """A test client for the ASGI application, in this process."""
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -32,6 +34,14 @@ def request_scope(method: str, path: str, headers: Mapping[str, str]) -> dict[st
     }
 
 
+@cache
+def event_loop() -> asyncio.AbstractEventLoop:
+    """An event loop that runs in a thread: all requests share one, as in a worker."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="event loop", daemon=True).start()
+    return loop
+
+
 @dataclass(frozen=True)
 class AsgiResponse:
     """A response, with the attribute names of werkzeug."""
@@ -42,7 +52,7 @@ class AsgiResponse:
 
 
 class AsgiClient:
-    """Sends requests to *app*, one after the other, as a server would."""
+    """Sends requests to *app*, as a server would; also from several threads."""
 
     def __init__(self, app: Flask) -> None:
         asgi = create_asgi(app)
@@ -73,7 +83,8 @@ class AsgiClient:
         async def send(message: dict[str, Any]) -> None:
             messages.append(message)
 
-        asyncio.run(self.asgi(scope, receive, send))  # type: ignore[arg-type]
+        response = self.asgi(scope, receive, send)  # type: ignore[arg-type]
+        asyncio.run_coroutine_threadsafe(response, event_loop()).result()
         start, *rest = messages
         return AsgiResponse(
             start["status"],

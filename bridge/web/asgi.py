@@ -11,7 +11,7 @@ import atexit
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,7 @@ from bridge.web.middleware.response_cache import (
 from bridge.web.negotiation import accepts_gzip, preferred_language
 from bridge.web.representation import REPRESENTATION_KEY
 from bridge.web.sites import Site, Sites
+from bridge.web.thread_limit import ThreadLimit
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -74,10 +75,8 @@ class Asgi:
         # Clients poll with identical requests, so each is parsed once.
         self._parse = lru_cache(maxsize=256)(parse)
         # No studio takes all threads.
-        self._permits = {
-            site: asyncio.Semaphore(THREADS // SHARE_DIVISOR if self._sites.many else THREADS)
-            for site in self._sites.all
-        }
+        threads = THREADS // SHARE_DIVISOR if self._sites.many else THREADS
+        self._limits = {site: ThreadLimit(threads) for site in self._sites.all}
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Handle one request, or the lifespan of the worker."""
@@ -118,8 +117,19 @@ class Asgi:
         if prepared is not None:
             await self._send(scope, send, prepared, started=started, request=request)
             return
-        async with nullcontext() if request.site is None else self._permits[request.site]:
+        async with self._place(request):
             await self._flask(_sanitised(scope) | {STARTED_KEY: started}, receive, send)
+
+    def _place(self, request: "_Request") -> AbstractAsyncContextManager[None]:
+        """A thread for the Flask application."""
+        if request.site is None:
+            return nullcontext()
+        # Once a second one request per cached feed checks for a newer response: it must not wait
+        # behind requests for new feeds.
+        cached = request.cache_request is not None and request.site.responses.is_valid(
+            request.cache_request
+        )
+        return self._limits[request.site].place(at_once=cached)
 
     async def _send(
         self,

@@ -164,12 +164,8 @@ class ResponseCache:
     def get(self, request: CacheRequest) -> PreparedResponse | None:
         """The cached response; None if the application must be called."""
         entry = request.entry() or self._find(request)
-        if entry is None:
-            return None
-        clock = self._clock
-        elapsed = clock.monotonic() - entry.at
-        # If the clocks disagree, the wall clock was set or the machine was suspended.
-        if elapsed >= entry.lifetime or abs(clock.now() - entry.wall - elapsed) >= _MAX_DRIFT:
+        elapsed = None if entry is None else self._valid_age(entry)
+        if entry is None or elapsed is None:
             return None
         token = self._change_token() if entry.stale else entry.change_token
         if elapsed >= entry.revalidated + REVALIDATE_SECONDS or token != entry.change_token:
@@ -180,6 +176,19 @@ class ResponseCache:
             request.if_none_match, request.if_modified_since, gzipped=request.gzipped
         )
         return entry.prepare(elapsed, gzipped=request.gzipped, not_modified=not_modified)
+
+    def is_valid(self, request: CacheRequest) -> bool:
+        """Whether :meth:`get` may return a response, except once a second."""
+        entry = request.entry()
+        return entry is not None and self._valid_age(entry) is not None
+
+    def _valid_age(self, entry: _Entry) -> float | None:
+        """Seconds since *entry* was made; None if it may not be served any more."""
+        clock = self._clock
+        elapsed = clock.monotonic() - entry.at
+        # If the clocks disagree, the wall clock was set or the machine was suspended.
+        drift = abs(clock.now() - entry.wall - elapsed)
+        return elapsed if elapsed < entry.lifetime and drift < _MAX_DRIFT else None
 
     def _find(self, request: CacheRequest) -> _Entry | None:
         for key in _keys(request):
