@@ -222,7 +222,7 @@ def accept(slug: str | None) -> None:
         removed = services.refresher.confirm_deletions()
         if isinstance(services.store, MemoryStore):
             raise StoreError("memory:// is not shared: restart the server instead", readable=False)
-        if getattr(services.store, "errors", 0):
+        if services.store.error_count:
             raise StoreError(
                 "the store failed; whether sessions are held is not known", readable=False
             )

@@ -144,6 +144,11 @@ def zone_names() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
+def is_utc(zone: ZoneInfo) -> bool:
+    """Whether *zone* is one of the names of UTC."""
+    return zone.key.removeprefix("Etc/") in ("UTC", "UCT", "Universal", "Zulu")
+
+
 def spans_days(start: datetime, end: datetime | None) -> bool:
     """Whether the day of the end has to be stated: not if a night of the first day ends by 05:00.
 

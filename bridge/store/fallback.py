@@ -61,7 +61,11 @@ class FallbackStore(Store):
         self._cool_downs = {
             timeout: _CoolDown() for timeout in (REQUEST_TIMEOUT, BACKGROUND_TIMEOUT)
         }
-        self.errors = 0
+        self._error_count = 0
+
+    @property
+    def error_count(self) -> int:
+        return self._error_count
 
     @property
     def failing(self) -> bool:
@@ -152,7 +156,7 @@ class FallbackStore(Store):
             cool_down.writes_until = until
             if not (writing and err.readable):
                 cool_down.reads_until = until
-        self.errors += 1
+        self._error_count += 1
         self._instrumentation.store_failed("write" if writing else "read")
         log.warning("the store failed", error=str(err), seconds=COOL_DOWN_SECONDS)
 

@@ -65,6 +65,11 @@ class Store(Protocol):
         """
         return False
 
+    @property
+    def error_count(self) -> int:
+        """The number of operations that failed and were answered from this process's memory."""
+        return 0
+
     def now(self) -> float:
         """Seconds since 1970 by the store's clock, which is the same for all processes."""
 

@@ -19,8 +19,8 @@ from clients.year import MANY, NOW, ZONES, changes, sessions
 
 UTC_TIMES, LOCAL_TIMES, JSON = ".ics?future=365", ".ics?future=365&tz=local", ".json?future=365"
 NO_CHANGE = {"Asia/Kathmandu", "Asia/Tokyo", "America/Phoenix", "Etc/UTC"}
-# ical-expander has its own table of time zones, from 2018, and Etc/UTC is not in it.
-OUT_OF_DATE = {"ical-expander": {"Africa/Casablanca", "Etc/UTC"}}
+# ical-expander has its own table of time zones, from 2018.
+OUT_OF_DATE = {"ical-expander": {"Africa/Casablanca"}}
 
 
 @cache

@@ -614,7 +614,6 @@ ZONES = (
     "Asia/Jerusalem",
     "America/Santiago",
     "Pacific/Kiritimati",
-    "Etc/UTC",
 )
 
 
@@ -655,6 +654,15 @@ class TestLocalTimes:
     def test_venues_without_a_zone_use_utc(self) -> None:
         vevent = event(in_zone(1, None, START), times=TimeStyle.LOCAL)
         assert vevent.value("DTSTART") == "20261020T173000Z"
+
+    @pytest.mark.parametrize("zone", ["UTC", "Etc/UTC", "Zulu"])
+    def test_names_of_utc_are_no_tzid_because_clients_do_not_know_all_of_them(
+        self, zone: str
+    ) -> None:
+        feed = read(calendar(in_zone(1, zone, START), times=TimeStyle.LOCAL))
+        [vevent] = feed.all("VEVENT")
+        assert vevent.value("DTSTART") == "20261020T173000Z"
+        assert not feed.all("VTIMEZONE")
 
     def test_ambiguous_local_times_are_written_in_utc(self) -> None:
         # London, 25 October 2026: 01:30 is at 00:30 and again at 01:30 UTC.

@@ -40,7 +40,7 @@ def test_while_the_primary_works_everything_is_stored_in_it(
     assert primary.versions(["a"]) == {"a": version}
     assert store.names("") == ["a"]
     assert not store.failing
-    assert store.errors == 0
+    assert store.error_count == 0
 
 
 @pytest.mark.parametrize("fault", [DOWN, FULL], ids=["down", "full"])
@@ -69,7 +69,7 @@ def test_a_primary_that_is_down_is_skipped_during_the_cool_down(
         store.names("")
         store.commit({"a": Write(b"1")})
     assert primary.operations == count
-    assert store.errors == 1
+    assert store.error_count == 1
     clock.move(COOL_DOWN_SECONDS)
     store.read(["b"])
     assert primary.operations == count + 1

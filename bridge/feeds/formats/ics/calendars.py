@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time
 
 from icalendar import Timezone, TimezoneDaylight, TimezoneStandard
 
+from bridge import times
 from bridge.feeds.formats.base import Content
 from bridge.feeds.formats.ics.events import MAX_LINE, event
 from bridge.feeds.formats.ics.lines import Property, line, text
@@ -142,9 +143,10 @@ def _timezones(shown: Sequence[SessionView], spec: FeedSpec) -> Iterator[Timezon
         return
     if spec.times is TimeStyle.UTC:
         return
-    names = {view.session.venue.zone for view in shown if view.session.venue}
+    venues = {view.session.venue for view in shown if view.session.venue}
+    zones = {zone for venue in venues if (zone := times.zone(venue.zone))}
     years = [view.session.start.year for view in shown]
-    for name in sorted(name for name in names if name):
+    for name in sorted(zone.key for zone in zones if not times.is_utc(zone)):
         # One more year: a session may end in the year after it starts.
         yield _timezone(name, min(years), max(years) + 1)
 

@@ -102,7 +102,7 @@ def _zone_of(session: ClassSession, style: TimeStyle) -> ZoneInfo | None:
     take the second; others are wrong by an hour for events that span a change of the clocks.
     """
     zone = times.zone(session.venue.zone) if session.venue else None
-    if style is TimeStyle.UTC or zone is None:
+    if style is TimeStyle.UTC or zone is None or times.is_utc(zone):
         return None
     # The second before, too: some clients take the end of a repeated hour for its beginning.
     instants = [end - before for end in (session.start, session.ends) for before in _BEFORE]
