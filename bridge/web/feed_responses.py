@@ -12,6 +12,7 @@ from bridge.services import Services
 from bridge.text_cleanup import folded
 from bridge.web.middleware.limits import METHODS
 from bridge.web.middleware.security_headers import SAFE
+from bridge.web.pages.page_budget import MAX_PATH
 from bridge.web.representation import Freshness, Representation, respond
 from bridge.web.site_address import link_base
 
@@ -38,9 +39,10 @@ def feed_response(
     }
     if feed.body.notice:
         headers["Bridge-Notice"] = feed.body.notice
-    if not private:
-        of = "/changes" if form.of_changes else ""
-        page = link_base(request, config.public_base_url) + spec.path(of)
+    path = spec.path("/changes" if form.of_changes else "")
+    # There is no page of a longer path, and proxies refuse responses with very long headers.
+    if not private and len(path) <= MAX_PATH:
+        page = link_base(request, config.public_base_url) + path
         headers["Link"] = f'<{page}>; rel="alternate"; type="text/html"'
     filename = slug(feed.body.name) or "classes"
     if form.of_changes:

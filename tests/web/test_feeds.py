@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from flask.testing import FlaskClient
@@ -254,6 +255,15 @@ class TestHeaders:
         link = client.get("/sessions.ics?venues=13,12").headers["Link"]
         page = "https://calendar.example.org/sessions?venues=12&venues=13"
         assert link == f'<{page}>; rel="alternate"; type="text/html"'
+
+    def test_a_feed_whose_page_would_be_too_long_links_to_none(self, site):
+        names = ("venues", "instructors")
+        pairs = [(name, number) for name in names for number in range(1000, 1090)]
+        path = f"/sessions.ics?{urlencode(pairs)}"
+        response = site.get(path)
+        assert response.status_code == 200
+        assert "Link" not in response.headers
+        assert site.get(path.replace(".ics", "")).status_code == 414
 
     def test_feeds_do_not_contain_the_host_of_the_request(self, site):
         headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
