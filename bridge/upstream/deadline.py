@@ -1,7 +1,9 @@
 """Deadlines on the monotonic clock, and connections that are cut when a deadline passes."""
 
+import http.client
 import socket
 import threading
+import time
 from types import TracebackType
 from typing import Any
 from weakref import WeakSet
@@ -11,6 +13,10 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from bridge.clock import Clock
+
+_MAX_IDLE_SECONDS = 30.0
+"""Routers forget idle connections after minutes, often without telling either side: the next
+request would get no answer. Walks are as far apart as the TTL."""
 
 
 class Deadline:
@@ -123,12 +129,36 @@ class Guards:
                 guard.cut()
 
 
+class _FinalResponse(http.client.HTTPResponse):
+    """Skips interim responses (RFC 9110, 15.2), of which the library skips only 100.
+
+    Their final response would otherwise be read as the answer to the connection's next request.
+    """
+
+    def begin(self) -> None:
+        super().begin()
+        while http.HTTPStatus.SWITCHING_PROTOCOLS < self.status < http.HTTPStatus.OK:
+            self.headers = self.msg = None  # type: ignore[assignment]  # as before the first call
+            super().begin()
+
+
 class _GuardedConnection:
-    """Mixin: passes the socket to the current thread's guard before a response is read."""
+    """Mixin: passes the socket to the current thread's guard before a response is read.
+
+    It counts as dropped once it has been idle for :data:`_MAX_IDLE_SECONDS`.
+    """
 
     sock: Any
+    response_class: type[http.client.HTTPResponse] = _FinalResponse
+    _used = 0.0
+
+    @property
+    def is_connected(self) -> bool:
+        idle = time.monotonic() - self._used
+        return idle < _MAX_IDLE_SECONDS and super().is_connected  # type: ignore[misc]  # defined by the other base class
 
     def getresponse(self) -> Any:
+        self._used = time.monotonic()
         guard: Guard | None = getattr(_current, "guard", None)
         if guard is not None:
             guard.attach(self.sock)

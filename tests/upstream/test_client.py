@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from clocks import ManualClock, wait_until
+from faults.proxies import TcpProxy
 from flask import Response
 from upstream_client import TOKEN, VENDOR_TEXT, UpstreamClient, failure_of
 from upstreams import raw
@@ -534,9 +535,60 @@ def test_connecting_ends_at_the_deadline(connect: Connect, short_pages: float) -
     assert (cause.code, cause.scope) == ("timeout", Scope.SOURCE)
 
 
+class ForgetfulRouter(TcpProxy):
+    """A router that drops the packets of connections which it has forgotten, and tells nobody."""
+
+    def __init__(self, target_port: int) -> None:
+        super().__init__(target_port)
+        self.forgotten = 0
+
+    def forget(self) -> None:
+        """Forget all connections."""
+        self.forgotten = len(self._sockets)
+
+    def _relay(self, source: socket.socket, target: socket.socket, responses: bool) -> None:
+        while data := source.recv(65_536):
+            if self._sockets.index(source) >= self.forgotten:
+                target.sendall(data)
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used_again(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with StubUpstream(token=TOKEN) as upstream:
+        port = int(upstream.url.split(":")[2].split("/")[0])
+        with ForgetfulRouter(port) as router:
+            client = connect(upstream.url.replace(str(port), str(router.port)))
+            client.page()
+            client.page()
+            assert len(router._sockets) == 2, "one connection, with its two ends"
+            router.forget()
+            monkeypatch.setattr("bridge.upstream.deadline._MAX_IDLE_SECONDS", 0.0)
+            client.page()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_interim_responses_are_skipped(connect: Connect, count: int) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+
+    def script(connection: socket.socket, request: bytes, n: int) -> None:
+        connection.sendall(hints * count)
+        raw.pause(connection, 0.02)
+        raw.ok()(connection, request, n)
+
+    with RawUpstream(script) as upstream:
+        assert connect(upstream.url).page()["count"] == 0
+        assert len(upstream.requests) == 1
+
+
 def endless_continue(connection: socket.socket, request: bytes, n: int) -> None:
     while raw.pause(connection, 0.02):
         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def endless_hints(connection: socket.socket, request: bytes, n: int) -> None:
+    while raw.pause(connection, 0.02):
+        connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
 
 
 def endless_chunks(connection: socket.socket, request: bytes, n: int) -> None:
@@ -550,6 +602,7 @@ SLOW = {
     "a byte at a time in the head": raw.drip_headers(0.05),
     "a byte at a time in the body": raw.drip_body(0.05),
     "endless interim responses": endless_continue,
+    "endless early hints": endless_hints,
     "endless chunks": endless_chunks,
 }
 
