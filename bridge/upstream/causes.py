@@ -70,14 +70,12 @@ def cause_of_response(
         code = f"http_{status}"
     if status == 429:
         seconds = retry_after_seconds(retry_after, now)
-        return Cause(
-            code,
-            f"TeamUp limits the request rate (429), the bridge waits {seconds:.0f} seconds: lower"
-            " TEAMUP_REQUESTS_PER_MINUTE if this happens often",
-            Scope.ACCOUNT,
-            seconds,
+        return replace(
+            cool_down(seconds),
+            code=code,
+            scope=Scope.ACCOUNT,
+            retry_after=seconds,
             transient=True,
-            problem_area=ProblemArea.PACE,
         )
     advice = _advice(code) if 400 <= status < 500 else None
     if advice or status in (401, 403):
@@ -100,6 +98,20 @@ def cause_of_response(
         problem_area, text = _BY_STATUS[status]
         return Cause(code, text, problem_area=problem_area)
     return Cause(code, f"TeamUp answered with status {status}", transient=status >= 500)
+
+
+def cool_down(seconds: float) -> Cause:
+    """The cause of a request that is not sent, because TeamUp has asked for a pause.
+
+    Args:
+        seconds: until its end.
+    """
+    return Cause(
+        "throttled",
+        f"TeamUp limits the request rate (429), the bridge waits {seconds:.0f} seconds: lower"
+        " TEAMUP_REQUESTS_PER_MINUTE if this happens often",
+        problem_area=ProblemArea.PACE,
+    )
 
 
 def _advice(code: str) -> _Advice | None:

@@ -138,6 +138,8 @@ class Client:
     def _wait_for_budget(self, context: RequestContext) -> None:
         while not context.cancelled.is_set() and (wait := self._budget.reserve(context.purpose)):
             if wait >= context.deadline.remaining:
+                if (pause := self._budget.cooldown_left()) > 0:
+                    raise UpstreamError(causes.cool_down(pause))
                 raise UpstreamError(
                     Cause(
                         "budget",
@@ -182,7 +184,8 @@ class Client:
         with self._guards.guard(deadline.remaining) as guard:
             try:
                 status, headers, content = self._fetch(path, params, scheme, deadline)
-            except (requests.RequestException, urllib3.exceptions.HTTPError) as err:
+            # The library lets a ValueError for a negative chunk size through.
+            except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as err:
                 if guard.fired or deadline.passed:
                     cause = causes.timeout(PAGE_SECONDS)
                 else:

@@ -384,8 +384,9 @@ def test_a_429_is_a_cool_down_of_1_to_300_seconds_for_all_workers(
         assert "TEAMUP_REQUESTS_PER_MINUTE" in cause.text
         other = connect(upstream.url, clock=clock, store=store)
         assert other.budget.cooldown_left() == pytest.approx(seconds)
-        failure_of(lambda: other.page(seconds=0.5))
+        cause = failure_of(lambda: other.page(seconds=0.5))
         assert len(upstream.requests) == 1, "no requests during the cool-down"
+        assert cause.code == "throttled", "the budget is not used up"
         upstream.script = raw.ok()
         clock.move(seconds)
         other.page(seconds=0.5)
@@ -457,6 +458,9 @@ GARBLED = {
     ),
     "a bad chunk size": lambda connection, request, n: connection.sendall(
         raw.head(200, {"Transfer-Encoding": "chunked"}) + b"zz\r\n{}\r\n"
+    ),
+    "a negative chunk size": lambda connection, request, n: connection.sendall(
+        raw.head(200, {"Transfer-Encoding": "chunked"}) + b"-5\r\n{}\r\n"
     ),
 }
 BROKEN = {**{f"cut short {place}": script for place, script in SHORT.items()}, **GARBLED}
