@@ -136,7 +136,7 @@ def sign(  # noqa: PLR0917 - one parameter for each option
     address = f"{base}/private/{services.private.sign(grant)}"
     click.echo(f"The feed's id, by which it can be revoked: {audience.private}", err=True)
     click.echo(f"The page with its timetable, for people: {address}", err=True)
-    click.echo(f"{address}.{form.suffix}")
+    click.echo(f"{address}{form.ending}")
 
 
 @click.command()

@@ -99,14 +99,14 @@ def openapi_document(defaults: FeedDefaults, *, server: str, catalogue: bool) ->
         if kind in PATH_FIELDS:
             own.remove(PATH_FIELDS[kind])
         names = ("id", *own, *options, *form.params)
-        paths[f"/{kind.value}/{{id}}{_ending(form)}"] = _feed(_SUMMARIES[kind], names, form)
+        paths[f"/{kind.value}/{{id}}{form.ending}"] = _feed(_SUMMARIES[kind], names, form)
     for form in forms:
         names = (*filters, *options, *form.params)
         summary = "The sessions that all filters select"
-        paths[f"/{Kind.SESSION.value}{_ending(form)}"] = _feed(summary, names, form)
+        paths[f"/{Kind.SESSION.value}{form.ending}"] = _feed(summary, names, form)
     for form in forms:
         summary = "A private feed, at the address that its owner was given"
-        paths[f"/private/{{token}}{_ending(form)}"] = _feed(summary, ("token", *form.params), form)
+        paths[f"/private/{{token}}{form.ending}"] = _feed(summary, ("token", *form.params), form)
     if catalogue:
         paths["/catalogue.json"] = _get(
             "Everything that there is a feed of", (), _json("Catalogue"), _OF_COPIES, JSON
@@ -183,10 +183,6 @@ def _feed(summary: str, names: Iterable[str], form: Format) -> _Object:
     content = {media_type: {"schema": _reference("schemas", f"Feed.{form.name}")}}
     what = f"The changes of: {summary}" if form.of_changes else summary
     return _get(f"{what}; {form.suffix}", names, content, _OF_FEEDS, form)
-
-
-def _ending(form: Format) -> str:
-    return f"{'/changes' if form.of_changes else ''}.{form.suffix}"
 
 
 def _json(schema: str) -> _Object:

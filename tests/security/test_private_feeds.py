@@ -78,6 +78,12 @@ class TestContent:
         # The text format has no links, and no counts except the places left.
         assert form == "txt" or words == expected
 
+    @pytest.mark.parametrize("form", ["atom", "json"])
+    def test_the_changes_of_a_feed_can_be_signed(self, site: Site, form: str) -> None:
+        address = sign(site, f"venues/11/changes.{form}")
+        assert address.endswith(f"/changes.{form}")
+        assert site.client.get(address).status_code == 200
+
     def test_exact_places_are_shown_only_with_counts(self, site: Site) -> None:
         query = "sessions.json?availability=spots"
         rounded = site.client.get(sign(site, query)).json

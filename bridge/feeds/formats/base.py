@@ -115,3 +115,8 @@ class Format:
     def name(self) -> str:
         """A unique name of the format."""
         return f"changes.{self.suffix}" if self.of_changes else self.suffix
+
+    @property
+    def ending(self) -> str:
+        """The end of a feed's address in this format."""
+        return f"{'/changes' if self.of_changes else ''}.{self.suffix}"
