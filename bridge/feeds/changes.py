@@ -104,6 +104,7 @@ class _ChangeFeed:
         self._snapshot = snapshot
         self._spec = spec
         self._window = window
+        self._in_any_status = spec.filter_set.with_changes(status=())
         self._options = ViewOptions.of(spec)
         self._types = offering_types_by_id(entry.session for entry in snapshot.published)
 
@@ -154,8 +155,12 @@ class _ChangeFeed:
             return
         if before is not None and not self._is_visible(before, entry.at):
             before = None
-        was_in = before is not None and self._is_in_feed(before.session)
-        is_in = self._is_in_feed(after.session)
+        if not any(form is not None and self._is_in_feed(form.session) for form in (before, after)):
+            return
+        # In a feed of one status, sessions are cancelled and reinstated as in every other feed.
+        in_any_status = self._in_any_status.matches
+        was_in = before is not None and in_any_status(before.session, self._window)
+        is_in = in_any_status(after.session, self._window)
         for kind in _kinds(before if was_in else None, after if is_in else None, removed):
             first, last = (before or after), (after if is_in else before or after)
             yield self._change(kind, entry, first, last)

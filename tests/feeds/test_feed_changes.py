@@ -94,6 +94,24 @@ def test_a_new_session_that_is_cancelled_already_is_no_news() -> None:
     assert history.kinds() == []
 
 
+@pytest.mark.parametrize("status", list(Status))
+def test_a_feed_of_one_status_names_what_was_cancelled_and_reinstated(status: Status) -> None:
+    cancelled = session(status=Status.CANCELLED)
+    history = History([session()], [cancelled], [session()], [(cancelled, True)])
+    feed = spec(filters={"status": [status]})
+    assert history.kinds(feed) == history.kinds() == ["gone", "reinstated", "cancelled"]
+
+
+def test_a_feed_of_one_status_says_nothing_of_sessions_that_never_had_it() -> None:
+    cancelled = session(status=Status.CANCELLED)
+    only_cancelled = spec(filters={"status": [Status.CANCELLED]})
+    only_active = spec(filters={"status": [Status.ACTIVE]})
+    renamed = History([session()], [session(title="Yin")])
+    assert renamed.kinds(only_cancelled) == []
+    renamed = History([cancelled], [replace(cancelled, title="Yin")])
+    assert (renamed.kinds(only_active), renamed.kinds(only_cancelled)) == ([], ["renamed"])
+
+
 def test_a_change_of_venue_is_gone_in_one_feed_and_added_in_the_other() -> None:
     history = History([session()], [session(venue=CHAPEL)])
     [gone] = history.changes(spec(Kind.VENUE, HALL.id))
