@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bridge import times
-from bridge.feeds.selection import hidden_reason, horizon_of
+from bridge.feeds.selection import hidden_reason_of
 from bridge.feeds.spec import Audience
 from bridge.feeds.subject import FIELD_WORDS, parts, unknown_name
 from bridge.filters import FilterSet, Window, in_window
@@ -37,11 +37,10 @@ def visible_sessions(
     snapshot: Snapshot, window: FilterSet, audience: Audience
 ) -> list[ClassSession]:
     """The sessions in *window* that *audience* may see, in order of time."""
-    horizon = horizon_of(snapshot.newest_walk_at, audience)
     return [
         published.session
         for published in snapshot.matching(window)
-        if hidden_reason(published.session, audience, horizon) is None
+        if hidden_reason_of(published, audience, snapshot.newest_walk_at) is None
     ]
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from itertools import islice
 
-from bridge.feeds.selection import hidden_reason, horizon_of
+from bridge.feeds.selection import hidden_reason_of
 from bridge.feeds.session_view import SessionView, ViewOptions, make_view
 from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.filters import FilterSet, Window
@@ -179,8 +179,7 @@ class _ChangeFeed:
 
     def _is_visible(self, entry: Published, at: float) -> bool:
         """Whether the audience could see *entry* at a time, in seconds since 1970."""
-        audience = self._spec.audience
-        return hidden_reason(entry.session, audience, horizon_of(at, audience)) is None
+        return hidden_reason_of(entry, self._spec.audience, at) is None
 
     def _is_in_feed(self, session: ClassSession) -> bool:
         return self._spec.filter_set.matches(session, self._window)

@@ -40,12 +40,11 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
     options = ViewOptions.of(spec)
     collector = SubjectCollector(spec)
     widest = spec.filter_set.widest_window(snapshot.day)
-    horizon = horizon_of(snapshot.newest_walk_at, spec.audience)
     candidates: list[tuple[Published, str | None]] = []
     visible: list[ClassSession] = []
     for published in snapshot.matching(collector.scope):
         session = published.session
-        reason = hidden_reason(session, spec.audience, horizon)
+        reason = hidden_reason_of(published, spec.audience, snapshot.newest_walk_at)
         if reason is None:
             collector.add(session)
             visible.append(session)
@@ -66,13 +65,13 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
             shown.append(make_view(published, options))
     shown.sort(key=lambda view: (view.session.start, view.uid))
     subject = collector.subject(shown)
-    unmatched = _unmatched_ids(snapshot, spec, shown, horizon)
+    unmatched = _unmatched_ids(snapshot, spec, shown)
     subject = replace(subject, unmatched_ids=unmatched) if unmatched else subject
     return Selection(shown, subject, hidden, window)
 
 
 def _unmatched_ids(
-    snapshot: Snapshot, spec: FeedSpec, shown: Sequence[SessionView], horizon: datetime | None
+    snapshot: Snapshot, spec: FeedSpec, shown: Sequence[SessionView]
 ) -> tuple[tuple[str, int], ...]:
     """The objects in the filters that no session has which the audience may see."""
     unmatched = {
@@ -87,7 +86,7 @@ def _unmatched_ids(
         unmatched.difference_update(part[:2] for part in parts(view.session))
     # Combined filters may exclude all sessions of an object that is known.
     for published in snapshot.published if unmatched else ():
-        if hidden_reason(published.session, spec.audience, horizon) is None:
+        if hidden_reason_of(published, spec.audience, snapshot.newest_walk_at) is None:
             unmatched.difference_update(part[:2] for part in parts(published.session))
     return tuple(sorted(unmatched, key=lambda item: (ID_FIELDS.index(item[0]), item[1])))
 
@@ -107,6 +106,18 @@ def horizon_of(at: float, audience: Audience) -> datetime | None:
         at: when, in seconds since 1970.
     """
     return None if audience.horizon is None else datetime.fromtimestamp(at, UTC) + audience.horizon
+
+
+def hidden_reason_of(entry: Published, audience: Audience, now: float) -> str | None:
+    """Why *audience* may not see a published session, as :func:`hidden_reason` has it.
+
+    A session that was deleted before it was revealed to them stays hidden from them.
+
+    Args:
+        now: the time of the snapshot, in seconds since 1970.
+    """
+    at = entry.revision.content if entry.is_tombstone else now
+    return hidden_reason(entry.session, audience, horizon_of(at, audience))
 
 
 def hidden_reason(

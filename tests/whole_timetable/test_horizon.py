@@ -171,6 +171,34 @@ def test_what_comes_within_the_horizon_appears(new_site: Bridge) -> None:
     assert uid("course_session", due["id"]) in events(site.fresh(FEED).data)
 
 
+def test_what_was_deleted_before_it_was_revealed_stays_hidden() -> None:
+    limit = NOW + timedelta(days=HORIZON)
+    clock = ImpatientClock(NOW)
+    with FakeTeamUp(*_rows(), now=clock.now) as teamup, bridges() as build:
+        site = build(teamup, clock, public_horizon_days=HORIZON)
+        site.ok(FEED)
+        listed = teamup.events.rows
+        later = min(
+            (row for row in listed if instant(row["starts_at"]) > limit + timedelta(days=1)),
+            key=lambda row: instant(row["starts_at"]),
+        )
+        revealed = max(
+            (row for row in listed if instant(row["starts_at"]) <= limit),
+            key=lambda row: instant(row["starts_at"]),
+        )
+        teamup.events.delete(later["id"], revealed["id"])
+        site.refresh(FEED)
+        site.refresh(FEED)
+        site.pass_time((instant(later["starts_at"]) - limit).total_seconds() + 1)
+        public = events(site.fresh(FEED).data)
+        assert uid_of(later) not in public
+        assert public[uid_of(revealed)].status == "CANCELLED"
+        assert site.get(f"/classes/{later['id']}").status_code == 404
+        assert uid_of(later) not in site.ok(f"/classes/{later['id']}/changes.json").text
+        private = events(site.ok(f"{site.private('public')}.ics").data)
+        assert private[uid_of(later)].status == "CANCELLED"
+
+
 def test_the_start_page_chooses_among_what_is_revealed(site: Bridge) -> None:
     page = site.ok("/").text
     assert re.search(r'href="/venues/11\b', page)
