@@ -148,7 +148,7 @@ class PartTable:
         return number
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=4_096)
 def _encode_part(part: Part) -> Sequence[Any]:
     values = (
         value.value if isinstance(value, Visibility) else value
