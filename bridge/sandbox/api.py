@@ -176,14 +176,14 @@ def _visible_rows(
 def _is_public(row: Row, tables: Tables, now: datetime) -> bool:
     """Whether the studio's public page shows a class."""
     offering_type = tables.offering_type(row)
-    if offering_type is None or row.get("is_appointment"):
+    if offering_type is None or row.get("is_appointment") in (True, "true"):
         return False
     timelines = row.get("overriden_registration_timelines") or offering_type.get(
         "registration_timelines"
     )
     calendar_opens_at = tables.instant(row, "calendar_opens_at")
     return (
-        offering_type["customer_visibility"] == "public"
+        offering_type.get("customer_visibility") == "public"
         and not offering_type["is_draft"]
         and (calendar_opens_at is None or calendar_opens_at <= now)
         and (not timelines or any(item["audience_type"] == "everyone" for item in timelines))

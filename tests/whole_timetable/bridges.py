@@ -17,11 +17,11 @@ from ical_lines import read
 from ical_validator import check
 from werkzeug.test import TestResponse
 from whole_timetable import rows
-from whole_timetable.teamup import Row
 
 from bridge.feeds.private import FeedGrant, new_audience
 from bridge.feeds.spec import Kind
 from bridge.model import Visibility
+from bridge.sandbox.records import Row
 from bridge.services import Services
 from bridge.snapshots.single_flight import Flight
 from bridge.web import create_app

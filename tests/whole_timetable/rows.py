@@ -1,4 +1,4 @@
-"""Rows of both lists in the vendor's format, with every reference expanded, and a whole studio.
+"""Rows of both lists, which hold the records that they refer to, and a whole studio.
 
 Everything that must never be public contains the word `canary`.
 """
@@ -8,7 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from whole_timetable.teamup import PROVIDER, Row
+from whole_timetable.teamup import PROVIDER
+
+from bridge.sandbox import records
+from bridge.sandbox.records import Row
+from bridge.sandbox.studio import event, session
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 """A Monday. A month before it the clocks went back, in Europe and in America."""
@@ -16,33 +20,19 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 FIRST_ID = 1001
 """Of the rows of both lists: equal ids are different sessions."""
 
-_CUSTOMERS = ("Canary Customer", "canary.customer@mail.example")
-
-MIND = {"id": 41, "object": "offering_type_category", "name": "Mind and body"}
-STRENGTH = {"id": 42, "object": "offering_type_category", "name": "Strength"}
+MIND, STRENGTH = records.category(41, "Mind and body"), records.category(42, "Strength")
 
 
 def venue(number: int, name: str, zone: str, **fields: Any) -> Row:
-    """A venue with all that the vendor sends of it."""
-    return {
-        "id": number,
-        "object": "venue",
-        "name": name,
-        "description": "",
+    """A venue with an address."""
+    place = {
         "address": f"{number} Quay Street",
         "physical_address": {"street": f"{number} Quay Street", "lat": 51.5, "lng": -0.12},
-        "timezone": zone,
-        "venue_type": "physical",
-        "is_online": False,
-        "archived": False,
         "lat": 51.5,
         "lng": -0.12,
-        "video_url": None,
-        "video_url_type": "static",
         "zoom_user": "canary-staff-zoom-user",
-        "venue_rooms": "https://goteamup.com/api/v2/venue_rooms",
-        **fields,
     }
+    return records.venue(number, name, zone, **{**place, **fields})
 
 
 HARBOUR = venue(11, "Harbour House", "Europe/London")
@@ -64,26 +54,17 @@ CELLAR_VENUE = venue(19, "canary-private house", "Europe/London")
 
 def room(number: int, name: str) -> Row:
     """A room of a venue."""
-    return {"id": number, "object": "venue_room", "name": name, "status": "active", "venue": 11}
+    return records.venue_room(number, name, 11)
 
 
 SKY_ROOM, CELLAR, LOFT = room(111, "Sky Room"), room(112, "Cellar"), room(121, "Loft")
 
 
 def instructor(number: int, name: str) -> Row:
-    """A person with all that the vendor sends of it."""
-    return {
-        "id": number,
-        "object": "instructor",
-        "name": name,
-        "picture_url": None,
-        "description": "",
-        "email": f"canary-staff-{number}@studio.example",
-        "permissions": {"manage_events": True},
-        "staff": True,
-        "icalendar_links": {"link": f"https://goteamup.com/ical/canary-secret-{number}.ics"},
-        "availability_schedules": [],
-    }
+    """A person with what must not be public."""
+    link = f"https://goteamup.com/ical/canary-secret-{number}.ics"
+    email = f"canary-staff-{number}@studio.example"
+    return records.instructor(number, name, email=email, icalendar_links={"link": link})
 
 
 ZOE, BEN, CHLOE, DEV = (
@@ -93,30 +74,24 @@ ZOE, BEN, CHLOE, DEV = (
 GHOST = instructor(29, "canary-private teacher")
 
 
-def timeline(audience: str | None, **fields: Any) -> Row:
+def timeline(audience: str) -> Row:
     """A registration timeline for one kind of audience."""
-    row = {"id": 900, "name": "Booking", **fields}
-    return row if audience is None else {**row, "audience_type": audience}
+    return records.registration_timeline(900, "Booking", audience)
 
 
 def offering_type(number: int, name: str, visibility: str | None = "public", **fields: Any) -> Row:
     """A kind of class."""
-    row = {
-        "id": number,
-        "object": "offering_type",
-        "name": name,
-        "description": f"<p>{name} for <b>everybody</b> &amp; anybody.</p>",
-        "background_color": "2f855a",
-        "color": "2f855a",
-        "category": MIND,
-        "customer_visibility": visibility,
-        "is_draft": False,
-        "dropin_price": {"amount": "12.00", "currency": "GBP"},
-        "allows_dropins": True,
-        "min_allowed_age": None,
-        "registration_timelines": [],
-        **fields,
-    }
+    row = records.offering_type(
+        number,
+        name,
+        **{
+            "description": f"<p>{name} for <b>everybody</b> &amp; anybody.</p>",
+            "background_color": "2f855a",
+            "category": MIND,
+            "customer_visibility": visibility,
+            **fields,
+        },
+    )
     if visibility is None:
         del row["customer_visibility"]
     return row
@@ -170,67 +145,44 @@ def class_row(identity: int, start: datetime, *, minutes: int = 60, **fields: An
     """An ordinary class; a venue of `...` means that the row has no such field."""
     place = fields.get("venue", HARBOUR)
     starts_at, ends_at = _times(start, minutes, None if place is ... else place)
-    row: Row = {
-        "id": identity,
-        "object": "event",
+    values = {
         "name": "Morning Flow",
-        "starts_at": starts_at,
-        "ends_at": ends_at,
-        "status": "active",
         "max_occupancy": 12,
         "attending_count": 4,
-        "waiting_count": 0,
-        "waitlist_max_override": -1,
-        "occupancy": 12,
-        "is_full": False,
-        "is_appointment": False,
         "venue": HARBOUR,
-        "venue_room": None,
         "instructors": [ZOE],
         "offering_type": YOGA,
-        "category": None,
         "description": "<p>Bring a <b>mat</b>.</p>",
         "customer_url": f"/p/{PROVIDER}-studio/e/{identity}-class/",
         "provider_url": f"/providers/canary-staff-link/events/{identity}",
         "registrations_open_at": None,
         "registrations_close_at": None,
-        "late_cancel_deadline": starts_at,
-        "overriden_registration_timelines": [],
-        "small_session_attendances": [
-            {"id": 5, "customer": {"id": 6, "name": _CUSTOMERS[0], "email": _CUSTOMERS[1]}}
-        ],
         **fields,
     }
-    if row["venue"] is ...:
+    row = event(id=identity, starts_at=starts_at, ends_at=ends_at, **values)
+    if place is ...:
         del row["venue"]
     return row
 
 
 def course_session_row(identity: int, start: datetime, *, minutes: int = 60, **fields: Any) -> Row:
-    """A dated session of a course. The keys with an underscore are upstream's own."""
+    """A dated session of a course."""
     starts_at, ends_at = _times(start, minutes, fields.get("venue", HARBOUR))
-    return {
-        "id": identity,
-        "object": "course_session",
-        "name": None,
-        "starts_at": starts_at,
-        "ends_at": ends_at,
-        "status": "active",
+    values = {
         "attending_count": 3,
-        "max_occupancy": 10,
         "venue": HARBOUR,
         "instructors": [BEN],
         "course": course(),
         "customer_url": f"/p/{PROVIDER}-studio/c/{identity}/",
         "provider_url": f"/providers/canary-staff-link/course_sessions/{identity}",
-        "_waiting": 0,
         **fields,
     }
+    return session(id=identity, starts_at=starts_at, ends_at=ends_at, **values)
 
 
 def course(number: int = 51, name: str = "Beginners' course", kind: Row = YOGA) -> Row:
     """A course."""
-    return {"id": number, "object": "course", "name": name, "offering_type": kind}
+    return records.course(number, name, kind)
 
 
 _JOIN_LINKS = (
@@ -305,8 +257,6 @@ def _class(index: int, number: int, identity: int, now: datetime) -> Row:
         "attending_count": attending,
         "max_occupancy": most,
         "waiting_count": waiting,
-        "occupancy": most,
-        "is_full": bool(most) and attending >= (most or 0),
         "status": "cancelled" if index % 13 == 6 else "active",
         # Whole addresses, so that the bytes of feeds do not depend on the stand-in's port.
         "customer_url": f"https://goteamup.com/p/{PROVIDER}-studio/e/{identity}-class/",
@@ -358,7 +308,7 @@ def course_sessions(number: int, *, first_id: int = FIRST_ID, now: datetime = NO
                 max_occupancy=most,
                 customer_url=f"https://goteamup.com/p/{PROVIDER}-studio/c/{first_id + index}/",
                 provider_url=f"https://goteamup.com/providers/canary-staff-link/{first_id + index}",
-                _waiting=waiting,
+                waiting_count=waiting,
             )
         )
     return rows
@@ -395,7 +345,7 @@ def _timelines(row: Row, kind: Row) -> Iterator[list[Row]]:
 
 def _limit(timelines: list[Row]) -> str:
     """Who may book by these timelines; empty if they do not tell."""
-    audiences = {entry["audience_type"] for entry in timelines if "audience_type" in entry}
+    audiences = {entry["audience_type"] for entry in timelines}
     if not audiences or "everyone" in audiences:
         return "public" if audiences else ""
     members = {"membership_holders", "specific_memberships"}

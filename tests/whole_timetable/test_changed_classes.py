@@ -19,13 +19,15 @@ from whole_timetable.bridges import (
     uid,
 )
 from whole_timetable.rows import CELLAR, FIRST_ID, NOW, SKY_ROOM
-from whole_timetable.teamup import Dialect, FakeTeamUp
+from whole_timetable.teamup import FakeTeamUp
+
+from bridge.sandbox.list_params import Dialect
 
 BOTH = "/sessions.ics"
 CLASS = FIRST_ID + 7
 UID = uid("event", CLASS)
 # Two pages of classes either way.
-FEW, MANY = (Dialect(page_limit=100), 120), (Dialect(), 260)
+FEW, MANY = (Dialect(max_page_size=100), 120), (Dialect(), 260)
 
 
 @pytest.fixture
@@ -211,7 +213,7 @@ def test_many_deleted_classes_are_cancelled_together(
 def test_deleted_classes_are_cancelled_at_the_second_refresh_where_ids_are_ignored(
     site: Bridge, teamup: FakeTeamUp
 ) -> None:
-    teamup.dialect = replace(teamup.dialect, honours_ids=False)
+    teamup.dialect = replace(teamup.dialect, ignored={"ids"})
     before = site.fresh(BOTH)
     teamup.events.delete(CLASS)
     site.refresh(BOTH)
@@ -264,14 +266,14 @@ def test_a_class_that_only_slipped_from_a_page_stays_as_it_is(
     # One row more and one less: the count says nothing.
     added = rows.class_row(9_999, NOW + timedelta(days=40))
     teamup.events.add(added)
-    teamup.events.slip(CLASS)
+    teamup.slip(CLASS)
     for _ in range(3):
         site.refresh(BOTH)
     assert changed(before.data, site.ok(BOTH).data) == {uid("event", 9_999)}
     asked = questions(teamup, since)
     assert len(asked) == 3
     assert all(CLASS in ids for ids in asked)
-    teamup.events.slip()
+    teamup.slip()
     site.refresh(BOTH)
     assert changed(before.data, site.ok(BOTH).data) == {uid("event", 9_999)}
 
@@ -280,7 +282,7 @@ def test_a_class_that_slipped_and_changed_shows_its_change(
     site: Bridge, teamup: FakeTeamUp
 ) -> None:
     def change() -> None:
-        teamup.events.slip(CLASS)
+        teamup.slip(CLASS)
         teamup.events.change(CLASS, name="Evening Flow")
 
     Change(site, change).assert_only("SUMMARY", revised=False)

@@ -26,9 +26,11 @@ from whole_timetable.bridges import (
 )
 from whole_timetable.conftest import bridges
 from whole_timetable.rows import NOW, kind_of
-from whole_timetable.teamup import Dialect, FakeTeamUp, Row
+from whole_timetable.teamup import FakeTeamUp
 
 from bridge.config import UpstreamPlan
+from bridge.sandbox.list_params import Dialect
+from bridge.sandbox.records import Row
 
 CLASSES = rows.classes(300)
 COURSE_SESSIONS = rows.course_sessions(130)
@@ -61,7 +63,7 @@ def _of_course(number: int) -> Test:
 
 
 def _has_waitlist(row: Row) -> bool:
-    return bool(row.get("waiting_count", row.get("_waiting")))
+    return bool(row["waiting_count"])
 
 
 def _is(source: str) -> Test:
@@ -153,12 +155,13 @@ def _address(path: str, extension: str) -> str:
 
 DIALECTS = {
     "pages of 250": Dialect(),
-    "pages cut at 100": Dialect(page_limit=100),
-    "pages over 100 refused": Dialect(page_limit=100, refuses_larger_pages=True),
+    "pages cut at 100": Dialect(max_page_size=100),
+    "pages over 100 refused": Dialect(max_page_size=100, over_limit="refuse"),
 }
 
 
 WIDE, NARROW = UpstreamPlan.WIDE, UpstreamPlan.NARROW
+FIELDS = {"strict": "nested", "lenient": "ignored"}
 # Each dialect, and each plan with strict and with lenient fields.
 FEW = {
     ("pages of 250", "strict", WIDE),
@@ -172,11 +175,11 @@ FEW = {
     scope="module",
     params=[
         pytest.param(
-            (replace(dialect, strict_fields=fields == "strict"), plan),
+            (replace(dialect, fields=FIELDS[fields]), plan),
             id=f"{name}-{fields}-{plan.value}",
         )
         for name, dialect in DIALECTS.items()
-        for fields in ("strict", "lenient")
+        for fields in FIELDS
         for plan in UpstreamPlan
         if THOROUGH or (name, fields, plan) in FEW
     ],

@@ -42,7 +42,7 @@ PROBE = 70.0
 LISTS = ("events", "course_sessions")
 FAULTS: dict[str, Fault] = {
     "answers with 500": fake.status(500),
-    "answers with 502": fake.status(502, "bad_gateway"),
+    "answers with 502": fake.status(502),
     "hangs": fake.hang,
     "resets connections": fake.reset,
     "is refused": fake.refused,

@@ -9,7 +9,9 @@ import pytest
 from faults.fleet import Machine, run_concurrently, running
 from whole_timetable import rows
 from whole_timetable.bridges import OPERATOR, assert_no_canary, events, in_window, public, uid_of
-from whole_timetable.teamup import PROVIDER, TOKEN, FakeTeamUp, Row
+from whole_timetable.teamup import PROVIDER, TOKEN, FakeTeamUp
+
+from bridge.sandbox.records import Row
 
 FEEDS = ("/sessions.ics", "/venues/11.ics", "/rooms/111.ics", "/sessions.json", "/sessions.txt")
 FORBIDDEN_IN_STORE = ("canary customer", "canary.customer", "canary-appointment", "canary-secret")

@@ -7,13 +7,15 @@ from clocks import ManualClock
 from faults.fleet import Machine
 from whole_timetable import rows
 from whole_timetable.bridges import Build
-from whole_timetable.teamup import TOKEN, Dialect, FakeTeamUp
+from whole_timetable.teamup import TOKEN, FakeTeamUp
+
+from bridge.sandbox.list_params import Dialect
 
 FEED = "/sessions.ics"
 SMALL_PAGES = {
-    "cut": Dialect(page_limit=100),
-    "refused": Dialect(page_limit=100, refuses_larger_pages=True),
-    "cut, and all fields sent": Dialect(page_limit=100, strict_fields=False),
+    "cut": Dialect(max_page_size=100),
+    "refused": Dialect(max_page_size=100, over_limit="refuse"),
+    "cut, and all fields sent": Dialect(max_page_size=100, fields="ignored"),
 }
 
 

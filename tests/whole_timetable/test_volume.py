@@ -14,7 +14,9 @@ from thorough import THOROUGH
 from whole_timetable import rows
 from whole_timetable.bridges import Build, ImpatientClock, events, state
 from whole_timetable.rows import FIRST_ID, NOW
-from whole_timetable.teamup import FakeTeamUp, Row
+from whole_timetable.teamup import FakeTeamUp
+
+from bridge.sandbox.records import Row
 
 CLASSES, COURSE_SESSIONS, FEEDS = (2_000, 200, 1_000) if THOROUGH else (750, 120, 200)
 PAGES = {"events": math.ceil(CLASSES / 250), "course_sessions": math.ceil(COURSE_SESSIONS / 100)}

