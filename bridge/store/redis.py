@@ -141,8 +141,11 @@ class RedisStore(Store):
             text = f"Redis refuses: NOPERM {err}"
             raise StoreError(text[:200], readable=True) from err
         except redis.exceptions.ResponseError as err:
+            # After a failover another server may answer new connections.
+            for client in self._clients.values():
+                client.connection_pool.disconnect(inuse_connections=False)
             # full, or a read-only replica: reads still work
-            raise StoreError(f"Redis refuses: {_error_code(err)}", readable=True) from err
+            raise StoreError(f"Redis refuses: {_refusal(err)}", readable=True) from err
         except (redis.RedisError, OSError) as err:
             raise StoreError(f"Redis: {_reason(err)}", readable=False) from err
 
@@ -172,10 +175,26 @@ def _client(url: str, timeout: float) -> Any:
 def _reason(err: Exception) -> str:
     if isinstance(err, redis.exceptions.TimeoutError):
         return f"no answer within {TIMEOUT.get():g} seconds"
+    if isinstance(err, redis.exceptions.BusyLoadingError):
+        return "it is still loading its data"
+    if "max number of clients" in str(err):
+        return "it has as many clients as it allows"
     return network_errors.describe(err)
 
 
-def _error_code(err: Exception) -> str:
-    """The first word of the server's error. The rest of the text may quote the request."""
-    words = str(err).split()
+# The library removes the codes of these errors.
+_REFUSALS: tuple[tuple[type[Exception], str], ...] = (
+    (redis.exceptions.OutOfMemoryError, "OOM, its memory is full"),
+    (redis.exceptions.ReadOnlyError, "READONLY, it is a replica"),
+    (redis.exceptions.MasterDownError, "MASTERDOWN, it is a replica without its primary"),
+)
+
+
+def _refusal(err: Exception) -> str:
+    """The code of the server's error. The rest of the text may quote the request."""
+    for error_type, text in _REFUSALS:
+        if isinstance(err, error_type):
+            return text
+    # In a pipeline the library puts the request before it.
+    words = str(err).rpartition("caused error: ")[2].split()
     return words[0] if words else type(err).__name__

@@ -16,10 +16,11 @@ class TcpProxy:
 
     Attributes:
         port: where the proxy listens.
+        target_port: may be changed, for new connections.
     """
 
     def __init__(self, target_port: int, listener: socket.socket | None = None) -> None:
-        self._target_port = target_port
+        self.target_port = target_port
         self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._sockets: list[socket.socket] = []
@@ -58,7 +59,7 @@ class TcpProxy:
 
     def _serve(self, client: socket.socket) -> None:
         try:
-            server = socket.create_connection(("127.0.0.1", self._target_port))
+            server = socket.create_connection(("127.0.0.1", self.target_port))
         except OSError:
             client.close()
             return

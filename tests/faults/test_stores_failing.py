@@ -20,7 +20,7 @@ from faults.fleet import (
     store_keys,
     stub_upstream,
 )
-from faults.proxies import SlowProxy
+from faults.proxies import SlowProxy, TcpProxy
 from upstreams.stub import StubUpstream
 from upstreams.tested_list import WIDE_KEY
 from valkey import Valkey
@@ -29,7 +29,7 @@ from bridge.clock import SystemClock
 from bridge.errors import StoreError
 from bridge.services import Services
 from bridge.snapshots.encoding import decode
-from bridge.store.fallback import COOL_DOWN_SECONDS
+from bridge.store.fallback import COOL_DOWN_SECONDS, FallbackStore
 from bridge.store.interface import Write
 from bridge.store.redis import RedisStore
 
@@ -197,6 +197,78 @@ def test_a_commit_refused_by_a_full_store_changes_nothing(valkey: Valkey) -> Non
     assert store.versions(["kept", "new"]) == {"kept": version}
     # Deleting an entry, such as a lease, still works.
     assert store.commit({"kept": Write(None)}, expect={"kept": version})
+    store.close()
+
+
+def test_a_full_store_that_still_deletes_has_not_recovered(
+    valkey: Valkey, running_clock: RunningClock
+) -> None:
+    store = FallbackStore(RedisStore(valkey.url, running_clock), running_clock)
+    store.commit({"old": Write(b"1"), "lease": Write(b"1")})
+    valkey.ask("CONFIG", "SET", "maxmemory", "1")
+    store.commit({"new": Write(b"2")})
+    for writes, expect in (
+        ({"lease": Write(None)}, None),
+        ({"old": Write(b"3")}, {"old": "not this version"}),
+    ):
+        running_clock.move(COOLED_DOWN)
+        store.commit(writes, expect=expect)
+        assert store.failing
+        assert store.read(["new"])["new"].value == b"2"
+    valkey.ask("CONFIG", "SET", "maxmemory", "0")
+    running_clock.move(COOLED_DOWN)
+    assert store.commit({"old": Write(b"4")}, expect={"old": "not this version"}) is None
+    assert not store.failing
+    store.close()
+
+
+@pytest.fixture
+def other_valkey() -> Iterator[Valkey]:
+    server = Valkey()
+    yield server
+    server.kill()
+
+
+def test_after_a_failover_the_store_is_the_new_primary(
+    valkey: Valkey, other_valkey: Valkey, running_clock: RunningClock
+) -> None:
+    """The connections to the old one stay open, and it goes on as a replica."""
+    with TcpProxy(valkey.port) as address:
+        url = f"redis://127.0.0.1:{address.port}/0"
+        store = FallbackStore(RedisStore(url, running_clock), running_clock)
+        store.commit({"key": Write(b"before")})
+        valkey.ask("REPLICAOF", "127.0.0.1", str(other_valkey.port))
+        address.target_port = other_valkey.port
+        store.commit({"key": Write(b"in memory")})
+        assert store.failing
+        running_clock.move(COOLED_DOWN)
+        store.commit({"key": Write(b"after")})
+        assert not store.failing
+        assert b"after" in other_valkey.ask("GET", "key")
+        store.close()
+
+
+REFUSALS = {
+    "OOM": "CONFIG SET maxmemory 1",
+    "READONLY": "REPLICAOF 127.0.0.1 1",
+    "NOREPLICAS": "CONFIG SET min-replicas-to-write 1",
+}
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_a_refused_write_is_reported_with_the_code_of_the_server(valkey: Valkey, code: str) -> None:
+    valkey.ask(REFUSALS[code])
+    store = RedisStore(valkey.url, SystemClock())
+    with pytest.raises(StoreError, match=f"Redis refuses: {code}"):
+        store.commit({"key": Write(b"")})
+    store.close()
+
+
+def test_a_refused_read_is_reported_with_the_code_of_the_server(valkey: Valkey) -> None:
+    valkey.ask("LPUSH", "key", "an entry of a list")
+    store = RedisStore(valkey.url, SystemClock())
+    with pytest.raises(StoreError, match=r"Redis refuses: WRONGTYPE$"):
+        store.versions(["key"])
     store.close()
 
 
