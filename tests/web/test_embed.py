@@ -126,7 +126,8 @@ class TestFilters:
             assert "theme=dark&font=serif&accent=c2410c&filters=on&fixed=&lang=de" in link
 
     def test_an_empty_form_changes_nothing(self, site):
-        empty = "time_from=&time_until=&offering_types=&instructors=&rooms="
+        filters = "time_from=&time_until=&offering_types=&instructors=&rooms="
+        empty = f"{filters}&lang=&view=&from=&theme=&font=&accent="
         plain = page(site, "/embed/venues/12?filters=on&fixed=")
         assert page(site, f"/embed/venues/12?filters=on&fixed=&{empty}").source == plain.source
 

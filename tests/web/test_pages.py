@@ -240,6 +240,15 @@ class TestEveryPage:
         assert other.data == plain.data
 
     @each_path
+    def test_empty_parameters_are_ignored(self, site, path):
+        # Forms send all of their fields.
+        separator = "&" if "?" in path else "?"
+        empty = "".join(f"&{name}=" for name in ("lang", "view", "from", "venues", "past", "cover"))
+        plain, other = site.get(path), site.get(f"{path}{separator}{empty.removeprefix('&')}")
+        assert other.status_code == 200
+        assert other.data == plain.data
+
+    @each_path
     def test_addresses_of_feeds_end_in_ics_and_contain_no_comma(self, site, path):
         found = page(site, path)
         values = [*found.links, *(tag.get("value", "") for tag in found.all("input"))]

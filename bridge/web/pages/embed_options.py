@@ -44,7 +44,7 @@ class EmbedOptions:
         return cls(
             theme=context.choice_param(f"{prefix}theme", THEMES),
             font=context.choice_param(f"{prefix}font", FONTS),
-            accent=None if text is None else accent_colour(name, text),
+            accent=accent_colour(name, text) if text else None,
             filters=context.choice_param(f"{prefix}filters", (OFF, ON)) == ON,
         )
 

@@ -86,7 +86,7 @@ class PageContext:
             BadRequest: the host, or the path prefix from a proxy, is not valid.
         """
         services: Services = current_app.extensions["bridge"]
-        lang = request.args.get("lang")
+        lang = request.args.get("lang") or None
         language = languages.negotiate(
             lang, request.accept_languages, services.config.feed_language
         )
@@ -181,9 +181,10 @@ class PageContext:
         Raises:
             ParameterError: it is not one of *accepted*.
         """
-        if name not in self.request.args:
+        values = [value for value in self.request.args.getlist(name) if value]
+        if not values:
             return accepted[0]
-        text = single(name, self.request.args.getlist(name))
+        text = single(name, values)
         if text not in accepted:
             raise ParameterError.unusable(name, text, ", ".join(accepted))
         return text
