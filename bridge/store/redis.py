@@ -61,10 +61,8 @@ class RedisStore(Store):
         options = parse_qs(urlsplit(url).query)
         if any(name not in _OPTIONS and not name.startswith("ssl_") for name in options):
             raise ValueError("an option of the address is unknown")
-        # With the library's default timeout and retries, an operation takes 3.8 seconds if the
-        # server refuses connections, and 6 if it hangs.
-        timeouts = (REQUEST_TIMEOUT, BACKGROUND_TIMEOUT)
-        self._clients = {timeout: _client(url, timeout) for timeout in timeouts}
+        self._url = url
+        self._clients = _clients(url)
         try:
             # The library validates most of a URL only when it first connects.
             self._clients[BACKGROUND_TIMEOUT].connection_pool.make_connection()
@@ -142,12 +140,17 @@ class RedisStore(Store):
             raise StoreError(text[:200], readable=True) from err
         except redis.exceptions.ResponseError as err:
             # After a failover another server may answer new connections.
-            for client in self._clients.values():
-                client.connection_pool.disconnect(inuse_connections=False)
+            self._reconnect()
             # full, or a read-only replica: reads still work
             raise StoreError(f"Redis refuses: {_refusal(err)}", readable=True) from err
         except (redis.RedisError, OSError) as err:
             raise StoreError(f"Redis: {_reason(err)}", readable=False) from err
+
+    def _reconnect(self) -> None:
+        """Use new connections. Other threads may still use old ones, once."""
+        old, self._clients = self._clients, _clients(self._url)
+        for client in old.values():
+            client.connection_pool.disconnect(inuse_connections=False)
 
     def _sync_clock(self) -> None:
         """Measure by how much the server's clock is ahead, once in :data:`_SYNC_SECONDS`."""
@@ -163,7 +166,14 @@ class RedisStore(Store):
             self._synced = now
 
 
+def _clients(url: str) -> dict[float, Any]:
+    """A client for each timeout."""
+    return {timeout: _client(url, timeout) for timeout in (REQUEST_TIMEOUT, BACKGROUND_TIMEOUT)}
+
+
 def _client(url: str, timeout: float) -> Any:
+    # With the library's default timeout and retries, an operation takes 3.8 seconds if the server
+    # refuses connections, and 6 if it hangs.
     return redis.Redis.from_url(
         url,
         socket_timeout=timeout,
