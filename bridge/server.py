@@ -104,6 +104,7 @@ class _Loader:
     def __call__(self, target: str) -> Any:
         """Import the application *target*."""
         config.use(self.settings)
+        metrics_dir.join(len(self.settings.studios))
         sys.path.insert(0, str(_HOME))
         module, _, name = target.partition(":")
         return getattr(importlib.import_module(module), name)

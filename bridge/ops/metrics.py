@@ -188,7 +188,8 @@ class Metrics(Instrumentation):
     def exposition(self) -> bytes:
         """The metrics of all workers of this machine, in Prometheus' text format."""
         workers, counts = [os.getpid()], self._registry.collect()
-        if directory := os.environ.get(DIR_VARIABLE):
+        directory = os.environ.get(DIR_VARIABLE)
+        if directory and os.path.isdir(directory):
             workers = _living_workers(Path(directory))
             # The library has no types for it.
             counts = MultiProcessCollector(None).collect()  # type: ignore[no-untyped-call]

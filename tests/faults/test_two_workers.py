@@ -3,6 +3,8 @@
 import http.client
 import json
 import os
+import resource
+import shutil
 import signal
 import threading
 import time
@@ -17,6 +19,7 @@ from faults.fleet import BlockedPages, Machine, get, run_concurrently, store_key
 from upstreams.stub import StubUpstream
 
 from bridge.clock import SystemClock
+from bridge.ops import metrics_dir
 from bridge.ops.usage import UsageCounter
 from bridge.store.sqlite import SqliteStore
 
@@ -254,3 +257,37 @@ def cpu_seconds(pid: int) -> float:
     """Processor time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_server_without_space_for_metrics_serves_and_each_worker_shows_its_own(
+    teamup: StubUpstream, tmp_path: Path
+) -> None:
+    def fill_disk() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+    settings = {"OPERATOR_TOKEN": PASSWORD, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
+    store = f"sqlite:///{tmp_path}/store.sqlite3"
+    with Machine(teamup.url, store, workers=2, before=fill_disk, **settings) as server:
+        wait_until(lambda: server.get(FEED).status == 200)
+        wait_until(lambda: requests(samples(server)) > 0)
+        assert list((tmp_path / "metrics").iterdir()) == []
+        assert any("each worker shows its own" in line for line in server.log)
+
+
+def test_a_worker_is_replaced_although_the_folder_of_metrics_was_removed(
+    teamup: StubUpstream, tmp_path: Path
+) -> None:
+    folder = tmp_path / "metrics"
+    settings = {"OPERATOR_TOKEN": PASSWORD, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    store = f"sqlite:///{tmp_path}/store.sqlite3"
+    with Machine(teamup.url, store, workers=2, **settings) as server:
+        assert server.get(FEED).status == 200
+        shutil.rmtree(folder)
+        assert samples(server)
+        killed, _ = server.workers()
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: server.workers_started() == 3 and server.all_workers_ready())
+        for _ in range(20):
+            assert server.get(FEED).status == 200
+        reserved = metrics_dir._FILE_BYTES
+        assert {file.stat().st_size for file in folder.iterdir()} == {reserved}, "nothing else"

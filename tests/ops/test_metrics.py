@@ -261,6 +261,32 @@ class TestMetricsDir:
         remaining = {path.name for path in tmp_path.iterdir()}
         assert remaining == {"somebody-elses", f"bridge-numbers-{os.getppid()}-x"}
 
+    def test_a_worker_has_the_disk_space_that_it_needs(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """On a full disk, writing to a mapped file without space would kill the process."""
+        monkeypatch.setenv(DIR_VARIABLE, str(tmp_path / "removed"))
+        metrics_dir.join(0)
+        for file in (tmp_path / "removed").iterdir():
+            assert file.stat().st_blocks * 512 >= file.stat().st_size >= 512 * 1024
+
+    def test_a_worker_that_has_ended_keeps_its_counts_and_no_unused_space(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv(DIR_VARIABLE, str(tmp_path))
+        count = (
+            "import os; from bridge.ops import metrics_dir; metrics_dir.join(0)\n"
+            "from bridge.ops.metrics import Metrics; Metrics().walk_finished('complete', 1, 3)\n"
+            "print(os.getpid())"
+        )
+        command = [sys.executable, "-c", count]
+        for ended in range(2):
+            run = subprocess.run(command, cwd=HOME, capture_output=True, check=True)
+            metrics_dir.join(0)
+            file = tmp_path / f"counter_{int(run.stdout)}.db"
+            assert file.stat().st_size < 4096
+            assert samples_of(Metrics())["bridge_pages_total"] == 3 * (ended + 1)
+
     def test_a_worker_whose_id_a_process_of_another_user_has_is_dead(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
