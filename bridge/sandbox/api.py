@@ -14,7 +14,6 @@ from werkzeug.exceptions import HTTPException
 from bridge.sandbox.api_error import ApiError
 from bridge.sandbox.auth import ANONYMOUS, Authenticator, RateLimit
 from bridge.sandbox.endpoints import ENDPOINTS, EVENTS, ListEndpoint
-from bridge.sandbox.fault_controls import create_controls
 from bridge.sandbox.faults import Faults, RequestFaults
 from bridge.sandbox.list_params import Dialect, ListParams
 from bridge.sandbox.records import Row
@@ -29,7 +28,6 @@ SIGNING_KEY = "sandbox-signing-key"
 """For private feeds of a bridge that serves the sandbox; public as well."""
 PROVIDER_ID, PROVIDER_NAME = "123", "Riverside Movement"
 BASE_PATH = "/api/v2"
-BASE_PATH_SETTING = "SANDBOX_BASE_PATH"
 
 PUBLIC_PAST = timedelta(days=3)
 """How long a past class stays visible to customers."""
@@ -55,12 +53,10 @@ def create_api(
     schemes: tuple[str, ...] = ("Bearer",),
     requests_per_minute: int = 250,
     clock: Callable[[], float] = time.monotonic,
-    base_path: str = BASE_PATH,
     faults: Faults | None = None,
     dialect: Dialect | None = None,
     anonymous: bool = False,
     anonymous_lists: Collection[str] = (EVENTS.path,),
-    provider_name: str = PROVIDER_NAME,
     now: Callable[[], datetime] = _utc_now,
 ) -> Flask:
     """Create the API of one studio, as TeamUp documents it.
@@ -74,17 +70,14 @@ def create_api(
         permissions: the token's; without one of `REQUIRED_PERMISSIONS` every answer is 403.
         requests_per_minute: above this number in any sixty seconds the answer is 429.
         clock: monotonic, in seconds; used by the rate limit only.
-        base_path: URL path of the API's root.
-        faults: simulated failures; also controlled at ``/_sandbox/faults``.
+        faults: simulated failures.
         dialect: how query parameters are parsed; by default as the bridge expects.
         anonymous: whether a request without a token, but with ``TeamUp-Provider-ID``, is answered
             with what the studio's public page shows.
         anonymous_lists: the paths of the lists that can be read so.
-        provider_name: what ``/providers/<id>`` names the studio.
         now: the current time; decides what customers see, and anonymous readers.
     """
     app = Flask(__name__)
-    app.config[BASE_PATH_SETTING] = base_path
     authenticator = Authenticator(
         token, schemes, provider_id, tuple(modes), multiple_modes, permissions
     )
@@ -102,20 +95,17 @@ def create_api(
         params = ListParams.parse(active.effective_args(request.args), dialect, endpoint)
         tables = studio.tables()
         rows = _visible_rows(params.select(tables), tables, mode, endpoint, now)
-        includes = dialect.includes_expanded(endpoint)
-        serializer = _serializer(tables, params, mode, base_path, includes)
-        return active.make_response(_page(rows, params, active, serializer))
+        return active.make_response(_page(rows, params, active, _serializer(tables, params, mode)))
 
     def provider(identity: int) -> Row:
         authenticator.authorize(request.headers, anonymous=anonymous)
         rate_limit.hit()
-        return {"object": "provider", "id": identity, "name": provider_name}
+        return {"object": "provider", "id": identity, "name": PROVIDER_NAME}
 
     for endpoint in ENDPOINTS:
         view = partial(list_rows, endpoint)
-        app.add_url_rule(f"{base_path}/{endpoint.path}", endpoint.path, view, methods=["GET"])
-    app.add_url_rule(f"{base_path}/providers/<int:identity>", view_func=provider)
-    app.register_blueprint(create_controls(faults))
+        app.add_url_rule(f"{BASE_PATH}/{endpoint.path}", endpoint.path, view, methods=["GET"])
+    app.add_url_rule(f"{BASE_PATH}/providers/<int:identity>", view_func=provider)
     app.register_error_handler(ApiError, ApiError.response)
     app.register_error_handler(HTTPException, _http_error)
     # Flask's documented place for middleware.
@@ -123,15 +113,13 @@ def create_api(
     return app
 
 
-def _serializer(
-    tables: Tables, params: ListParams, mode: str, base_path: str, expand_includes: bool
-) -> Serializer:
+def _serializer(tables: Tables, params: ListParams, mode: str) -> Serializer:
     expand = expansion_tree(params.expand, params.endpoint.object)
     return Serializer(
         tables,
-        f"{request.host_url.rstrip('/')}{base_path}/related_collection",
+        f"{request.host_url.rstrip('/')}{BASE_PATH}/related_collection",
         expand,
-        field_tree(params.fields, expand if expand_includes else None),
+        field_tree(params.fields, expand if params.endpoint.expand_includes else None),
         params.endpoint,
         _NOT_PUBLIC if mode == ANONYMOUS else {},
     )
@@ -145,14 +133,12 @@ def _page(
     if start and start >= len(rows):
         raise ApiError(404, "Invalid page.")
     page_rows = rows[start : start + params.page_size]
-    return faults.altered_page(
-        {
-            "count": len(rows),
-            "next": _page_url(params.page + 1) if start + len(page_rows) < len(rows) else None,
-            "previous": _page_url(params.page - 1) if start else None,
-            "results": [serializer.session(row) for row in page_rows],
-        }
-    )
+    return {
+        "count": len(rows),
+        "next": _page_url(params.page + 1) if start + len(page_rows) < len(rows) else None,
+        "previous": _page_url(params.page - 1) if start else None,
+        "results": faults.alter([serializer.session(row) for row in page_rows]),
+    }
 
 
 def _visible_rows(

@@ -15,8 +15,7 @@ from werkzeug.datastructures import EnvironHeaders, Headers
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.test import run_wsgi_app
 
-from bridge.sandbox.api import BASE_PATH_SETTING, TOKEN, create_api
-from bridge.sandbox.fault_controls import CONTROL_PATH
+from bridge.sandbox.api import BASE_PATH, TOKEN, create_api
 from bridge.sandbox.studio import Studio
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class SandboxServer:
 
     Attributes:
         app: the API; may be replaced while the server runs.
-        requests: the latest 10,000 requests, except those for ``/_sandbox/``; may be cleared.
+        requests: the latest 10,000 requests; may be cleared.
     """
 
     def __init__(self, app: Flask, port: int = 0) -> None:
@@ -71,7 +70,7 @@ class SandboxServer:
     @property
     def url(self) -> str:
         """Base URL of the API, such as ``http://127.0.0.1:54321/api/v2``."""
-        return f"{self.origin}{self.app.config[BASE_PATH_SETTING]}"
+        return f"{self.origin}{BASE_PATH}"
 
     @property
     def origin(self) -> str:
@@ -145,17 +144,15 @@ class SandboxServer:
     ) -> Iterable[bytes]:
         with self._connections_lock:
             self._connections.add(environ["werkzeug.socket"])
-        path = environ["PATH_INFO"]
-        if not path.startswith(CONTROL_PATH):
-            self.requests.append(
-                RecordedRequest(
-                    environ["REQUEST_METHOD"],
-                    path,
-                    parse_qs(environ["QUERY_STRING"], keep_blank_values=True),
-                    Headers(list(EnvironHeaders(environ))),
-                )
+        self.requests.append(
+            RecordedRequest(
+                environ["REQUEST_METHOD"],
+                environ["PATH_INFO"],
+                parse_qs(environ["QUERY_STRING"], keep_blank_values=True),
+                Headers(list(EnvironHeaders(environ))),
             )
-            del self.requests[:-_MAX_RECORDED]
+        )
+        del self.requests[:-_MAX_RECORDED]
         return self.app(environ, start_response)
 
 

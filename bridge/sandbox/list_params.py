@@ -32,9 +32,6 @@ FILTERS = (*IDS, *BOUNDS, "status", "occupancy_status")
 """The parameters that filter a list."""
 
 SORT_FIELDS = {"start": "starts_at", "end": "ends_at"}
-ALWAYS_SENT: tuple[Path, ...] = (("id",), ("object",), ("status",))
-"""The fields that are sent with lenient ``fields``."""
-
 MAX_LEVELS = 4
 
 
@@ -45,9 +42,6 @@ class Dialect:
     Attributes:
         list_style: the accepted form of a list of ids: comma-separated, repeated, or both.
         fields: whether ``fields`` accepts nested fields, only top-level ones, or is ignored.
-        strict_fields: whether ``id``, ``object`` and ``status`` are left out if not named.
-        expand_includes: whether a field in ``expand`` is sent although ``fields`` does not name it;
-            None: as the list does.
         max_page_size: upper limit of ``page_size``, of all lists or path of a list → its limit;
             other lists have their own.
         over_limit: whether a larger ``page_size`` is clamped or refused with 400.
@@ -56,8 +50,6 @@ class Dialect:
 
     list_style: Literal["csv", "repeat", "both"] = "both"
     fields: Literal["nested", "flat", "ignored"] = "nested"
-    strict_fields: bool = True
-    expand_includes: bool | None = None
     max_page_size: int | Mapping[str, int] | None = None
     over_limit: Literal["clamp", "refuse"] = "clamp"
     ignored: Collection[str] = ()
@@ -67,12 +59,6 @@ class Dialect:
         if isinstance(self.max_page_size, int):
             return self.max_page_size
         return (self.max_page_size or {}).get(endpoint.path, endpoint.max_page_size)
-
-    def includes_expanded(self, endpoint: ListEndpoint) -> bool:
-        """Whether ``expand`` adds to ``fields`` in a list."""
-        if self.expand_includes is None:
-            return endpoint.expand_includes
-        return self.expand_includes
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +148,7 @@ def _select(params: ListParams, tables: Tables) -> list[Row]:
 
 def _accepted_fields(paths: tuple[Path, ...], dialect: Dialect) -> tuple[Path, ...]:
     max_depth = {"nested": math.inf, "flat": 1, "ignored": 0}[dialect.fields]
-    accepted = tuple(path for path in paths if len(path) <= max_depth)
-    return (*accepted, *ALWAYS_SENT) if accepted and not dialect.strict_fields else accepted
+    return tuple(path for path in paths if len(path) <= max_depth)
 
 
 def _within(row: Row, parameter: str, bound: datetime, tables: Tables) -> bool:

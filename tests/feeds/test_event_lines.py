@@ -33,11 +33,6 @@ class TestStructuredLocation:
         lines = lines_of(calendar(session(venue=venue)))
         return next(line for line in lines if line.startswith("X-APPLE-STRUCTURED-LOCATION"))
 
-    def test_its_title_is_the_text_of_location(self) -> None:
-        venue = read(calendar(session())).all("VEVENT")[0]
-        assert venue.text("LOCATION") == "Kings Cross, 1 Example St, London"
-        assert 'X-TITLE="Kings Cross, 1 Example St, London":geo:' in self.line("Kings Cross")
-
     @pytest.mark.parametrize("name", ["Studio 1\\", 'Studio "A"', "a\\nb", "\\", '"'])
     def test_its_title_contains_no_backslash_and_no_quotation_mark(self, name: str) -> None:
         title = self.line(name).split('X-TITLE="')[1].rpartition('":geo:')[0]

@@ -1,7 +1,6 @@
 """Ordinary classes in feeds: rooms, booking, waiting lists, who may see them, and UIDs."""
 
 import json
-import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,15 +35,6 @@ def objects(*sessions: Any, **fields: Any) -> list[dict[str, Any]]:
     return json.loads(rendered("json", *sessions, **fields))  # type: ignore[no-any-return]
 
 
-def test_a_class_and_a_course_session_with_equal_ids_have_uids_of_their_own() -> None:
-    shown = views(event(7), session(7))
-    assert len({view.uid for view in shown}) == 2
-    namespace = uuid.UUID("0b6c3c5e-52f7-4b86-9d9a-1f6a6f2b7f11")
-    assert {view.uid for view in shown} == {
-        str(uuid.uuid5(namespace, name)) for name in ("event:7", "course_session:7")
-    }
-
-
 @pytest.mark.parametrize(
     ("venue", "room", "location"),
     [
@@ -74,10 +64,6 @@ def test_the_room_follows_the_name_of_the_venue(venue: Any, room: Any, location:
     assert shown["room"] == (room and {"id": 71, "name": room.name})
     escaped = location.replace(",", "\\,")
     assert (f"LOCATION:{escaped}\r\n" in rendered("ics", one)) == bool(location)
-
-
-def test_the_map_of_apple_has_the_text_of_location_with_the_room() -> None:
-    assert 'X-TITLE="Kings Cross, Studio 1, 1 Example St, London":geo:' in rendered("ics", event())
 
 
 def test_the_agenda_names_the_room() -> None:

@@ -12,7 +12,7 @@ from bridge.config import Availability
 from bridge.feeds.formats.text import render
 from bridge.feeds.spec import Cancelled, Kind
 from bridge.filters import Weekday
-from bridge.model import Instructor, Status
+from bridge.model import Status
 
 BROOKLYN = replace(HALL, id=12, name="Loft", zone="America/New_York")
 
@@ -118,12 +118,6 @@ def test_cancelled_sessions_are_hidden_on_request() -> None:
     assert "CANCELLED: Slow Flow" in text(session(), cancelled, cancelled=Cancelled.KEEP)
 
 
-def test_the_encoding_is_utf8() -> None:
-    assert "朝ヨガ – Łukasz" in text(
-        session(title="朝ヨガ", instructors=(Instructor(1, "Łukasz"),))
-    )
-
-
 def test_names_of_days_and_months_do_not_depend_on_the_locale() -> None:
     before = locale.setlocale(locale.LC_TIME)
     try:
@@ -135,9 +129,3 @@ def test_names_of_days_and_months_do_not_depend_on_the_locale() -> None:
             assert "Tue 20 Oct 2026" in text(session())
     finally:
         locale.setlocale(locale.LC_TIME, before)
-
-
-def test_lines_have_no_trailing_blanks() -> None:
-    lines = text(session(), session(2, end=None, start=START + timedelta(days=1))).split("\n")
-    assert lines[-1] == ""
-    assert all(line == line.rstrip() for line in lines)

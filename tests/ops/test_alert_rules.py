@@ -31,12 +31,6 @@ SECRET = "a-token-of-the-tests"
 
 
 @pytest.fixture
-def hook() -> Iterator[WebHook]:
-    with webhook.listening() as listening:
-        yield listening
-
-
-@pytest.fixture
 def lines() -> Iterator[list[MutableMapping[str, Any]]]:
     with capture_logs() as logged:
         yield logged

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-import webhook
 from clocks import ManualClock
 from structlog.testing import capture_logs
 from walking import KEYS
@@ -19,20 +18,6 @@ from bridge.store.memory import MemoryStore
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 MakeAlerts = Callable[..., Alerts]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[WebHook]:
-    with webhook.listening() as server:
-        yield server
-
-
-@pytest.fixture
-def hook(server: WebHook) -> WebHook:
-    server.status = 204
-    while not server.posts.empty():
-        server.posts.get()
-    return server
 
 
 @pytest.fixture
@@ -124,13 +109,6 @@ def test_topics_and_accounts_are_independent(make_alerts: MakeAlerts, hook: WebH
     ):
         worker.fire(topic, topic)
         assert next_text(hook) == topic
-
-
-def test_a_restart_does_not_repeat_alerts(make_alerts: MakeAlerts, hook: WebHook) -> None:
-    make_alerts().fire("held", "before")
-    assert next_text(hook) == "before"
-    make_alerts().fire("held", "after")
-    assert hook.silent
 
 
 def test_alerts_are_logged_without_a_webhook_too(store: MemoryStore, hook: WebHook) -> None:

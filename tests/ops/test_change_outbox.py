@@ -1,7 +1,7 @@
 """CHANGES_URL: one signed message for each publication that changed something in public."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from bridge.sandbox.studio import Studio
 from bridge.services import Services
 from bridge.store.interface import Write
 from bridge.store.keys import Keys
-from bridge.store.memory import MemoryStore
 from bridge.upstream.account import Account
 from bridge.web import create_app
 
@@ -30,22 +29,6 @@ KEY = "a-key-for-changes"
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 MakeBridge = Callable[..., Services]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[WebHook]:
-    with webhook.listening() as server:
-        yield server
-
-
-@pytest.fixture
-def hook(server: WebHook) -> Iterator[WebHook]:
-    server.status = 204
-    server.headers = {}
-    while not server.posts.empty():
-        server.posts.get()
-    yield server
-    server.ready.set()
 
 
 @pytest.fixture
@@ -275,58 +258,6 @@ def test_an_hour_in_which_the_receiver_fails_loses_nothing(
     assert {message["id"] for message in tries} <= {messages[0]["id"]}
     assert hook.silent
     recovered.close()
-
-
-def test_two_workers_send_each_message_once(
-    bridge: Services, make_bridge: MakeBridge, hook: WebHook, studio: Studio
-) -> None:
-    other = make_bridge(changes_url=hook.url, changes_key=KEY, store=bridge.store)
-    for id in range(1, 6):
-        studio.cancel(id)
-        publish(bridge)
-    for worker in (bridge, other):
-        for sender in worker.senders:
-            sender.begin()
-    wait_for_deliveries()
-    send(other)
-    messages = received(hook)
-    assert [kinds(message) for message in messages] == [[("cancelled", id)] for id in range(1, 6)]
-
-
-class CrashingStore(MemoryStore):
-    """A store whose process can end before it is stored that a message was accepted."""
-
-    crash = False
-
-    def commit(self, writes: Mapping[str, Write], **options: Any) -> str | None:
-        if self.crash and any(":outbox:changes" in key for key in writes):
-            raise SystemExit
-        return super().commit(writes, **options)
-
-
-def test_after_a_crash_a_message_is_sent_again_with_the_same_id(
-    make_bridge: MakeBridge, hook: WebHook, studio: Studio, clock: ManualClock
-) -> None:
-    store = CrashingStore(clock)
-    bridge = make_bridge(changes_url=hook.url, changes_key=KEY, store=store)
-    publish(bridge)
-    send(bridge)
-    studio.cancel(1)
-    publish(bridge)
-    store.crash = True
-    with pytest.raises(SystemExit):
-        sender_of(bridge, hook.url).deliver()
-    first = hook.next_post()
-    store.crash = False
-    clock.move(60)
-    restarted = make_bridge(changes_url=hook.url, changes_key=KEY, store=store)
-    send(restarted)
-    again = hook.next_post()
-    assert again.headers["bridge-delivery"] == first.headers["bridge-delivery"]
-    assert again.json["id"] == first.json["id"]
-    assert again.body == first.body
-    send(restarted)
-    assert hook.silent
 
 
 def test_the_token_and_the_key_are_not_sent_and_a_redirect_is_not_followed(

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-import webhook
 from clocks import ManualClock, wait_until
 from structlog.testing import capture_logs
 from upstreams import raw
@@ -46,22 +45,6 @@ class CrashingStore(MemoryStore):
         if self.crash and KEYS.outbox("alerts") in writes:
             raise SystemExit
         return super().commit(writes, **options)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[WebHook]:
-    with webhook.listening() as server:
-        yield server
-
-
-@pytest.fixture
-def hook(server: WebHook) -> Iterator[WebHook]:
-    server.status = 204
-    server.headers = {}
-    while not server.posts.empty():
-        server.posts.get()
-    yield server
-    server.ready.set()
 
 
 @pytest.fixture

@@ -84,9 +84,8 @@ def test_nothing_leaks_under_any_upstream_fault(
 def test_the_faults_include_all_faults_of_the_sandbox() -> None:
     equivalents = {
         "status": "status-500", "delay": "silence", "redirect": None, "html": "html",
-        "truncate": "short", "invalid_json": "half-json", "empty": "gone",
+        "truncate": "short", "empty": "gone",
         "no_visibility": "no-visibility", "unexpanded": "unexpanded", "ignore_filters": "well",
-        "duplicate_row": "twice", "hide_every_nth": "public-gone", "foreign_next": None,
     }  # fmt: skip
     assert set(equivalents) == set(KINDS)
     # Redirects are tested in test_foreign_hosts.py; the stub always ignores filters.

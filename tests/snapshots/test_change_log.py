@@ -18,7 +18,6 @@ from walking import (
     RIVERSIDE,
     TIMEOUT,
     TOMORROW,
-    YOGA,
     FakeWalker,
     SkippingClock,
     Worker,
@@ -27,7 +26,7 @@ from walking import (
 )
 
 from bridge.filters import FilterSet
-from bridge.model import ClassSession, Instructor, Published, Room, SourceName, Status, Visibility
+from bridge.model import ClassSession, Instructor, Published, SourceName, Status
 from bridge.snapshots import revisions
 from bridge.snapshots.change_log import (
     LOG_SECONDS,
@@ -79,41 +78,6 @@ def logged(worker: Worker) -> tuple[LoggedChange, ...]:
     return ChangeLogs(worker.store, KEYS).load(SOURCE).changes
 
 
-def test_a_first_walk_logs_nothing(walks: Walks) -> None:
-    assert walks(sessions(3)) == ()
-
-
-def test_a_walk_without_changes_logs_nothing(walks: Walks) -> None:
-    walks(sessions(3))
-    assert walks(sessions(3)) == ()
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ({}, {"status": Status.CANCELLED}),
-        ({"status": Status.CANCELLED}, {}),
-        ({}, {"start": TOMORROW + HOUR, "end": TOMORROW + 2 * HOUR}),
-        ({}, {"instructors": (SAM,)}),
-        ({}, {"venue": CHAPEL}),
-        ({"room": Room(1, "Upstairs")}, {"room": Room(2, "Downstairs")}),
-        ({}, {"title": "Yin"}),
-        ({"offering_type": replace(YOGA, visibility=Visibility.PRIVATE)}, {}),
-    ],
-    ids="cancelled reinstated moved covered venue room renamed revealed".split(),
-)
-def test_a_change_is_logged_once_with_both_forms(
-    walks: Walks, before: dict[str, Any], after: dict[str, Any]
-) -> None:
-    walks([session(**before), *sessions(2, 2)])
-    [entry] = walks([session(**after), *sessions(2, 2)])
-    assert entry.change.before is not None
-    assert entry.change.before.session == session(**before)
-    assert entry.change.after.session == session(**after)
-    assert (entry.publication, entry.at, entry.change.removed) == (1, AT + 1200, False)
-    assert walks([session(**after), *sessions(2, 2)]) == (entry,)
-
-
 @pytest.mark.parametrize(
     "after",
     [
@@ -129,12 +93,6 @@ def test_nobody_is_told_of_bookings_and_corrected_names(
 ) -> None:
     walks(sessions(2))
     assert walks([session(**after), session(2)]) == ()
-
-
-def test_a_new_session_is_logged_as_added(walks: Walks) -> None:
-    walks(sessions(2))
-    [entry] = walks(sessions(3))
-    assert (entry.change.before, entry.change.identity) == (None, ("course_session", 3))
 
 
 @pytest.mark.parametrize(

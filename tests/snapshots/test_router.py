@@ -163,13 +163,6 @@ class TestWide:
             refresh(worker, wide)
         assert wide.find(longer).snapshot.by_identity["course_session", 5].is_tombstone
 
-    def test_five_hundred_filter_sets_cost_one_walk(
-        self, wide: SnapshotRouter, walker: FakeWalker
-    ) -> None:
-        for n in range(500):
-            wide.find(FilterSet(venues=(n,), past=30, future=90))
-        assert walker.requested == [WHOLE]
-
     def test_invented_filter_sets_evict_the_wide_snapshot_neither_from_store_nor_registry(
         self, wide: SnapshotRouter, walker: FakeWalker, worker: Worker, clock: SkippingClock
     ) -> None:

@@ -842,10 +842,6 @@ class TestFullCalendarsRange:
         etag = {"If-None-Match": after.headers["ETag"]}
         assert client.get(path, headers=etag).status_code == 304
 
-    @pytest.mark.parametrize("form", ["ics", "txt"])
-    def test_other_formats_reject_a_range(self, site, form):
-        assert site.get(f"/venues/12.{form}?{self.WEEK}").status_code == 400
-
 
 class TestCacheStatus:
     """``Cache-Status`` (RFC 9211) and ``Age``, as time passes and upstream fails."""
