@@ -1,6 +1,6 @@
 """Filter sets: which sessions a feed selects. A filter set is canonical and serves as cache key."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import Enum
@@ -43,6 +43,9 @@ class Weekday(Enum):
 
 Window = tuple[datetime | None, datetime | None]
 """Sessions of the window end at or after the first time, and start before the second."""
+
+ID_FIELDS = ("venues", "rooms", "instructors", "course", "offering_types", "category")
+"""The fields of a filter set that contain ids; see :func:`parts`."""
 
 # The largest distance between the starts of a day in UTC and in any time zone, and one more hour
 # for a change of the clocks in between.
@@ -288,6 +291,23 @@ def _first_at(session: ClassSession, bound: datetime) -> datetime:
 def _last_at(session: ClassSession, bound: datetime) -> datetime:
     """The same, but the second if it comes twice: the clocks may go back at the end of a day."""
     return max(_first_at(session, bound.replace(fold=fold)) for fold in (0, 1))
+
+
+def parts(session: ClassSession) -> Iterator[tuple[str, int, str]]:
+    """The objects by which *session* can be selected: filter field, id and name of each."""
+    if session.venue:
+        yield "venues", session.venue.id, session.venue.name
+    if session.room:
+        yield "rooms", session.room.id, session.room.name
+    for person in session.instructors:
+        yield "instructors", person.id, person.name
+    if session.course:
+        yield "course", session.course.id, session.course.name or session.title
+    offering_type = session.offering_type
+    if offering_type and offering_type.id is not None:
+        yield "offering_types", offering_type.id, offering_type.name or session.title
+    if offering_type and offering_type.category_id is not None:
+        yield "category", offering_type.category_id, offering_type.category
 
 
 def _in_utc(bound: datetime | None, margin: timedelta) -> datetime | None:

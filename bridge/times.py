@@ -1,4 +1,4 @@
-"""Parsing of RFC 3339 dates and times, and look-up of IANA time zones."""
+"""RFC 3339 dates and times, and look-up of IANA time zones."""
 
 import re
 from collections.abc import Mapping
@@ -142,6 +142,11 @@ def zone_names() -> frozenset[str]:
     """The names of all time zones."""
     # Cached, because listing reads all zone files. Opening a file by an untrusted name is unsafe.
     return frozenset(available_timezones())
+
+
+def utc_text(moment: datetime) -> str:
+    """A time in UTC as RFC 3339 has it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def is_utc(zone: ZoneInfo) -> bool:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from bridge import times
 from bridge.feeds.selection import hidden_reason_of
 from bridge.feeds.spec import Audience
-from bridge.feeds.subject import FIELD_WORDS, parts, unknown_name
-from bridge.filters import FilterSet, Window, in_window
+from bridge.feeds.subject import FIELD_WORDS, unknown_name
+from bridge.filters import FilterSet, Window, in_window, parts
 from bridge.languages import Language
 from bridge.model import ClassSession
 from bridge.snapshots.snapshot import Snapshot

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, tzinfo
 from bridge import times
 from bridge.feeds.session_view import SessionView, ViewOptions, make_view
 from bridge.feeds.spec import Audience, Cancelled, FeedSpec
-from bridge.feeds.subject import ID_FIELDS, Subject, SubjectCollector, parts
-from bridge.filters import Window, in_window
+from bridge.feeds.subject import Subject, SubjectCollector
+from bridge.filters import ID_FIELDS, Window, in_window, parts
 from bridge.model import ClassSession, Published, Status, Visibility, venue_zones
 from bridge.snapshots.snapshot import Snapshot
 

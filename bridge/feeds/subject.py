@@ -1,11 +1,11 @@
 """The subject of a feed: its name and zone, from the sessions that its audience may see."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import PATH_FIELDS, FeedSpec, Kind
-from bridge.filters import FilterSet
+from bridge.filters import ID_FIELDS, FilterSet, parts
 from bridge.languages import Language
 from bridge.model import ClassSession, venue_zones
 from bridge.text_cleanup import folded
@@ -26,8 +26,6 @@ FIELD_WORDS = {
     "category": "category",
 }
 """The keys of the words for the objects in a filter set, by its fields."""
-ID_FIELDS = tuple(FIELD_WORDS)
-"""The fields of a filter set that contain ids."""
 
 
 def unknown_name(word: str, identity: int, language: Language) -> str:
@@ -117,41 +115,15 @@ class SubjectCollector:
         return " · ".join(", ".join(group) for group in groups)
 
 
-def parts(session: ClassSession) -> Iterator[tuple[str, int, str]]:
-    """The objects by which *session* can be selected: filter field, id and name of each."""
-    if session.venue:
-        yield "venues", session.venue.id, session.venue.name
-    if session.room:
-        yield "rooms", session.room.id, session.room.name
-    for person in session.instructors:
-        yield "instructors", person.id, person.name
-    if session.course:
-        yield "course", session.course.id, session.course.name or session.title
-    offering_type = session.offering_type
-    if offering_type and offering_type.id is not None:
-        yield "offering_types", offering_type.id, offering_type.name or session.title
-    if offering_type and offering_type.category_id is not None:
-        yield "category", offering_type.category_id, offering_type.category
-
-
 def _named(session: ClassSession, spec: FeedSpec) -> tuple[str, str | None]:
     """The name and zone of the feed's object, as *session* has them."""
     venue = session.venue
     zone = venue.zone if venue else None
     if spec.session is not None:
         return (session.title if session.identity == spec.session else "", zone)
-    candidates = {
-        Kind.VENUE: (venue,),
-        Kind.ROOM: (session.room,),
-        Kind.INSTRUCTOR: session.instructors,
-        Kind.COURSE: (session.course,),
-        Kind.TYPE: (session.offering_type,),
-    }[spec.kind]
-    names = [part.name for part in candidates if part is not None and part.id == spec.identity]
+    wanted = (PATH_FIELDS[spec.kind], spec.identity)
+    names = [name for field, id, name in parts(session) if (field, id) == wanted]
     name = names[0] if names else ""
-    if names and not name and spec.kind in (Kind.COURSE, Kind.TYPE):
-        # As in the catalogue and in filters.
-        name = session.title
     if spec.kind is Kind.ROOM and name and venue and venue.name:
         # Rooms of two venues may have equal names.
         name = f"{venue.name}, {name}"

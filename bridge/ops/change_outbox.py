@@ -23,6 +23,7 @@ from bridge.snapshots.router import SnapshotRouter
 from bridge.store.interface import Store, Write
 from bridge.store.json_values import decode_json
 from bridge.store.keys import Keys
+from bridge.times import utc_text
 
 SIGNATURE_HEADER = "Bridge-Signature"
 
@@ -102,7 +103,7 @@ class ChangeOutbox(Outbox):
             **({"studio": self._studio} if self._studio else {}),
             "source": publication.source.value,
             "publication": publication.number,
-            "at": datetime.fromtimestamp(publication.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "at": utc_text(datetime.fromtimestamp(publication.at, UTC)),
             "changes": changes,
         }
         body = json.dumps(content, ensure_ascii=False).encode()

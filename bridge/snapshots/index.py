@@ -4,10 +4,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from bridge.filters import FilterSet, Window
+from bridge.filters import ID_FIELDS, FilterSet, Window, parts
 from bridge.model import ClassSession, Published
-
-_FIELDS = ("venues", "rooms", "instructors", "course", "offering_types", "category")
 
 Positions = Sequence[int]
 """Positions of sessions in the snapshot, in ascending order."""
@@ -72,26 +70,15 @@ class Index:
 def _keys(session: ClassSession) -> Iterator[tuple[str, Hashable]]:
     """The field and value of each filter that selects *session*; others may select it as well."""
     yield "session", session.identity
-    if session.venue is not None:
-        yield "venues", session.venue.id
-    if session.room is not None:
-        yield "rooms", session.room.id
-    for person in session.instructors:
-        yield "instructors", person.id
-    if session.course is not None:
-        yield "course", session.course.id
-    kind = session.offering_type
-    if kind is not None and kind.id is not None:
-        yield "offering_types", kind.id
-    if kind is not None and kind.category_id is not None:
-        yield "category", kind.category_id
+    for field, identity, _ in parts(session):
+        yield field, identity
 
 
 def _requested_ids(filter_set: FilterSet) -> Iterable[tuple[str, Collection[Hashable]]]:
     """The ids that a filter set requests, by the name of the field."""
     if filter_set.session is not None:
         yield "session", (filter_set.session,)
-    for field in _FIELDS:
+    for field in ID_FIELDS:
         if ids := getattr(filter_set, field):
             yield field, ids
 

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from bridge.config import ListStyle
 from bridge.filters import FilterSet
 from bridge.model import SourceName, Status
+from bridge.times import utc_text
 
 SMALL_PAGE = 100
 """The page size that TeamUp accepts everywhere."""
@@ -182,4 +183,4 @@ def _bounds(filter_set: FilterSet, day: date) -> Iterator[tuple[str, str]]:
         ("ends_at_lte", filter_set.ends_at_lte),
     ):
         if bound is not None:
-            yield parameter, bound.strftime("%Y-%m-%dT%H:%M:%SZ")
+            yield parameter, utc_text(bound)

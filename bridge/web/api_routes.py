@@ -2,9 +2,11 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, request
 
+from bridge.feeds.feed import Body
 from bridge.feeds.params import feed_spec, reject_parameters
 from bridge.feeds.spec import Kind
 from bridge.services import Services
@@ -41,21 +43,8 @@ def catalogue() -> Response:
         lookup.snapshot.newest_walk_at,
         lambda: Page(catalogue_document(lookup.snapshot, base, defaults)),
     )
-    headers = {
-        "Cache-Control": feed_responses.cache_control(config),
-        **feed_responses.SHARED_HEADERS,
-    }
-    return respond(
-        request,
-        Representation(
-            body,
-            headers=[*headers.items()],
-            content=_JSON,
-            freshness=Freshness.of(lookup),
-            accel=bool(config.trusted_proxies),
-            made_at=now,
-        ),
-    )
+    freshness = Freshness.of(lookup)
+    return _respond(body, feed_responses.cache_control(config), freshness=freshness, made_at=now)
 
 
 @blueprint.route("/openapi.json")
@@ -73,14 +62,17 @@ def description() -> Response:
 
     now = services.store.now()
     body = pages.get(("openapi", server), None, datetime.fromtimestamp(now, UTC), 0.0, render)
-    headers = {"Cache-Control": f"public, max-age={_HOUR}", **feed_responses.SHARED_HEADERS}
-    return respond(
-        request,
-        Representation(
-            body,
-            headers=[*headers.items()],
-            content=_JSON,
-            max_age=_HOUR,
-            accel=bool(config.trusted_proxies),
-        ),
+    return _respond(body, f"public, max-age={_HOUR}", max_age=_HOUR)
+
+
+def _respond(body: Body, cache_control: str, **lifetime: Any) -> Response:
+    services: Services = current_app.extensions["bridge"]
+    headers = {"Cache-Control": cache_control, **feed_responses.SHARED_HEADERS}
+    representation = Representation(
+        body,
+        headers=[*headers.items()],
+        content=_JSON,
+        accel=bool(services.config.trusted_proxies),
+        **lifetime,
     )
+    return respond(request, representation)

@@ -11,7 +11,7 @@ from bridge.feeds.formats import FORMATS
 from bridge.feeds.formats.json_schema import object_schema
 from bridge.feeds.params import FeedDefaults, feed_spec
 from bridge.feeds.spec import PATH_FIELDS, FeedSpec, Kind
-from bridge.feeds.subject import parts
+from bridge.filters import parts
 from bridge.model import ClassSession, Status
 from bridge.snapshots.snapshot import Snapshot
 from bridge.web.pages import calendar_links

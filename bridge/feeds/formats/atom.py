@@ -9,8 +9,8 @@ from bridge.feeds.change_text import change_text
 from bridge.feeds.changes import SessionChange
 from bridge.feeds.event_text import local_time, place_text
 from bridge.feeds.formats.base import Content, Format
-from bridge.feeds.formats.json import utc
 from bridge.feeds.spec import session_path
+from bridge.times import utc_text
 
 _ATOM = "http://www.w3.org/2005/Atom"
 _NAMESPACE = uuid.UUID("c0a0a4b6-3f58-4f8e-8a7b-1d2e7a3b9c55")
@@ -29,7 +29,7 @@ def render(content: Content) -> bytes:
     _add(feed, "id", uuid.uuid5(_NAMESPACE, name).urn)
     _add(feed, "title", language.plain("changes_title", name=content.name))
     newest = content.changes[0].at if content.changes else _NO_CHANGES
-    _add(feed, "updated", utc(newest))
+    _add(feed, "updated", utc_text(newest))
     author = ElementTree.SubElement(feed, "author")
     _add(author, "name", content.subject.name)
     if content.base_url and not spec.audience.private:
@@ -46,7 +46,7 @@ def _add_entry(feed: ElementTree.Element, change: SessionChange, content: Conten
     entry = ElementTree.SubElement(feed, "entry")
     _add(entry, "id", change.id.urn)
     _add(entry, "title", change_text(change, language))
-    _add(entry, "updated", utc(change.at))
+    _add(entry, "updated", utc_text(change.at))
     if content.base_url and not content.spec.audience.private:
         _link(entry, "alternate", content.base_url + session_path(session), "text/html")
     names = ", ".join(person.name for person in session.instructors if person.name)

@@ -8,6 +8,7 @@ from bridge.feeds.formats import json, json_schema
 from bridge.feeds.formats.base import Content, Format
 from bridge.languages import Language
 from bridge.model import ClassSession, Room, Venue
+from bridge.times import utc_text
 
 
 def render(content: Content) -> bytes:
@@ -23,7 +24,7 @@ def change_object(change: SessionChange, language: Language) -> dict[str, Any]:
     return {
         "id": change.id.urn,
         "kind": change.kind.value,
-        "at": json.utc(change.at),
+        "at": utc_text(change.at),
         "text": change_text(change, language),
         "from": before,
         "to": after,
@@ -35,8 +36,8 @@ def _sides(kind: ChangeKind, session: ClassSession) -> Any:
     """What a change of this kind is about, of one form of the session; None for other kinds."""
     match kind:
         case ChangeKind.MOVED:
-            end = json.utc(session.end) if session.end else None
-            return {"start": json.utc(session.start), "end": end}
+            end = utc_text(session.end) if session.end else None
+            return {"start": utc_text(session.start), "end": end}
         case ChangeKind.COVER:
             return [{"id": person.id, "name": person.name} for person in session.instructors]
         case ChangeKind.VENUE:

@@ -13,6 +13,7 @@ from bridge.feeds.formats.base import Content, Format
 from bridge.feeds.session_view import SessionView
 from bridge.languages import Language
 from bridge.param_values import Parameter, single, whole_number
+from bridge.times import utc_text
 
 _LOCAL = "local"
 
@@ -106,8 +107,8 @@ def session_object(view: SessionView, language: Language) -> dict[str, Any]:
     return {
         "id": view.uid,
         "title": title(view, language),
-        "start": utc(session.start),
-        "end": utc(session.end) if session.end else None,
+        "start": utc_text(session.start),
+        "end": utc_text(session.end) if session.end else None,
         "url": session.booking_url,
         "status": session.status.value,
         "location": session.location,
@@ -122,16 +123,16 @@ def session_object(view: SessionView, language: Language) -> dict[str, Any]:
             "category": offering_type.category,
         },
         "availability": view.availability,
-        "updated": utc(view.modified),
+        "updated": utc_text(view.modified),
         "sequence": view.sequence,
         "object": session.source,
         "session": session.id,
         "room": session.room and {"id": session.room.id, "name": session.room.name},
         "instead_of": [*view.instead_of] or None,
-        "moved_from": utc(view.moved_from) if view.moved_from else None,
+        "moved_from": utc_text(view.moved_from) if view.moved_from else None,
         # FullCalendar's name for the CSS classes of an event.
         "classNames": _css_classes(view),
-        "booking_opens": utc(session.booking_opens) if session.booking_opens else None,
+        "booking_opens": utc_text(session.booking_opens) if session.booking_opens else None,
         **{name: value for name, value in private.items() if value is not None},
     }
 
@@ -140,11 +141,6 @@ def _css_classes(view: SessionView) -> list[str]:
     if view.cancelled:
         return ["cancelled"]
     return ["full"] if view.availability == "full" else []
-
-
-def utc(value: datetime) -> str:
-    """A time of RFC 3339 in UTC."""
-    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _error(title: str, status: int, detail: str, parameter: str | None) -> str:

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
-from bridge.feeds.subject import parts
+from bridge.filters import parts
 from bridge.model import ClassSession, SourceName, Status
 
 _FIELDS = (

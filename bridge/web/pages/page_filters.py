@@ -12,8 +12,8 @@ from bridge.feeds.filter_text import time_range
 from bridge.feeds.params import OPTIONS
 from bridge.feeds.selection import select
 from bridge.feeds.spec import FeedSpec
-from bridge.feeds.subject import FIELD_WORDS, ID_FIELDS, parts, unknown_name
-from bridge.filters import FilterSet, Weekday
+from bridge.feeds.subject import FIELD_WORDS, unknown_name
+from bridge.filters import ID_FIELDS, FilterSet, Weekday, parts
 from bridge.languages import Language
 from bridge.model import ClassSession
 from bridge.snapshots.snapshot import Snapshot

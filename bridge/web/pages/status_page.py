@@ -11,6 +11,7 @@ from bridge.ops.status_report import BridgeStatus, FeedStatus
 from bridge.ops.usage import ReadCount
 from bridge.snapshots.backoff import Failure
 from bridge.snapshots.router import SourceState
+from bridge.times import utc_text
 from bridge.web.pages.page_context import PageContext
 from bridge.web.user_agents import FAMILIES
 
@@ -159,6 +160,4 @@ def _nonzero(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _time(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if seconds is None else utc_text(datetime.fromtimestamp(seconds, UTC))
