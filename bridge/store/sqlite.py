@@ -23,7 +23,7 @@ _QUEUE_SECONDS = 1.0
 # After this wait, a file that another process is writing to gets so long.
 _LEAST_SECONDS = 0.02
 _COMMITS_PER_PURGE = 500
-_SCHEMA_ATTEMPTS = 20
+_SCHEMA_RETRY_SECONDS = 0.025
 # SQLite's limit on variables in a statement is at least 999 in every version.
 _KEYS_PER_STATEMENT = 900
 _SCHEMA = """
@@ -207,7 +207,8 @@ class Connection:
     def _create_schema(connection: sqlite3.Connection) -> None:
         """Create the table if it is missing. A read-only file that contains it still works."""
         query = "SELECT 1 FROM sqlite_master WHERE name = 'entries_by_expiry'"
-        for attempts_left in reversed(range(_SCHEMA_ATTEMPTS)):
+        deadline = time.monotonic() + _OPEN_SECONDS
+        while True:
             try:
                 if connection.execute(query).fetchone() is None:
                     connection.execute("PRAGMA journal_mode = WAL")
@@ -215,9 +216,9 @@ class Connection:
                 return
             except sqlite3.OperationalError as err:
                 # Switching to WAL ignores the busy timeout when other workers do the same.
-                if "locked" not in str(err) or not attempts_left:
+                if "locked" not in str(err) or time.monotonic() >= deadline:
                     raise
-                time.sleep(_OPEN_SECONDS / _SCHEMA_ATTEMPTS)
+                time.sleep(_SCHEMA_RETRY_SECONDS)
 
     def _disconnect(self) -> None:
         if self._connection is not None:

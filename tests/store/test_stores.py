@@ -277,6 +277,27 @@ def test_a_request_waits_for_other_threads_longer_than_for_a_locked_file(
     assert None not in versions
 
 
+@pytest.mark.parametrize("exists", [True, False])
+def test_opening_a_file_that_cannot_even_be_read_takes_a_second(
+    tmp_path: Path, exists: bool
+) -> None:
+    path = tmp_path / "store.sqlite3"
+    if exists:
+        earlier = SqliteStore(path, SystemClock())
+        earlier.commit({"a": Write(b"1")})
+        earlier.close()
+    store = SqliteStore(path, SystemClock())
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        with pytest.raises(StoreError, match="locked"):
+            store.read(["a"])
+        assert time.monotonic() - began < 3
+    store.read(["a"])
+    store.close()
+
+
 def test_reads_do_not_wait_for_a_write_that_waits_for_a_locked_file(
     locked: tuple[SqliteStore, sqlite3.Connection],
 ) -> None:
