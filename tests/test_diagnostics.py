@@ -450,6 +450,16 @@ class TestWithoutAToken:
         assert 0 < report.counts["course_sessions"] < len(studio.sessions)
         assert report.hidden == {}
 
+    def test_a_studio_of_one_instructor_needs_no_other_token(self, check: Check) -> None:
+        studio = small_studio()
+        mine = studio.events[0]["instructors"][:1]
+        for row in studio.events:
+            studio.change(row["id"], kind="event", instructors=mine)
+        with studio_api(studio, provider_id="123", anonymous=True) as server:
+            one_list = {**ANONYMOUS, "TEAMUP_SOURCES": "events"}
+            report = check(TEAMUP_BASE_URL=server.url, **one_list)
+        assert ("permission", "TEAMUP_API_TOKEN") not in warnings(report)
+
     def test_a_list_that_is_not_public_is_to_be_left_out(self, check: Check) -> None:
         with studio_api(provider_id="123", anonymous=True) as server:
             report = check(TEAMUP_BASE_URL=server.url, **ANONYMOUS)
