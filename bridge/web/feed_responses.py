@@ -86,5 +86,7 @@ def cache_control(config: Config, *, private: bool = False) -> str:
 
 def slug(name: str) -> str:
     """*name* as part of an address: ASCII letters, digits and hyphens."""
-    ascii_name = folded(name).encode("ascii", "ignore").decode()
+    # Dashes and the like separate words; an apostrophe does not.
+    words = re.sub(r"[^\w’]", "-", folded(name))
+    ascii_name = words.encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", ascii_name)[:60].strip("-")

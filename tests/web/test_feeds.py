@@ -243,6 +243,7 @@ class TestHeaders:
             ("/venues/13.json", "the-old-chapel-cafe-gym.json"),
             ("/instructors/19.ics", "classes.ics"),
             ("/sessions.txt", "classes.txt"),
+            ("/sessions.ics?time_from=06:00&time_until=10:00", "classes-06-00-10-00.ics"),
             ("/venues/999.ics", "venue-999.ics"),
         ],
     )
