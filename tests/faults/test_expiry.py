@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,10 +21,12 @@ from bridge.web import create_app
 
 TOKEN = "a-token-of-the-tests"
 EXPIRED = 400.0
-KEYS = 60
 PER_MINUTE = 25
+# The second half is walked a minute later. A third part would wait for two minutes, which is the
+# time for a whole walk.
+KEYS = 2 * PER_MINUTE
 SLOW = 0.5
-STEP = 3.0
+STEP = 1.5
 
 Get = Callable[[str], tuple[int, str, float]]
 
@@ -136,15 +137,16 @@ def test_many_keys_expired_together_are_walked_once_each_within_the_budget(
     responses = [response for batch in batches for response in batch]
     assert {status for status, _, _ in responses} == {200}
     assert all("hit" in state for _, state, _ in responses)
-    wait_until(lambda: len(teamup.walks) == PER_MINUTE)
-    # In small steps: each waiting walk must keep its place in the queue for the budget.
-    for _ in range(60):
+    wait_until(lambda: len(teamup.walks) >= PER_MINUTE)
+    # In small steps: each waiting walk must keep its lease.
+    for step in range(1, 200):
         running_clock.move(STEP)
         time.sleep(0.1)
         if teamup.walked == KEYS:
             break
-    wait_until(lambda: teamup.walked == KEYS)
-    # The clock runs eighty times as fast as the threads, so a lease may expire during a walk: the
+        if step % 50 == 0:  # Clients poll again. Walks that did not get a request have failed.
+            _request_all(machines[0], paths)
+    # The clock runs fifteen times as fast as the threads, so a lease may expire during a walk: the
     # walk's result is rejected, and the other machine walks the key a second time.
     times = Counter(filters for _, filters in teamup.walks)
     assert len(times) == KEYS
@@ -157,12 +159,12 @@ def _request_all(get: Get, paths: Sequence[str]) -> list[tuple[int, str, float]]
     return [get(path) for path in paths]
 
 
-def _assert_within_budget(times: list[float]) -> None:
+def _assert_within_budget(times: Sequence[float]) -> None:
     """At most PER_MINUTE requests within any sixty seconds.
 
     The clock may move between the moment a request is allowed and its arrival.
     """
-    assert all(earlier <= later for earlier, later in pairwise(times))
+    times = sorted(times)
     for index in range(len(times) - PER_MINUTE):
         assert times[index + PER_MINUTE] - times[index] > 60 - 1 - STEP
 
