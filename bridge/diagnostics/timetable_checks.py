@@ -11,7 +11,7 @@ from bridge.feeds.changes import ChangeKind
 from bridge.feeds.formats import ics
 from bridge.feeds.formats.base import Content
 from bridge.feeds.params import FeedDefaults, feed_spec
-from bridge.feeds.selection import DRAFT, LATER, NO_VISIBILITY, hidden_reason_of, select
+from bridge.feeds.selection import DRAFT, LATER, NO_VISIBILITY, hidden_reason, select
 from bridge.feeds.spec import PATH_FIELDS, Audience, FeedSpec, Kind
 from bridge.filters import FilterSet
 from bridge.model import ClassSession, SourceName
@@ -149,7 +149,7 @@ def _hidden_counts(snapshot: Snapshot, audience: Audience) -> dict[str, int]:
         LATER: "beyond PUBLIC_HORIZON_DAYS",
     }
     now = snapshot.newest_walk_at
-    reasons = (hidden_reason_of(entry, audience, now) for entry in snapshot.published)
+    reasons = (hidden_reason(entry, audience, now) for entry in snapshot.published)
     counts = {
         texts.get(reason, f"visible to {reason}"): number
         for reason, number in Counter(filter(None, reasons)).items()

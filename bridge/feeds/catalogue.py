@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bridge import times
-from bridge.feeds.selection import hidden_reason_of
+from bridge.feeds.selection import hidden_reason
 from bridge.feeds.spec import Audience
 from bridge.feeds.subject import FIELD_WORDS, unknown_name
 from bridge.filters import FilterSet, Window, in_window, parts
@@ -40,7 +40,7 @@ def visible_sessions(
     return [
         published.session
         for published in snapshot.matching(window)
-        if hidden_reason_of(published, audience, snapshot.newest_walk_at) is None
+        if hidden_reason(published, audience, snapshot.newest_walk_at) is None
     ]
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from itertools import islice
 
-from bridge.feeds.selection import hidden_reason_of
+from bridge.feeds.selection import hidden_reason
 from bridge.feeds.session_view import SessionView, ViewOptions, make_view
 from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.filters import FilterSet, Window
@@ -47,6 +47,7 @@ class SessionChange:
         at: when the bridge saw it.
         before: the session before it; for an added one, the same as *after*.
         after: the session after it; for one that is gone, its last form in the feed.
+        is_listed: whether the timetable contains the session today.
     """
 
     id: uuid.UUID
@@ -54,6 +55,7 @@ class SessionChange:
     at: datetime
     before: SessionView
     after: SessionView
+    is_listed: bool
 
 
 def changes_of(
@@ -175,11 +177,12 @@ class _ChangeFeed:
             at=datetime.fromtimestamp(entry.at, UTC),
             before=make_view(before, self._options),
             after=make_view(after, self._options),
+            is_listed=entry.change.identity in self._snapshot.by_identity,
         )
 
     def _is_visible(self, entry: Published, at: float) -> bool:
         """Whether the audience could see *entry* at a time, in seconds since 1970."""
-        return hidden_reason_of(entry, self._spec.audience, at) is None
+        return hidden_reason(entry, self._spec.audience, at) is None
 
     def _is_in_feed(self, session: ClassSession) -> bool:
         return self._spec.filter_set.matches(session, self._window)

@@ -44,7 +44,7 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
     visible: list[ClassSession] = []
     for published in snapshot.matching(collector.scope):
         session = published.session
-        reason = hidden_reason_of(published, spec.audience, snapshot.newest_walk_at)
+        reason = hidden_reason(published, spec.audience, snapshot.newest_walk_at)
         if reason is None:
             collector.add(session)
             visible.append(session)
@@ -86,7 +86,7 @@ def _unmatched_ids(
         unmatched.difference_update(part[:2] for part in parts(view.session))
     # Combined filters may exclude all sessions of an object that is known.
     for published in snapshot.published if unmatched else ():
-        if hidden_reason_of(published, spec.audience, snapshot.newest_walk_at) is None:
+        if hidden_reason(published, spec.audience, snapshot.newest_walk_at) is None:
             unmatched.difference_update(part[:2] for part in parts(published.session))
     return tuple(sorted(unmatched, key=lambda item: (ID_FIELDS.index(item[0]), item[1])))
 
@@ -99,37 +99,16 @@ def _zone(sessions: Iterable[ClassSession], snapshot: Snapshot, spec: FeedSpec) 
     return next(filter(None, map(times.zone, names)), UTC)
 
 
-def horizon_of(at: float, audience: Audience) -> datetime | None:
-    """The latest start of the sessions that *audience* may see; None if there is no limit.
+def hidden_reason(entry: Published, audience: Audience, now: float) -> str | None:
+    """Why *audience* may not see a session: one of :data:`HIDDEN_REASONS`; None: it may.
 
-    Args:
-        at: when, in seconds since 1970.
-    """
-    return None if audience.horizon is None else datetime.fromtimestamp(at, UTC) + audience.horizon
-
-
-def hidden_reason_of(entry: Published, audience: Audience, now: float) -> str | None:
-    """Why *audience* may not see a published session, as :func:`hidden_reason` has it.
-
-    A session that was deleted before it was revealed to them stays hidden from them.
+    Nobody sees drafts, nor sessions that came without a visibility. A session that was deleted
+    before it was revealed to the audience stays hidden from them.
 
     Args:
         now: the time of the snapshot, in seconds since 1970.
     """
-    at = entry.revision.content if entry.is_tombstone else now
-    return hidden_reason(entry.session, audience, horizon_of(at, audience))
-
-
-def hidden_reason(
-    session: ClassSession, audience: Audience, horizon: datetime | None
-) -> str | None:
-    """Why *audience* may not see *session*: one of :data:`HIDDEN_REASONS`; None: it may.
-
-    Nobody sees drafts, nor sessions that came without a visibility.
-
-    Args:
-        horizon: the result of :func:`horizon_of`.
-    """
+    session = entry.session
     offering_type, visibility = session.offering_type, session.visibility
     if offering_type is not None and offering_type.draft:
         return DRAFT
@@ -137,4 +116,7 @@ def hidden_reason(
         return NO_VISIBILITY
     if visibility not in audience.visibilities:
         return visibility.value
-    return LATER if horizon is not None and session.start > horizon else None
+    if audience.horizon is None:
+        return None
+    at = entry.revision.content if entry.is_tombstone else now
+    return LATER if session.start > datetime.fromtimestamp(at, UTC) + audience.horizon else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.errors import ParameterError
 from bridge.feeds.changes import ChangeKind
-from bridge.feeds.selection import HIDDEN_REASONS, hidden_reason_of
+from bridge.feeds.selection import HIDDEN_REASONS, hidden_reason
 from bridge.feeds.spec import Audience
 from bridge.filter_params import filters_of_key
 from bridge.ops.change_counts import ChangeCounts
@@ -271,7 +271,7 @@ def _source_gauges(state: SourceState, now: float) -> Iterator[GaugeValue]:
 
 def _count(snapshot: Snapshot, audience: Audience) -> SnapshotCounts:
     now = snapshot.newest_walk_at
-    reasons = (hidden_reason_of(entry, audience, now) for entry in snapshot.published)
+    reasons = (hidden_reason(entry, audience, now) for entry in snapshot.published)
     hidden = Counter(filter(None, reasons))
     hidden[APPOINTMENT] = snapshot.tally.get(APPOINTMENTS, 0)
     # The keys of the tally are such as "dropped: no usable id".

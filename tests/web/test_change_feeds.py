@@ -219,6 +219,24 @@ def test_the_words_are_in_the_language_of_the_address(world: World) -> None:
     assert "Abgesagt: " in world.get("/sessions/changes?lang=de").text
 
 
+def test_a_session_that_left_the_timetable_has_no_link(world: World) -> None:
+    path = f"/{'classes' if world.kind == 'event' else 'sessions'}/{ID}"
+    world.studio.delete(ID, kind=world.kind)
+    world.refresh()
+    world.refresh()
+    assert f'href="{path}"' in world.get("/venues/12/changes").text
+    assert "Cancelled" in world.get(path).text
+    world.clock.move((END - START + 10 * DAY).total_seconds())
+    world.refresh()
+    [change] = world.changes("/venues/12/changes.json")
+    page = world.get("/venues/12/changes").text
+    assert escape(change["text"]) in page
+    assert f'href="{path}"' not in page
+    world.get(path, 404)
+    [entry] = feedparser.parse(world.get("/venues/12/changes.atom").data).entries
+    assert entry.link == f"{BASE}/venues/12/changes"
+
+
 def test_errors_are_those_of_feeds(world: World) -> None:
     problem = world.get("/venues/12/changes.json?venues=3", 400)
     assert problem.headers["Content-Type"] == "application/problem+json"

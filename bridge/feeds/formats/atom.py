@@ -48,7 +48,8 @@ def _add_entry(feed: ElementTree.Element, change: SessionChange, content: Conten
     _add(entry, "title", change_text(change, language))
     _add(entry, "updated", utc_text(change.at))
     if content.base_url and not content.spec.audience.private:
-        _link(entry, "alternate", content.base_url + session_path(session), "text/html")
+        path = session_path(session) if change.is_listed else content.spec.path("/changes")
+        _link(entry, "alternate", content.base_url + path, "text/html")
     names = ", ".join(person.name for person in session.instructors if person.name)
     lines = (
         session.title,

@@ -7,7 +7,7 @@ from werkzeug.exceptions import NotFound
 
 from bridge.config import Availability
 from bridge.feeds.params import OPTIONS
-from bridge.feeds.selection import hidden_reason, horizon_of, select
+from bridge.feeds.selection import hidden_reason, select
 from bridge.feeds.session_view import SessionView
 from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.feeds.subject import KIND_WORDS, Subject
@@ -40,7 +40,7 @@ class PageContent:
         venue: the venue that the page is about, or that all its sessions share.
         one_room: whether the page is about a room.
         has_page: whether a session has a page of its own: those that the public may not see have
-            none.
+            none, nor those that the timetable does not contain any more.
         studio_zone: the zone of the studio, if it is known.
     """
 
@@ -97,8 +97,13 @@ def page_content(
         name = latest.room.name
     if latest and (one_room or spec.kind is Kind.VENUE):
         venue = latest.venue
-    public = public or spec.audience
-    horizon = horizon_of(snapshot.newest_walk_at, public)
+    readers = public or spec.audience
+
+    def has_page(session: ClassSession) -> bool:
+        entry = snapshot.by_identity.get(session.identity)
+        now = snapshot.newest_walk_at
+        return entry is not None and hidden_reason(entry, readers, now) is None
+
     return PageContent(
         shown=selection.shown,
         subject=subject,
@@ -106,7 +111,7 @@ def page_content(
         venue=venue,
         one_room=one_room,
         studio_zone=spec.studio_zone or snapshot.main_zone,
-        has_page=lambda session: hidden_reason(session, public, horizon) is None,
+        has_page=has_page,
     )
 
 
