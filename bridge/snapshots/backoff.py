@@ -63,6 +63,7 @@ class Backoff:
     def __init__(self, store: Store, keys: Keys) -> None:
         self._store = store
         self._keys = keys
+        self._left_out: dict[SourceName, bool] = {}
 
     def current(self, key: SnapshotKey) -> Failure | None:
         """The failure that affects *key*; of several the one with the latest probe."""
@@ -71,13 +72,19 @@ class Backoff:
         return max(filter(None, failures), key=lambda failure: failure.until, default=None)
 
     def is_left_out(self, source: SourceName) -> bool:
-        """Whether the account lacks the permission for *source*, and has never read it."""
+        """Whether the account lacks the permission for *source*, and has never read it.
+
+        While the store cannot be read, as it was before: it may know that the source has been read.
+        """
         refused, read = (
             self._keys.source_refused(source.value),
             self._keys.source_read(source.value),
         )
         found = self._store.versions([refused, read])
-        return refused in found and read not in found and source not in self._stored_at_first
+        if not self._store.unreadable:
+            left_out = refused in found and read not in found
+            self._left_out[source] = left_out and source not in self._stored_at_first
+        return self._left_out.get(source, False)
 
     def stored_before(self, source: SourceName) -> bool:
         """Whether all that is stored is of an earlier version, which did not read *source*."""

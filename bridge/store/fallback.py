@@ -66,6 +66,10 @@ class FallbackStore(Store):
         self._error_count = 0
 
     @property
+    def unreadable(self) -> bool:
+        return self._clock.monotonic() < self._cool_down.reads_until
+
+    @property
     def error_count(self) -> int:
         return self._error_count
 

@@ -66,6 +66,14 @@ class Store(Protocol):
         return False
 
     @property
+    def unreadable(self) -> bool:
+        """Whether reads currently miss what only the shared store contains.
+
+        False for a store that raises errors instead.
+        """
+        return False
+
+    @property
     def error_count(self) -> int:
         """The number of operations that failed and were answered from this process's memory."""
         return 0

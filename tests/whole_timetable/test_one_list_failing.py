@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from clocks import ManualClock, wait_until
+from faulty_store import DOWN, FaultyStore
 from structlog.testing import capture_logs
 from thorough import THOROUGH
 from whole_timetable import rows
@@ -17,6 +18,7 @@ from whole_timetable.teamup import FakeTeamUp, Fault, TeamUpList
 
 from bridge.config import UpstreamPlan
 from bridge.snapshots.merge import ALWAYS_BELIEVED
+from bridge.store.fallback import FallbackStore
 from bridge.store.interface import Write
 from bridge.store.keys import Keys
 from bridge.store.memory import MemoryStore
@@ -269,6 +271,37 @@ def test_a_list_that_was_read_before_is_never_left_out(
         assert response.data == before.data
         assert not bridge.source_status(name)["left_out"]
         assert bridge.source_status(name)["failure"]["code"] == "permission_denied"
+
+
+def test_while_the_store_cannot_be_read_no_list_is_newly_left_out(
+    studio: FakeTeamUp, build: Build, clock: ManualClock
+) -> None:
+    """A new process does not know whether the refused list was read before."""
+    shared = FaultyStore(clock)
+    before = build(studio, clock, store=FallbackStore(shared, clock)).ok(BOTH)
+    studio.events.fault = fake.refused
+    shared.fault = DOWN
+    site = build(studio, clock, store=FallbackStore(shared, clock))
+    for _ in range(3):
+        assert site.get(BOTH).status_code == 503
+        site.pass_time()
+    shared.fault = None
+    site.pass_time()
+    wait_until(lambda: site.get(BOTH).status_code == 200)
+    assert events(site.ok(BOTH).data) == events(before.data)
+
+
+def test_a_list_that_was_left_out_stays_so_while_the_store_cannot_be_read(
+    studio: FakeTeamUp, build: Build, clock: ManualClock
+) -> None:
+    studio.events.fault = fake.refused
+    shared = FaultyStore(clock)
+    site = build(studio, clock, store=FallbackStore(shared, clock))
+    before = site.ok(BOTH)
+    shared.fault = DOWN
+    for _ in range(3):
+        site.pass_time()
+        assert events(site.ok(BOTH).data) == events(before.data)
 
 
 def test_a_list_that_an_earlier_version_has_read_is_never_left_out(
