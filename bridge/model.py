@@ -287,7 +287,8 @@ class Published:
 
     Attributes:
         missing_since: when the first of the consecutive walks without the session began; None if
-            the last walk returned it.
+            the last walk returned it. Of a tombstone, when the last walk began after which readers
+            saw the session; None where an earlier version stored it.
         held: the session is missing together with suspiciously many others, or its upstream row
             is unusable; it is published unchanged, and not as cancelled.
         is_tombstone: the session was deleted upstream and is published as cancelled.
@@ -295,8 +296,8 @@ class Published:
             was not moved.
         covered: the instructors that were published first, if others took the place of some of
             them; otherwise empty.
-        noted_at: when the first of these two differences arose, in seconds since 1970; None without
-            them, and where an earlier version stored them.
+        noted_at: when the last walk began before the first of these two differences, in seconds
+            since 1970; None without them, and where an earlier version stored them.
     """
 
     session: ClassSession

@@ -118,7 +118,7 @@ class _ChangeFeed:
             if entry.change.removed
             and entry.change.before is not None
             and self._is_in_feed(entry.change.before.session)
-            and self._is_visible(entry.change.before, entry.at)
+            and self._is_visible(entry.change.before, _seen_at(entry))
             and not self._is_listed(entry.change.identity)
         }
         replaced = replacements(
@@ -155,7 +155,7 @@ class _ChangeFeed:
             return
         if not self._is_visible(after, entry.at):
             return
-        if before is not None and not self._is_visible(before, entry.at):
+        if before is not None and not self._is_visible(before, _seen_at(entry)):
             before = None
         if not any(form is not None and self._is_in_feed(form.session) for form in (before, after)):
             return
@@ -186,6 +186,11 @@ class _ChangeFeed:
 
     def _is_in_feed(self, session: ClassSession) -> bool:
         return self._spec.filter_set.matches(session, self._window)
+
+
+def _seen_at(entry: LoggedChange) -> float:
+    """When readers could see the form before the change last."""
+    return entry.at if entry.seen_at is None else entry.seen_at
 
 
 def _kinds(before: Published | None, after: Published | None, removed: bool) -> list[ChangeKind]:

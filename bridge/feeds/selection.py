@@ -118,5 +118,7 @@ def hidden_reason(entry: Published, audience: Audience, now: float) -> str | Non
         return visibility.value
     if audience.horizon is None:
         return None
-    at = entry.revision.content if entry.is_tombstone else now
+    at = now
+    if entry.is_tombstone:
+        at = entry.revision.content if entry.missing_since is None else entry.missing_since
     return LATER if session.start > datetime.fromtimestamp(at, UTC) + audience.horizon else None

@@ -3,7 +3,7 @@
 There is one log for each source. A publication extends it in its own transaction::
 
     changes = changed_sessions(previous, snapshot, history)
-    writes, expect = logs.writes_for(source, changes, at)
+    writes, expect = logs.writes_for(source, changes, at, seen_at)
 
 The log contains whole sessions, so that each feed can decide what its audience may see of a change.
 """
@@ -70,11 +70,14 @@ class LoggedChange:
     Attributes:
         publication: its number, which grows by one with each that changes something.
         at: when the publication's walk began, in seconds since 1970.
+        seen_at: when the last walk before it began, after which readers saw the form before the
+            change; None where an earlier version stored the change.
     """
 
     publication: int
     at: int
     change: Change
+    seen_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,14 @@ class ChangeLog:
     publications: int = 0
     changes: tuple[LoggedChange, ...] = ()
 
-    def extended(self, changes: Sequence[Change], at: int) -> "ChangeLog":
-        """The log after a publication at *at*; the same log if it contains the changes already."""
+    def extended(
+        self, changes: Sequence[Change], at: int, seen_at: int | None = None
+    ) -> "ChangeLog":
+        """The log after a publication at *at*; the same log if it contains the changes already.
+
+        Args:
+            at, seen_at: as in :class:`LoggedChange`.
+        """
         latest = {logged.change.identity: logged for logged in self.changes}
         number = self.publications + 1
         new: list[LoggedChange] = []
@@ -100,11 +109,12 @@ class ChangeLog:
             news = _without_known(change, last, at)
             if news is None:
                 continue
+            seen = seen_at
             if last is not None and last.at == at:
                 # Two walks of the same second: readers tell changes of a session apart by the time.
                 known.remove(last)
-                news = news._replace(before=last.change.before)
-            new.append(LoggedChange(number, at, news))
+                news, seen = news._replace(before=last.change.before), last.seen_at
+            new.append(LoggedChange(number, at, news, seen))
         if not new:
             return self
         kept: list[LoggedChange] = []
@@ -151,8 +161,9 @@ def changed_sessions(
             changes.append(Change(entry, latest, latest.is_tombstone))
         elif deleted is None or entry.session.id in deleted:
             removed.append(entry)
-    missing = [entry for entry in snapshot.published if entry.missing_since is not None]
-    listed = [entry for entry in snapshot.published if entry.missing_since is None]
+    live = [entry for entry in snapshot.published if not entry.is_tombstone]
+    missing = [entry for entry in live if entry.missing_since is not None]
+    listed = [entry for entry in live if entry.missing_since is None]
     # A session that replaces another one under a new id looks the same to everybody.
     replaced = replacements([*removed, *missing], listed, is_new_since(previous.by_identity))
     new = set(replaced.values())
@@ -201,12 +212,12 @@ class ChangeLogs:
         return self._load(source)[1]
 
     def writes_for(
-        self, source: SourceName, changes: Sequence[Change], at: int
+        self, source: SourceName, changes: Sequence[Change], at: int, seen_at: int
     ) -> tuple[dict[str, Write], dict[str, str | None]]:
         """The writes that record *changes*, and the versions that the transaction expects.
 
         Args:
-            at: when the publication's walk began, in seconds since 1970.
+            at, seen_at: as in :class:`LoggedChange`.
 
         Raises:
             StoreError: the store fails.
@@ -214,7 +225,7 @@ class ChangeLogs:
         if not changes:
             return {}, {}
         version, current = self._load(source)
-        extended = current.extended(changes, at)
+        extended = current.extended(changes, at, seen_at)
         if extended is current:
             return {}, {}
         key = self._keys.changes(source.value)
@@ -257,7 +268,13 @@ def encode_log(changes: ChangeLog) -> bytes:
         ]
         for entry in changes.changes
     ]
-    data = {"publications": changes.publications, "parts": parts.rows, "rows": rows}
+    data = {
+        "publications": changes.publications,
+        "parts": parts.rows,
+        "rows": rows,
+        # Apart from the rows, whose length earlier versions check.
+        "seen_at": [entry.seen_at for entry in changes.changes],
+    }
     return compressed_json(data)
 
 
@@ -270,6 +287,8 @@ def decode_log(value: bytes) -> ChangeLog:
     with decoding("change log"):
         data = json.loads(zlib.decompress(value))
         parts = decode_parts(data["parts"])
+        rows = data["rows"]
+        seen = data.get("seen_at", [None] * len(rows))
         return ChangeLog(
             int(data["publications"]),
             tuple(
@@ -281,8 +300,11 @@ def decode_log(value: bytes) -> ChangeLog:
                         decode_row(after, parts),
                         bool(removed),
                     ),
+                    None if seen_at is None else int(seen_at),
                 )
-                for publication, at, before, after, removed in data["rows"]
+                for (publication, at, before, after, removed), seen_at in zip(
+                    rows, seen, strict=True
+                )
             ),
         )
 

@@ -190,6 +190,7 @@ class _Merge:
         self._at = int(walk.started)
         self._now = datetime.fromtimestamp(walk.started, UTC)
         self._previous = previous.by_identity if previous else {}
+        self._seen_at = int(previous.oldest_walk_at) if previous else self._at
         self._history = history
         self._rules = rules
         self._unusable = set(walk.unusable)
@@ -215,7 +216,7 @@ class _Merge:
             # Each walk contains other sessions, from which it estimates another length.
             length = last.session.end - last.session.start
             session = replace(session, end=session.start + length)
-        return revisions.with_revision(session, self._at, last)
+        return revisions.with_revision(session, self._at, last, seen_at=self._seen_at)
 
     def add_unlisted(self) -> None:
         """Add those previously published sessions that stay although the walk lacks them."""
@@ -338,7 +339,8 @@ class _Merge:
         if not self._rules.wide:
             return None
         cancelled = replace(entry.session, status=Status.CANCELLED)
-        return replace(revisions.with_revision(cancelled, self._at, entry), is_tombstone=True)
+        tombstone = revisions.with_revision(cancelled, self._at, entry)
+        return replace(tombstone, is_tombstone=True, missing_since=self._seen_at)
 
 
 def _venue_id(session: ClassSession) -> int | None:

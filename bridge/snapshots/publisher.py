@@ -96,7 +96,7 @@ class Publisher:
                     {**records.published, **elsewhere},
                     deleted=None if key.filter_set.is_window else walk.deleted,
                 )
-                self._log_changes(key.source, changes, snapshot, writes, expect)
+                self._log_changes(key.source, changes, (previous, snapshot), writes, expect)
             lease.renew()
             version = self._store.commit(writes, expect={**expect, **lease.expectation})
             if version is not None:
@@ -109,13 +109,12 @@ class Publisher:
         self,
         source: SourceName,
         changes: Sequence[Change],
-        snapshot: Snapshot,
+        snapshots: tuple[Snapshot, Snapshot],
         writes: dict[str, Write],
         expect: dict[str, str | None],
     ) -> None:
-        log_writes, log_expect = self._change_logs.writes_for(
-            source, changes, int(snapshot.oldest_walk_at)
-        )
+        seen_at, at = (int(snapshot.oldest_walk_at) for snapshot in snapshots)
+        log_writes, log_expect = self._change_logs.writes_for(source, changes, at, seen_at)
         writes.update(log_writes)
         expect.update(log_expect)
 
@@ -134,7 +133,7 @@ class Publisher:
         writes = {name: Write(encode(snapshot), HISTORY_DAYS * _DAY)}
         expect: dict[str, str | None] = {}
         changes = changed_sessions(entry.snapshot, snapshot, {})
-        self._log_changes(source_of(key), changes, snapshot, writes, expect)
+        self._log_changes(source_of(key), changes, (entry.snapshot, snapshot), writes, expect)
         lease.renew()
         if self._store.commit(writes, expect={**expect, **lease.expectation}) is None:
             raise LostLeaseError(name)

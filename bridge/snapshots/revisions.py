@@ -9,12 +9,15 @@ from bridge.model import ClassSession, Instructor, OfferingType, Published, Revi
 _SEQUENCE_EPOCH = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
 
 
-def with_revision(session: ClassSession, at: int, before: Published | None) -> Published:
+def with_revision(
+    session: ClassSession, at: int, before: Published | None, *, seen_at: int | None = None
+) -> Published:
     """*session* with the revision that follows *before*.
 
     Args:
         at: when upstream sent the session, in seconds since 1970.
         before: the session as last published; None for a new session.
+        seen_at: when the last walk began after which readers saw *before*; None: the same as *at*.
     """
     if before is None:
         first = Revision(at, _minutes(at), at, at, at, at, at)
@@ -30,9 +33,11 @@ def with_revision(session: ClassSession, at: int, before: Published | None) -> P
     if _access(session) == _access(old):
         moved_from, covered = _moved_from(session, at, before), _covered(session, before)
     announced = (moved_from, covered) == (before.moved_from, before.covered)
-    noted_at = None
+    noted_at: int | None = None
     if moved_from or covered:
-        noted_at = before.noted_at if before.moved_from or before.covered else at
+        noted_at = at if seen_at is None else seen_at
+        if before.moved_from or before.covered:
+            noted_at = before.noted_at
     sequence = revision.sequence
     if _schedule(session) != _schedule(old):
         sequence = max(sequence + 1, _minutes(at))

@@ -150,7 +150,7 @@ def is_new_since(
             return True
         # A deletion is believed one walk late, which is the replacement's second one.
         before = previous.get(lost.session.identity)
-        since = before.missing_since if before else None
+        since = before.missing_since if before and not before.is_tombstone else None
         return since is not None and new.revision.created >= since
 
     return is_later

@@ -277,7 +277,7 @@ def test_a_stored_log_is_read_back(publication: int, removed: bool) -> None:
         publication,
         (
             LoggedChange(publication, AT, Change(before, published(), removed)),
-            LoggedChange(publication, AT, Change(None, published(), removed)),
+            LoggedChange(publication, AT, Change(None, published(), removed), AT - 300),
         ),
     )
     assert decode_log(encode_log(log)) == log

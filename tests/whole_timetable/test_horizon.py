@@ -13,6 +13,7 @@ from whole_timetable.bridges import (
     Bridge,
     ImpatientClock,
     Row,
+    assert_no_canary,
     events,
     expected,
     instant,
@@ -197,6 +198,51 @@ def test_what_was_deleted_before_it_was_revealed_stays_hidden() -> None:
         assert uid_of(later) not in site.ok(f"/classes/{later['id']}/changes.json").text
         private = events(site.ok(f"{site.private('public')}.ics").data)
         assert private[uid_of(later)].status == "CANCELLED"
+
+
+def test_a_refresh_that_reveals_a_class_tells_nothing_of_what_it_was_before() -> None:
+    limit = NOW + timedelta(days=HORIZON)
+    clock = ImpatientClock(NOW)
+    with FakeTeamUp(*_rows(), now=clock.now) as teamup, bridges() as build:
+        # A minute apart from each other.
+        changed, deleted = sorted(
+            (row for row in teamup.events.rows if instant(row["starts_at"]) > limit),
+            key=lambda row: instant(row["starts_at"]),
+        )[:2]
+        substitute = rows.instructor(26, "canary-former teacher")
+        teamup.events.change(changed["id"], name="canary-former", instructors=[substitute])
+        site = build(teamup, clock, public_horizon_days=HORIZON)
+        site.ok(FEED)
+        moved = (instant(changed["starts_at"]) + timedelta(minutes=1)).isoformat()
+        teamup.events.change(changed["id"], name="Slow", starts_at=moved, instructors=[CHLOE])
+        teamup.events.delete(deleted["id"])
+        site.pass_time()
+        public = site.fresh(FEED).text
+        assert uid_of(changed) in public
+        assert uid_of(deleted) not in public
+        told = site.ok("/sessions/changes.json").text
+        assert [change["kind"] for change in json.loads(told)] == ["added"]
+        assert_no_canary({"feed": public, "changes": told}, ["canary-former", "Moved from"])
+        private = site.ok(f"{site.private('public')}/changes.json").text
+        assert "Renamed: canary-former → Slow" in private
+
+
+def test_a_cancelled_class_that_is_deleted_later_stays_as_visible_as_it_was() -> None:
+    limit = NOW + timedelta(days=HORIZON)
+    clock = ImpatientClock(NOW)
+    with FakeTeamUp(*_rows(), now=clock.now) as teamup, bridges() as build:
+        site = build(teamup, clock, public_horizon_days=HORIZON)
+        due = min(
+            (row for row in teamup.events.rows if instant(row["starts_at"]) > limit),
+            key=lambda row: instant(row["starts_at"]),
+        )
+        teamup.events.change(due["id"], status="cancelled")
+        assert uid_of(due) not in events(site.ok(FEED).data)
+        site.pass_time()
+        assert events(site.fresh(FEED).data)[uid_of(due)].status == "CANCELLED"
+        teamup.events.delete(due["id"])
+        site.pass_time()
+        assert events(site.fresh(FEED).data)[uid_of(due)].status == "CANCELLED"
 
 
 def test_the_start_page_chooses_among_what_is_revealed(site: Bridge) -> None:
