@@ -236,7 +236,12 @@ class Worker:
 
 
 def single_source_router(
-    worker: Worker, clock: ManualClock, *, narrow: bool = False, shrink_hold: float
+    worker: Worker,
+    clock: ManualClock,
+    *,
+    narrow: bool = False,
+    past: int = 30,
+    shrink_hold: float,
 ) -> SnapshotRouter:
     """A router with the course sessions as its only source."""
     name = SourceName.COURSE_SESSIONS
@@ -246,6 +251,6 @@ def single_source_router(
         source_router = NarrowRouter(worker.cache, SOURCES[name], default, shrink_hold=shrink_hold)
     else:
         source_router = WideRouter(
-            worker.cache, SOURCES[name], clock, past=30, shrink_hold=shrink_hold
+            worker.cache, SOURCES[name], clock, past=past, shrink_hold=shrink_hold
         )
     return SnapshotRouter({name: source_router}, worker.cache, worker.backoff, clock)

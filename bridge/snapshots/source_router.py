@@ -227,8 +227,7 @@ class WideRouter:
 
     def _with_archive(self, filter_set: FilterSet, wide: Lookup, timeout: float) -> Lookup:
         """*wide* joined with an archive: the older sessions of *filter_set*, fetched only once."""
-        next_month = _next_month(datetime.fromtimestamp(wide.snapshot.covers_from, UTC))
-        bounds = (filter_set.starts_at_lte, next_month)
+        bounds = (filter_set.starts_at_lte, _end_of_archive(wide.snapshot))
         before = filter_set.with_changes(starts_at_lte=min(bound for bound in bounds if bound))
         archive = self._cache.get(self._key(before), self._archive_rules, timeout=timeout)
         version = f"{wide.version}+{archive.version}"
@@ -262,10 +261,16 @@ def _lower_bound(filter_set: FilterSet, snapshot: Snapshot) -> datetime | None:
     return max((bound for bound in bounds if bound), default=None)
 
 
-def _next_month(instant: datetime) -> datetime:
-    """The start of the next month. A bound that changes rarely needs few archives."""
-    first = instant.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return (first + timedelta(days=32)).replace(day=1)
+def _end_of_archive(wide: Snapshot) -> datetime:
+    """The latest start of the sessions in an archive for *wide*.
+
+    A bound that changes rarely needs few archives. One in the future would keep sessions as they
+    are before they are moved or deleted.
+    """
+    end = datetime.fromtimestamp(wide.covers_from, UTC)
+    first = end.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    next_month = (first + timedelta(days=32)).replace(day=1)
+    return next_month if next_month.timestamp() <= wide.oldest_walk_at else end
 
 
 def _with_older(wide: Snapshot, archive: Snapshot) -> Snapshot:

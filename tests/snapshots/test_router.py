@@ -83,9 +83,9 @@ def bucket_of(key: str) -> int:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % buckets
 
 
-def refresh(worker: Worker, router: SnapshotRouter) -> None:
+def refresh(worker: Worker, router: SnapshotRouter, whole: FilterSet = WHOLE) -> None:
     """Repeat the wide walk if its snapshot is stale."""
-    worker.settle(WHOLE, rules_of(router, WHOLE))
+    worker.settle(whole, rules_of(router, whole))
 
 
 def rules_of(router: SnapshotRouter, filter_set: FilterSet) -> MergeRules:
@@ -399,6 +399,18 @@ class TestCourse:
         lookup = wide.find(self.COURSE)
         assert within(lookup, self.COURSE) == upstream_ids(walker, self.COURSE, clock)
         assert len(archives(walker)) == 2
+
+    def test_does_not_show_again_what_was_deleted_before_a_gap_in_the_history(
+        self, walker: FakeWalker, worker: Worker, clock: SkippingClock
+    ) -> None:
+        wide = single_source_router(worker, clock, past=1, shrink_hold=HOLD)
+        wide.find(self.COURSE)
+        walker.timetable.remove(session(5))
+        for pause in (400, 400, 4 * DAY):
+            clock.move(pause)
+            refresh(worker, wide, FilterSet(past=1))
+        lookup = wide.find(self.COURSE)
+        assert within(lookup, self.COURSE) == upstream_ids(walker, self.COURSE, clock)
 
 
 class TestNarrow:
