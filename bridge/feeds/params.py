@@ -233,9 +233,11 @@ def _unknown_parameter(name: str) -> str:
     accepted = [*PARAMETERS, *OPTIONS]
     problem = f"unknown parameter {quoted(name)}"
     # The time for matching grows with the square of the length, and misspelled names are short.
-    near = difflib.get_close_matches(name.lower(), accepted, 1) if len(name) <= 40 else []
-    if near:
-        return f"{problem}; did you mean {near[0]}?"
+    if len(name) <= 40:
+        # Paths have names of their own for some of the parameters: /types/31.
+        fields = {kind.value: field for kind, field in PATH_FIELDS.items()}
+        for near in difflib.get_close_matches(name.lower(), {*accepted, *fields}, 1):
+            return f"{problem}; did you mean {fields.get(near, near)}?"
     return f"{problem}; accepted: {', '.join(accepted)}"
 
 

@@ -270,6 +270,8 @@ def test_the_canonical_address_gives_the_same_feed_for_every_order(
         ("instructor", "instructors"),
         ("courses", "course"),
         ("offering_type", "offering_types"),
+        ("types", "offering_types"),
+        ("type", "offering_types"),
         ("stauts", "status"),
         ("occupancy", "occupancy_status"),
         ("starts_at_get", "starts_at_gte"),
