@@ -27,6 +27,10 @@ _ANONYMOUS = (
     "TeamUp does not show this list without a token: leave it out of TEAMUP_SOURCES, or set"
     " TEAMUP_API_TOKEN and another TEAMUP_AUTH_SCHEME"
 )
+_UNEXPLAINED = (
+    "TeamUp, or a firewall in front of it, refuses the request without a reason (403): if it goes"
+    " on, try from another network, or ask TeamUp"
+)
 _MODE = "TeamUp does not accept the request mode: set TEAMUP_REQUEST_MODE to provider or customer"
 _PROVIDER = "TeamUp does not accept the provider: check TEAMUP_PROVIDER_ID"
 _NO_PROVIDER = "the token reaches several providers: set TEAMUP_PROVIDER_ID to the one to show"
@@ -80,9 +84,13 @@ def cause_of_response(
     advice = _advice(code) if 400 <= status < 500 else None
     if advice or status in (401, 403):
         problem_area, text = advice or _BY_STATUS[status]
-        if anonymous and problem_area in (ProblemArea.TOKEN, ProblemArea.PERMISSION):
+        if status == 403 and not body:
+            # The API itself would state a code: the token may have the permission.
+            problem_area, text = ProblemArea.NETWORK, _UNEXPLAINED
+        elif anonymous and problem_area in (ProblemArea.TOKEN, ProblemArea.PERMISSION):
             problem_area, text = ProblemArea.PERMISSION, _ANONYMOUS
-        scope = Scope.SOURCE if problem_area is ProblemArea.PERMISSION else Scope.ACCOUNT
+        of_source = problem_area in (ProblemArea.PERMISSION, ProblemArea.NETWORK)
+        scope = Scope.SOURCE if of_source else Scope.ACCOUNT
         return Cause(code, text, scope, problem_area=problem_area)
     if status in range(300, 400):
         return Cause(

@@ -24,7 +24,7 @@ from upstreams.stub import Hook, StubUpstream
 
 from bridge import config
 from bridge.clock import SystemClock
-from bridge.errors import Scope
+from bridge.errors import ProblemArea, Scope
 from bridge.sandbox.api_error import ApiError
 from bridge.store.memory import MemoryStore
 from bridge.upstream.account import Account
@@ -282,6 +282,16 @@ def test_an_error_without_a_usable_body_is_identified_by_its_status(
         for body in ODD_BODIES:
             upstream.script = raw.status(status, body=body)
             assert failure_of(connect(upstream.url).page).code == f"http_{status}", body[:40]
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>Access denied</html>"])
+def test_a_403_that_is_not_of_the_api_is_no_lack_of_permission(
+    connect: Connect, body: bytes
+) -> None:
+    with RawUpstream(raw.status(403, body=body)) as upstream:
+        cause = failure_of(connect(upstream.url).page)
+        assert len(upstream.requests) == 1
+    assert (cause.scope, cause.problem_area) == (Scope.SOURCE, ProblemArea.NETWORK)
 
 
 @pytest.mark.parametrize("code", ["maintenance_mode", "model_error", "service_provider_down"])
