@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from enum import Enum
 from itertools import islice
 
@@ -59,17 +59,18 @@ class SessionChange:
 
 
 def changes_of(
-    logs: Iterable[ChangeLog], snapshot: Snapshot, spec: FeedSpec, window: Window
+    logs: Iterable[ChangeLog], snapshot: Snapshot, spec: FeedSpec, zone: tzinfo
 ) -> list[SessionChange]:
     """The changes that concern the feed of *spec* and that its audience may see, newest first.
 
-    A change concerns a feed that contained the session before it or contains it after it. Nobody
-    sees the past of a session that is hidden from them today, nor forms of it that were hidden or
-    beyond the audience's horizon at the time.
+    A change concerns a feed that contained the session before it or contained it after it, in the
+    window of that day: it reads the same for as long as it is told. Nobody sees the past of a
+    session that is hidden from them today, nor forms of it that were hidden or beyond the
+    audience's horizon at the time.
 
     Args:
         logs: of the sources of *snapshot*.
-        window: the feed's window at the time of the snapshot.
+        zone: the zone whose days the feed's window counts.
     """
     # Those that are newer than the snapshot appear with the next one, so that all workers with the
     # same snapshot render the same bytes.
@@ -78,7 +79,7 @@ def changes_of(
         entry for log in logs for entry in log.changes if now - LOG_SECONDS < entry.at <= now
     ]
     entries.sort(key=lambda entry: (-entry.at, entry.change.identity, -entry.publication))
-    feed = _ChangeFeed(snapshot, spec, window)
+    feed = _ChangeFeed(snapshot, spec, zone)
     entries = feed.without_replaced(entries)
     return list(islice(feed.all_changes(entries), MAX_CHANGES))
 
@@ -98,14 +99,15 @@ def timetable_changes(
         audience=audience,
         language=language,
     )
-    return _ChangeFeed(snapshot, spec, (None, None)).all_changes(entries)
+    return _ChangeFeed(snapshot, spec, UTC).all_changes(entries)
 
 
 class _ChangeFeed:
-    def __init__(self, snapshot: Snapshot, spec: FeedSpec, window: Window) -> None:
+    def __init__(self, snapshot: Snapshot, spec: FeedSpec, zone: tzinfo) -> None:
         self._snapshot = snapshot
         self._spec = spec
-        self._window = window
+        self._zone = zone
+        self._windows: dict[float, Window] = {}
         self._in_any_status = spec.filter_set.with_changes(status=())
         self._options = ViewOptions.of(spec)
         self._types = offering_types_by_id(entry.session for entry in snapshot.published)
@@ -117,7 +119,7 @@ class _ChangeFeed:
             for entry in reversed(entries)
             if entry.change.removed
             and entry.change.before is not None
-            and self._is_in_feed(entry.change.before.session)
+            and self._is_in_feed(entry.change.before.session, entry.at)
             and self._is_visible(entry.change.before, _seen_at(entry))
             and not self._is_listed(entry.change.identity)
         }
@@ -143,7 +145,7 @@ class _ChangeFeed:
     def _replaces_in_feed(self, new: Published, lost: Published) -> bool:
         return (
             is_new_in_another_source(new, lost)
-            and self._is_in_feed(new.session)
+            and self._is_in_feed(new.session, self._snapshot.newest_walk_at)
             and self._is_visible(new, self._snapshot.newest_walk_at)
         )
 
@@ -157,12 +159,12 @@ class _ChangeFeed:
             return
         if before is not None and not self._is_visible(before, _seen_at(entry)):
             before = None
-        if not any(form is not None and self._is_in_feed(form.session) for form in (before, after)):
+        if not any(form and self._is_in_feed(form.session, entry.at) for form in (before, after)):
             return
         # In a feed of one status, sessions are cancelled and reinstated as in every other feed.
-        in_any_status = self._in_any_status.matches
-        was_in = before is not None and in_any_status(before.session, self._window)
-        is_in = in_any_status(after.session, self._window)
+        window, in_any_status = self._window(entry.at), self._in_any_status.matches
+        was_in = before is not None and in_any_status(before.session, window)
+        is_in = in_any_status(after.session, window)
         for kind in _kinds(before if was_in else None, after if is_in else None, removed):
             first, last = (before or after), (after if is_in else before or after)
             yield self._change(kind, entry, first, last)
@@ -184,8 +186,15 @@ class _ChangeFeed:
         """Whether the audience could see *entry* at a time, in seconds since 1970."""
         return hidden_reason(entry, self._spec.audience, at) is None
 
-    def _is_in_feed(self, session: ClassSession) -> bool:
-        return self._spec.filter_set.matches(session, self._window)
+    def _is_in_feed(self, session: ClassSession, at: float) -> bool:
+        return self._spec.filter_set.matches(session, self._window(at))
+
+    def _window(self, at: float) -> Window:
+        """The feed's window at a time, in seconds since 1970."""
+        if at not in self._windows:
+            time = datetime.fromtimestamp(at, UTC)
+            self._windows[at] = self._spec.filter_set.window(time, self._zone)
+        return self._windows[at]
 
 
 def _seen_at(entry: LoggedChange) -> float:

@@ -212,8 +212,8 @@ class Feeds:
 
     def changes(self, lookup: Lookup, spec: FeedSpec) -> list[SessionChange]:
         """The changes of the feed of *spec* that its audience may see, newest first."""
-        window = select(lookup.snapshot, spec).window
-        return changes_of(self._change_logs(), lookup.snapshot, spec, window)
+        zone = select(lookup.snapshot, spec).zone
+        return changes_of(self._change_logs(), lookup.snapshot, spec, zone)
 
     def _cached_body(self, spec: FeedSpec, form: Format, lookup: Lookup) -> Body | None:
         entry = self._bodies.get((spec, form.name))
@@ -223,7 +223,7 @@ class Feeds:
         selection = select(lookup.snapshot, spec)
         content = Content(selection.shown, selection.subject, spec, self._base_url)
         if form.of_changes:
-            changes = changes_of(self._change_logs(), lookup.snapshot, spec, selection.window)
+            changes = changes_of(self._change_logs(), lookup.snapshot, spec, selection.zone)
             content = replace(content, shown=(), changes=changes)
             trimmed = 0
         else:

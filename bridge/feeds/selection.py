@@ -9,7 +9,7 @@ from bridge import times
 from bridge.feeds.session_view import SessionView, ViewOptions, make_view
 from bridge.feeds.spec import Audience, Cancelled, FeedSpec
 from bridge.feeds.subject import Subject, SubjectCollector
-from bridge.filters import ID_FIELDS, Window, in_window, parts
+from bridge.filters import ID_FIELDS, in_window, parts
 from bridge.model import ClassSession, Published, Status, Visibility, venue_zones
 from bridge.snapshots.snapshot import Snapshot
 
@@ -26,13 +26,13 @@ class Selection:
     Attributes:
         shown: ordered by start and UID.
         hidden: how many sessions of the feed the audience may not see, by reason.
-        window: the feed's window at the time of the snapshot.
+        zone: the zone whose days the feed's window counts.
     """
 
     shown: list[SessionView]
     subject: Subject
     hidden: Mapping[str, int]
-    window: Window
+    zone: tzinfo
 
 
 def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
@@ -50,9 +50,9 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
             visible.append(session)
         if spec.filter_set.matches(session, widest):
             candidates.append((published, reason))
-    window = spec.filter_set.window(
-        datetime.fromtimestamp(snapshot.newest_walk_at, UTC), _zone(visible, snapshot, spec)
-    )
+    zone = _zone(visible, snapshot, spec)
+    now = datetime.fromtimestamp(snapshot.newest_walk_at, UTC)
+    window = spec.filter_set.window(now, zone)
     shown: list[SessionView] = []
     hidden: Counter[str] = Counter()
     for published, reason in candidates:
@@ -67,7 +67,7 @@ def select(snapshot: Snapshot, spec: FeedSpec) -> Selection:
     subject = collector.subject(shown)
     unmatched = _unmatched_ids(snapshot, spec, shown)
     subject = replace(subject, unmatched_ids=unmatched) if unmatched else subject
-    return Selection(shown, subject, hidden, window)
+    return Selection(shown, subject, hidden, zone)
 
 
 def _unmatched_ids(

@@ -48,8 +48,8 @@ class History:
 
     def changes(self, feed: FeedSpec | None = None) -> list[SessionChange]:
         feed = feed or spec()
-        window = select(self.snapshot, feed).window
-        return changes_of([self.log], self.snapshot, feed, window)
+        zone = select(self.snapshot, feed).zone
+        return changes_of([self.log], self.snapshot, feed, zone)
 
     def kinds(self, feed: FeedSpec | None = None) -> list[str]:
         return [change.kind.value for change in self.changes(feed)]
@@ -250,14 +250,31 @@ def test_a_change_that_is_newer_than_the_snapshot_waits_for_the_next_one() -> No
     assert history.kinds() == []
 
 
+@pytest.mark.parametrize(("days", "kind"), [(3, "moved"), (12, "gone"), (-12, "added")])
+def test_a_change_reads_the_same_when_the_window_has_moved_on(days: int, kind: str) -> None:
+    week = spec(filters={"past": 0, "future": 6})
+    tomorrow = SEEN + timedelta(days=1)
+    near, far = (
+        session(start=start, end=start + HOUR)
+        for start in (tomorrow, tomorrow + timedelta(days=abs(days)))
+    )
+    history = History([near], [far]) if days > 0 else History([far], [near])
+    told = history.changes(week)
+    assert [change.kind.value for change in told] == [kind]
+    for later in range(1, 15):
+        at = SEEN.timestamp() + later * 86_400
+        history.snapshot = replace(history.snapshot, oldest_walk_at=at)
+        assert history.changes(week) == told
+
+
 def test_changes_leave_after_thirty_days() -> None:
     history = History([session()], [session(title="Yin")])
     for days, count in ((29.9, 1), (30, 0)):
         walked = history.snapshot.oldest_walk_at + days * 86_400
         feed = spec(filters={"past": 365})
-        window = select(history.snapshot, feed).window
+        zone = select(history.snapshot, feed).zone
         later = replace(history.snapshot, oldest_walk_at=walked)
-        assert len(changes_of([history.log], later, feed, window)) == count
+        assert len(changes_of([history.log], later, feed, zone)) == count
 
 
 def test_a_feed_shows_a_bounded_number_of_changes() -> None:
@@ -275,9 +292,9 @@ class TestChangeOfList:
         events = History([event], [(replace(event, status=Status.CANCELLED), True)])
         courses = History([session(9)], [session(9), session(2, **fields)])
         joined = join([events.snapshot, courses.snapshot])
-        window = select(joined, feed).window
+        zone = select(joined, feed).zone
         logs = [events.log, courses.log]
-        return sorted(change.kind.value for change in changes_of(logs, joined, feed, window))
+        return sorted(change.kind.value for change in changes_of(logs, joined, feed, zone))
 
     @pytest.mark.parametrize("filters", [{}, {"status": (Status.ACTIVE,)}])
     def test_is_no_change(self, filters: dict[str, Any]) -> None:
