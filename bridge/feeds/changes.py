@@ -12,7 +12,7 @@ from bridge.feeds.session_view import SessionView, ViewOptions, make_view
 from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.filters import FilterSet, Window
 from bridge.languages import Language
-from bridge.model import ClassSession, Identity, Published, Status
+from bridge.model import ClassSession, Published, Status
 from bridge.snapshots.change_log import LOG_SECONDS, ChangeLog, LoggedChange
 from bridge.snapshots.merge import offering_types_by_id, with_current_visibility
 from bridge.snapshots.snapshot import Snapshot, is_new_in_another_source, replacements
@@ -113,7 +113,7 @@ class _ChangeFeed:
         self._types = offering_types_by_id(entry.session for entry in snapshot.published)
 
     def without_replaced(self, entries: Sequence[LoggedChange]) -> list[LoggedChange]:
-        """*entries* without sessions that left one source and are in another one instead."""
+        """*entries* without sessions that left one source and were added to another one instead."""
         removed = {
             entry.change.identity: entry.change.before
             for entry in reversed(entries)
@@ -121,11 +121,15 @@ class _ChangeFeed:
             and entry.change.before is not None
             and self._is_in_feed(entry.change.before.session, entry.at)
             and self._is_visible(entry.change.before, _seen_at(entry))
-            and not self._is_listed(entry.change.identity)
         }
-        replaced = replacements(
-            list(removed.values()), self._snapshot.published, self._replaces_in_feed
-        )
+        added = {
+            entry.change.identity: entry.change.after
+            for entry in entries
+            if entry.change.before is None
+            and self._is_in_feed(entry.change.after.session, entry.at)
+            and self._is_visible(entry.change.after, entry.at)
+        }
+        replaced = replacements(list(removed.values()), added.values(), is_new_in_another_source)
         new = set(replaced.values())
         return [
             entry
@@ -137,17 +141,6 @@ class _ChangeFeed:
     def all_changes(self, entries: Iterable[LoggedChange]) -> Iterator[SessionChange]:
         """The changes of *entries* of the log, in their order."""
         return (change for entry in entries for change in self._changes(entry))
-
-    def _is_listed(self, identity: Identity) -> bool:
-        current = self._snapshot.by_identity.get(identity)
-        return current is not None and not current.is_tombstone
-
-    def _replaces_in_feed(self, new: Published, lost: Published) -> bool:
-        return (
-            is_new_in_another_source(new, lost)
-            and self._is_in_feed(new.session, self._snapshot.newest_walk_at)
-            and self._is_visible(new, self._snapshot.newest_walk_at)
-        )
 
     def _changes(self, entry: LoggedChange) -> Iterator[SessionChange]:
         before, after, removed = entry.change

@@ -1,6 +1,7 @@
 """The changes of feeds: which feeds show which changes, to whom, and as what."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from bridge.feeds.formats import CHANGE_FORMATS
 from bridge.feeds.selection import select
 from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.languages import english
-from bridge.model import Instructor, Published, Room, Status, Venue, Visibility
+from bridge.model import ClassSession, Instructor, Published, Room, Status, Venue, Visibility
 from bridge.snapshots.change_log import ChangeLog, changed_sessions
 from bridge.snapshots.snapshot import Snapshot, join
 
@@ -287,10 +288,11 @@ class TestChangeOfList:
     """An ordinary class becomes a session of a course: deleted in one list, new in the other."""
 
     @staticmethod
-    def kinds(feed: FeedSpec, **fields: Any) -> list[str]:
+    def kinds(feed: FeedSpec, *, later: Sequence[ClassSession] = (), **fields: Any) -> list[str]:
         event = session(1, source="event")
         events = History([event], [(replace(event, status=Status.CANCELLED), True)])
-        courses = History([session(9)], [session(9), session(2, **fields)])
+        forms = [session(2, **fields), *later]
+        courses = History([session(9)], *([session(9), form] for form in forms))
         joined = join([events.snapshot, courses.snapshot])
         zone = select(joined, feed).zone
         logs = [events.log, courses.log]
@@ -299,6 +301,10 @@ class TestChangeOfList:
     @pytest.mark.parametrize("filters", [{}, {"status": (Status.ACTIVE,)}])
     def test_is_no_change(self, filters: dict[str, Any]) -> None:
         assert self.kinds(spec(filters=filters)) == []
+
+    def test_is_none_after_further_changes_either(self) -> None:
+        moved = session(2, start=START + HOUR, end=START + 2 * HOUR)
+        assert self.kinds(spec(), later=[moved]) == ["moved"]
 
     def test_is_one_if_the_time_changes_too(self) -> None:
         fields = {"start": START + HOUR, "end": START + 2 * HOUR}
