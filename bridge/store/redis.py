@@ -23,7 +23,7 @@ from bridge.store.interface import (
     Write,
 )
 
-_SYNC_SECONDS = 60.0
+_SYNC_SECONDS, _MAX_DRIFT = 60.0, 1.0
 # Other options would change the types that the library returns, or its timeouts.
 _OPTIONS = frozenset({"db", "client_name"})
 _VERSION_LENGTH = 32
@@ -72,6 +72,7 @@ class RedisStore(Store):
         self._lock = threading.Lock()
         self._clock_offset = 0.0
         self._synced: float | None = None
+        self._shift = 0.0
 
     def now(self) -> float:
         """Seconds since 1970 by the server's clock, with the offset of the last synchronisation."""
@@ -153,10 +154,15 @@ class RedisStore(Store):
             client.connection_pool.disconnect(inuse_connections=False)
 
     def _sync_clock(self) -> None:
-        """Measure by how much the server's clock is ahead, once in :data:`_SYNC_SECONDS`."""
+        """Measure by how much the server's clock is ahead, once in :data:`_SYNC_SECONDS`.
+
+        Also after this machine's clock was set: then it has moved against the monotonic clock.
+        """
         now = self._clock.monotonic()
+        shift = self._clock.now() - now
         with self._lock:
-            if self._synced is not None and 0 <= now - self._synced < _SYNC_SECONDS:
+            recent = self._synced is not None and 0 <= now - self._synced < _SYNC_SECONDS
+            if recent and abs(shift - self._shift) < _MAX_DRIFT:
                 return
         began = time.monotonic()
         seconds, micros = self._redis.time()
@@ -164,6 +170,7 @@ class RedisStore(Store):
         with self._lock:
             self._clock_offset = seconds + micros / 1e6 - round_trip / 2 - self._clock.now()
             self._synced = now
+            self._shift = shift
 
 
 def _clients(url: str) -> dict[float, Any]:

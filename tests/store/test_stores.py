@@ -178,6 +178,10 @@ def test_all_machines_use_the_clock_of_valkey(server: Valkey, clock: ManualClock
     for store in (wrong, right):
         store.versions(["anything"])
     assert abs(wrong.now() - right.now()) < 5
+    for seconds in (86400, -3600):
+        clock.set_wall(seconds)
+        wrong.versions(["anything"])
+        assert abs(wrong.now() - right.now()) < 5, "at once, also after the clock was set"
     wrong.close()
     right.close()
 
