@@ -310,7 +310,7 @@ def decode_log(value: bytes) -> ChangeLog:
 
 
 def _reported(entry: Published) -> object:
-    """The data whose changes are reported to readers."""
+    """The data whose changes are reported to readers, and those by which feeds select sessions."""
     session = entry.session
     kind = session.offering_type
     return (
@@ -322,8 +322,9 @@ def _reported(entry: Published) -> object:
         frozenset(person.id for person in session.instructors),
         session.venue and session.venue.id,
         session.room and session.room.id,
+        session.course and session.course.id,
+        kind and (kind.id, kind.category_id, kind.draft),
         session.visibility,
-        kind is not None and kind.draft,
     )
 
 

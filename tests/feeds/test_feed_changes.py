@@ -16,7 +16,16 @@ from bridge.feeds.formats import CHANGE_FORMATS
 from bridge.feeds.selection import select
 from bridge.feeds.spec import Audience, FeedSpec, Kind
 from bridge.languages import english
-from bridge.model import ClassSession, Instructor, Published, Room, Status, Venue, Visibility
+from bridge.model import (
+    ClassSession,
+    Course,
+    Instructor,
+    Published,
+    Room,
+    Status,
+    Venue,
+    Visibility,
+)
 from bridge.snapshots.change_log import ChangeLog, changed_sessions
 from bridge.snapshots.snapshot import Snapshot, join
 
@@ -122,6 +131,17 @@ def test_a_change_of_venue_is_gone_in_one_feed_and_added_in_the_other() -> None:
     )
     assert history.kinds(spec(Kind.VENUE, CHAPEL.id)) == ["added"]
     assert history.kinds(spec(Kind.VENUE, 99)) == []
+
+
+def test_a_class_of_another_type_or_course_is_gone_in_one_feed_and_added_in_the_other() -> None:
+    yin, course = replace(YOGA, id=302, category_id=9), Course(202, "Evenings")
+    history = History([session()], [session(offering_type=yin, course=course)])
+    assert session().course is not None
+    for field, old, new in (("offering_types", YOGA.id, 302), ("course", 201, 202)):
+        assert history.kinds(spec(filters={field: [old]})) == ["gone"]
+        assert history.kinds(spec(filters={field: [new]})) == ["added"]
+    assert history.kinds(spec(filters={"category": [9]})) == ["added"]
+    assert history.kinds() == []
 
 
 def test_a_cover_is_gone_from_the_feed_of_one_instructor_and_added_to_the_others() -> None:
