@@ -22,7 +22,7 @@ from a2wsgi import WSGIMiddleware
 from flask import Flask
 from werkzeug.http import parse_list_header
 
-from bridge import __version__, background
+from bridge import __version__
 from bridge.config import Config
 from bridge.ops import watchdog
 from bridge.ops.log_stream import STDERR
@@ -94,7 +94,15 @@ class Asgi:
             await send(message)
 
         try:
-            await self._respond(scope, receive, forward, started)
+            request = self._request(scope)
+            prepared = self._prepared_response(request)
+            if prepared is not None:
+                head = self._record(scope, prepared, started=started, request=request)
+                sending = True
+                await _send(scope, send, head, prepared.body)
+                return
+            async with self._place(request):
+                await self._flask(_sanitised(scope) | {STARTED_KEY: started}, receive, forward)
         except Exception:
             if sending:
                 # The server logs the exception and closes the connection.
@@ -102,23 +110,8 @@ class Asgi:
             request_id = new_request_id()
             log.exception("request failed", request_id=request_id)
             response = _failure(request_id)
-            await self._send(scope, send, response, started=started, request_id=request_id)
-
-    async def _respond(
-        self, scope: "HTTPScope", receive: "Receive", send: "Send", started: float
-    ) -> None:
-        """Send a cached response, or that of the Flask application.
-
-        Args:
-            started: when the request arrived, by :func:`time.monotonic`.
-        """
-        request = self._request(scope)
-        prepared = self._prepared_response(request)
-        if prepared is not None:
-            await self._send(scope, send, prepared, started=started, request=request)
-            return
-        async with self._place(request):
-            await self._flask(_sanitised(scope) | {STARTED_KEY: started}, receive, send)
+            head = self._record(scope, response, started=started, request_id=request_id)
+            await _send(scope, send, head, response.body)
 
     def _place(self, request: "_Request") -> AbstractAsyncContextManager[None]:
         """A thread for the Flask application."""
@@ -131,17 +124,16 @@ class Asgi:
         )
         return self._limits[request.site].place(at_once=cached)
 
-    async def _send(
+    def _record(
         self,
         scope: "HTTPScope",
-        send: "Send",
         prepared: PreparedResponse,
         *,
         started: float,
         request: "_Request | None" = None,
         request_id: str = "",
-    ) -> None:
-        """Record a response, and send it.
+    ) -> "SendEvent":
+        """Record a response that is about to be sent; the message with its status and headers.
 
         Args:
             request: the parsed request; None if that failed.
@@ -149,21 +141,18 @@ class Asgi:
         """
         request_id = request_id or new_request_id()
         site = request.site if request is not None else None
-        with background.working_for(site.services.config.slug if site else ""):
-            (site.access_log if site else self._access_log).record(
-                prepared.route_info,
-                method=scope["method"],
-                path=scope["path"],
-                user_agent=request.user_agent if request is not None else "",
-                status=prepared.status,
-                outcome=prepared.outcome,
-                started=started,
-                request_id=request_id,
-            )
+        (site.access_log if site else self._access_log).record(
+            prepared.route_info,
+            method=scope["method"],
+            path=scope["path"],
+            user_agent=request.user_agent if request is not None else "",
+            status=prepared.status,
+            outcome=prepared.outcome,
+            started=started,
+            request_id=request_id,
+        )
         headers = [*prepared.headers, (_REQUEST_ID, request_id.encode())]
-        await send({"type": "http.response.start", "status": prepared.status, "headers": headers})
-        body = b"" if scope["method"] == "HEAD" else prepared.body
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        return {"type": "http.response.start", "status": prepared.status, "headers": headers}
 
     def _request(self, scope: "HTTPScope") -> "_Request":
         address = (scope["scheme"], scope["path"], scope["query_string"])
@@ -227,6 +216,12 @@ class Asgi:
         self._sites.stop_refreshing()
         self._flask.executor.shutdown()
         self._sites.close()
+
+
+async def _send(scope: "HTTPScope", send: "Send", head: "SendEvent", body: bytes) -> None:
+    await send(head)
+    sent = b"" if scope["method"] == "HEAD" else body
+    await send({"type": "http.response.body", "body": sent, "more_body": False})
 
 
 @dataclass(frozen=True, slots=True)

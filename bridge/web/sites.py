@@ -41,7 +41,10 @@ class Site:
 
     def __init__(self, services: Services, make_app: "Callable[[Site], Flask]") -> None:
         self.services = services
-        self.access_log = AccessLog(services.metrics, services.usage, services.config.log_requests)
+        config = services.config
+        self.access_log = AccessLog(
+            services.metrics, services.usage, config.log_requests, studio=config.slug
+        )
         services.periodic.add(self.access_log.log_summary)
         self.responses = ResponseCache(
             services.clock,

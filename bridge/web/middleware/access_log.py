@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from bridge import background
 from bridge.config import LogRequests
 from bridge.ops import log_config
 from bridge.ops.metrics import Metrics
@@ -104,14 +105,21 @@ class AccessLog:
         log_requests: whether all responses are logged one by one, or cached ones are only counted
             for :meth:`log_summary`.
         usage: counts the reads of feeds and pages, if there are any.
+        studio: the slug of the studio, for log lines.
     """
 
     def __init__(
-        self, metrics: Metrics, usage: UsageCounter | None, log_requests: LogRequests
+        self,
+        metrics: Metrics,
+        usage: UsageCounter | None,
+        log_requests: LogRequests,
+        *,
+        studio: str = "",
     ) -> None:
         self._metrics = metrics
         self._usage = usage
         self._log_all = log_requests is LogRequests.ALL
+        self._studio = studio
         self._lock = threading.Lock()
         self._series: dict[_SeriesKey, _Series] = {}
         self._last_summary = time.monotonic()
@@ -183,16 +191,17 @@ class AccessLog:
                 series.pending += 1
             return
         extra = {} if request_id is None else {"request_id": request_id}
-        log.info(
-            "request",
-            method=method[:10],
-            route=route_info.route,
-            path=_loggable_path(path),
-            status=status,
-            cache=None if outcome is None else _CACHE_LABELS[outcome],
-            milliseconds=round((now - started) * 1000, 1),
-            **extra,
-        )
+        with background.working_for(self._studio):
+            log.info(
+                "request",
+                method=method[:10],
+                route=route_info.route,
+                path=_loggable_path(path),
+                status=status,
+                cache=None if outcome is None else _CACHE_LABELS[outcome],
+                milliseconds=round((now - started) * 1000, 1),
+                **extra,
+            )
 
     def log_summary(self) -> None:
         """Log the number of responses since the last summary that were not logged one by one."""
