@@ -204,7 +204,7 @@ http {{
     types {{ text/calendar ics; }}
     access_log off;
     sendfile on;
-    tcp_nopush on;
+    tcp_nopush off;
     keepalive_requests 1000000;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
