@@ -98,8 +98,8 @@ _SeriesKey = tuple[str | None, str, int, CacheOutcome | None]
 class AccessLog:
     """Records responses.
 
-    :meth:`middleware` records those of a WSGI application. The ASGI application calls
-    :meth:`record` for those that it sends itself.
+    :meth:`middleware` records the responses of a WSGI application. The ASGI application calls
+    :meth:`record` for the responses that it sends without Flask.
 
     Args:
         log_requests: whether all responses are logged one by one, or cached ones are only counted

@@ -39,8 +39,8 @@ class PageContent:
         name: the title.
         venue: the venue that the page is about, or that all its sessions share.
         one_room: whether the page is about a room.
-        has_page: whether a session has a page of its own: those that the public may not see have
-            none, nor those that the timetable does not contain any more.
+        has_page: whether a session has a page of its own. Sessions that the public may not see, and
+            sessions that left the timetable, have none.
         studio_zone: the zone of the studio, if it is known.
     """
 
